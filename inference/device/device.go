@@ -1,0 +1,82 @@
+package device
+
+import (
+	"context"
+	"errors"
+)
+
+// Errors that every device wraps with what was asked for and what to do.
+var (
+	// ErrUnsupported says that the device has no such operation or data type.
+	ErrUnsupported = errors.New("not supported by this device")
+	// ErrOutOfMemory says that a buffer does not fit the device's memory.
+	ErrOutOfMemory = errors.New("out of device memory")
+	// ErrDeviceLost says that the device stopped answering; no buffer survives.
+	ErrDeviceLost = errors.New("device lost")
+)
+
+// Info describes a device and what it holds at the moment.
+type Info struct {
+	Name       string // for people, such as "Apple M3 Ultra"
+	Unified    bool   // device and host share one memory
+	WorkingSet int64  // bytes that the device can hold before it slows down; 0 if not known
+	Allocated  int64  // bytes held by Alloc, not by Map
+	Peak       int64  // largest Allocated so far
+}
+
+// Desc says what a buffer holds. Elements are stored row-major without gaps.
+type Desc struct {
+	Label string // for messages and profiles, such as "blocks.3.ffn.0.weight"
+	DType DType
+	Shape []int
+}
+
+// Len returns the number of elements.
+func (d Desc) Len() int {
+	n := 1
+	for _, s := range d.Shape {
+		n *= s
+	}
+	return n
+}
+
+// Bytes returns the size in bytes.
+func (d Desc) Bytes() int64 { return int64(d.Len()) * int64(d.DType.Size()) }
+
+// Buffer is memory of one device. A buffer is used with the device that made it
+// only, and not after Release.
+type Buffer interface {
+	Desc() Desc
+	// Release gives the memory back; for a mapped buffer it calls the release
+	// function of Map. A second call does nothing.
+	Release()
+}
+
+// Device is a machine that runs operations. Its methods may be called from
+// several goroutines; Do runs one submission after the other.
+type Device interface {
+	Info() Info
+
+	// Alloc returns a buffer of zeros. It fails with ErrOutOfMemory.
+	Alloc(d Desc) (Buffer, error)
+
+	// Map returns a read-only buffer over mem, which holds d's elements in
+	// little-endian order and stays valid and unchanged until release is called.
+	// The device aliases mem without a copy where it can; where it must copy, it
+	// calls release at once. release may be nil.
+	Map(d Desc, mem []byte, release func()) (Buffer, error)
+
+	// Write copies src over the whole of dst; the lengths must be equal.
+	Write(ctx context.Context, dst Buffer, src []byte) error
+	// Read copies the whole of src to dst; the lengths must be equal.
+	Read(ctx context.Context, dst []byte, src Buffer) error
+
+	// Do runs the operations that f records, in order, and waits for them: one
+	// command buffer, about one transformer block of work. The first error that
+	// an operation records sticks: later operations do nothing, and Do returns
+	// it wrapped with label. If ctx ends, Do returns its error within a second
+	// and the contents of the buffers written are undefined.
+	Do(ctx context.Context, label string, f func(Encoder)) error
+
+	Close() error
+}
