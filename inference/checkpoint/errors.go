@@ -11,8 +11,9 @@ type Error struct {
 	Want  string
 }
 
+// Error clips what a hostile file made long.
 func (e *Error) Error() string {
-	return fmt.Sprintf("%s: %s: found %s, expected %s", e.Path, e.Field, e.Found, e.Want)
+	return fmt.Sprintf("%s: %.200s: found %.300s, expected %.300s", e.Path, e.Field, e.Found, e.Want)
 }
 
 // tensorField names a field of a tensor in an Error; field "" is the tensor itself.

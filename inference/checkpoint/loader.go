@@ -51,7 +51,7 @@ func (l *Loader) Weight(name string, out, in int) device.Weight {
 			cols = n / t.Shape[0]
 		}
 	}
-	if len(t.Shape) < 2 || t.Shape[0] != rows || n != rows*cols || n == 0 {
+	if len(t.Shape) < 2 || n == 0 || t.Shape[0] != rows || n/rows != cols || n%rows != 0 {
 		l.fail(name, "shape", fmt.Sprint(t.Shape), fmt.Sprintf("[%s %s]", dim(out), dim(in)))
 		return device.Weight{}
 	}
@@ -69,8 +69,7 @@ func (l *Loader) Mat(name string, rows, cols int) device.Mat {
 	n, _ := elements(t.Shape)
 	r, c := rows, cols
 	switch {
-	case n == 0:
-	case r == 0 && c == 0 && len(t.Shape) > 0:
+	case r == 0 && c == 0 && n > 0 && len(t.Shape) > 0:
 		c = t.Shape[len(t.Shape)-1]
 		r = n / c
 	case r == 0 && c > 0:
@@ -78,7 +77,7 @@ func (l *Loader) Mat(name string, rows, cols int) device.Mat {
 	case c == 0 && r > 0:
 		c = n / r
 	}
-	if n == 0 || r*c != n {
+	if n == 0 || r <= 0 || n/r != c || n%r != 0 {
 		l.fail(name, "shape", fmt.Sprint(t.Shape), fmt.Sprintf("%s x %s elements", dim(rows), dim(cols)))
 		return device.Mat{}
 	}

@@ -136,7 +136,7 @@ func (c *count) UnmarshalJSON(text []byte) error {
 
 func parseTensor(file *mapping, name string, decode func(any) error) (*entry, error) {
 	var raw struct {
-		DType   string `json:"dtype"`
+		DType   string  `json:"dtype"`
 		Shape   []count `json:"shape"`
 		Offsets []count `json:"data_offsets"`
 	}

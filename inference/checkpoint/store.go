@@ -94,16 +94,11 @@ func (s *Store) Tensor(name string) (Tensor, error) {
 	return t, nil
 }
 
-// nearest says which names of the store are like name, for an error.
+// nearest says which names there are, for an error: often a name lacks a prefix
+// or has one too many.
 func (s *Store) nearest(name string) string {
-	last := name[strings.LastIndexByte(name, '.')+1:]
 	for _, n := range s.names {
 		if strings.HasSuffix(n, "."+name) || strings.HasSuffix(name, "."+n) {
-			return fmt.Sprintf("one of its %s, such as %q", plural(len(s.names), "tensor"), n)
-		}
-	}
-	for _, n := range s.names {
-		if strings.HasSuffix(n, "."+last) {
 			return fmt.Sprintf("one of its %s, such as %q", plural(len(s.names), "tensor"), n)
 		}
 	}
