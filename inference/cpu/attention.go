@@ -1,0 +1,88 @@
+package cpu
+
+// #include "kernels.h"
+import "C"
+
+import (
+	"math"
+	"unsafe"
+
+	"gimbal/inference/device"
+)
+
+// Tiles of scores: so many queries by so many keys.
+const (
+	queryTile = 256
+	keyTile   = 512
+)
+
+func (e *encoder) Attention(a device.Attention) {
+	a.Check()
+	q, k, v, o := e.view(a.Q), e.view(a.K), e.view(a.V), e.out(a.O)
+	e.run("Attention", func() error {
+		if err := readable("Q, K or V", q, k, v); err != nil {
+			return err
+		}
+		if err := writable("O", o); err != nil {
+			return err
+		}
+		rel, err := e.floats(a.RelBias)
+		if err != nil {
+			return err
+		}
+		key, err := e.floats(a.KeyBias)
+		if err != nil {
+			return err
+		}
+		f := flash{e: e, q: q, k: k, v: v, o: o, d: q.cols / a.Heads, scale: a.Scale, rel: rel, key: key.p}
+		f.bq, f.bk = spread(q.rows, queryTile, 1), spread(k.rows, keyTile, 16)
+		if err := e.scratch(f.bq*f.bk, f.bq*f.d, f.bq, f.bq, q.need(f.bq*f.d), k.need(f.bk*f.d), v.need(f.bk*f.d)); err != nil {
+			return err
+		}
+		tiles := ceilDiv(q.rows, f.bq)
+		return e.each(a.Heads*tiles, func(w *worker, t int) { f.tile(w, t/tiles, t%tiles*f.bq) })
+	})
+}
+
+// flash is an attention by online softmax.
+type flash struct {
+	e          *encoder
+	q, k, v, o view
+	d, bq, bk  int
+	scale      float32
+	rel        block
+	key        unsafe.Pointer
+}
+
+// tile computes the outputs of one head for the queries from row i on.
+func (f flash) tile(w *worker, head, i int) {
+	rows, col := min(f.bq, f.q.rows-i), head*f.d
+	scores, sums := block{w.part(0), f.bk}, block{w.part(1), f.d}
+	top, total := w.part(2), w.part(3)
+	clear(unsafe.Slice((*float32)(total), rows))
+	for r := range rows {
+		unsafe.Slice((*float32)(top), rows)[r] = float32(math.Inf(-1))
+	}
+	q := f.q.load(w.part(4), i, col, rows, f.d)
+	for j := 0; j < f.k.rows; j += f.bk {
+		if f.e.ctx.Err() != nil {
+			return
+		}
+		keys := min(f.bk, f.k.rows-j)
+		gemmT(rows, keys, f.d, q, f.k.load(w.part(5), j, col, keys, f.d), 0, scores)
+		var rel unsafe.Pointer
+		if f.rel.p != nil {
+			rel = f.rel.at(head, j-i+f.q.rows-1).p
+		}
+		rescale, beta := f.d, float32(1)
+		if j == 0 {
+			rescale, beta = 0, 0
+		}
+		C.gb_softmax_tile(scores.p, C.long(scores.ld), C.long(rows), C.long(keys), C.float(f.scale), rel, 1,
+			column(f.key, j), top, total, sums.p, C.long(sums.ld), C.long(rescale))
+		gemm(rows, f.d, keys, scores, f.v.load(w.part(6), j, col, keys, f.d), beta, sums)
+	}
+	out := f.o.target(sums.p, i, col, f.d)
+	C.gb_divide_rows(out.p, C.long(out.ld), sums.p, C.long(sums.ld), total, C.long(rows), C.long(f.d))
+	f.o.store(out, i, col, rows, f.d)
+}

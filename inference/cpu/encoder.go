@@ -1,0 +1,107 @@
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"gimbal/inference/device"
+)
+
+// encoder runs the operations of one submission as they come.
+type encoder struct {
+	dev   *cpuDevice
+	ctx   context.Context
+	err   error // the first one
+	temps int   // dev.temps in use by the running operation
+}
+
+// worker is what one computing goroutine owns.
+type worker struct {
+	scratch memory
+	offsets []int // of the parts of scratch, in floats
+}
+
+// part returns part i of the scratch memory that the operation asked for.
+func (w *worker) part(i int) unsafe.Pointer { return unsafe.Add(w.scratch.p, w.offsets[i]*4) }
+
+// run runs one operation unless an earlier one failed.
+func (e *encoder) run(op string, f func() error) {
+	if e.err != nil {
+		return
+	}
+	e.temps = 0
+	err := e.ctx.Err()
+	if err == nil {
+		err = f()
+	}
+	if err != nil {
+		e.err = fmt.Errorf("%s: %w", op, err)
+	}
+}
+
+// scratch gives every worker parts of so many floats, undefined in content, for
+// the running operation.
+func (e *encoder) scratch(parts ...int) error {
+	offsets, total := make([]int, len(parts)), 0
+	for i, n := range parts {
+		offsets[i] = total
+		total += roundUp(n, 16)
+	}
+	for _, w := range e.dev.workers {
+		if err := w.scratch.grow(int64(total) * 4); err != nil {
+			return err
+		}
+		w.offsets = offsets
+	}
+	return nil
+}
+
+// temp returns memory for n floats that all workers share, undefined in content,
+// for the running operation.
+func (e *encoder) temp(n int) (unsafe.Pointer, error) {
+	if e.temps == len(e.dev.temps) {
+		e.dev.temps = append(e.dev.temps, memory{})
+	}
+	m := &e.dev.temps[e.temps]
+	e.temps++
+	err := m.grow(int64(n) * 4)
+	return m.p, err
+}
+
+// each calls f for 0 to n-1, on all workers, in no fixed order. It stops early
+// and returns the context's error when that ends.
+func (e *encoder) each(n int, f func(w *worker, i int)) error {
+	var next atomic.Int64
+	work := func(w *worker) {
+		for e.ctx.Err() == nil {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				return
+			}
+			f(w, i)
+		}
+	}
+	var group sync.WaitGroup
+	for _, w := range e.dev.workers[1:min(len(e.dev.workers), max(n, 1))] {
+		group.Go(func() { work(w) })
+	}
+	work(e.dev.workers[0])
+	group.Wait()
+	return e.ctx.Err()
+}
+
+func unsupported(what string, t device.DType) error {
+	return fmt.Errorf("cpu: %s in %v: %w", what, t, device.ErrUnsupported)
+}
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }
+func ceilDiv(n, by int) int { return (n + by - 1) / by }
+
+// spread cuts n into the fewest parts of at most size, nearly equal and multiples
+// of step, and returns the size of a part.
+func spread(n, size, step int) int {
+	return min(roundUp(ceilDiv(n, ceilDiv(n, size)), step), max(size, step))
+}

@@ -1,0 +1,54 @@
+// The inner loops of the device. Matrices are row-major, leading dimensions are
+// in elements, sizes in elements; float data is 4-byte aligned, other data need
+// not be aligned. No function here starts a thread or keeps state.
+#ifndef GIMBAL_CPU_KERNELS_H
+#define GIMBAL_CPU_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Element types and functions, numbered as package device does.
+enum { DT_F32 = 1, DT_F16, DT_BF16, DT_F8E4M3, DT_I8, DT_U8, DT_I32, DT_I64 };
+enum { FN_IDENTITY, FN_SILU, FN_GELU, FN_CLAMP1 };
+enum { OP_ADD = 1, OP_MUL };
+
+// memory.c: zeroed memory that goes back to the system when freed.
+void *gb_alloc(size_t bytes);
+void gb_free(void *p, size_t bytes);
+long long gb_physical_memory(void);
+
+// convert.c
+void gb_convert(void *dst, long ldd, int ddt, const void *src, long lds, int sdt, long rows, long cols);
+void gb_transpose(void *dst, long ldd, const void *src, long lds, int size, long rows, long cols);
+void gb_widen_i8(void *dst, long ldd, const void *src, long lds, const void *scale, long rows, long cols);
+void gb_widen_nf4(void *dst, const void *src, long first, long n, long block, const void *code, const void *scale);
+void gb_nested_scales(void *dst, const void *src, long first, long n, long block, const void *code, const void *nested, float offset);
+
+// elementwise.c
+void gb_unary(void *y, long ldy, const void *x, long ldx, int f, float mul, long rows, long cols);
+void gb_binary(void *y, long ldy, const void *a, long lda, const void *b, long ldb, int op, long rows, long cols);
+void gb_gated_add(void *y, long ldy, const void *a, long lda, const void *g, long ldg, const void *b, long ldb, float plus, long rows, long cols);
+void gb_epilogue(void *y, long ldy, const void *acc, long lda, const void *bias, int act, const void *gate, const void *add, long ldadd, long rows, long cols);
+
+// norm.c
+void gb_norm(void *y, long ldy, const void *x, long ldx, int layer, float eps, const void *mul, const void *plus, int act, long rows, long cols);
+void gb_rope(void *y, long ldy, const void *x, long ldx, long heads, long d, const void *cos, long ldc, const void *sin, long lds, const void *weight, float eps, long rows);
+
+// attention.c
+void gb_softmax_tile(void *s, long lds, long rows, long cols, float scale, const void *rel, long relstep, const void *keybias, void *max, void *sum, void *o, long ldo, long d);
+void gb_divide_rows(void *y, long ldy, const void *x, long ldx, const void *sum, long rows, long cols);
+
+// dot.c
+void gb_dot_rows(void *y, long ldy, const void *x, long ldx, const void *w, long ldw, long m, long n, long k);
+
+// conv.c
+struct gb_patch {
+	long cin, kt, kh, kw, stride, padh, padw, up;
+	long h, w;       // of one input frame
+	long wout;       // columns of an output frame
+	long size;       // bytes of an element
+};
+void gb_pack_weights(void *dst, const void *src, long lds, long cin, long taps, long rows);
+void gb_pack_patches(void *dst, const void *f0, const void *f1, const void *f2, const struct gb_patch *p, long first, long n);
+
+#endif
