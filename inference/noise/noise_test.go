@@ -1,0 +1,167 @@
+package noise_test
+
+import (
+	"encoding/json"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"gimbal/inference/internal/golden"
+	"gimbal/inference/noise"
+)
+
+// bound is the absolute error that the reference cases allow.
+const bound = 1e-6
+
+func check(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d values, want %d", what, len(got), len(want))
+	}
+	var worst float64
+	for i := range want {
+		worst = max(worst, math.Abs(float64(got[i])-float64(want[i])))
+	}
+	t.Logf("%s: largest difference %.3g", what, worst)
+	if !(worst <= bound) {
+		t.Errorf("%s: differs by %.3g, want at most %g", what, worst, bound)
+	}
+}
+
+func draw(g noise.Generator, n int) []float32 {
+	x := make([]float32, n)
+	g.Normal(x)
+	return x
+}
+
+func TestReference(t *testing.T) {
+	for _, c := range golden.Cases(t, "torch_randn") {
+		var s struct {
+			BigShape        []int  `json:"big_shape"`
+			BigSeed         uint64 `json:"big_seed"`
+			Multiprocessors int    `json:"multiprocessors"`
+		}
+		c.Scalars(t, &s)
+
+		first, _ := c.F32(t, "cuda_seed42_first")
+		second, _ := c.F32(t, "cuda_seed42_second")
+		cuda := noise.NewCUDA(42, s.Multiprocessors)
+		check(t, "CUDA, first draw", draw(cuda, len(first)), first)
+		check(t, "CUDA, second draw", draw(cuda, len(second)), second)
+
+		n := 1
+		for _, d := range s.BigShape {
+			n *= d
+		}
+		big := draw(noise.NewCUDA(s.BigSeed, s.Multiprocessors), n)
+		for _, name := range c.Names() {
+			every, ok := strings.CutPrefix(name, "cuda_big_every_")
+			if !ok {
+				continue
+			}
+			stride, err := strconv.Atoi(strings.TrimRight(every, "stndrh"))
+			if err != nil {
+				t.Fatalf("tensor %s: %v", name, err)
+			}
+			want, _ := c.F32(t, name)
+			var got []float32
+			for i := 0; i < n; i += stride {
+				got = append(got, big[i])
+			}
+			check(t, "CUDA, large draw", got, want)
+		}
+
+		large, _ := c.F32(t, "cpu_seed42")
+		five, _ := c.F32(t, "cpu_seed42_then_5")
+		nineteen, _ := c.F32(t, "cpu_seed42_then_19")
+		cpu := noise.NewCPU(42)
+		check(t, "CPU", draw(cpu, len(large)), large)
+		check(t, "CPU, scalar path", draw(cpu, len(five)), five)
+		check(t, "CPU, tail", draw(cpu, len(nineteen)), nineteen)
+	}
+}
+
+func TestEndToEndNoise(t *testing.T) {
+	for _, c := range golden.Cases(t, "e2e_") {
+		var s struct {
+			Seed uint64 `json:"seed"`
+		}
+		c.Scalars(t, &s)
+		want, _ := c.F32(t, "noise")
+		check(t, c.Name, draw(noise.NewCPU(s.Seed), len(want)), want)
+	}
+}
+
+// TestSeeds checks that the CPU generator keeps the low 32 bits of a seed, and CUDA's all 64.
+func TestSeeds(t *testing.T) {
+	if !slices.Equal(draw(noise.NewCPU(7), 40), draw(noise.NewCPU(7+1<<32), 40)) {
+		t.Error("seeds that agree in their low 32 bits differ")
+	}
+	if slices.Equal(draw(noise.NewCUDA(7, 132), 40), draw(noise.NewCUDA(7+1<<32, 132), 40)) {
+		t.Error("CUDA ignores the high half of the seed")
+	}
+}
+
+func TestMultiprocessors(t *testing.T) {
+	const small, large = 3, 132
+	for n, same := range map[int]bool{small * 2048: true, small*2048*4 + 256: false} {
+		equal := slices.Equal(draw(noise.NewCUDA(1, small), n), draw(noise.NewCUDA(1, large), n))
+		if equal != same {
+			t.Errorf("%d values: equal on GPUs of %d and %d multiprocessors is %v, want %v", n, small, large, equal, same)
+		}
+	}
+}
+
+func TestRestore(t *testing.T) {
+	for _, g := range []noise.Generator{noise.NewCUDA(1<<40+5, 2), noise.NewCPU(5)} {
+		for _, n := range []int{0, 1, 3, 15, 16, 17, 1000, 2, 40_000, 7} {
+			draw(g, n)
+			text, err := json.Marshal(g.State())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var s noise.State
+			if err := json.Unmarshal(text, &s); err != nil {
+				t.Fatal(err)
+			}
+			again, err := noise.Restore(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(again.State(), g.State()) {
+				t.Errorf("%s after %d values: state changed on the way through JSON", s.Kind, n)
+			}
+			if want := draw(g, 33); !slices.Equal(draw(again, 33), want) {
+				t.Errorf("%s after %d values: a restored generator goes on otherwise", s.Kind, n)
+			}
+		}
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	bad := map[string]func(*noise.State){
+		"kind":            func(s *noise.State) { s.Kind = "mps" },
+		"multiprocessors": func(s *noise.State) { *s = noise.NewCUDA(1, 1).State(); s.Multiprocessors = 0 },
+		"offset":          func(s *noise.State) { *s = noise.NewCUDA(1, 1).State(); s.Offset = 3 },
+		"words":           func(s *noise.State) { s.Words = s.Words[1:] },
+		"used":            func(s *noise.State) { s.Used = -1 },
+	}
+	for name, spoil := range bad {
+		s := noise.NewCPU(1).State()
+		spoil(&s)
+		if _, err := noise.Restore(s); err == nil {
+			t.Errorf("a state with bad %s was accepted", name)
+		}
+	}
+}
+
+func BenchmarkCUDA(b *testing.B) {
+	x := make([]float32, 16*21*60*104)
+	b.SetBytes(int64(4 * len(x)))
+	for b.Loop() {
+		noise.NewCUDA(42, noise.H200Multiprocessors).Normal(x)
+	}
+}
