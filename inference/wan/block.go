@@ -64,7 +64,7 @@ func (s *Session) crossAttention(enc device.Encoder, w *blockWeights, i, text in
 	enc.Norm(device.Norm{X: q, Y: q, Kind: device.RMSNorm, Eps: s.m.eps, Weight: w.crossNormQ})
 	enc.Attention(device.Attention{
 		Q: q, K: k, V: v, O: q, Heads: s.m.Config.NumHeads, Scale: s.m.attentionScale(),
-		KeyBias: s.prompts.list[text].keyBias,
+		KeyBias: s.prompts.keyBias[text],
 	})
 	out := w.crossO.op(q, x)
 	out.Add = x

@@ -28,7 +28,7 @@ func (c *camera) keep(ctx context.Context, mem *memory, m *Model, act *activatio
 	mem.free(&c.plucker)
 	for i := range m.w.blocks {
 		w := &m.w.blocks[i]
-		scale, shift, err := c.pair(mem, m, w.name)
+		scale, shift, err := c.pair(mem, m, w)
 		if errors.Is(err, device.ErrOutOfMemory) {
 			return nil
 		}
@@ -45,18 +45,20 @@ func (c *camera) keep(ctx context.Context, mem *memory, m *Model, act *activatio
 	return nil
 }
 
-// pair makes room for a block's scale and shift. It fails with ErrOutOfMemory
-// where they would push the weights out of the device's working set.
-func (c *camera) pair(mem *memory, m *Model, name string) (scale, shift device.Mat, err error) {
+// pair makes room for the scale and shift of a block. It fails with ErrOutOfMemory
+// where they are larger than the weights that they stand for and would push other
+// weights out of the device's working set.
+func (c *camera) pair(mem *memory, m *Model, w *blockWeights) (scale, shift device.Mat, err error) {
 	rows, cols := c.signal.Rows, c.signal.Cols
+	size := 2 * c.signal.Buf.Desc().Bytes()
 	info := m.dev.Info()
-	if left := info.WorkingSet - info.Allocated - m.bytes; info.WorkingSet > 0 && left < 2*4*int64(rows)*int64(cols) {
+	if info.WorkingSet > 0 && size > w.cameraBytes() && info.Allocated+m.bytes+size > info.WorkingSet {
 		return scale, shift, device.ErrOutOfMemory
 	}
-	if scale, err = mem.try(name+".camera_scale", rows, cols); err != nil {
+	if scale, err = mem.try(w.name+".camera_scale", rows, cols); err != nil {
 		return scale, shift, err
 	}
-	if shift, err = mem.try(name+".camera_shift", rows, cols); err != nil {
+	if shift, err = mem.try(w.name+".camera_shift", rows, cols); err != nil {
 		mem.free(&scale)
 	}
 	return scale, shift, err

@@ -36,7 +36,7 @@ type Model struct {
 // or misshapen. A checkpoint without a camera branch loads; NewSession then
 // refuses a camera path.
 func Load(ctx context.Context, dev device.Device, store *checkpoint.Store, cfg Config) (*Model, error) {
-	if err := cfg.check(); err != nil {
+	if err := checkConfig(cfg); err != nil {
 		return nil, fmt.Errorf("wan: config of %s: %w", store.Path(), err)
 	}
 	m := &Model{

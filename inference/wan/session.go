@@ -79,10 +79,7 @@ func (s *Session) prepare(ctx context.Context, in Input) error {
 }
 
 func (s *Session) preparePrompts(ctx context.Context, in Input) error {
-	for _, text := range in.Contexts {
-		s.prompts.load(ctx, &s.mem, s.m, text, in.Reuse.Padding)
-	}
-	s.prompts.makeRoom(&s.mem, s.m.Config.Dim)
+	s.prompts.load(ctx, &s.mem, s.m, in.Contexts, in.Reuse.Padding)
 	if s.mem.err != nil || !in.Reuse.CrossAttention {
 		return s.mem.err
 	}
@@ -115,8 +112,8 @@ func (s *Session) Velocity(ctx context.Context, x []float32, t float64, text int
 	switch {
 	case len(x) != values || len(out) != values:
 		return fmt.Errorf("wan: latent of %d values and velocity of %d, expected %d", len(x), len(out), values)
-	case text < 0 || text >= len(s.prompts.list):
-		return fmt.Errorf("wan: text context %d of %d", text, len(s.prompts.list))
+	case text < 0 || text >= len(s.prompts.keyBias):
+		return fmt.Errorf("wan: text context %d of %d", text, len(s.prompts.keyBias))
 	}
 	s.grid.patchify(s.hostPatches, s.patches.Cols, 0, x, channels)
 	if err := s.forward(ctx, t, text); err != nil {
@@ -157,9 +154,7 @@ func (s *Session) embed(enc device.Encoder, text int) {
 	w := &s.m.w
 	enc.Linear(w.patch.op(s.patches, s.act.x))
 	s.clock.embed(enc, w)
-	if s.prompts.list[text].keys == nil {
-		s.prompts.project(enc, w, text)
-	}
+	s.prompts.enter(enc, w, text)
 	if s.camera != nil && !s.camera.plucker.IsZero() {
 		s.camera.stem(enc, w, &s.act)
 	}

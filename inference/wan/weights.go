@@ -48,6 +48,14 @@ type blockWeights struct {
 	ffn0, ffn2 linear
 }
 
+// cameraBytes returns the size of the block's weights of the camera branch.
+func (w *blockWeights) cameraBytes() (n int64) {
+	for _, l := range []linear{w.camInjector1, w.camInjector2, w.camScale, w.camShift} {
+		n += l.weight.Data.Buf.Desc().Bytes()
+	}
+	return n
+}
+
 // loader reads layers.
 type loader struct{ *checkpoint.Loader }
 
