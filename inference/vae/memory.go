@@ -1,0 +1,138 @@
+package vae
+
+import (
+	"context"
+	"unsafe"
+
+	"gimbal/inference/device"
+)
+
+// memory lends buffers for activations. A buffer goes back when nobody holds it
+// any more; it is then lent again, or released as soon as a buffer of another
+// size is needed, so that memory of one level of the network does not lie idle
+// at the next. The first error sticks: after it, do does nothing.
+type memory struct {
+	dev  device.Device
+	idle map[int][]*block // by number of elements
+	lent map[*block]bool
+	err  error
+}
+
+// block is a buffer and the number of clips that hold it.
+type block struct {
+	buf     device.Buffer
+	holders int
+}
+
+func newMemory(dev device.Device) *memory {
+	return &memory{dev: dev, idle: map[int][]*block{}, lent: map[*block]bool{}}
+}
+
+// clip is a holder's view of some frames. The zero clip holds nothing.
+type clip struct {
+	device.Frames
+	block *block
+	mem   *memory
+	place
+}
+
+// place is where a clip's first frame stands in its stream.
+type place struct {
+	index int // of all frames that came before
+	still int // frames right before it that are known to be equal to it
+}
+
+// alloc lends frames with undefined contents.
+func (m *memory) alloc(t, h, w, c int) clip {
+	frames := device.Frames{DType: device.F32, T: t, H: h, W: w, C: c, FrameStride: h * w * c}
+	if m.err != nil {
+		return clip{Frames: frames, block: &block{holders: 1}, mem: m}
+	}
+	n := t * h * w * c
+	if len(m.idle[n]) == 0 {
+		m.trim()
+		buf, err := m.dev.Alloc(device.Desc{Label: "vae activation", DType: device.F32, Shape: []int{t, h, w, c}})
+		if err != nil {
+			m.err = err
+			return m.alloc(t, h, w, c)
+		}
+		m.idle[n] = []*block{{buf: buf}}
+	}
+	last := len(m.idle[n]) - 1
+	b := m.idle[n][last]
+	m.idle[n] = m.idle[n][:last]
+	m.lent[b] = true
+	b.holders = 1
+	frames.Buf = b.buf
+	return clip{Frames: frames, block: b, mem: m}
+}
+
+// trim releases the buffers that nobody holds.
+func (m *memory) trim() {
+	for n, blocks := range m.idle {
+		for _, b := range blocks {
+			b.buf.Release()
+		}
+		delete(m.idle, n)
+	}
+}
+
+// close releases all buffers, held or not.
+func (m *memory) close() {
+	m.trim()
+	for b := range m.lent {
+		b.buf.Release()
+	}
+	clear(m.lent)
+}
+
+// do runs one submission unless there was an error before.
+func (m *memory) do(ctx context.Context, label string, f func(device.Encoder)) error {
+	if m.err == nil {
+		m.err = m.dev.Do(ctx, label, f)
+	}
+	return m.err
+}
+
+// write fills c with values.
+func (m *memory) write(ctx context.Context, c clip, values []float32) error {
+	if m.err == nil {
+		m.err = m.dev.Write(ctx, c.Buf, bytesOf(values))
+	}
+	return m.err
+}
+
+// hold returns frames from, ..., to-1 of c for one more holder.
+func (c clip) hold(from, to int) clip {
+	c.Frames = c.Range(from, to)
+	c.block.holders++
+	c.index += from
+	return c
+}
+
+// read copies c, which must be the whole of its buffer, to values.
+func (c clip) read(ctx context.Context, values []float32) error {
+	return c.mem.dev.Read(ctx, bytesOf(values), c.Buf)
+}
+
+// release ends a holder's use of c; the zero clip needs none.
+func (c clip) release() {
+	if c.block == nil {
+		return
+	}
+	c.block.holders--
+	if c.block.holders == 0 && c.mem.lent[c.block] {
+		delete(c.mem.lent, c.block)
+		n := c.block.buf.Desc().Len()
+		c.mem.idle[n] = append(c.mem.idle[n], c.block)
+	}
+}
+
+// shared reports whether somebody else holds c's buffer, which must then not be
+// written to.
+func (c clip) shared() bool { return c.block.holders > 1 }
+
+// bytesOf views values as the bytes that a device reads and writes.
+func bytesOf(values []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
+}

@@ -1,0 +1,33 @@
+package vae
+
+import (
+	"fmt"
+	"image"
+)
+
+// Preview returns a picture, w x h, of frame number frame of the normalised latent
+// [z, f, h, w], approximated by the statistics' RGB factors; nil if there are none.
+func (s Statistics) Preview(latent []float32, f, h, w, frame int) image.Image {
+	if s.RGB == nil {
+		return nil
+	}
+	plane := h * w
+	if len(latent) != len(s.RGB)*f*plane || frame < 0 || frame >= f {
+		panic(fmt.Sprintf("vae: preview of frame %d of a latent [%d %d %d %d] with %d values", frame, len(s.RGB), f, h, w, len(latent)))
+	}
+	img := image.NewRGBA(image.Rect(0, 0, w, h))
+	for i := range plane {
+		rgb := s.RGBBias
+		for z, factors := range s.RGB {
+			v := latent[(z*f+frame)*plane+i]
+			for c := range rgb {
+				rgb[c] += v * factors[c]
+			}
+		}
+		for c, v := range rgb {
+			img.Pix[4*i+c] = uint8(255*min(max((v+1)/2, 0), 1) + 0.5)
+		}
+		img.Pix[4*i+3] = 255
+	}
+	return img
+}
