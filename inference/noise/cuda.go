@@ -7,7 +7,7 @@ import (
 )
 
 // H200Multiprocessors is the number of multiprocessors of an H100 or H200 (SXM).
-// A draw of at most multiprocessors*2048 values is the same on every GPU.
+// A draw of at most n*2048 values is the same on all GPUs of n or more multiprocessors.
 const H200Multiprocessors = 132
 
 // torch launches blocks of blockSize threads, at most as many as fit the GPU at

@@ -9,7 +9,7 @@ import "math"
 // and interpolates the sine of the middle of that interval from a table of 64 parts of
 // a quarter turn (Oberman and Siu, A High-Performance Area-Efficient Multifunction
 // Interpolator, 2005). The ROM is not published: sineTable was fitted to all 2^23
-// results of an H200, and gives 84 % of them to the bit and the others to one unit of
+// results of an H200, and gives 83 % of them to the bit and the others to one unit of
 // 2^-24.
 func sincos(x float32) (sin, cos float32) {
 	const quarter = 1 << phaseBits
