@@ -7,9 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mapping is a file mapped read-only into memory. A file that shrinks after it
-// was mapped faults on access: see debug.SetPanicOnFault, which the one who runs
-// a job may set to turn the fault into a panic.
+// mapping is a file mapped read-only into memory. Nobody may shrink a file while
+// it is mapped: reading a page that is gone ends the process (SIGBUS), and
+// debug.SetPanicOnFault can turn that into a panic in Go code only, not in a
+// device's C kernels.
 type mapping struct {
 	path string
 	data []byte
