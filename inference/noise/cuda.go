@@ -6,9 +6,10 @@ import (
 	"math/bits"
 )
 
-// H200Multiprocessors is the number of multiprocessors of an H100 or H200 (SXM).
+// DefaultMultiprocessors is the number of multiprocessors of an H100 or H200 (SXM), on
+// which the reference runs.
 // A draw of at most n*2048 values is the same on all GPUs of n or more multiprocessors.
-const H200Multiprocessors = 132
+const DefaultMultiprocessors = 132
 
 // torch launches blocks of blockSize threads, at most as many as fit the GPU at
 // residentThreads a multiprocessor, and every thread makes unroll values a round.
@@ -30,7 +31,7 @@ type CUDA struct {
 }
 
 // NewCUDA returns the generator of a GPU with the given number of multiprocessors,
-// H200Multiprocessors if in doubt, after manual_seed(seed). It panics if that number
+// DefaultMultiprocessors if in doubt, after manual_seed(seed). It panics if that number
 // is not positive.
 func NewCUDA(seed uint64, multiprocessors int) *CUDA {
 	if multiprocessors < 1 {

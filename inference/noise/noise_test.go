@@ -162,6 +162,6 @@ func BenchmarkCUDA(b *testing.B) {
 	x := make([]float32, 16*21*60*104)
 	b.SetBytes(int64(4 * len(x)))
 	for b.Loop() {
-		noise.NewCUDA(42, noise.H200Multiprocessors).Normal(x)
+		noise.NewCUDA(42, noise.DefaultMultiprocessors).Normal(x)
 	}
 }

@@ -30,22 +30,20 @@ func (s *Solver) order(step int) int { return min(2, step+1, s.Steps()-step) }
 // update is one exponential-integrator update from the noise level of a step to the
 // next one's:
 //
-//	sample*x - output*m0 - diff*(rhoPast*(m1-m0)/rk + rhoNew*(m-m0))
+//	sample*x - output*(m0 + rhoPast*(m1-m0)/rk + rhoNew*(m-m0))
 //
 // where m0 is the model output at the step, m1 the one before and m the one after it.
 type update struct {
-	sample, output, diff float32
-	rk                   float32 // 0 in an update of order one, which has no m1
-	rhoPast, rhoNew      float32
-	hh                   float32 // the difference in lambda, negated
+	sample, output  float32
+	rk              float32 // 0 in an update of order one, which has no m1
+	rhoPast, rhoNew float32
 }
 
 // predictor returns UniP's update at a step.
 func (s *Solver) predictor(step int) update {
 	from, to := s.sigmas[step], s.sigmas[step+1]
 	h := lambda(to) - lambda(from)
-	u := update{sample: to / from, output: (1 - to) * expm1(-h), hh: -h}
-	u.diff = u.output // B(h) = expm1(-h)
+	u := update{sample: to / from, output: (1 - to) * expm1(-h)}
 	if s.order(step) == 2 {
 		u.rk = (lambda(s.sigmas[step-1]) - lambda(from)) / h
 		u.rhoPast = 0.5
@@ -62,9 +60,10 @@ func (s *Solver) corrector(step int) update {
 		u.rhoNew = 0.5
 		return u
 	}
-	phi1 := expm1(u.hh)
-	phi2 := phi1/u.hh - 1
-	phi3 := phi2/u.hh - 0.5
+	hh := lambda(s.sigmas[step]) - lambda(s.sigmas[step+1])
+	phi1 := expm1(hh)
+	phi2 := phi1/hh - 1
+	phi3 := phi2/hh - 0.5
 	b1, b2 := phi2/phi1, phi3*2/phi1
 	if rk := u.rk; rk < -1 {
 		l := 1 / rk
@@ -83,5 +82,5 @@ func (u *update) apply(x, m0, m1, m float32) float32 {
 		d = float32(u.rhoPast * ((m1 - m0) / u.rk))
 	}
 	d += float32(u.rhoNew * (m - m0))
-	return float32(u.sample*x) - float32(u.output*m0) - float32(u.diff*d)
+	return float32(u.sample*x) - float32(u.output*m0) - float32(u.output*d)
 }
