@@ -100,15 +100,18 @@ func (f *finder) section(ctx context.Context, prefix string, c int, up bool, by 
 		case f.any(name + "."):
 			f.fault(name, "a layer of an unknown kind", "residual, to_qkv or resample weights")
 		default:
-			f.complete(prefix, i)
+			if !f.complete(prefix, i) {
+				c = 0
+			}
 			return layers, c
 		}
 	}
 	return layers, c
 }
 
-// complete complains if prefix has layers, but not the one numbered n.
-func (f *finder) complete(prefix string, n int) {
+// complete reports whether the n layers found under prefix are all there are, and
+// complains if not.
+func (f *finder) complete(prefix string, n int) bool {
 	at, _ := slices.BinarySearch(f.names, prefix+".")
 	for _, name := range f.names[at:] {
 		rest, ok := strings.CutPrefix(name, prefix+".")
@@ -118,12 +121,13 @@ func (f *finder) complete(prefix string, n int) {
 		number, _, _ := strings.Cut(rest, ".")
 		if i, err := strconv.Atoi(number); err != nil || i >= n {
 			f.fault(fmt.Sprintf("%s.%d", prefix, n), "no tensors", fmt.Sprintf("a layer, as there is %q", name))
-			return
+			return false
 		}
 	}
 	if n == 0 {
 		f.fault(prefix+".0", "no tensors", "the first layer")
 	}
+	return n > 0
 }
 
 func (f *finder) residual(name string, c int) *residual {

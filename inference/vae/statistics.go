@@ -52,17 +52,17 @@ func WanStatistics() Statistics {
 	}
 }
 
-// check says what does not fit latents of z channels.
-func (s Statistics) check(z int) error {
+// check says what does not fit the VAE in the file path, with latents of z channels.
+func (s Statistics) check(z int, path string) error {
 	if len(s.Mean) != z || len(s.Std) != z {
-		return fmt.Errorf("statistics of %d means and %d deviations, expected %d of each, as the VAE has channels", len(s.Mean), len(s.Std), z)
+		return fmt.Errorf("%s has latents of %d channels: found statistics with %d means and %d deviations, expected as many", path, z, len(s.Mean), len(s.Std))
 	}
 	if s.RGB != nil && len(s.RGB) != z {
-		return fmt.Errorf("statistics with %d RGB factors, expected %d, as the VAE has channels", len(s.RGB), z)
+		return fmt.Errorf("%s has latents of %d channels: found statistics with RGB factors for %d, expected as many or none", path, z, len(s.RGB))
 	}
 	for i, std := range s.Std {
 		if mean := s.Mean[i]; !(std > 0) || math.IsInf(float64(std), 0) || math.IsNaN(float64(mean)) || math.IsInf(float64(mean), 0) {
-			return fmt.Errorf("statistics of channel %d: mean %v and deviation %v, expected finite values and a deviation above 0", i, mean, std)
+			return fmt.Errorf("statistics of latent channel %d: found mean %v and deviation %v, expected finite values and a deviation above 0", i, mean, std)
 		}
 	}
 	return nil

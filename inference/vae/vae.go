@@ -32,11 +32,11 @@ func Load(ctx context.Context, dev device.Device, store *checkpoint.Store, stats
 	loader := checkpoint.NewLoader(dev, store)
 	net, err := findNetwork(ctx, store, loader)
 	if err == nil {
-		err = stats.check(net.channels)
+		err = stats.check(net.channels, store.Path())
 	}
 	if err != nil {
 		loader.Release()
-		return nil, fmt.Errorf("vae: load %s: %w", store.Path(), err)
+		return nil, fmt.Errorf("vae: %w", err)
 	}
 	return &VAE{Statistics: stats, dev: dev, loader: loader, network: net}, nil
 }
