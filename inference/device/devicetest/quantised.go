@@ -1,0 +1,64 @@
+package devicetest
+
+import (
+	"testing"
+
+	"gimbal/inference/device"
+)
+
+// nf4 is the code of NormalFloat4: quantiles of the normal distribution, scaled to
+// [-1, 1] (Dettmers et al., QLoRA, 2023).
+var nf4 = []float64{
+	-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
+	-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0,
+	0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+	0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
+}
+
+func quantised(t *testing.T, s suite) {
+	const f32 = device.F32
+	for _, c := range []linearCase{
+		{m: 1, n: 2, k: 2}, {m: 1, n: 70, k: 130}, {m: 3, n: 10, k: 7}, {m: 9, n: 64, k: 64, bias: true},
+		{m: 40, n: 66, k: 193, act: device.GELU, gate: true, inPlace: true}, {m: 20, n: 600, k: 96, bias: true, add: true},
+		{m: 140, n: 30, k: 257, act: device.SiLU},
+	} {
+		c.x, c.y = f32, f32
+		t.Run("I8", func(t *testing.T) { s.rig(t).int8(c) })
+		for _, block := range []int{64, 16, 6} {
+			t.Run("NF4", func(t *testing.T) { s.rig(t).nf4(c, block, 0) })
+			t.Run("NF4 nested", func(t *testing.T) { s.rig(t).nf4(c, block, 3+block/4) })
+		}
+	}
+}
+
+func (r *rig) int8(c linearCase) {
+	codes := each(c.n, c.k, func(int, int) float64 { return float64(r.rng.IntN(255) - 127) })
+	q, scale := r.matOf(device.I8, c.n, c.k, codes), r.mat(device.F32, 1, c.n)
+	w := &tensor{v: each(c.n, c.k, func(o, k int) float64 { return q.v[o*c.k+k] * scale.v[o] })}
+	r.linear(c, w, func(*tensor) device.Weight {
+		return device.Weight{Data: q.Mat, Out: c.n, In: c.k, Scale: scale.Mat}
+	}, true)
+}
+
+// nf4 checks 4-bit weights in blocks; with nested not 0, so many scales share one
+// of their own.
+func (r *rig) nf4(c linearCase, block, nested int) {
+	n := c.n * c.k
+	codes := each(1, n, func(int, int) float64 { return float64(r.rng.IntN(16)) })
+	q := r.matOf(device.U8, 1, n/2, each(1, n/2, func(_, i int) float64 { return codes[2*i]*16 + codes[2*i+1] }))
+	code := r.matOf(device.F32, 1, 16, nf4)
+	blocks := (n + block - 1) / block
+	w := device.Weight{Data: q.Mat, Out: c.n, In: c.k, NF4: true, Block: block, Code: code.Mat}
+	var scales []float64
+	if nested == 0 {
+		scale := r.mat(device.F32, 1, blocks)
+		w.Scale, scales = scale.Mat, scale.v
+	} else {
+		bytes := r.matOf(device.U8, 1, blocks, each(1, blocks, func(int, int) float64 { return float64(r.rng.IntN(256)) }))
+		outer, table := r.mat(device.F32, 1, (blocks+nested-1)/nested), r.mat(device.F32, 1, 256)
+		w.Scale, w.Nested, w.NestedCode, w.NestedBlock, w.NestedOffset = bytes.Mat, outer.Mat, table.Mat, nested, 0.25
+		scales = each(1, blocks, func(_, b int) float64 { return table.v[int(bytes.v[b])]*outer.v[b/nested] + 0.25 })
+	}
+	values := each(1, n, func(_, i int) float64 { return code.v[int(codes[i])] * scales[i/block] })
+	r.linear(c, &tensor{v: values}, func(*tensor) device.Weight { return w }, true)
+}

@@ -1,0 +1,52 @@
+package devicetest
+
+import (
+	"testing"
+
+	"gimbal/inference/device"
+)
+
+// Options are the bounds of a device. An error is counted in units of the result
+// plus the root mean square of all results; that of rounding a result to the type
+// of its destination is allowed on top.
+type Options struct {
+	Product   float64 // of Linear, Attention and Conv; 0 stands for 4e-6, arithmetic in F32
+	Pointwise float64 // of all other operations; 0 stands for 2e-6
+}
+
+// Run checks dev, which it uses alone and leaves open.
+func Run(t *testing.T, dev device.Device, opts Options) {
+	if opts.Product == 0 {
+		opts.Product = 4e-6
+	}
+	if opts.Pointwise == 0 {
+		opts.Pointwise = 2e-6
+	}
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, suite)
+	}{
+		{"Buffers", buffers},
+		{"Submissions", submissions},
+		{"Mistakes", mistakes},
+		{"Linear", linear},
+		{"Quantised", quantised},
+		{"Attention", attention},
+		{"Norm", norm},
+		{"Rope", rope},
+		{"Conv", conv},
+		{"ConvFrames", convFrames},
+		{"Unary", unary},
+		{"Binary", binaryOps},
+		{"GatedAdd", gatedAdd},
+		{"Gather", gather},
+		{"Move", move},
+	} {
+		t.Run(part.name, func(t *testing.T) { part.run(t, suite{dev, opts}) })
+	}
+}
+
+type suite struct {
+	dev  device.Device
+	opts Options
+}
