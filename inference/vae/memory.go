@@ -38,8 +38,8 @@ type clip struct {
 
 // place is where a clip's first frame stands in its stream.
 type place struct {
-	index int // of all frames that came before
-	still int // frames right before it that are known to be equal to it
+	index int // how many frames came before it
+	still int // how many of them, right before it, are known to be equal to it
 }
 
 // alloc lends frames with undefined contents.

@@ -257,6 +257,50 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// smallDevice has room for a number of buffers.
+type smallDevice struct {
+	device.Device
+	room int
+}
+
+func (d *smallDevice) Alloc(desc device.Desc) (device.Buffer, error) {
+	if d.room == 0 {
+		return nil, device.ErrOutOfMemory
+	}
+	d.room--
+	return d.Device.Alloc(desc)
+}
+
+// TestOutOfMemory lets every allocation fail in turn: an error, and nothing kept.
+func TestOutOfMemory(t *testing.T) {
+	dev := &smallDevice{openCPU(t), math.MaxInt}
+	v := load(t, dev)
+	held := dev.Info().Allocated
+	try := func(what string, run func() error) {
+		for room := 0; ; room++ {
+			dev.room = room
+			err := run()
+			if after := dev.Info().Allocated; after != held {
+				t.Fatalf("%s in %d buffers: %d bytes are still held", what, room, after-held)
+			}
+			if err == nil {
+				return
+			}
+			if !errors.Is(err, device.ErrOutOfMemory) {
+				t.Fatalf("%s in %d buffers: %v", what, room, err)
+			}
+		}
+	}
+	latent := random(v.Channels()*5, 5)
+	try("Decode", func() error {
+		return v.Decode(t.Context(), latent, 5, 1, 1, 3, func(int, []float32) error { return nil })
+	})
+	try("Encode", func() error {
+		_, err := v.Encode(t.Context(), func(int, []float32) error { return nil }, v.Frames(2), v.Stride(), v.Stride())
+		return err
+	})
+}
+
 func TestCallerErrors(t *testing.T) {
 	v := load(t, openCPU(t))
 	full := errors.New("disk full")
