@@ -1,0 +1,78 @@
+package camera
+
+import (
+	"fmt"
+	"math"
+)
+
+// builtinIntrinsics see 80 degrees from left to right, as the reference's examples do.
+var builtinIntrinsics = Intrinsics{500, 500, pictureWidth / 2, pictureHeight / 2}
+
+// The built-in paths move by one unit a latent frame, so that nothing is lost when the
+// model's conditioning is normalised, and turn no faster than real recordings.
+const (
+	unitsPerFrame   = 1.0 / temporalStride
+	orbitRadius     = 12.0                    // of the point ahead that an orbit looks at
+	lookRate        = 1.0 * math.Pi / 180     // a frame
+	lookAroundSwing = 25.0 * math.Pi / 180    // to either side
+	lookAroundTurn  = 2 * math.Pi / (6 * 16.) // a whole swing in six seconds
+)
+
+// builtins gives, for frame i, the camera's position and its heading, to the right.
+var builtins = []struct {
+	name string
+	at   func(i float64) (x, y, z, heading float64)
+}{
+	{"still", func(i float64) (x, y, z, heading float64) { return 0, 0, 0, 0 }},
+	{"forward", func(i float64) (x, y, z, heading float64) { return 0, 0, i * unitsPerFrame, 0 }},
+	{"backward", func(i float64) (x, y, z, heading float64) { return 0, 0, -i * unitsPerFrame, 0 }},
+	{"strafe-left", func(i float64) (x, y, z, heading float64) { return -i * unitsPerFrame, 0, 0, 0 }},
+	{"strafe-right", func(i float64) (x, y, z, heading float64) { return i * unitsPerFrame, 0, 0, 0 }},
+	{"rise", func(i float64) (x, y, z, heading float64) { return 0, -i * unitsPerFrame, 0, 0 }},
+	{"orbit-left", func(i float64) (x, y, z, heading float64) { return orbit(i) }},
+	{"orbit-right", func(i float64) (x, y, z, heading float64) { return orbit(-i) }},
+	{"look-left", func(i float64) (x, y, z, heading float64) { return 0, 0, 0, -i * lookRate }},
+	{"look-right", func(i float64) (x, y, z, heading float64) { return 0, 0, 0, i * lookRate }},
+	{"look-around", func(i float64) (x, y, z, heading float64) {
+		return 0, 0, 0, lookAroundSwing * math.Sin(i*lookAroundTurn)
+	}},
+}
+
+// orbit circles the point orbitRadius ahead, to the left, and keeps looking at it.
+func orbit(i float64) (x, y, z, heading float64) {
+	heading = i * unitsPerFrame / orbitRadius
+	sin, cos := math.Sincos(heading)
+	return -orbitRadius * sin, 0, orbitRadius * (1 - cos), heading
+}
+
+// BuiltinNames returns the names of the built-in paths.
+func BuiltinNames() []string {
+	names := make([]string, len(builtins))
+	for i, b := range builtins {
+		names[i] = b.name
+	}
+	return names
+}
+
+// Builtin returns a built-in path of the given number of poses. It starts at the
+// origin, looking ahead.
+func Builtin(name string, frames int) (*Path, error) {
+	const maxFrames = maxFile / 128
+	if frames < 1 || frames > maxFrames {
+		return nil, fmt.Errorf("camera: a path of %d frames, expected 1 to %d", frames, maxFrames)
+	}
+	for _, b := range builtins {
+		if b.name != name {
+			continue
+		}
+		p := &Path{poses: make([]Pose, frames), intrinsics: make([]Intrinsics, frames)}
+		for i := range p.poses {
+			x, y, z, heading := b.at(float64(i))
+			sin, cos := math.Sincos(heading)
+			p.poses[i] = Pose{{cos, 0, sin, x}, {0, 1, 0, y}, {-sin, 0, cos, z}, {0, 0, 0, 1}}
+			p.intrinsics[i] = builtinIntrinsics
+		}
+		return p, nil
+	}
+	return nil, fmt.Errorf("camera: no built-in path %q, expected one of %q", name, BuiltinNames())
+}

@@ -1,0 +1,218 @@
+package camera
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestWriteAndOpen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "folder")
+	p := builtin(t, "orbit-right", 30)
+	if err := p.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	q, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, pose := range p.poses {
+		for r := range pose {
+			for c, v := range pose[r] {
+				if q.poses[i][r][c] != float64(float32(v)) {
+					t.Fatalf("pose %d: %v became %v", i, pose, q.poses[i])
+				}
+			}
+		}
+	}
+	if !slices.Equal(p.intrinsics, q.intrinsics) {
+		t.Error("the intrinsics changed")
+	}
+}
+
+// npyFile makes an .npy file of any version, type and order.
+func npyFile(version byte, descr string, fortran bool, shape string, values []byte) []byte {
+	order := map[bool]string{true: "True", false: "False"}[fortran]
+	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': %s, 'shape': (%s), }\n", descr, order, shape)
+	file := []byte{0x93, 'N', 'U', 'M', 'P', 'Y', version, 0}
+	if version == 1 {
+		file = binary.LittleEndian.AppendUint16(file, uint16(len(header)))
+	} else {
+		file = binary.LittleEndian.AppendUint32(file, uint32(len(header)))
+	}
+	return append(append(file, header...), values...)
+}
+
+func TestNPYForms(t *testing.T) {
+	want := []float64{0, 1, 2, 3, 4, 5}
+	fortran := []float64{0, 3, 1, 4, 2, 5}
+	for _, descr := range []string{"<f4", "<f8", ">f4", ">f8"} {
+		for _, version := range []byte{1, 2, 3} {
+			for _, f := range []bool{false, true} {
+				stored := map[bool][]float64{false: want, true: fortran}[f]
+				var order binary.AppendByteOrder = binary.LittleEndian
+				if descr[0] == '>' {
+					order = binary.BigEndian
+				}
+				var data []byte
+				for _, v := range stored {
+					if descr[2] == '4' {
+						data = order.AppendUint32(data, math.Float32bits(float32(v)))
+					} else {
+						data = order.AppendUint64(data, math.Float64bits(v))
+					}
+				}
+				a, err := parseNPY(npyFile(version, descr, f, "2, 3", data))
+				if err != nil || !slices.Equal(a.values, want) || !slices.Equal(a.shape, []int{2, 3}) {
+					t.Errorf("version %d, %s, Fortran %v: %v, %v", version, descr, f, a, err)
+				}
+			}
+		}
+	}
+}
+
+// action writes an action folder and returns its path.
+func action(t *testing.T, poses, intrinsics []byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, data := range map[string][]byte{posesFile: poses, intrinsicsFile: intrinsics} {
+		if data == nil {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestOpenRefuses(t *testing.T) {
+	path := builtin(t, "forward", 9)
+	good := map[string][]byte{}
+	dir := t.TempDir()
+	if err := path.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{posesFile, intrinsicsFile} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		good[name] = data
+	}
+	// spoilPose and spoilK change one value of an otherwise good folder.
+	spoilPose := func(pose, row, col int, v float64) []byte {
+		a, _ := parseNPY(good[posesFile])
+		a.values[16*pose+4*row+col] = v
+		return formatNPY(a)
+	}
+	spoilK := func(i int, v float64) []byte {
+		a, _ := parseNPY(good[intrinsicsFile])
+		a.values[i] = v
+		return formatNPY(a)
+	}
+	for _, c := range []struct {
+		name              string
+		poses, intrinsics []byte
+		want              []string
+	}{
+		{"no poses", nil, good[intrinsicsFile], []string{posesFile, "expected a folder of"}},
+		{"no intrinsics", good[posesFile], nil, []string{intrinsicsFile}},
+		{"empty poses", []byte{}, good[intrinsicsFile], []string{posesFile, "not an .npy file"}},
+		{"text", []byte("1 0 0 0 and so on"), good[intrinsicsFile], []string{"not an .npy file"}},
+		{"truncated", good[posesFile][:200], good[intrinsicsFile], []string{"cut short"}},
+		{"version", npyFile(9, "<f4", false, "9, 4, 4", nil), good[intrinsicsFile], []string{"version 9"}},
+		{"shape", npyFile(1, "<f4", false, "9, 3, 4", make([]byte, 432)), good[intrinsicsFile], []string{"[9 3 4]", "[n 4 4]"}},
+		{"rank", npyFile(1, "<f4", false, "16", make([]byte, 64)), good[intrinsicsFile], []string{"[16]", "[n 4 4]"}},
+		{"integers", npyFile(1, "<i4", false, "1, 4, 4", make([]byte, 64)), good[intrinsicsFile], []string{`"<i4"`, "float32 or float64"}},
+		{"objects", npyFile(1, "|O", false, "1, 4, 4", make([]byte, 64)), good[intrinsicsFile], []string{`"|O"`}},
+		{"absurd shape", npyFile(1, "<f4", false, "99999999999, 4, 4", make([]byte, 64)), good[intrinsicsFile], []string{"cut short"}},
+		{"overflowing shape", npyFile(1, "<f4", false, "4611686018427387904, 4, 4", make([]byte, 64)), good[intrinsicsFile], []string{"cut short"}},
+		{"no frames", npyFile(1, "<f4", false, "0, 4, 4", nil), good[intrinsicsFile], []string{"no poses"}},
+		{"NaN", spoilPose(3, 0, 3, math.NaN()), good[intrinsicsFile], []string{"pose 3", "NaN"}},
+		{"Inf", spoilPose(8, 2, 3, math.Inf(1)), good[intrinsicsFile], []string{"pose 8", "Inf"}},
+		{"far", spoilPose(8, 2, 3, 1e12), good[intrinsicsFile], []string{"pose 8", "e+11"}},
+		{"scaled", spoilPose(2, 0, 0, 1.1), good[intrinsicsFile], []string{"pose 2", "orthonormal"}},
+		{"mirrored", spoilPose(0, 0, 0, -1), good[intrinsicsFile], []string{"pose 0", "mirrored"}},
+		{"last row", spoilPose(5, 3, 0, 0.5), good[intrinsicsFile], []string{"pose 5", "0 0 0 1"}},
+		{"no rows of intrinsics", good[posesFile], npyFile(1, "<f4", false, "0, 4", nil), []string{intrinsicsFile, "no intrinsics"}},
+		{"flat intrinsics", good[posesFile], npyFile(1, "<f4", false, "4,", make([]byte, 16)), []string{intrinsicsFile, "[4]", "[n 4]"}},
+		{"negative focal length", good[posesFile], spoilK(0, -500), []string{"fx = -500"}},
+		{"zero focal length", good[posesFile], spoilK(1, 0), []string{"fy = 0"}},
+		{"normalised intrinsics", good[posesFile], spoilK(0, 0.6), []string{"fx = 0.6", "pixels"}},
+		{"NaN intrinsics", good[posesFile], spoilK(2, math.NaN()), []string{"cx = NaN"}},
+		{"principal point", good[posesFile], spoilK(3, 4000), []string{"cy = 4000"}},
+	} {
+		_, err := Open(action(t, c.poses, c.intrinsics))
+		if err == nil {
+			t.Errorf("%s: accepted", c.name)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want it to say %q", c.name, err, want)
+			}
+		}
+	}
+}
+
+func TestOpenOfActFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, actionFile), npyFile(1, "<i4", false, "1, 4", make([]byte, 16)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "not supported yet") {
+		t.Errorf("got %v, want an error that says what is not supported", err)
+	}
+}
+
+func TestOpenOfNoFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, posesFile), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(dir, "none"), dir} {
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), posesFile) {
+			t.Errorf("Open(%s): %v, want an error that names %s", path, err, posesFile)
+		}
+	}
+}
+
+func FuzzNPY(f *testing.F) {
+	f.Add(formatNPY(array{shape: []int{1, 4}, values: []float64{457, 440, 416, 240}}))
+	f.Add(npyFile(2, ">f8", true, "2, 1", make([]byte, 16)))
+	f.Add(npyFile(3, "<f4", false, "", make([]byte, 4)))
+	f.Add(npyFile(3, "<f8", false, "", nil))
+	f.Add([]byte("\x93NUMPY\x01\x00\xff\xff"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		a, err := parseNPY(data)
+		if err != nil {
+			return
+		}
+		count := 1
+		for _, n := range a.shape {
+			count *= n
+		}
+		if count != len(a.values) || count > len(data) {
+			t.Fatalf("%d values of the shape %v from %d bytes", len(a.values), a.shape, len(data))
+		}
+		if poses, err := asPoses(a); err == nil {
+			p := &Path{poses: poses, intrinsics: []Intrinsics{builtinIntrinsics}}
+			p.Plucker(p.EffectiveFrames(9), 8, 8)
+		}
+		asIntrinsics(a)
+		again, err := parseNPY(formatNPY(a))
+		if err != nil || !slices.Equal(again.shape, a.shape) {
+			t.Fatalf("written and read again: %v, %v", again.shape, err)
+		}
+		if !bytes.Equal(formatNPY(again), formatNPY(a)) {
+			t.Fatal("written and read again, the values differ")
+		}
+	})
+}

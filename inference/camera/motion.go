@@ -1,0 +1,161 @@
+package camera
+
+import (
+	"fmt"
+	"math"
+)
+
+// Matrix is a rigid motion as Pose, in the model's precision.
+type Matrix [4][4]float32
+
+// Motion is what the model is told of where the camera goes.
+type Motion struct {
+	// Relative holds, for every latent frame, its pose relative to the latent frame
+	// before, with translations divided by Scale; the first is the identity.
+	Relative []Matrix
+	// Scale is the longest translation between two latent frames, in units of the
+	// path; 0 if the camera stays where it is.
+	Scale float32
+}
+
+// Motion returns what the model is told of the first frames poses; frames is 4n+1 and
+// at most EffectiveFrames.
+func (p *Path) Motion(frames int) Motion { return relative(p.latentPoses(frames)) }
+
+// SpeedLost reports whether the path moves at a speed that the model is not told: it
+// sees the longest step between two latent frames as length 1.
+func (p *Path) SpeedLost() bool {
+	scale := p.Motion(p.EffectiveFrames(len(p.poses))).Scale
+	return scale > 0 && math.Abs(float64(scale)-1) > 0.01
+}
+
+// Poses chains the steps: the pose of every latent frame relative to the first, as the
+// model sees them.
+func (m Motion) Poses() []Matrix {
+	poses := make([]Matrix, len(m.Relative))
+	for i, step := range m.Relative {
+		poses[i] = step
+		if i > 0 {
+			poses[i] = mul(&poses[i-1], &step)
+		}
+	}
+	return poses
+}
+
+// latentPoses returns the pose of every latent frame, in float32. The reference
+// interpolates (positions linearly, rotations by slerp) at frames/4+1 even distances,
+// and for 4n+1 frames these are the poses 0, 4, 8 and so on themselves. Like scipy, it
+// takes the nearest true rotation.
+func (p *Path) latentPoses(frames int) []Matrix {
+	if frames < 1 || frames%temporalStride != 1 || frames > len(p.poses) {
+		panic(fmt.Sprintf("camera: %d frames of a path of %d, expected 4n+1", frames, len(p.poses)))
+	}
+	latent := make([]Matrix, 0, (frames-1)/temporalStride+1)
+	for i := 0; i < frames; i += temporalStride {
+		pose := &p.poses[i]
+		r := rotation(pose).orthonormal()
+		m := identity
+		for j := range 3 {
+			m[j] = [4]float32{float32(r[j][0]), float32(r[j][1]), float32(r[j][2]), float32(pose[j][3])}
+		}
+		latent = append(latent, m)
+	}
+	return latent
+}
+
+// relative turns absolute poses into steps and scales them, with the reference's
+// detour by way of the first pose, for that rounds otherwise.
+func relative(poses []Matrix) Motion {
+	origin := inverse(&poses[0])
+	fromFirst := make([]Matrix, len(poses))
+	for i := range poses {
+		fromFirst[i] = mul(&origin, &poses[i])
+	}
+	fromFirst[0] = identity
+	m := Motion{Relative: make([]Matrix, len(poses))}
+	m.Relative[0] = identity
+	for i := 1; i < len(poses); i++ {
+		back := inverse(&fromFirst[i-1])
+		step := mul(&back, &fromFirst[i])
+		x, y, z := step[0][3], step[1][3], step[2][3]
+		length := math.Sqrt(float64(float32(x*x) + float32(y*y) + float32(z*z)))
+		m.Scale = max(m.Scale, float32(length))
+		m.Relative[i] = step
+	}
+	if m.Scale > 0 {
+		for i := range m.Relative {
+			for j := range 3 {
+				m.Relative[i][j][3] /= m.Scale
+			}
+		}
+	}
+	return m
+}
+
+var identity = Matrix{{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}}
+
+// mul returns a·b, each sum rounded from left to right as torch does for small matrices.
+func mul(a, b *Matrix) (c Matrix) {
+	for i := range 4 {
+		for j := range 4 {
+			for k := range 4 {
+				c[i][j] += float32(a[i][k] * b[k][j])
+			}
+		}
+	}
+	return c
+}
+
+// inverse returns the inverse of a rigid motion.
+func inverse(m *Matrix) Matrix {
+	inv := identity
+	for i := range 3 {
+		var t float32
+		for k := range 3 {
+			inv[i][k] = m[k][i]
+			t += float32(m[k][i] * m[k][3])
+		}
+		inv[i][3] = -t
+	}
+	return inv
+}
+
+type matrix3 [3][3]float64
+
+func rotation(p *Pose) (r matrix3) {
+	for i := range 3 {
+		copy(r[i][:], p[i][:3])
+	}
+	return r
+}
+
+func (r matrix3) det() float64 {
+	c := r.cofactors()
+	return r[0][0]*c[0][0] + r[0][1]*c[0][1] + r[0][2]*c[0][2]
+}
+
+// cofactors returns the matrix of cofactors: the inverse transposed, times the determinant.
+func (r matrix3) cofactors() (c matrix3) {
+	for i := range 3 {
+		for j := range 3 {
+			i1, i2, j1, j2 := (i+1)%3, (i+2)%3, (j+1)%3, (j+2)%3
+			c[i][j] = r[i1][j1]*r[i2][j2] - r[i1][j2]*r[i2][j1]
+		}
+	}
+	return c
+}
+
+// orthonormal returns the nearest rotation to one that is nearly one, by Newton's
+// iteration for the polar decomposition, R ← (R + R⁻ᵀ)/2. It doubles the digits each
+// time: three give all of them from rigidTolerance on.
+func (r matrix3) orthonormal() matrix3 {
+	for range 3 {
+		c, det := r.cofactors(), r.det()
+		for i := range 3 {
+			for j := range 3 {
+				r[i][j] = (r[i][j] + c[i][j]/det) / 2
+			}
+		}
+	}
+	return r
+}

@@ -1,0 +1,84 @@
+package camera
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+)
+
+// SpatialStride is the number of pixels, in both directions, that one latent pixel
+// stands for; the rays of all of them are its channels.
+const SpatialStride = 8
+
+// Channels is the number of channels of Plucker: three of a ray's origin and three of
+// its direction for each of 8x8 pixels.
+const Channels = 6 * SpatialStride * SpatialStride
+
+// Plucker returns the conditioning for a video of frames pictures, height x width
+// pixels: float32 [Channels, f, height/8, width/8] with f = (frames-1)/4 + 1. Channel
+// (6-component c, row i, column j of the 8x8 pixels) is number c*64 + i*8 + j. frames is
+// 4n+1 and at most EffectiveFrames, the sizes are multiples of 8; Plucker panics
+// otherwise.
+//
+// As in the reference, the ray is in the axes of the latent frame before, and the six
+// components are its origin and its direction, of length 1, not its moment.
+func (p *Path) Plucker(frames, height, width int) []float32 {
+	if height < 1 || width < 1 || height%SpatialStride != 0 || width%SpatialStride != 0 {
+		panic(fmt.Sprintf("camera: a picture of %dx%d, expected multiples of %d", width, height, SpatialStride))
+	}
+	motion := p.Motion(frames)
+	directions := directions(p.intrinsics[0], height, width)
+	f, pixels := len(motion.Relative), height/SpatialStride*(width/SpatialStride)
+	const block = SpatialStride * SpatialStride
+	out := make([]float32, Channels*f*pixels)
+	parallel(block, func(cell int) {
+		d := directions[cell*pixels : (cell+1)*pixels]
+		for t := range motion.Relative {
+			m := &motion.Relative[t]
+			for c := range 3 {
+				at := ((c*block+cell)*f + t) * pixels
+				origin, direction := out[at:at+pixels], out[at+3*block*f*pixels:][:pixels]
+				for i, d := range d {
+					origin[i] = m[c][3]
+					direction[i] = float32(d[0]*m[c][0]) + float32(d[1]*m[c][1]) + float32(d[2]*m[c][2])
+				}
+			}
+		}
+	})
+	return out
+}
+
+// directions returns the unit direction of the ray through the middle of every pixel in
+// the camera's axes, ordered as the channels are: [8*8, height/8, width/8].
+func directions(k Intrinsics, height, width int) [][3]float32 {
+	scaleX, scaleY := float32(float64(width)/pictureWidth), float32(float64(height)/pictureHeight)
+	fx, fy := float32(k[0])*scaleX, float32(k[1])*scaleY
+	cx, cy := float32(k[2])*scaleX, float32(k[3])*scaleY
+	d := make([][3]float32, 0, height*width)
+	for cell := range SpatialStride * SpatialStride {
+		for row := cell / SpatialStride; row < height; row += SpatialStride {
+			for col := cell % SpatialStride; col < width; col += SpatialStride {
+				x := (float32(col) + 0.5 - cx) / fx
+				y := (float32(row) + 0.5 - cy) / fy
+				norm := float32(math.Sqrt(float64(float32(x*x) + float32(y*y) + 1)))
+				d = append(d, [3]float32{x / norm, y / norm, 1 / norm})
+			}
+		}
+	}
+	return d
+}
+
+// parallel calls f(0), ..., f(n-1) from as many goroutines as there are processors.
+func parallel(n int, f func(int)) {
+	workers := min(n, runtime.GOMAXPROCS(0))
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			for i := w; i < n; i += workers {
+				f(i)
+			}
+		})
+	}
+	group.Wait()
+}
