@@ -8,10 +8,10 @@ package cpu
 #cgo darwin LDFLAGS: -framework Accelerate
 #ifdef __APPLE__
 #include <Accelerate/Accelerate.h>
-static void gb_single_thread(void) {}
+static void gb_blas_threads(int n) { (void)n; }
 #else
 #include <cblas.h>
-static void gb_single_thread(void) { openblas_set_num_threads(1); }
+static void gb_blas_threads(int n) { openblas_set_num_threads(n); }
 #endif
 
 static void gb_gemm(int transB, long m, long n, long k, const void *a, long lda, const void *b, long ldb, float beta, void *c, long ldc) {
@@ -34,9 +34,9 @@ func (b block) at(i, j int) block {
 	return block{unsafe.Add(b.p, (i*b.ld+j)*4), b.ld}
 }
 
-// singleThread makes BLAS stay on the calling thread: this package's workers are
-// the threads.
-func singleThread() { C.gb_single_thread() }
+// blasThreads sets how many threads OpenBLAS uses in a call: one, because this
+// package's workers are the threads. Accelerate decides by itself.
+func blasThreads(n int) { C.gb_blas_threads(C.int(n)) }
 
 // gemm computes C = A·B + beta*C for A [m, k] and B [k, n].
 func gemm(m, n, k int, a, b block, beta float32, c block) {

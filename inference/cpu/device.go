@@ -29,7 +29,7 @@ func Open(opts Options) (device.Device, error) {
 	if opts.MemoryLimit == 0 {
 		opts.MemoryLimit = int64(C.gb_physical_memory())
 	}
-	singleThread()
+	blasThreads(1)
 	d := &cpuDevice{limit: opts.MemoryLimit, turn: make(chan struct{}, 1), buffers: map[*buffer]bool{}}
 	for range opts.Threads {
 		d.workers = append(d.workers, &worker{})
