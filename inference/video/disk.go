@@ -1,0 +1,80 @@
+package video
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/google/renameio/v2"
+)
+
+// CheckWritable tells whether files can be written to the folder dir, so that a
+// long run need not end to find out that they cannot. It writes a small file
+// and removes it.
+func CheckWritable(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return explain(dir, err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is a file, not a folder: choose a folder to write to", dir)
+	}
+	f, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return explain(dir, err)
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if _, err := f.Write(make([]byte, 64<<10)); err != nil {
+		return explain(dir, err)
+	}
+	if err := f.Sync(); err != nil {
+		return explain(dir, err)
+	}
+	return nil
+}
+
+// explain wraps an error of writing to path with what a person can do.
+func explain(path string, err error) error {
+	advice := "choose another file or folder"
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		advice = "the disk is full: free some space or choose a folder on another disk"
+	case errors.Is(err, syscall.EROFS):
+		advice = "the disk is read-only: choose a folder on another disk"
+	case errors.Is(err, fs.ErrPermission):
+		advice = "you may not write there: change the folder's permissions or choose another folder"
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		advice = "there is no such folder: create it or choose another"
+	}
+	return fmt.Errorf("cannot write %s: %s (%w)", path, advice, err)
+}
+
+// writeFile lets fill write the file at path and puts it there, durable, in one
+// step: until then, and if it fails, what was there stays.
+func writeFile(path string, fill func(io.Writer) error) error {
+	f, err := renameio.NewPendingFile(path,
+		renameio.WithTempDir(filepath.Dir(path)),
+		renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+	if err != nil {
+		return explain(path, err)
+	}
+	defer f.Cleanup()
+	buffered := bufio.NewWriterSize(f, 1<<20)
+	err = fill(buffered)
+	if err == nil {
+		err = buffered.Flush()
+	}
+	if err == nil {
+		err = f.CloseAtomicallyReplace()
+	}
+	if err != nil {
+		return explain(path, err)
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package video
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// promptRunes is how much of a prompt a file name holds.
+const promptRunes = 50
+
+// DefaultName returns the reference's file name for a run,
+// TASK_SIZE_ULYSSES_PROMPT_TIME.mp4, with x for the size's asterisk and an
+// underscore for every character that some file system refuses.
+func DefaultName(task, size, ulysses, prompt string, t time.Time) string {
+	runes := []rune(prompt)
+	prompt = string(runes[:min(len(runes), promptRunes)])
+	size = strings.ReplaceAll(size, "*", "x")
+	name := strings.Join([]string{task, size, ulysses, prompt, t.Format("20060102_150405")}, "_")
+	name = strings.Map(safeRune, name)
+	if name[0] == '.' { // would be hidden
+		name = "_" + name[1:]
+	}
+	return name + ".mp4"
+}
+
+func safeRune(r rune) rune {
+	if r == ' ' || r == unicode.ReplacementChar || !unicode.IsPrint(r) || strings.ContainsRune(`/\:*?"<>|`, r) {
+		return '_'
+	}
+	return r
+}
+
+// FreePath returns path, or if that exists path with the lowest number from 2
+// before its extension that makes a new file: clip.mp4, clip_2.mp4. A name is
+// free if its beside variants, the same with another extension such as ".json",
+// do not exist either.
+func FreePath(path string, beside ...string) (string, error) {
+	ext := filepath.Ext(path)
+	stem := strings.TrimSuffix(path, ext)
+	for n, candidate := 2, stem; ; n++ {
+		free, err := allFree(candidate, append([]string{ext}, beside...))
+		if err != nil {
+			return "", explain(path, err)
+		}
+		if free {
+			return candidate + ext, nil
+		}
+		candidate = fmt.Sprintf("%s_%d", stem, n)
+	}
+}
+
+func allFree(stem string, exts []string) (bool, error) {
+	for _, ext := range exts {
+		switch _, err := os.Lstat(stem + ext); {
+		case err == nil:
+			return false, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return false, err
+		}
+	}
+	return true, nil
+}
