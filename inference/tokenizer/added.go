@@ -31,16 +31,16 @@ func newMatcher(tokens []addedToken) matcher {
 	return matcher{tokens, newTrie(contents)}
 }
 
-// segment is a part of a text: an added token, or text without any (id -1).
+// segment is a part of a text: an added token, or text without any.
 type segment struct {
-	text string
-	at   int // offset in the whole text
-	id   int32
+	id   int32  // -1 for text
+	text string // "" for a token
+	at   int    // offset in the whole text
 }
 
 func (m matcher) split(text string) []segment {
 	var parts []segment
-	done := 0 // the text before this offset is in parts
+	done := 0 // the text before this offset is in parts; white space may be in two tokens
 	for at := 0; at < len(text); {
 		i, size := m.trie.longest(text[at:])
 		if i < 0 {
@@ -49,7 +49,7 @@ func (m matcher) split(text string) []segment {
 		}
 		t, start, end := m.tokens[i], at, at+size
 		at = end
-		if start < done || t.SingleWord && (endsWithWord(text[:start]) || startsWithWord(text[end:])) {
+		if t.SingleWord && (endsWithWord(text[:start]) || startsWithWord(text[end:])) {
 			continue
 		}
 		if t.LStrip {
@@ -59,13 +59,13 @@ func (m matcher) split(text string) []segment {
 			end = len(text) - len(strings.TrimLeftFunc(text[end:], unicode.IsSpace))
 		}
 		if done < start {
-			parts = append(parts, segment{text[done:start], done, -1})
+			parts = append(parts, segment{-1, text[done:start], done})
 		}
-		parts = append(parts, segment{text[start:end], start, t.ID})
+		parts = append(parts, segment{at: start, id: t.ID})
 		done = end
 	}
 	if done < len(text) {
-		parts = append(parts, segment{text[done:], done, -1})
+		parts = append(parts, segment{-1, text[done:], done})
 	}
 	return parts
 }

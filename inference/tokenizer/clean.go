@@ -100,10 +100,18 @@ func dropControl(r rune) rune {
 func fixC1(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 0x80 && r <= 0x9f {
-			return charmap.Windows1252.DecodeByte(byte(r))
+			return windows1252(byte(r))
 		}
 		return r
 	}, text)
+}
+
+// windows1252 decodes b, which Latin-1 takes where Windows-1252 has nothing.
+func windows1252(b byte) rune {
+	if r := charmap.Windows1252.DecodeByte(b); r != utf8.RuneError {
+		return r
+	}
+	return rune(b)
 }
 
 // joinSurrogates makes text valid: a pair of surrogates, each encoded on its own,

@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
-	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/language"
 )
 
@@ -53,7 +52,7 @@ func numeric(digits string) string {
 	}
 	switch {
 	case n >= 0x80 && n <= 0x9f:
-		return string(charmap.Windows1252.DecodeByte(byte(n)))
+		return string(windows1252(byte(n)))
 	case n == 0, n >= 0xd800 && n <= 0xdfff, n > utf8.MaxRune:
 		return "\ufffd"
 	case n < 0x09, n == 0x0b, n >= 0x0e && n <= 0x1f, n == 0x7f, n >= 0xfdd0 && n <= 0xfdef, n&0xfffe == 0xfffe:
@@ -72,6 +71,12 @@ func entity(name string) (string, bool) {
 	}
 	if len(letters) < 2 || alphanumeric(letters) < len(letters) {
 		return "", false
+	}
+	switch name { // listed by HTML, left out by package html
+	case "nLt;":
+		return "≪\u20d2", true
+	case "nGt;":
+		return "≫\u20d2", true
 	}
 	text := html.UnescapeString("&" + name)
 	return text, utf8.RuneCountInString(text) <= most

@@ -52,7 +52,7 @@ func fixEncodingOnce(text string) string {
 // codec encodes text in a single-byte encoding.
 type codec struct {
 	bytes      map[rune]byte
-	sloppy     bool // bytes without a character are Latin-1's; 0x1a stands for U+FFFD
+	sloppy     bool // 0x1a stands for U+FFFD
 	keepSpaces bool // a space is never a lost U+00A0
 }
 
@@ -62,8 +62,8 @@ var codecs = sync.OnceValue(func() []codec {
 		c := codec{bytes: make(map[rune]byte, 256), sloppy: sloppy}
 		for b := range 256 {
 			r := m.DecodeByte(byte(b))
-			if sloppy && r == utf8.RuneError {
-				r = rune(b)
+			if r == utf8.RuneError {
+				r = rune(b) // a hole, which is Latin-1's
 			}
 			if sloppy && b == 0x1a {
 				r = utf8.RuneError
@@ -115,7 +115,7 @@ func decodeUTF8(encoded string) (string, bool) {
 	var out strings.Builder
 	for s := string(raw); s != ""; {
 		r, size := decodePair(s)
-		if size == 0 && strings.HasPrefix(s, "\xc0\x80") {
+		if size == 0 && (strings.HasPrefix(s, "\xc0\x80") || s == "\xc0\n") { // ftfy takes the latter, too
 			r, size = 0, 2
 		} else if size == 0 {
 			if r, size = utf8.DecodeRuneInString(s); r == utf8.RuneError && size == 1 {
