@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -334,7 +335,7 @@ func (u *unpickler) bytes(n int64) ([]byte, error) {
 
 // line reads text up to a newline.
 func (u *unpickler) line() (string, error) {
-	n := slices.Index(u.data[u.pos:], '\n')
+	n := bytes.IndexByte(u.data[u.pos:], '\n')
 	if n < 0 {
 		return "", errPickleEnd
 	}

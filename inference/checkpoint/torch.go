@@ -48,8 +48,8 @@ func parseTorch(file *mapping) (map[string]*entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		if text := string(file.data[order.begin:order.end]); text != "little" {
-			return nil, &Error{file.path, a.root + "byteorder", fmt.Sprintf("%.20q", text), "little"}
+		if text := file.data[order.begin:order.end]; string(text) != "little" {
+			return nil, &Error{file.path, a.root + "byteorder", fmt.Sprintf("%q", text[:min(20, len(text))]), "little"}
 		}
 	}
 	pkl, err := a.member("data.pkl")
