@@ -10,9 +10,9 @@ var ErrNoCamera = errors.New("the checkpoint has no camera branch: use one with 
 
 // Reuse says which results are computed once and kept where the reference
 // computes them anew in every forward. The velocity is the same; only time and
-// memory differ.
+// memory differ. Camera takes the most memory: 8*dim bytes a token and block.
 type Reuse struct {
-	Camera         bool // the camera branch, once a session; where the device's memory is short, of its first blocks
+	Camera         bool // the camera branch, once a session; of the first blocks only where the device's memory is short
 	CrossAttention bool // the text's projection, keys and values, once a context
 	Time           bool // one time embedding, not one a token
 	Padding        bool // one key for all padding of a text, not one a position

@@ -117,7 +117,7 @@ func (s *Session) Velocity(ctx context.Context, x []float32, t float64, text int
 	}
 	s.grid.patchify(s.hostPatches, s.patches.Cols, 0, x, channels)
 	if err := s.forward(ctx, t, text); err != nil {
-		return err
+		return fmt.Errorf("wan: forward at timestep %g: %w", t, err)
 	}
 	s.grid.unpatchify(out, s.hostOut, channels)
 	return nil

@@ -101,7 +101,7 @@ func (c *clock) norm(enc device.Encoder, x, y device.Mat, eps float32, shift, sc
 	enc.GatedAdd(device.GatedAdd{A: y, Gate: c.part(scale), Plus: 1, B: c.part(shift), Y: y})
 }
 
-// residual computes x += gate * (l.X·Wᵀ + bias), with room for the product in tmp.
+// residual computes x += gate * l(in), with room for l(in) in tmp.
 func (c *clock) residual(enc device.Encoder, l linear, in, tmp, x device.Mat, gate int) {
 	if c.modulation.Rows == 1 {
 		op := l.op(in, x)

@@ -1,0 +1,234 @@
+package wan_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
+	"gimbal/inference/wan"
+)
+
+// The sizes of a model of 1.3 billion parameters, but for its layers.
+var benchConfig = wan.Config{
+	Dim: 1536, FFNDim: 8960, FreqDim: 256, InDim: 36, OutDim: 16,
+	NumHeads: 12, NumLayers: 2, TextLen: 512, Eps: 1e-6,
+}
+
+const (
+	benchTextDim        = 4096
+	benchCameraChannels = 384
+)
+
+// synthetic writes an expert of random bf16 weights, and loads it.
+func synthetic(b *testing.B, dev device.Device, cfg wan.Config) *wan.Model {
+	b.Helper()
+	var sources []checkpoint.Source
+	add := func(name string, shape ...int) {
+		sources = append(sources, checkpoint.Source{Name: name, DType: device.BF16, Shape: shape, Write: randomBF16(shape)})
+	}
+	layer := func(name string, out, in int) {
+		add(name+".weight", out, in)
+		add(name+".bias", out)
+	}
+	dim := cfg.Dim
+	add("patch_embedding.weight", dim, cfg.InDim, 1, 2, 2)
+	add("patch_embedding.bias", dim)
+	layer("patch_embedding_wancamctrl", dim, 4*benchCameraChannels)
+	layer("c2ws_hidden_states_layer1", dim, dim)
+	layer("c2ws_hidden_states_layer2", dim, dim)
+	layer("text_embedding.0", dim, benchTextDim)
+	layer("text_embedding.2", dim, dim)
+	layer("time_embedding.0", dim, cfg.FreqDim)
+	layer("time_embedding.2", dim, dim)
+	layer("time_projection.1", 6*dim, dim)
+	layer("head.head", 4*cfg.OutDim, dim)
+	add("head.modulation", 1, 2, dim)
+	for i := range cfg.NumLayers {
+		block := fmt.Sprintf("blocks.%d.", i)
+		for _, name := range []string{
+			"self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "cross_attn.q", "cross_attn.k", "cross_attn.v", "cross_attn.o",
+			"cam_injector_layer1", "cam_injector_layer2", "cam_scale_layer", "cam_shift_layer",
+		} {
+			layer(block+name, dim, dim)
+		}
+		for _, name := range []string{
+			"self_attn.norm_q.weight", "self_attn.norm_k.weight", "cross_attn.norm_q.weight", "cross_attn.norm_k.weight",
+			"norm3.weight", "norm3.bias",
+		} {
+			add(block+name, dim)
+		}
+		add(block+"modulation", 1, 6, dim)
+		layer(block+"ffn.0", cfg.FFNDim, dim)
+		layer(block+"ffn.2", dim, cfg.FFNDim)
+	}
+	path := filepath.Join(b.TempDir(), "model.safetensors")
+	if err := checkpoint.WriteSafetensors(path, sources, nil); err != nil {
+		b.Fatal(err)
+	}
+	store, err := checkpoint.OpenSafetensors(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { store.Close() })
+	return loadModel(b, dev, checkpoint.Expert{Store: store, Config: cfg})
+}
+
+// randomBF16 returns a writer of values of either sign from 1/128 to 1/32.
+func randomBF16(shape []int) func(io.Writer) error {
+	return func(w io.Writer) error {
+		n := device.Desc{DType: device.BF16, Shape: shape}.Bytes()
+		r := rand.New(rand.NewPCG(uint64(n), 0))
+		chunk := make([]byte, 1<<16)
+		for n > 0 {
+			chunk = chunk[:min(n, int64(len(chunk)))]
+			for i := 0; i < len(chunk); i += 2 {
+				bits := r.Uint32()
+				chunk[i], chunk[i+1] = byte(bits), 0x3c|byte(bits>>8)&0x80
+			}
+			if _, err := w.Write(chunk); err != nil {
+				return err
+			}
+			n -= int64(len(chunk))
+		}
+		return nil
+	}
+}
+
+// benchInput is a clip of 5 frames with a camera path, a prompt and a negative
+// prompt of usual lengths.
+func benchInput(m *wan.Model, height, width int, reuse wan.Reuse) (in wan.Input, x []float32) {
+	in = wan.Input{F: 2, H: height / 8, W: width / 8, Reuse: reuse}
+	positions := in.F * in.H * in.W
+	in.Y = random(1, (m.Config.InDim-m.Config.OutDim)*positions)
+	in.Plucker = random(2, m.CameraChannels*positions)
+	in.Contexts = [][]float32{random(3, 60*m.TextDim), random(4, 126*m.TextDim)}
+	return in, random(5, m.Config.OutDim*positions)
+}
+
+// BenchmarkForward runs one forward of 3120 tokens with all reuse. It reports the
+// rate of its multiplications as a part of that of one dense F32 product of the
+// same device (dense-ratio), and the share of the time that each operation takes.
+func BenchmarkForward(b *testing.B) {
+	plain := openDevice(b)
+	dev := &profiled{plain, newProfile()}
+	m := synthetic(b, dev, benchConfig)
+	in, x := benchInput(m, 480, 832, wan.AllReuse)
+	s := newSession(b, m, in)
+	dense := denseTime(b, plain)
+	dev.profile = newProfile()
+	for b.Loop() {
+		velocity(b, s, x, 500, 0)
+	}
+	seconds := b.Elapsed().Seconds()
+	dense = (dense + denseTime(b, plain)) / 2
+	b.ReportMetric(dev.profile.flop*dense/seconds, "dense-ratio")
+	for op, t := range dev.profile.seconds {
+		b.ReportMetric(100*t/seconds, op+"-%")
+	}
+}
+
+// BenchmarkReuse compares 20 guided steps of 5 frames at 240x416, the session's
+// preparation included, with all reuse and with none (speedup). It runs one step of
+// each in turn and counts the fastest 20 times.
+func BenchmarkReuse(b *testing.B) {
+	const steps = 20
+	cfg := benchConfig
+	cfg.NumLayers = 4
+	m := synthetic(b, openDevice(b), cfg)
+	type best struct{ prepare, step time.Duration }
+	run := func(reuse wan.Reuse, t *best) {
+		in, x := benchInput(m, 240, 416, reuse)
+		start := time.Now()
+		s := newSession(b, m, in)
+		defer s.Close()
+		t.prepare = min(t.prepare, time.Since(start))
+		start = time.Now()
+		for text := range in.Contexts {
+			velocity(b, s, x, 500, text)
+		}
+		t.step = min(t.step, time.Since(start))
+	}
+	none, all := best{math.MaxInt64, math.MaxInt64}, best{math.MaxInt64, math.MaxInt64}
+	for b.Loop() {
+		run(wan.Reuse{}, &none)
+		run(wan.AllReuse, &all)
+	}
+	b.ReportMetric((none.prepare+steps*none.step).Seconds()/(all.prepare+steps*all.step).Seconds(), "speedup")
+}
+
+// denseTime returns the seconds that a floating-point operation takes in large F32
+// products.
+func denseTime(b *testing.B, dev device.Device) float64 {
+	b.Helper()
+	const rows, in, out, times = 3120, 1536, 8960, 3
+	mat := func(rows, cols int) device.Mat {
+		buf, err := dev.Alloc(device.Desc{Label: "dense", DType: device.F32, Shape: []int{rows, cols}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(buf.Release)
+		return device.AsMat(buf)
+	}
+	l := device.Linear{X: mat(rows, in), Y: mat(rows, out), W: device.DenseWeight(mat(out, in))}
+	start := time.Now()
+	err := dev.Do(b.Context(), "dense", func(enc device.Encoder) {
+		for range times {
+			enc.Linear(l)
+		}
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(start).Seconds() / (times * 2 * rows * in * out)
+}
+
+// profiled times the operations of a device that runs each when it is recorded.
+type profiled struct {
+	device.Device
+	profile profile
+}
+
+type profile struct {
+	seconds map[string]float64 // by operation
+	flop    float64            // of multiplications
+}
+
+func newProfile() profile { return profile{seconds: map[string]float64{}} }
+
+func (d *profiled) Do(ctx context.Context, label string, f func(device.Encoder)) error {
+	return d.Device.Do(ctx, label, func(enc device.Encoder) { f(timed{enc, &d.profile}) })
+}
+
+type timed struct {
+	device.Encoder
+	p *profile
+}
+
+func (t timed) time(op string, f func()) {
+	start := time.Now()
+	f()
+	t.p.seconds[op] += time.Since(start).Seconds()
+}
+
+func (t timed) Linear(l device.Linear) {
+	t.p.flop += 2 * float64(l.X.Rows) * float64(l.W.In) * float64(l.W.Out)
+	t.time("linear", func() { t.Encoder.Linear(l) })
+}
+
+func (t timed) Attention(a device.Attention) {
+	t.p.flop += 4 * float64(a.Q.Rows) * float64(a.K.Rows) * float64(a.Q.Cols)
+	t.time("attention", func() { t.Encoder.Attention(a) })
+}
+
+func (t timed) Norm(n device.Norm) { t.time("norm", func() { t.Encoder.Norm(n) }) }
+
+func (t timed) Rope(r device.Rope) { t.time("rope", func() { t.Encoder.Rope(r) }) }
+
+func (t timed) GatedAdd(g device.GatedAdd) { t.time("gated-add", func() { t.Encoder.GatedAdd(g) }) }
