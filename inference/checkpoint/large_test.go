@@ -101,24 +101,28 @@ func (h holes) Write(p []byte) (int, error) {
 func TestLargeTorch(t *testing.T) {
 	f := sparseFile(t, "x.pth")
 	z := zip.NewWriter(holes{f})
-	write := func(name string, data []byte) {
-		h := &zip.FileHeader{Name: "x/" + name, Method: zip.Store, CompressedSize64: uint64(len(data)), UncompressedSize64: uint64(len(data))}
-		w, err := z.CreateRaw(h)
-		if err == nil {
-			_, err = w.Write(data)
+	write := func(name string, data []byte, times int) {
+		size := uint64(len(data) * times)
+		w, err := z.CreateRaw(&zip.FileHeader{Name: "x/" + name, Method: zip.Store, CompressedSize64: size, UncompressedSize64: size})
+		for range times {
+			if err == nil {
+				_, err = w.Write(data)
+			}
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
+	const perStorage = 60
 	var root pairs
 	zeros := make([]byte, largeTensor)
 	for i := range largeTensors {
-		root = append(root, largeName(i), view("FloatStorage", fmt.Sprint(i), 0, tuple(largeTensor/4096, 1024), tuple(1024, 1)))
+		offset := i % perStorage * largeTensor / 4
+		root = append(root, largeName(i), view("FloatStorage", fmt.Sprint(i/perStorage), offset, tuple(largeTensor/4096, 1024), tuple(1024, 1)))
 	}
-	write("data.pkl", pickle(root))
-	for i := range largeTensors {
-		write(fmt.Sprintf("data/%d", i), zeros)
+	write("data.pkl", pickle(root), 1)
+	for i := range largeTensors / perStorage {
+		write(fmt.Sprintf("data/%d", i), zeros, perStorage)
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
