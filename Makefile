@@ -1,0 +1,56 @@
+# Gimbal: `make demo` makes a video, `make test` checks everything.
+# Both install what is missing (a C compiler and OpenBLAS on Linux; the Xcode
+# command line tools bring both on a Mac).
+
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
+RACE        := ./inference ./inference/cpu/... ./inference/device/... ./inference/checkpoint ./inference/runstate ./inference/video
+FUZZTIME    ?= 5s
+OUT         ?= out
+
+export CGO_ENABLED := 1
+
+.PHONY: build demo test check race fuzz bench deps clean
+
+build: deps
+	$(GO) build -o gimbal ./app
+
+demo: build
+	./gimbal demo --save_file $(OUT)/demo.mp4
+
+test: deps check
+	$(GO) test ./...
+	$(MAKE) --no-print-directory race
+	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
+
+check:
+	@test -z "$$(gofmt -l app inference metalkit ui assets)" || { echo "not gofmt'ed:"; gofmt -l app inference metalkit ui assets; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+race:
+	$(GO) test -race -short $(RACE)
+
+# Every fuzz target for FUZZTIME: `make fuzz FUZZTIME=10m` for a long run.
+fuzz: deps
+	@set -e; for file in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
+	    echo "fuzz $$(dirname $$file) $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+	  done; \
+	done
+
+bench: deps
+	$(GO) test -run '^$$' -bench . -benchtime 2x ./inference/...
+
+# deps installs what the build needs and this machine lacks.
+deps:
+	@if [ "$$(uname)" = Darwin ]; then \
+	  xcode-select -p >/dev/null 2>&1 || { echo "installing the Xcode command line tools; run make again when they are there"; xcode-select --install; exit 1; }; \
+	elif ! { command -v gcc && command -v g++ && [ -e /usr/include/$$(uname -m)-linux-gnu/cblas.h -o -e /usr/include/cblas.h ]; } >/dev/null; then \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -q && $$sudo apt-get install -y -q --no-install-recommends gcc g++ libc6-dev libopenblas-dev; \
+	fi
+
+clean:
+	rm -rf gimbal $(OUT)

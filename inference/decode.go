@@ -1,0 +1,182 @@
+package inference
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+	"unsafe"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
+	"gimbal/inference/picture"
+	"gimbal/inference/video"
+)
+
+// decode turns the finished latent into the video and the files beside it. Only
+// when all of them are there is the run's folder removed.
+func (r *run) decode(ctx context.Context, c conditioning) (Saved, error) {
+	out, err := r.openOutputs()
+	if err != nil {
+		return Saved{}, err
+	}
+	defer out.abort()
+	chunk := r.job.vaeChunk(r.frames)
+	err = r.p.vae.Decode(ctx, r.latent, r.f, r.h, r.w, chunk, func(t int, rgb []float32) error {
+		if bad := unhealthy(rgb); strings.Contains(bad, "NaN") || strings.Contains(bad, "infinity") {
+			return fmt.Errorf("frame %d: %s", t+1, bad)
+		}
+		if err := out.frame(rgb); err != nil {
+			return err
+		}
+		r.emit(Decoding{Frames: t + 1, Total: r.frames})
+		return ctx.Err()
+	})
+	if err != nil {
+		return Saved{}, fmt.Errorf("decoding: %w", err)
+	}
+	if r.job.DumpFile != "" {
+		if err := r.dump(c, out.planes); err != nil {
+			return Saved{}, err
+		}
+	}
+	return r.publish(out)
+}
+
+// outputs are the files that take the video's frames.
+type outputs struct {
+	video  *video.Writer
+	sheet  *video.Sheet
+	pngs   *video.PNGs // nil for none
+	frames *image.RGBA // the frame at hand
+	planes [][]float32 // all frames as decoded, for the tensor dump; nil for none
+	dump   bool
+}
+
+func (r *run) openOutputs() (*outputs, error) {
+	o := &outputs{
+		sheet:  video.NewSheet(r.frames, video.SheetOptions{}),
+		frames: image.NewRGBA(image.Rect(0, 0, r.width, r.height)),
+		dump:   r.job.DumpFile != "",
+	}
+	var err error
+	if r.job.FramesDir != "" {
+		if o.pngs, err = video.CreatePNGs(r.job.FramesDir); err != nil {
+			return nil, err
+		}
+	}
+	o.video, err = video.Create(r.job.Output, video.Options{Width: r.width, Height: r.height, FPS: r.job.FPS})
+	return o, err
+}
+
+func (o *outputs) frame(rgb []float32) error {
+	n := len(rgb) / 3
+	video.FromFloat(o.frames, rgb[:n], rgb[n:2*n], rgb[2*n:])
+	if o.dump {
+		o.planes = append(o.planes, append([]float32(nil), rgb...))
+	}
+	o.sheet.Add(o.frames)
+	if o.pngs != nil {
+		if err := o.pngs.WriteFrame(o.frames); err != nil {
+			return err
+		}
+	}
+	return o.video.WriteFrame(o.frames)
+}
+
+func (o *outputs) abort() { o.video.Abort() }
+
+// sidecar is what the .json beside a video says: everything needed to make it
+// again, and how it went.
+type sidecar struct {
+	Program    string    `json:"program"`
+	Job        Job       `json:"job"`
+	Checkpoint source    `json:"checkpoint"`
+	Device     string    `json:"device"`
+	Width      int       `json:"width"`
+	Height     int       `json:"height"`
+	Frames     int       `json:"frames"`
+	Finished   time.Time `json:"finished"`
+	Seconds    float64   `json:"seconds"` // of the last call; a resumed run took longer
+}
+
+// publish puts the finished files in their places and removes the run's folder.
+func (r *run) publish(out *outputs) (Saved, error) {
+	stem := strings.TrimSuffix(r.job.Output, filepath.Ext(r.job.Output))
+	saved := Saved{Video: r.job.Output, ContactSheet: stem + ".png", Sidecar: stem + ".json"}
+	if err := out.sheet.WriteFile(saved.ContactSheet); err != nil {
+		return Saved{}, err
+	}
+	err := video.WriteSidecar(saved.Sidecar, sidecar{
+		Program: "Gimbal", Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name,
+		Width: r.width, Height: r.height, Frames: r.frames,
+		Finished: time.Now(), Seconds: time.Since(r.started).Seconds(),
+	})
+	if err != nil {
+		return Saved{}, err
+	}
+	if err := out.video.Close(); err != nil {
+		return Saved{}, err
+	}
+	return saved, r.state.Remove()
+}
+
+// dump writes the run's tensors, F32, to one safetensors file: noise, vae_input,
+// image_latent, latent and video, the last clamped to [-1, 1].
+func (r *run) dump(c conditioning, frames [][]float32) error {
+	z := r.p.vae.Channels()
+	latent, pixels := []int{z, r.f, r.h, r.w}, []int{3, r.frames, r.height, r.width}
+	input := make([][]float32, r.frames)
+	grey := make([]float32, 3*r.height*r.width)
+	for t := range input {
+		input[t] = grey
+	}
+	input[0] = picture.Tensor(r.picture, r.width, r.height)
+	return checkpoint.WriteSafetensors(r.job.DumpFile, []checkpoint.Source{
+		{Name: "noise", DType: device.F32, Shape: latent, Write: values(r.noise())},
+		{Name: "vae_input", DType: device.F32, Shape: pixels, Write: planes(input, false)},
+		{Name: "image_latent", DType: device.F32, Shape: latent, Write: values(c.picture)},
+		{Name: "latent", DType: device.F32, Shape: latent, Write: values(r.latent)},
+		{Name: "video", DType: device.F32, Shape: pixels, Write: planes(frames, true)},
+	}, nil)
+}
+
+func values(v []float32) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(bytesOf(v))
+		return err
+	}
+}
+
+// planes writes frames of [3, H, W] each as one tensor [3, T, H, W].
+func planes(frames [][]float32, clamp bool) func(io.Writer) error {
+	return func(w io.Writer) error {
+		n := len(frames[0]) / 3
+		plane := make([]float32, n)
+		for c := range 3 {
+			for _, frame := range frames {
+				copy(plane, frame[c*n:])
+				if clamp {
+					for i, v := range plane {
+						plane[i] = min(max(v, -1), 1)
+					}
+				}
+				if _, err := w.Write(bytesOf(plane)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+}
+
+// bytesOf views v as the little-endian bytes that all supported machines keep.
+func bytesOf(v []float32) []byte {
+	if len(v) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), 4*len(v))
+}

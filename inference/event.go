@@ -1,0 +1,102 @@
+package inference
+
+import (
+	"image"
+	"time"
+)
+
+// Event is something that a Pipeline reports while it works: one of the types
+// below. Events of one call come in order, from one goroutine at a time.
+type Event interface {
+	// Kind is the event's name in logs and in JSON, such as "step".
+	Kind() string
+}
+
+// Loading reports that a part of the checkpoint was opened.
+type Loading struct {
+	Part  string `json:"part"`  // such as "high_noise_model"
+	Bytes int64  `json:"bytes"` // size of the part
+	Done  int64  `json:"done"`  // bytes of all parts so far
+	Total int64  `json:"total"` // bytes of all parts
+}
+
+// Notice is something that the user should know and that is no error, such as
+// fewer frames than asked for.
+type Notice struct {
+	Text string `json:"text"`
+}
+
+// Prepared reports what the job comes to, before any long work.
+type Prepared struct {
+	Width       int    `json:"width"`
+	Height      int    `json:"height"`
+	Frames      int    `json:"frames"`
+	LatentShape [4]int `json:"latent_shape"`
+	RunDir      string `json:"run_dir"` // where the run's state is kept, for Resume
+	FirstStep   int    `json:"first_step"`
+	Steps       int    `json:"steps"`
+}
+
+// TextEncoded reports that the prompts were encoded.
+type TextEncoded struct {
+	Tokens         int     `json:"tokens"`
+	NegativeTokens int     `json:"negative_tokens"`
+	Seconds        float64 `json:"seconds"`
+}
+
+// PictureEncoded reports that the starting picture was encoded.
+type PictureEncoded struct {
+	Seconds float64 `json:"seconds"`
+}
+
+// Step reports a finished step.
+type Step struct {
+	Index     int           `json:"index"` // 1 for the first step
+	Total     int           `json:"total"`
+	Expert    string        `json:"expert"` // "high_noise_model" or "low_noise_model"
+	Timestep  float64       `json:"timestep"`
+	Seconds   float64       `json:"seconds"`
+	Elapsed   time.Duration `json:"elapsed_ns"`
+	Remaining time.Duration `json:"remaining_ns"`
+	// Preview shows what the model expects the video to be, one small picture for
+	// each latent frame.
+	Preview []image.Image `json:"-"`
+}
+
+// Decoding reports how many frames of the video are decoded and written.
+type Decoding struct {
+	Frames int `json:"frames"`
+	Total  int `json:"total"`
+}
+
+// Saved reports the files of the finished video.
+type Saved struct {
+	Video        string  `json:"video"`
+	ContactSheet string  `json:"contact_sheet"`
+	Sidecar      string  `json:"sidecar"`
+	Seconds      float64 `json:"seconds"` // of the whole call
+}
+
+// Kind implements Event.
+func (Loading) Kind() string { return "loading" }
+
+// Kind implements Event.
+func (Notice) Kind() string { return "notice" }
+
+// Kind implements Event.
+func (Prepared) Kind() string { return "prepared" }
+
+// Kind implements Event.
+func (TextEncoded) Kind() string { return "text_encoded" }
+
+// Kind implements Event.
+func (PictureEncoded) Kind() string { return "picture_encoded" }
+
+// Kind implements Event.
+func (Step) Kind() string { return "step" }
+
+// Kind implements Event.
+func (Decoding) Kind() string { return "decoding" }
+
+// Kind implements Event.
+func (Saved) Kind() string { return "saved" }

@@ -1,0 +1,164 @@
+package inference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
+	"gimbal/inference/tokenizer"
+	"gimbal/inference/umt5"
+	"gimbal/inference/vae"
+	"gimbal/inference/wan"
+)
+
+// Options says what Load opens, and where.
+type Options struct {
+	Checkpoint string        // folder of the checkpoint
+	Device     device.Device // runs the model
+	TextDevice device.Device // runs the text encoder; nil for Device
+	Log        *slog.Logger  // nil for none
+}
+
+// Pipeline is an opened checkpoint. It runs one job at a time; further calls wait.
+type Pipeline struct {
+	running sync.Mutex
+	log     *slog.Logger
+	dev     device.Device
+	layout  *checkpoint.Layout
+	source  source
+
+	tokenizer *tokenizer.Tokenizer
+	text      *umt5.Encoder
+	vae       *vae.VAE
+	experts   map[string]*wan.Model // by folder; at least one
+}
+
+// Load opens the checkpoint and checks that every tensor of it is there, of a
+// known type and of the right shape. Weights are memory-mapped, so that loading
+// reads little; the errors name every file and tensor that is wrong.
+func Load(ctx context.Context, o Options, emit func(Event)) (*Pipeline, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.TextDevice == nil {
+		o.TextDevice = o.Device
+	}
+	layout, err := checkpoint.OpenLayout(o.Checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pipeline{log: o.Log, dev: o.Device, layout: layout, experts: map[string]*wan.Model{}}
+	if p.source, err = fingerprint(o.Checkpoint); err == nil {
+		err = p.open(ctx, o, emit)
+	}
+	if err != nil {
+		p.Close()
+		return nil, fmt.Errorf("checkpoint %s: %w", o.Checkpoint, err)
+	}
+	return p, nil
+}
+
+// part is one part of a checkpoint: how large it is and how it is opened.
+type part struct {
+	name  string
+	bytes int64
+	open  func() error
+}
+
+func (p *Pipeline) open(ctx context.Context, o Options, emit func(Event)) error {
+	parts := []part{
+		{"tokenizer", 0, func() (err error) {
+			p.tokenizer, err = tokenizer.Open(p.layout.TokenizerDir)
+			return err
+		}},
+		{"text encoder", p.layout.Text.Bytes(), func() (err error) {
+			p.text, err = umt5.Load(ctx, o.TextDevice, p.layout.Text)
+			return err
+		}},
+		{"VAE", p.layout.VAE.Bytes(), func() (err error) {
+			p.vae, err = vae.Load(ctx, o.Device, p.layout.VAE, statistics(p.layout))
+			return err
+		}},
+	}
+	for _, name := range []string{checkpoint.HighNoise, checkpoint.LowNoise} {
+		if e, ok := p.layout.Experts[name]; ok {
+			parts = append(parts, part{name, e.Store.Bytes(), func() (err error) {
+				p.experts[name], err = wan.Load(ctx, o.Device, e.Store, e.Config)
+				return err
+			}})
+		}
+	}
+	var done, total int64
+	for _, part := range parts {
+		total += part.bytes
+	}
+	var errs []error
+	for _, part := range parts {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := part.open(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", part.name, err))
+			continue
+		}
+		done += part.bytes
+		emit(Loading{Part: part.name, Bytes: part.bytes, Done: done, Total: total})
+	}
+	return errors.Join(errs...)
+}
+
+// HasCamera reports whether every expert of the checkpoint follows a camera path.
+func (p *Pipeline) HasCamera() bool {
+	for _, m := range p.experts {
+		if m.CameraChannels == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// CountTokens returns the number of tokens of a prompt, the end token included;
+// the model reads the first tokenizer.DefaultMaxLen.
+func (p *Pipeline) CountTokens(prompt string) int { return p.tokenizer.Count(prompt) }
+
+// statistics returns those of the checkpoint's VAE: Wan 2.1's unless it brings
+// its own.
+func statistics(l *checkpoint.Layout) vae.Statistics {
+	if c := l.VAEConfig; c != nil {
+		return vae.Statistics{Mean: c.LatentsMean, Std: c.LatentsStd}
+	}
+	return vae.WanStatistics()
+}
+
+// expert returns the folder of the expert that runs at timestep t. A checkpoint
+// of one expert runs it at every step.
+func (p *Pipeline) expert(t, boundary float64) string {
+	want := checkpoint.LowNoise
+	if t >= boundary*trainTimesteps {
+		want = checkpoint.HighNoise
+	}
+	if p.experts[want] == nil {
+		for name := range p.experts {
+			return name
+		}
+	}
+	return want
+}
+
+// Close releases the checkpoint. No job may be running.
+func (p *Pipeline) Close() error {
+	if p.text != nil {
+		p.text.Close()
+	}
+	if p.vae != nil {
+		p.vae.Close()
+	}
+	for _, m := range p.experts {
+		m.Close()
+	}
+	return p.layout.Close()
+}

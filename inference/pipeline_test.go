@@ -1,0 +1,261 @@
+package inference_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gimbal/inference"
+	"gimbal/inference/cpu"
+	"gimbal/inference/device"
+	"gimbal/inference/internal/golden"
+	"gimbal/inference/noise"
+)
+
+func openDevice(t *testing.T) device.Device {
+	t.Helper()
+	dev, err := cpu.Open(cpu.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dev.Close() })
+	return dev
+}
+
+// load opens the checkpoint in dir; it is closed when the test ends.
+func load(t *testing.T, dir string) *inference.Pipeline {
+	t.Helper()
+	p, err := inference.Load(t.Context(), inference.Options{Checkpoint: dir, Device: openDevice(t)}, func(inference.Event) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// quick returns a job that takes a moment, to be written to a new folder.
+func quick(t *testing.T) inference.Job {
+	t.Helper()
+	job := inference.DefaultJob()
+	job.Image = filepath.Join(golden.Dir(t), "image.png")
+	job.ActionPath = anyAction(t)
+	job.Prompt = "the camera moves"
+	job.Frames, job.Steps, job.MaxArea = 9, 4, 48*32
+	job.NoiseRNG = noise.KindCPU
+	job.Output = filepath.Join(t.TempDir(), "video.mp4")
+	return job
+}
+
+// anyAction returns the action folder with the most poses.
+func anyAction(t *testing.T) string {
+	t.Helper()
+	root := filepath.Join(golden.Dir(t), "actions")
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	best, size := "", int64(0)
+	for _, e := range entries {
+		info, err := os.Stat(filepath.Join(root, e.Name(), "poses.npy"))
+		if err == nil && info.Size() > size {
+			best, size = filepath.Join(root, e.Name()), info.Size()
+		}
+	}
+	return best
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestEvents(t *testing.T) {
+	p := load(t, golden.Checkpoint(t))
+	job := quick(t)
+	var kinds []string
+	steps := 0
+	saved, err := p.Generate(t.Context(), job, func(e inference.Event) {
+		if s, ok := e.(inference.Step); ok {
+			steps++
+			if s.Index != steps || s.Total != job.Steps {
+				t.Errorf("step %d of %d, want %d of %d", s.Index, s.Total, steps, job.Steps)
+			}
+			if len(s.Preview) != (job.Frames-1)/4+1 || s.Preview[0].Bounds().Empty() {
+				t.Errorf("step %d: %d previews", s.Index, len(s.Preview))
+			}
+		}
+		if len(kinds) == 0 || kinds[len(kinds)-1] != e.Kind() {
+			kinds = append(kinds, e.Kind())
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"prepared", "text_encoded", "picture_encoded", "step", "decoding", "saved"}
+	if !slices.Equal(kinds, want) {
+		t.Errorf("events %v, want %v", kinds, want)
+	}
+	if steps != job.Steps {
+		t.Errorf("%d steps, want %d", steps, job.Steps)
+	}
+	for _, file := range []string{saved.Video, saved.ContactSheet, saved.Sidecar} {
+		if len(read(t, file)) == 0 {
+			t.Errorf("%s is empty", file)
+		}
+	}
+}
+
+// TestResumeAtEveryStep interrupts a run after each step and in the decoding; the
+// resumed run gives the same video, and does no step twice.
+func TestResumeAtEveryStep(t *testing.T) {
+	p := load(t, golden.Checkpoint(t))
+	for _, solver := range []string{"unipc", "dpm++"} {
+		job := quick(t)
+		job.Solver = solver
+		if _, err := p.Generate(t.Context(), job, func(inference.Event) {}); err != nil {
+			t.Fatal(err)
+		}
+		want := read(t, job.Output)
+		for stop := range job.Steps + 1 {
+			job := job
+			job.Output = filepath.Join(t.TempDir(), "video.mp4")
+			run := interrupt(t, p, job, stop)
+			first, total := 0, 0
+			saved, err := p.Resume(t.Context(), run, func(e inference.Event) {
+				if s, ok := e.(inference.Step); ok {
+					if total++; total == 1 {
+						first = s.Index
+					}
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if total != job.Steps-max(stop, 1) || (total > 0 && first != max(stop, 1)+1) {
+				t.Errorf("%s, stopped after step %d: resumed with %d steps from step %d", solver, stop, total, first)
+			}
+			if !bytes.Equal(read(t, saved.Video), want) {
+				t.Errorf("%s, stopped after step %d: the resumed video differs", solver, stop)
+			}
+		}
+	}
+}
+
+// interrupt runs job until after step stop (at least one), or until decoding when
+// stop is the number of steps, and returns the run's folder.
+func interrupt(t *testing.T, p *inference.Pipeline, job inference.Job, stop int) (run string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := p.Generate(ctx, job, func(e inference.Event) {
+		switch e := e.(type) {
+		case inference.Prepared:
+			run = e.RunDir
+		case inference.Step:
+			if e.Index >= stop && stop < job.Steps {
+				cancel()
+			}
+		case inference.Decoding:
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("stopping after step %d: %v, want context.Canceled", stop, err)
+	}
+	if _, err := os.Stat(job.Output); err == nil {
+		t.Fatal("an interrupted run left a video")
+	}
+	return run
+}
+
+func TestCancelLeavesNothingRunning(t *testing.T) {
+	p := load(t, golden.Checkpoint(t))
+	job := quick(t)
+	job.Steps, job.MaxArea, job.Frames = 50, 128*128, 41
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var cancelled time.Time
+	_, err := p.Generate(ctx, job, func(e inference.Event) {
+		if _, ok := e.(inference.TextEncoded); ok {
+			time.AfterFunc(100*time.Millisecond, func() { cancelled = time.Now(); cancel() })
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v, want context.Canceled", err)
+	}
+	if late := time.Since(cancelled); late > time.Second {
+		t.Errorf("Generate returned %v after the cancel, want a second at most", late)
+	}
+	for range 50 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("%d goroutines, %d before the run", runtime.NumGoroutine(), before)
+}
+
+func TestBadJobs(t *testing.T) {
+	p := load(t, golden.Checkpoint(t))
+	for _, c := range []struct {
+		name   string
+		change func(*inference.Job)
+		want   []string
+	}{
+		{"no prompt", func(j *inference.Job) { j.Prompt = " \n" }, []string{"prompt"}},
+		{"no picture", func(j *inference.Job) { j.Image = "" }, []string{"image"}},
+		{"missing picture", func(j *inference.Job) { j.Image = "nowhere.png" }, []string{"nowhere.png"}},
+		{"frames", func(j *inference.Job) { j.Frames = 10 }, []string{"frame_num", "10", "9 and 13"}},
+		{"no frames", func(j *inference.Job) { j.Frames = -3 }, []string{"1 and 5"}},
+		{"steps", func(j *inference.Job) { j.Steps = 0 }, []string{"steps"}},
+		{"solver", func(j *inference.Job) { j.Solver = "euler" }, []string{"euler", "unipc"}},
+		{"shift", func(j *inference.Job) { j.Shift = -1 }, []string{"shift"}},
+		{"boundary", func(j *inference.Job) { j.Boundary = 2 }, []string{"boundary"}},
+		{"action path", func(j *inference.Job) { j.ActionPath = t.TempDir() }, []string{"poses.npy"}},
+		{"output folder", func(j *inference.Job) { j.Output = "/nowhere/at/all/v.mp4" }, []string{"/nowhere/at/all"}},
+		{"several", func(j *inference.Job) { j.Frames, j.Prompt, j.Image = 2, "", "gone.png" }, []string{"frame_num", "prompt", "gone.png"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			job := quick(t)
+			c.change(&job)
+			_, err := p.Generate(t.Context(), job, func(e inference.Event) {
+				t.Errorf("event %s before the error", e.Kind())
+			})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, word := range c.want {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("error %q does not name %q", err, word)
+				}
+			}
+		})
+	}
+}
+
+// TestUnfinishedRunIsKept makes sure that a new run does not overwrite the state
+// of an interrupted one.
+func TestUnfinishedRunIsKept(t *testing.T) {
+	p := load(t, golden.Checkpoint(t))
+	job := quick(t)
+	run := interrupt(t, p, job, 2)
+	_, err := p.Generate(t.Context(), job, func(inference.Event) {})
+	if err == nil || !strings.Contains(err.Error(), run) {
+		t.Fatalf("%v, want an error that names %s", err, run)
+	}
+	if _, err := p.Resume(t.Context(), run, func(inference.Event) {}); err != nil {
+		t.Error(err)
+	}
+}

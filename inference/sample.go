@@ -1,0 +1,140 @@
+package inference
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"time"
+
+	"gimbal/inference/wan"
+)
+
+// sampling holds what the steps of a run share: the experts' sessions and the
+// velocities, allocated once.
+type sampling struct {
+	*run
+	c            conditioning
+	sessions     map[string]*wan.Session
+	cond, uncond []float32
+	clean        []float32 // the video that the velocity points to, for previews
+}
+
+// sample does the steps that are left, saving the run's state after each.
+func (r *run) sample(ctx context.Context, c conditioning) error {
+	if r.step >= r.job.Steps {
+		return nil
+	}
+	s := &sampling{
+		run: r, c: c, sessions: map[string]*wan.Session{},
+		cond: make([]float32, len(r.latent)), uncond: make([]float32, len(r.latent)), clean: make([]float32, len(r.latent)),
+	}
+	defer s.close()
+	begin, first := time.Now(), r.step
+	for r.step < r.job.Steps {
+		stepBegin := time.Now()
+		e, err := s.next(ctx)
+		if err != nil {
+			return err
+		}
+		if err := r.save(); err != nil {
+			return err
+		}
+		e.Seconds = time.Since(stepBegin).Seconds()
+		e.Elapsed = time.Since(begin)
+		e.Remaining = e.Elapsed / time.Duration(r.step-first) * time.Duration(r.job.Steps-r.step)
+		r.emit(e)
+	}
+	return nil
+}
+
+// next does one step: both guidance passes, the checks, the solver.
+func (s *sampling) next(ctx context.Context) (Step, error) {
+	t, sigma := s.solver.Timesteps()[s.step], s.solver.Sigmas()[s.step]
+	e := Step{Index: s.step + 1, Total: s.job.Steps, Expert: s.p.expert(t, s.job.Boundary), Timestep: t}
+	scale := s.job.Guidance.Low
+	if t >= s.job.Boundary*trainTimesteps {
+		scale = s.job.Guidance.High
+	}
+	if err := s.velocity(ctx, e, float32(scale)); err != nil {
+		return e, err
+	}
+	for i, v := range s.cond {
+		s.clean[i] = s.latent[i] - float32(sigma)*v
+	}
+	s.solver.Step(s.step, s.cond, s.latent)
+	if bad := unhealthy(s.latent); bad != "" {
+		return e, &UnhealthyError{Step: e.Index, Expert: e.Expert, Where: "latent after the solver", Found: bad}
+	}
+	s.step++
+	e.Preview = s.preview()
+	return e, nil
+}
+
+// velocity leaves the guided velocity, uncond + scale*(cond - uncond), in s.cond.
+func (s *sampling) velocity(ctx context.Context, e Step, scale float32) error {
+	if err := s.forward(ctx, e, 0, s.cond); err != nil || scale == 1 {
+		return err
+	}
+	if err := s.forward(ctx, e, 1, s.uncond); err != nil {
+		return err
+	}
+	for i, u := range s.uncond {
+		s.cond[i] = u + scale*(s.cond[i]-u)
+	}
+	return nil
+}
+
+// forward runs one pass of the step's expert and checks what it gives.
+func (s *sampling) forward(ctx context.Context, e Step, prompt int, out []float32) error {
+	session, err := s.session(ctx, e.Expert)
+	if err != nil {
+		return fmt.Errorf("step %d: %w", e.Index, err)
+	}
+	if err := session.Velocity(ctx, s.latent, e.Timestep, prompt, out); err != nil {
+		return fmt.Errorf("step %d, %s: %w", e.Index, e.Expert, err)
+	}
+	bad := unhealthy(out)
+	if bad == "" {
+		return nil
+	}
+	where, found := locate(ctx, session, s.latent, e.Timestep, prompt, bad)
+	return &UnhealthyError{Step: e.Index, Expert: e.Expert, Where: where, Found: found}
+}
+
+// session returns the expert's session, made at its first use. With Offload the
+// other expert's session is closed first: the schedule never goes back to it.
+func (s *sampling) session(ctx context.Context, expert string) (*wan.Session, error) {
+	if session := s.sessions[expert]; session != nil {
+		return session, nil
+	}
+	if s.job.Offload {
+		s.close()
+	}
+	session, err := s.p.experts[expert].NewSession(ctx, wan.Input{
+		F: s.f, H: s.h, W: s.w,
+		Y:        append(s.mask(), s.c.picture...),
+		Contexts: s.c.prompts,
+		Plucker:  s.c.plucker,
+		Reuse:    s.job.Reuse,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", expert, err)
+	}
+	s.sessions[expert] = session
+	return session, nil
+}
+
+func (s *sampling) close() {
+	for name, session := range s.sessions {
+		session.Close()
+		delete(s.sessions, name)
+	}
+}
+
+func (s *sampling) preview() []image.Image {
+	pictures := make([]image.Image, s.f)
+	for i := range pictures {
+		pictures[i] = s.p.vae.Preview(s.clean, s.f, s.h, s.w, i)
+	}
+	return pictures
+}
