@@ -19,7 +19,6 @@ import (
 type Options struct {
 	Checkpoint string        // folder of the checkpoint
 	Device     device.Device // runs the model
-	TextDevice device.Device // runs the text encoder; nil for Device
 	Log        *slog.Logger  // nil for none
 }
 
@@ -43,9 +42,6 @@ type Pipeline struct {
 func Load(ctx context.Context, o Options, emit func(Event)) (*Pipeline, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.TextDevice == nil {
-		o.TextDevice = o.Device
 	}
 	layout, err := checkpoint.OpenLayout(o.Checkpoint)
 	if err != nil {
@@ -76,7 +72,7 @@ func (p *Pipeline) open(ctx context.Context, o Options, emit func(Event)) error 
 			return err
 		}},
 		{"text encoder", p.layout.Text.Bytes(), func() (err error) {
-			p.text, err = umt5.Load(ctx, o.TextDevice, p.layout.Text)
+			p.text, err = umt5.Load(ctx, o.Device, p.layout.Text)
 			return err
 		}},
 		{"VAE", p.layout.VAE.Bytes(), func() (err error) {
@@ -129,7 +125,7 @@ func (p *Pipeline) CountTokens(prompt string) int { return p.tokenizer.Count(pro
 // its own.
 func statistics(l *checkpoint.Layout) vae.Statistics {
 	if c := l.VAEConfig; c != nil {
-		return vae.Statistics{Mean: c.LatentsMean, Std: c.LatentsStd}
+		return vae.Statistics{Mean: c.LatentsMean, Std: c.LatentsStd, RGB: c.RGBFactors, RGBBias: c.RGBBias}
 	}
 	return vae.WanStatistics()
 }

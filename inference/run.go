@@ -182,7 +182,7 @@ func (r *run) keepInputs() error {
 		return nil
 	}
 	dir := filepath.Join(r.state.Dir(), keptCamera)
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	for _, name := range []string{"poses.npy", "intrinsics.npy"} {

@@ -131,7 +131,12 @@ func (s *sampling) close() {
 	}
 }
 
+// preview returns a small picture of each latent frame, or none where the VAE's
+// statistics do not say how a latent looks.
 func (s *sampling) preview() []image.Image {
+	if s.p.vae.RGB == nil {
+		return nil
+	}
 	pictures := make([]image.Image, s.f)
 	for i := range pictures {
 		pictures[i] = s.p.vae.Preview(s.clean, s.f, s.h, s.w, i)

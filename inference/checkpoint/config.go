@@ -62,11 +62,14 @@ func readWanConfig(path string) (WanConfig, error) {
 	return c, errors.Join(errs...)
 }
 
-// VAEConfig holds the statistics by which latents are normalised: one value a
-// latent channel. vae_config.json states them for a VAE other than Wan2.1's.
+// VAEConfig holds the statistics by which latents are normalised, one value a
+// latent channel, and, optionally, how a latent looks: red, green and blue of each
+// channel. vae_config.json states them for a VAE other than Wan2.1's.
 type VAEConfig struct {
-	LatentsMean []float32 `json:"latents_mean"`
-	LatentsStd  []float32 `json:"latents_std"`
+	LatentsMean []float32    `json:"latents_mean"`
+	LatentsStd  []float32    `json:"latents_std"`
+	RGBFactors  [][3]float32 `json:"latent_rgb_factors"`
+	RGBBias     [3]float32   `json:"latent_rgb_bias"`
 }
 
 func readVAEConfig(path string) (*VAEConfig, error) {
@@ -79,8 +82,17 @@ func readVAEConfig(path string) (*VAEConfig, error) {
 		values.read("latents_mean", &c.LatentsMean, "a list of numbers"),
 		values.read("latents_std", &c.LatentsStd, "a list of positive numbers"),
 	)
+	if values.values["latent_rgb_factors"] != nil {
+		err = errors.Join(err,
+			values.read("latent_rgb_factors", &c.RGBFactors, "a list of three numbers for each latent channel"),
+			values.read("latent_rgb_bias", &c.RGBBias, "three numbers"),
+		)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if len(c.RGBFactors) != 0 && len(c.RGBFactors) != len(c.LatentsMean) {
+		return nil, &Error{path, "latent_rgb_factors", plural(len(c.RGBFactors), "row"), fmt.Sprintf("one for each of %d latent channels", len(c.LatentsMean))}
 	}
 	if len(c.LatentsMean) == 0 || len(c.LatentsMean) != len(c.LatentsStd) {
 		return nil, &Error{path, "latents_std", plural(len(c.LatentsStd), "number"),

@@ -164,6 +164,8 @@ func TestBadLayouts(t *testing.T) {
 		{"eps", field("eps", "0"), []string{"eps: found 0, expected a positive"}},
 		{"mistyped eps", field("eps", `"tiny"`), []string{`eps: found "tiny"`}},
 		{"other model", field("model_type", `"t2v"`), []string{`model_type: found "t2v", expected "i2v"`}},
+		{"colours of another size", set(vaeConfig, `{"latents_mean":[1,2],"latents_std":[1,1],"latent_rgb_factors":[[1,0,0]],"latent_rgb_bias":[0,0,0]}`),
+			[]string{"vae_config.json: latent_rgb_factors: found 1 row"}},
 		{"statistics missing", set(vaeConfig, `{"latents_mean":[1]}`), []string{"vae_config.json: latents_std: found none"}},
 		{"statistics mistyped", set(vaeConfig, `{"latents_mean":["a"],"latents_std":[1]}`), []string{`latents_mean: found ["a"], expected a list of numbers`}},
 		{"statistics differ", set(vaeConfig, `{"latents_mean":[1,2],"latents_std":[1]}`), []string{"latents_std: found 1 number, expected as many as latents_mean"}},

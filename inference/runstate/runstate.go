@@ -36,16 +36,32 @@ type Run struct {
 	lock *flock.Flock
 }
 
-// Create makes the folder dir for a new run. It fails with os.ErrExist if the
-// folder is there already.
+// Create makes the folder dir for a new run. It fails with os.ErrExist if there
+// is one with a state in it, or with anything that is not a run's; a folder left
+// by a process that died before its first Save is taken over.
 func Create(dir string) (*Run, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	err := os.Mkdir(dir, 0o755)
+	if errors.Is(err, os.ErrExist) && stillborn(dir) {
+		err = nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
 	return hold(dir)
+}
+
+// stillborn reports whether dir is empty, or a run's folder without a state.
+func stillborn(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 {
+		return err == nil
+	}
+	_, noLock := os.Stat(filepath.Join(dir, lockFile))
+	_, noState := os.Stat(filepath.Join(dir, stateFile))
+	return noLock == nil && errors.Is(noState, fs.ErrNotExist)
 }
 
 // Open takes the folder of a run that another process began. It fails if there

@@ -103,11 +103,17 @@ func TestErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := runstate.Create(dir); !errors.Is(err, os.ErrExist) {
-		t.Errorf("creating it again: %v, want os.ErrExist", err)
+	if err := run.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if run, err = runstate.Create(dir); err != nil {
+		t.Fatalf("taking over a folder without a state: %v", err)
 	}
 	if err := run.Save(state(3)); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := runstate.Create(dir); !errors.Is(err, os.ErrExist) {
+		t.Errorf("creating it again: %v, want os.ErrExist", err)
 	}
 	if _, err := runstate.Open(dir); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("opening a held run: %v", err)

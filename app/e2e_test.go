@@ -1,0 +1,270 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/golden"
+)
+
+// program is the built binary, made once for all tests.
+var program string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "gimbal")
+	if err == nil {
+		program = filepath.Join(dir, "gimbal")
+		cmd := exec.Command("go", "build", "-o", program, ".")
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		err = cmd.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "building the program:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// gimbal runs the program and returns what it printed and its exit code.
+func gimbal(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// e2e holds the scalars of an end-to-end case.
+type e2e struct {
+	Prompt         string   `json:"prompt"`
+	NegativePrompt string   `json:"negative_prompt"`
+	Action         *string  `json:"action"`
+	Solver         string   `json:"solver"`
+	Steps          int      `json:"steps"`
+	Shift          float64  `json:"shift"`
+	GuideScale     scale    `json:"guide_scale"`
+	Seed           int64    `json:"seed"`
+	Boundary       float64  `json:"boundary"`
+	Frames         int      `json:"requested_frames"`
+	MaxArea        int      `json:"max_area"`
+	ExpertCalls    [][2]any `json:"expert_calls"`
+}
+
+// scale is a guidance scale, one number or a pair.
+type scale []float64
+
+func (s *scale) UnmarshalJSON(text []byte) error {
+	var one float64
+	if json.Unmarshal(text, &one) == nil {
+		*s = scale{one}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]float64)(s))
+}
+
+func (s scale) String() string {
+	var words []string
+	for _, v := range s {
+		words = append(words, strconv.FormatFloat(v, 'g', -1, 64))
+	}
+	return strings.Join(words, ",")
+}
+
+// args returns the flags of the case.
+func (c e2e) args(tb testing.TB, out string) []string {
+	args := []string{
+		"generate", "--json", "--task", "i2v-A14B",
+		"--ckpt_dir", golden.Checkpoint(tb), "--image", filepath.Join(golden.Dir(tb), "image.png"),
+		"--prompt", c.Prompt, "--negative_prompt", c.NegativePrompt,
+		"--frame_num", strconv.Itoa(c.Frames), "--max_area", strconv.Itoa(c.MaxArea),
+		"--sample_solver", c.Solver, "--sample_steps", strconv.Itoa(c.Steps),
+		"--sample_shift", fmt.Sprint(c.Shift), "--sample_guide_scale", c.GuideScale.String(),
+		"--boundary", fmt.Sprint(c.Boundary), "--base_seed", strconv.FormatInt(c.Seed, 10),
+		"--noise_rng", "cpu", "--offload_model", "True", "--save_file", out,
+	}
+	if c.Action != nil {
+		args = append(args, "--action_path", golden.Action(tb, *c.Action))
+	}
+	return args
+}
+
+// TestReference runs the end-to-end cases through the program.
+func TestReference(t *testing.T) {
+	for _, c := range golden.Cases(t, "e2e_") {
+		t.Run(c.Name, func(t *testing.T) {
+			var scalars e2e
+			c.Scalars(t, &scalars)
+			dir := t.TempDir()
+			dump := filepath.Join(dir, "dump.safetensors")
+			out, errs, code := gimbal(t, append(scalars.args(t, filepath.Join(dir, "v.mp4")), "--dump_tensors", dump)...)
+			if code != 0 {
+				t.Fatalf("exit code %d\n%s%s", code, out, errs)
+			}
+			compareDump(t, c, dump)
+			compareCalls(t, scalars, out)
+			for _, name := range []string{"v.mp4", "v.png", "v.json"} {
+				if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(dir, "v.run")); err == nil {
+				t.Error("the run folder of a finished video is still there")
+			}
+		})
+	}
+}
+
+func compareDump(t *testing.T, c golden.Case, dump string) {
+	store, err := checkpoint.OpenSafetensors(dump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for name, bound := range map[string]float64{
+		"noise": 1e-6, "vae_input": 1e-5, "image_latent": 2e-5, "latent": 1e-4, "video": 1e-3,
+	} {
+		want, shape := c.F32(t, name)
+		tensor, err := store.Tensor(name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		got, err := tensor.Float32s()
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if fmt.Sprint(tensor.Shape) != fmt.Sprint(shape) {
+			t.Errorf("%s: shape %v, want %v", name, tensor.Shape, shape)
+		}
+		golden.Check(t, name, got, want, bound)
+		t.Logf("%s: relative error %.2g", name, golden.RelL2(got, want))
+	}
+}
+
+// line is one event as --json prints it.
+type line struct {
+	Event string
+	Data  json.RawMessage
+}
+
+func events(t *testing.T, out string) []line {
+	t.Helper()
+	var lines []line
+	for s := bufio.NewScanner(strings.NewReader(out)); s.Scan(); {
+		var l line
+		if err := json.Unmarshal(s.Bytes(), &l); err != nil {
+			t.Fatalf("line %q: %v", s.Text(), err)
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
+
+// compareCalls checks which expert ran at which timestep: each step calls it twice.
+func compareCalls(t *testing.T, want e2e, out string) {
+	t.Helper()
+	var got [][2]any
+	for _, l := range events(t, out) {
+		if l.Event != "step" {
+			continue
+		}
+		var step struct {
+			Expert   string
+			Timestep float64
+		}
+		if err := json.Unmarshal(l.Data, &step); err != nil {
+			t.Fatal(err)
+		}
+		call := [2]any{strings.TrimSuffix(step.Expert, "_noise_model"), step.Timestep}
+		got = append(got, call, call)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want.ExpertCalls) {
+		t.Errorf("experts and timesteps %v, want %v", got, want.ExpertCalls)
+	}
+}
+
+// TestKill kills the program at random moments; each time the run resumes to the
+// same video.
+func TestKill(t *testing.T) {
+	kills := 30
+	if testing.Short() {
+		kills = 5
+	}
+	c := golden.Cases(t, "e2e_")[0]
+	var scalars e2e
+	c.Scalars(t, &scalars)
+	scalars.Steps = 4
+	whole := filepath.Join(t.TempDir(), "v.mp4")
+	begin := time.Now()
+	if out, errs, code := gimbal(t, scalars.args(t, whole)...); code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	took := time.Since(begin)
+	want, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	resumed := 0
+	for i := range kills {
+		out := filepath.Join(t.TempDir(), "v.mp4")
+		run := strings.TrimSuffix(out, ".mp4") + ".run"
+		killAfter(t, time.Duration(rnd.Float64()*float64(took)), scalars.args(t, out))
+		args := scalars.args(t, out)
+		if _, err := os.Stat(filepath.Join(run, "state.safetensors")); err == nil {
+			args = []string{"generate", "--json", "--resume", run}
+			resumed++
+		} else if _, err := os.Stat(out); err == nil {
+			args = nil // killed after its end
+		}
+		if args != nil {
+			if stdout, errs, code := gimbal(t, args...); code != 0 {
+				t.Fatalf("kill %d: %v: exit code %d\n%s%s", i, args, code, stdout, errs)
+			}
+		}
+		got, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("kill %d: the resumed video differs from the unbroken one", i)
+		}
+	}
+	t.Logf("%d of %d killed runs were resumed", resumed, kills)
+	if resumed < kills/4 {
+		t.Errorf("only %d of %d kills fell into a run", resumed, kills)
+	}
+}
+
+func killAfter(t *testing.T, d time.Duration, args []string) {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(d)
+	cmd.Process.Kill()
+	cmd.Wait()
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"gimbal/inference"
+	"gimbal/inference/noise"
+	"gimbal/inference/wan"
+)
+
+// reference holds the flags of the reference's generate.py, by their names, and
+// Gimbal's own beside them.
+type reference struct {
+	job        inference.Job
+	ckptDir    string
+	task       string
+	size       string
+	maxArea    int
+	ulysses    int
+	resume     string
+	device     string
+	json       bool
+	ignored    map[string]*bool // flags of the reference that have no meaning here
+	ignoredTxt map[string]*string
+	seed       int64
+}
+
+// sizes are the values of --size that the reference supports for its task.
+var sizes = map[string]int{
+	"720*1280": 720 * 1280, "1280*720": 1280 * 720,
+	"480*832": 480 * 832, "832*480": 832 * 480,
+}
+
+func (r *reference) flags(name string) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	j := &r.job
+	fs.StringVar(&r.task, "task", "i2v-A14B", "the model's `task`; i2v-A14B is the one there is")
+	fs.StringVar(&r.size, "size", "480*832", "area of a frame as `W*H`: 480*832, 832*480, 720*1280 or 1280*720; the picture's shape is kept")
+	fs.IntVar(&r.maxArea, "max_area", 0, "area of a frame in `pixels`, any, instead of --size")
+	fs.StringVar(&r.ckptDir, "ckpt_dir", r.ckptDir, "`folder` of the checkpoint")
+	fs.StringVar(&j.Image, "image", j.Image, "`picture` to start from: PNG, JPEG, WebP, BMP, TIFF or GIF")
+	fs.StringVar(&j.ActionPath, "action_path", j.ActionPath, "`folder` with poses.npy and intrinsics.npy; none for no camera control")
+	fs.StringVar(&j.Prompt, "prompt", j.Prompt, "what the video shows, in `words`")
+	fs.StringVar(&j.NegativePrompt, "negative_prompt", j.NegativePrompt, "what it must not show, in `words`")
+	fs.IntVar(&j.Frames, "frame_num", j.Frames, "`frames` of the video, 4n+1; fewer where the camera path is shorter")
+	fs.IntVar(&j.Steps, "sample_steps", j.Steps, "denoising `steps`")
+	fs.StringVar(&j.Solver, "sample_solver", j.Solver, "`solver`: unipc or dpm++")
+	fs.Float64Var(&j.Shift, "sample_shift", j.Shift, "`shift` of the noise schedule")
+	fs.Var((*guidance)(&j.Guidance), "sample_guide_scale", "guidance `scale`, one number or low,high for the two experts")
+	fs.Float64Var(&j.Boundary, "boundary", j.Boundary, "`share` of the schedule from which the high-noise expert runs")
+	fs.Int64Var(&r.seed, "base_seed", int64(j.Seed), "`seed` of the noise; negative for a random one")
+	fs.Var((*rng)(&j.NoiseRNG), "noise_rng", "torch's `generator` of the noise: cuda (as the reference) or cpu")
+	fs.StringVar(&j.Output, "save_file", "", "the .mp4 `file` to write; a name made of the settings if not given")
+	fs.StringVar(&j.FramesDir, "save_frames", "", "`folder` to write every frame to as a PNG file")
+	fs.StringVar(&j.DumpFile, "dump_tensors", "", "safetensors `file` for noise, vae_input, image_latent, latent and video")
+	fs.Var((*boolWord)(&j.Offload), "offload_model", "`True` keeps one expert's working memory at a time, False both")
+	fs.Var(&reuse{&j.Reuse}, "no_reuse", "exact reuse to turn off, for measuring: `list` of camera, cross_attention, time, padding, or all")
+	fs.StringVar(&r.device, "device", "cpu", "`device` that runs the model: cpu")
+	fs.StringVar(&r.resume, "resume", "", "go on with the run in this `folder`; its settings are kept")
+	fs.BoolVar(&r.json, "json", false, "print events as JSON lines")
+	r.ignoredFlags(fs)
+	return fs
+}
+
+// ignoredFlags accepts the reference's flags that change nothing here, so that
+// its command lines run as they are.
+func (r *reference) ignoredFlags(fs *flag.FlagSet) {
+	r.ignored, r.ignoredTxt = map[string]*bool{}, map[string]*string{}
+	for _, name := range []string{"t5_fsdp", "dit_fsdp", "use_prompt_extend"} {
+		r.ignored[name] = fs.Bool(name, false, "accepted and ignored: of the reference's multi-GPU or prompt-extension options")
+	}
+	for _, name := range []string{"prompt_extend_method", "prompt_extend_model", "prompt_extend_target_lang"} {
+		r.ignoredTxt[name] = fs.String(name, "", "accepted and ignored `text`: of the reference's prompt-extension options")
+	}
+	r.ignored["t5_cpu"] = fs.Bool("t5_cpu", false, "accepted: the text encoder runs where the model runs, the CPU")
+	r.ignored["convert_model_dtype"] = fs.Bool("convert_model_dtype", false, "accepted: weights run in the type in which they are stored")
+	fs.IntVar(&r.ulysses, "ulysses_size", 1, "accepted and ignored `number`: one device runs the model")
+}
+
+// guidance is a flag of one number, or of two: low,high.
+type guidance inference.Guidance
+
+func (g *guidance) String() string {
+	if g.Low == g.High {
+		return strconv.FormatFloat(g.Low, 'g', -1, 64)
+	}
+	return fmt.Sprintf("%g,%g", g.Low, g.High)
+}
+
+func (g *guidance) Set(text string) error {
+	words := strings.Split(text, ",")
+	if len(words) > 2 {
+		return fmt.Errorf("%d numbers, want one, or two as low,high", len(words))
+	}
+	var values []float64
+	for _, word := range words {
+		v, err := strconv.ParseFloat(strings.TrimSpace(word), 64)
+		if err != nil {
+			return fmt.Errorf("%q is no number", word)
+		}
+		values = append(values, v)
+	}
+	g.Low, g.High = values[0], values[len(values)-1]
+	return nil
+}
+
+// rng is a flag that names a generator of noise.
+type rng noise.Kind
+
+func (r *rng) String() string { return string(*r) }
+
+func (r *rng) Set(text string) error {
+	if *r = rng(text); *r != rng(noise.KindCUDA) && *r != rng(noise.KindCPU) {
+		return fmt.Errorf("want %s or %s", noise.KindCUDA, noise.KindCPU)
+	}
+	return nil
+}
+
+// boolWord is a flag that takes its truth value as the next word, as Python's
+// argparse does: --offload_model True.
+type boolWord bool
+
+func (b *boolWord) String() string {
+	if *b {
+		return "True"
+	}
+	return "False"
+}
+
+func (b *boolWord) Set(text string) error {
+	switch strings.ToLower(text) {
+	case "true", "yes", "t", "y", "1":
+		*b = true
+	case "false", "no", "f", "n", "0":
+		*b = false
+	default:
+		return fmt.Errorf("want True or False")
+	}
+	return nil
+}
+
+// reuse is a flag that turns kinds of exact reuse off.
+type reuse struct{ of *wan.Reuse }
+
+func (r *reuse) String() string { return "" }
+
+func (r *reuse) Set(text string) error {
+	for word := range strings.SplitSeq(text, ",") {
+		switch strings.TrimSpace(word) {
+		case "camera":
+			r.of.Camera = false
+		case "cross_attention":
+			r.of.CrossAttention = false
+		case "time":
+			r.of.Time = false
+		case "padding":
+			r.of.Padding = false
+		case "all":
+			*r.of = wan.Reuse{}
+		default:
+			return fmt.Errorf("%q, want camera, cross_attention, time, padding or all", word)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"time"
+
+	"gimbal/inference"
+	"gimbal/inference/cpu"
+	"gimbal/inference/device"
+	"gimbal/inference/video"
+)
+
+func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	r := reference{job: inference.DefaultJob()}
+	fs := r.flags("generate")
+	if err := parse(fs, args, stderr, 0); err != nil {
+		return err
+	}
+	if err := r.complete(); err != nil {
+		return err
+	}
+	return r.run(ctx, stdout, stderr)
+}
+
+// complete checks what the flags say and fills in what follows from them.
+func (r *reference) complete() error {
+	if r.task != "i2v-A14B" {
+		return usagef("--task %s: want i2v-A14B, the one task there is", r.task)
+	}
+	if r.resume != "" {
+		return nil // the run's own settings count
+	}
+	if r.ckptDir == "" {
+		return usagef("--ckpt_dir: none given; name the folder of the checkpoint, or use 'gimbal demo'")
+	}
+	area, ok := sizes[r.size]
+	if !ok {
+		return usagef("--size %s: want 480*832, 832*480, 720*1280 or 1280*720, or any area with --max_area", r.size)
+	}
+	if r.job.MaxArea = area; r.maxArea != 0 {
+		r.job.MaxArea = r.maxArea
+	}
+	if r.job.Seed = uint64(r.seed); r.seed < 0 {
+		r.job.Seed = rand.Uint64N(math.MaxInt64)
+	}
+	if err := r.vaeChunks(); err != nil {
+		return err
+	}
+	if r.job.Output == "" {
+		name := video.DefaultName(r.task, r.size, strconv.Itoa(r.ulysses), r.job.Prompt, time.Now())
+		var err error
+		if r.job.Output, err = video.FreePath(name, ".png", ".json", ".run"); err != nil {
+			return err
+		}
+	}
+	if err := r.job.Validate(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+// vaeChunks reads the environment variables of the Python port.
+func (r *reference) vaeChunks() error {
+	for name, value := range map[string]*int{
+		"VAE_CHUNK_SIZE": &r.job.VAEChunk, "VAE_CHUNK_THRESHOLD": &r.job.VAEChunkThreshold,
+	} {
+		text, ok := os.LookupEnv(name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return usagef("environment variable %s=%q: want a whole number of 0 or more", name, text)
+		}
+		*value = n
+	}
+	return nil
+}
+
+// run opens the device and the checkpoint, and makes the video.
+func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) error {
+	show := newReporter(r.json, stdout, stderr)
+	defer show.close()
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	r.warnIgnored(log)
+
+	dev, err := r.open()
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	checkpoint := r.ckptDir
+	if r.resume != "" {
+		run, err := inference.ReadRun(r.resume)
+		if err != nil {
+			return err
+		}
+		checkpoint = run.Checkpoint
+	}
+	p, err := inference.Load(ctx, inference.Options{Checkpoint: checkpoint, Device: dev, Log: log}, show.event)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if r.resume != "" {
+		_, err = p.Resume(ctx, r.resume, show.event)
+	} else {
+		_, err = p.Generate(ctx, r.job, show.event)
+	}
+	return err
+}
+
+// open returns the device that the flags name.
+func (r *reference) open() (device.Device, error) {
+	if r.device != "cpu" {
+		return nil, usagef("--device %s: want cpu, the one device of this build", r.device)
+	}
+	return cpu.Open(cpu.Options{})
+}
+
+func (r *reference) warnIgnored(log *slog.Logger) {
+	for name, given := range r.ignored {
+		if *given {
+			log.Warn("a flag of the reference that changes nothing here", "flag", "--"+name)
+		}
+	}
+	for name, given := range r.ignoredTxt {
+		if *given != "" {
+			log.Warn("a flag of the reference that changes nothing here", "flag", "--"+name)
+		}
+	}
+	if r.ulysses != 1 {
+		log.Warn("a flag of the reference that changes nothing here: one device runs the model", "flag", "--ulysses_size")
+	}
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// command is one subcommand.
+type command struct {
+	name, about string
+	run         func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+}
+
+var commands = []command{
+	{"generate", "make a video from a picture, a camera path and a prompt", runGenerate},
+	{"demo", "make a video with the model, picture and camera path that come with Gimbal", runDemo},
+	{"inspect", "say what a checkpoint or action folder holds and what is wrong with it", runInspect},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := runMain(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func runMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	err := dispatch(ctx, args, stdout, stderr)
+	var usage usageError
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return exitDone
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintf(stderr, "gimbal: interrupted: %v\n", err)
+		return exitInterrupted
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "gimbal: %v\n", err)
+		return exitUsage
+	default:
+		fmt.Fprintf(stderr, "gimbal: %v\n", err)
+		return exitFailed
+	}
+}
+
+func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		printUsage(stderr)
+		return usagef("no command given")
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			return c.run(ctx, args[1:], stdout, stderr)
+		}
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		printUsage(stdout)
+		return nil
+	}
+	printUsage(stderr)
+	return usagef("no command %q", args[0])
+}
+
+func printUsage(w io.Writer) {
+	fmt.Fprintf(w, "usage: gimbal COMMAND [flags]\n\ncommands:\n")
+	for _, c := range commands {
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.about)
+	}
+	fmt.Fprintf(w, "\n'gimbal COMMAND --help' lists a command's flags.\n"+
+		"Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted.\n")
+}
+
+// parse parses a command's flags; mistakes are usage errors and further
+// arguments are allowed only where rest says so.
+func parse(fs *flag.FlagSet, args []string, stderr io.Writer, rest int) error {
+	fs.SetOutput(io.Discard)
+	err := fs.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fs.SetOutput(stderr)
+		fs.Usage()
+		return err
+	case err != nil:
+		return usagef("%s: %w; 'gimbal %[1]s --help' lists the flags", fs.Name(), err)
+	case fs.NArg() != rest:
+		return usagef("%s: %d arguments besides the flags, want %d (a value with blanks or * wants quotes): %q", fs.Name(), fs.NArg(), rest, fs.Args())
+	}
+	return nil
+}

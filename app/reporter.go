@@ -1,0 +1,118 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"gimbal/inference"
+)
+
+// reporter shows a pipeline's events: as JSON lines on stdout, or for people on
+// stderr, with a progress bar where that is a terminal. The files that were
+// written are named on stdout.
+type reporter struct {
+	json           *json.Encoder
+	stdout, stderr io.Writer
+	terminal       bool
+	bar            *progressbar.ProgressBar
+}
+
+func newReporter(asJSON bool, stdout, stderr io.Writer) *reporter {
+	r := &reporter{stdout: stdout, stderr: stderr}
+	if asJSON {
+		r.json = json.NewEncoder(stdout)
+	}
+	if f, ok := stderr.(*os.File); ok {
+		r.terminal = term.IsTerminal(int(f.Fd()))
+	}
+	return r
+}
+
+func (r *reporter) event(e inference.Event) {
+	if r.json != nil {
+		r.json.Encode(map[string]any{"event": e.Kind(), "time": time.Now().Format(time.RFC3339Nano), "data": e})
+		return
+	}
+	switch e := e.(type) {
+	case inference.Loading:
+		r.line("opened %s (%s)", e.Part, bytesText(e.Bytes))
+	case inference.Notice:
+		r.line("note: %s", e.Text)
+	case inference.Prepared:
+		r.line("%d frames of %dx%d, latent %v, steps %d to %d; run folder %s",
+			e.Frames, e.Width, e.Height, e.LatentShape, e.FirstStep, e.Steps, e.RunDir)
+	case inference.TextEncoded:
+		r.line("encoded the prompts: %d and %d tokens, %.1f s", e.Tokens, e.NegativeTokens, e.Seconds)
+	case inference.PictureEncoded:
+		r.line("encoded the picture: %.1f s", e.Seconds)
+	case inference.Step:
+		r.step(e)
+	case inference.Decoding:
+		r.decoding(e)
+	case inference.Saved:
+		r.close()
+		r.line("done in %.1f s", e.Seconds)
+		fmt.Fprintf(r.stdout, "video: %s\ncontact sheet: %s\nsettings: %s\n", e.Video, e.ContactSheet, e.Sidecar)
+	}
+}
+
+func (r *reporter) step(e inference.Step) {
+	text := fmt.Sprintf("step %d/%d %s t=%.0f %.2f s, %s left",
+		e.Index, e.Total, e.Expert, e.Timestep, e.Seconds, e.Remaining.Round(time.Second))
+	if !r.terminal {
+		r.line("%s", text)
+		return
+	}
+	r.progress(text, e.Index, e.Total)
+}
+
+func (r *reporter) decoding(e inference.Decoding) {
+	text := fmt.Sprintf("decoded %d/%d frames", e.Frames, e.Total)
+	if !r.terminal {
+		r.line("%s", text)
+		return
+	}
+	r.progress(text, e.Frames, e.Total)
+}
+
+// progress moves the bar; a new total starts a new bar.
+func (r *reporter) progress(text string, done, total int) {
+	if r.bar == nil || r.bar.GetMax() != total {
+		r.close()
+		r.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(r.stderr),
+			progressbar.OptionSetWidth(30), progressbar.OptionSetPredictTime(false))
+	}
+	r.bar.Describe(text)
+	r.bar.Set(done)
+}
+
+func (r *reporter) line(format string, args ...any) {
+	r.close()
+	fmt.Fprintf(r.stderr, format+"\n", args...)
+}
+
+// close leaves the bar where it is and ends its line.
+func (r *reporter) close() {
+	if r.bar != nil {
+		fmt.Fprintln(r.stderr)
+		r.bar = nil
+	}
+}
+
+// bytesText writes a size as people read it.
+func bytesText(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	default:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+}
