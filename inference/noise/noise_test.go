@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +38,10 @@ func draw(g noise.Generator, n int) []float32 {
 	return x
 }
 
+// drawName matches the tensors that are draws in a row of one generator: the first, a
+// second of the same size, and further ones of few values.
+var drawName = regexp.MustCompile(`^(cuda|cpu)_seed(\d+)(_first|_second|_then_(\d+))?$`)
+
 func TestReference(t *testing.T) {
 	for _, c := range golden.Cases(t, "torch_randn") {
 		var s struct {
@@ -45,12 +50,26 @@ func TestReference(t *testing.T) {
 			Multiprocessors int    `json:"multiprocessors"`
 		}
 		c.Scalars(t, &s)
-
-		first, _ := c.F32(t, "cuda_seed42_first")
-		second, _ := c.F32(t, "cuda_seed42_second")
-		cuda := noise.NewCUDA(42, s.Multiprocessors)
-		check(t, "CUDA, first draw", draw(cuda, len(first)), first)
-		check(t, "CUDA, second draw", draw(cuda, len(second)), second)
+		generators := map[string]noise.Generator{}
+		for _, name := range inOrder(c.Names()) {
+			m := drawName.FindStringSubmatch(name)
+			id := m[1] + m[2]
+			if generators[id] == nil {
+				seed, err := strconv.ParseUint(m[2], 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				generators[id] = noise.NewCPU(seed)
+				if m[1] == "cuda" {
+					generators[id] = noise.NewCUDA(seed, s.Multiprocessors)
+				}
+			}
+			want, _ := c.F32(t, name)
+			check(t, name, draw(generators[id], len(want)), want)
+		}
+		if len(generators) < 2 {
+			t.Errorf("%s holds draws of %d generators, want CUDA's and the CPU's", c.Name, len(generators))
+		}
 
 		n := 1
 		for _, d := range s.BigShape {
@@ -71,17 +90,21 @@ func TestReference(t *testing.T) {
 			for i := 0; i < n; i += stride {
 				got = append(got, big[i])
 			}
-			check(t, "CUDA, large draw", got, want)
+			check(t, name, got, want)
 		}
-
-		large, _ := c.F32(t, "cpu_seed42")
-		five, _ := c.F32(t, "cpu_seed42_then_5")
-		nineteen, _ := c.F32(t, "cpu_seed42_then_19")
-		cpu := noise.NewCPU(42)
-		check(t, "CPU", draw(cpu, len(large)), large)
-		check(t, "CPU, scalar path", draw(cpu, len(five)), five)
-		check(t, "CPU, tail", draw(cpu, len(nineteen)), nineteen)
 	}
+}
+
+// inOrder returns the names that drawName matches in the order of the draws.
+func inOrder(names []string) []string {
+	rank := func(name string) int {
+		m := drawName.FindStringSubmatch(name)
+		count, _ := strconv.Atoi(m[4])
+		return map[string]int{"": 0, "_first": 0, "_second": 1}[m[3]] + count
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !drawName.MatchString(name) })
+	slices.SortStableFunc(names, func(a, b string) int { return rank(a) - rank(b) })
+	return names
 }
 
 func TestEndToEndNoise(t *testing.T) {

@@ -88,8 +88,12 @@ type taps struct {
 // Interpolation for Digital Image Processing (1981), eq. 4, in torch's float32.
 func cubicTaps(n, m int) []taps {
 	const a = -0.75
-	inner := func(x float32) float32 { return float32(float32(float32((a+2)*x)-(a+3))*x)*x + 1 }
-	outer := func(x float32) float32 { return float32(float32(float32(float32(a*x)-5*a)*x)+8*a)*x - 4*a }
+	inner := func(x float32) float32 { // up to one pixel away
+		return float32(float32(float32(float32((a+2)*x)-(a+3))*x)*x) + 1
+	}
+	outer := func(x float32) float32 { // one to two pixels away
+		return float32(float32(float32(float32(float32(a*x)-5*a)*x)+8*a)*x) - 4*a
+	}
 	scale := float32(n) / float32(m)
 	all := make([]taps, m)
 	for i := range all {
