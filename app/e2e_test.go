@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -267,4 +268,40 @@ func killAfter(t *testing.T, d time.Duration, args []string) {
 	time.Sleep(d)
 	cmd.Process.Kill()
 	cmd.Wait()
+}
+
+// TestInterrupt makes sure that an interrupted run ends with its own exit code,
+// and within a second.
+func TestInterrupt(t *testing.T) {
+	c := golden.Cases(t, "e2e_")[0]
+	var scalars e2e
+	c.Scalars(t, &scalars)
+	scalars.Steps = 900
+	cmd := exec.Command(program, scalars.args(t, filepath.Join(t.TempDir(), "v.mp4"))...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for s := bufio.NewScanner(out); s.Scan() && !strings.Contains(s.Text(), `"event":"step"`); {
+	}
+	begin := time.Now()
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, out)
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
+	}
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("the program ended %v after the interrupt, want a second at most", took)
+	}
+	if !strings.Contains(errs.String(), "--resume") {
+		t.Errorf("the message does not say how to go on:\n%s", errs.String())
+	}
 }

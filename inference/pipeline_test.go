@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gimbal/inference"
+	"gimbal/inference/camera"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/internal/golden"
@@ -47,7 +48,11 @@ func quick(t *testing.T) inference.Job {
 	job.Image = filepath.Join(golden.Dir(t), "image.png")
 	job.ActionPath = anyAction(t)
 	job.Prompt = "the camera moves"
-	job.Frames, job.Steps, job.MaxArea = 9, 4, 48*32
+	path, err := camera.Open(job.ActionPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job.Frames, job.Steps, job.MaxArea = path.EffectiveFrames(9), 4, 48*32
 	job.NoiseRNG = noise.KindCPU
 	job.Output = filepath.Join(t.TempDir(), "video.mp4")
 	return job

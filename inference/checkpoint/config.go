@@ -91,7 +91,7 @@ func readVAEConfig(path string) (*VAEConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.RGBFactors) != 0 && len(c.RGBFactors) != len(c.LatentsMean) {
+	if c.RGBFactors != nil && len(c.RGBFactors) != len(c.LatentsMean) {
 		return nil, &Error{path, "latent_rgb_factors", plural(len(c.RGBFactors), "row"), fmt.Sprintf("one for each of %d latent channels", len(c.LatentsMean))}
 	}
 	if len(c.LatentsMean) == 0 || len(c.LatentsMean) != len(c.LatentsStd) {
