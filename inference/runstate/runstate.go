@@ -1,13 +1,17 @@
 package runstate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"unsafe"
 
@@ -18,9 +22,11 @@ import (
 )
 
 const (
-	stateFile = "state.safetensors"
-	lockFile  = "lock"
-	version   = "1"
+	stateFile    = "state.safetensors"
+	previousFile = "previous.safetensors" // the state before, should the newer be damaged
+	nextFile     = "next.safetensors"     // being written
+	lockFile     = "lock"
+	version      = "1"
 )
 
 // State is what is saved: settings as JSON, the number of steps done, and tensors.
@@ -60,14 +66,22 @@ func stillborn(dir string) bool {
 		return err == nil
 	}
 	_, noLock := os.Stat(filepath.Join(dir, lockFile))
-	_, noState := os.Stat(filepath.Join(dir, stateFile))
-	return noLock == nil && errors.Is(noState, fs.ErrNotExist)
+	return noLock == nil && errors.Is(hasState(dir), fs.ErrNotExist)
+}
+
+// hasState returns nil if there is a state in dir, whole or not.
+func hasState(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, stateFile))
+	if errors.Is(err, fs.ErrNotExist) { // killed between Save's renames
+		_, err = os.Stat(filepath.Join(dir, previousFile))
+	}
+	return err
 }
 
 // Open takes the folder of a run that another process began. It fails if there
 // is no state in it, or if a living process holds it.
 func Open(dir string) (*Run, error) {
-	if _, err := os.Stat(filepath.Join(dir, stateFile)); errors.Is(err, fs.ErrNotExist) {
+	if err := hasState(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("run folder %s: it holds no %s, so there is no run to go on with", dir, stateFile)
 	} else if err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
@@ -84,14 +98,19 @@ func hold(dir string) (*Run, error) {
 	if !held {
 		return nil, fmt.Errorf("run folder %s: another process is working on this run; wait for it or stop it", dir)
 	}
+	// What a killed Save left half written; a name that fails to match is no harm.
+	leftovers, _ := filepath.Glob(filepath.Join(dir, "."+nextFile+"*"))
+	for _, path := range leftovers {
+		os.Remove(path)
+	}
 	return &Run{dir: dir, lock: lock}, nil
 }
 
 // Dir returns the folder.
 func (r *Run) Dir() string { return r.dir }
 
-// Save puts s on disk in place of the state before it. When it returns, s
-// survives a kill; until then, the state before it does.
+// Save puts s on disk as the newest state and keeps the one before it. When it
+// returns, s survives a kill; until then, the state before it does.
 func (r *Run) Save(s State) error {
 	var tensors []checkpoint.Source
 	for name, values := range s.Tensors {
@@ -103,21 +122,57 @@ func (r *Run) Save(s State) error {
 			},
 		})
 	}
-	err := checkpoint.WriteSafetensors(filepath.Join(r.dir, stateFile), tensors, map[string]string{
-		"version": version, "settings": string(s.Settings), "step": strconv.Itoa(s.Step),
+	next, newest := filepath.Join(r.dir, nextFile), filepath.Join(r.dir, stateFile)
+	err := checkpoint.WriteSafetensors(next, tensors, map[string]string{
+		"version": version, "settings": string(s.Settings), "step": strconv.Itoa(s.Step), "sha256": s.sum(),
 	})
+	if err == nil {
+		err = os.Rename(newest, filepath.Join(r.dir, previousFile))
+		if errors.Is(err, fs.ErrNotExist) { // the first state, or killed right here
+			err = nil
+		}
+	}
+	if err == nil {
+		err = os.Rename(next, newest)
+	}
 	if err != nil {
 		return fmt.Errorf("saving the run's state: %w", err)
 	}
 	return nil
 }
 
-// Load returns the state that was saved last.
+// sum returns a checksum of everything in s.
+func (s State) sum() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %d %s", s.Step, len(s.Settings), s.Settings)
+	for _, name := range slices.Sorted(maps.Keys(s.Tensors)) {
+		fmt.Fprintf(h, " %q %d ", name, len(s.Tensors[name]))
+		h.Write(bytesOf(s.Tensors[name]))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Load returns the state that was saved last, or if that is damaged or missing
+// the one before it.
 func (r *Run) Load() (State, error) {
-	path := filepath.Join(r.dir, stateFile)
+	s, err := read(filepath.Join(r.dir, stateFile))
+	if err == nil {
+		return s, nil
+	}
+	s, errPrevious := read(filepath.Join(r.dir, previousFile))
+	if errPrevious == nil {
+		return s, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errPrevious
+	}
+	return State{}, fmt.Errorf("the run's state: %w", err)
+}
+
+func read(path string) (State, error) {
 	store, err := checkpoint.OpenSafetensors(path)
 	if err != nil {
-		return State{}, fmt.Errorf("the run's state: %w", err)
+		return State{}, err
 	}
 	defer store.Close()
 	meta := store.Metadata()
@@ -136,6 +191,9 @@ func (r *Run) Load() (State, error) {
 		if s.Tensors[name], err = tensor.Float32s(); err != nil {
 			return State{}, err
 		}
+	}
+	if s.sum() != meta["sha256"] {
+		return State{}, fmt.Errorf("%s: its checksum is not that of its contents: the file is damaged", path)
 	}
 	return s, nil
 }

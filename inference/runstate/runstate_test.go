@@ -1,6 +1,8 @@
 package runstate_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,12 +47,18 @@ func check(t *testing.T, s runstate.State) {
 	}
 }
 
-// TestMain saves states until it is killed when the environment says so.
+// TestMain saves states until it is killed when the environment says so, and
+// tells of each one that Save has answered for.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("RUNSTATE_TEST_SAVE"); dir != "" {
 		run, err := runstate.Open(dir)
-		for step := 1; err == nil; step++ {
+		var s runstate.State
+		if err == nil {
+			s, err = run.Load()
+		}
+		for step := s.Step + 1; err == nil; step++ {
 			err = run.Save(state(step))
+			fmt.Println(step)
 		}
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -69,28 +78,112 @@ func TestKilledSave(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	saved := 0
 	for range 30 {
+		var told bytes.Buffer
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "RUNSTATE_TEST_SAVE="+dir)
+		cmd.Stdout = &told
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Duration(20+rnd.IntN(60)) * time.Millisecond)
 		cmd.Process.Kill()
 		cmd.Wait()
-		run, err := runstate.Open(dir)
-		if err != nil {
-			t.Fatal(err)
+		for line := range strings.Lines(told.String()) {
+			fmt.Sscan(line, &saved)
 		}
+		saved = loadAfterKill(t, dir, saved)
+	}
+	if saved == 0 {
+		t.Error("no child saved a state before it was killed")
+	}
+}
+
+// loadAfterKill returns the step of the state in dir: the last that Save has
+// answered for, or the one after it.
+func loadAfterKill(t *testing.T, dir string, saved int) int {
+	t.Helper()
+	run, err := runstate.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	if left, _ := filepath.Glob(filepath.Join(dir, ".next*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	s, err := run.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, s)
+	if s.Step != saved && s.Step != saved+1 {
+		t.Errorf("step %d after %d was saved", s.Step, saved)
+	}
+	return s.Step
+}
+
+// TestDamaged damages the newest state in every way that a disk knows.
+func TestDamaged(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a.run")
+	newest, previous := filepath.Join(dir, "state.safetensors"), filepath.Join(dir, "previous.safetensors")
+	run, err := runstate.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	expect := func(steps ...int) {
+		t.Helper()
 		s, err := run.Load()
 		if err != nil {
 			t.Fatal(err)
 		}
 		check(t, s)
-		saved = max(saved, s.Step)
-		run.Close()
+		if !slices.Contains(steps, s.Step) {
+			t.Errorf("step %d, want %v", s.Step, steps)
+		}
 	}
-	if saved == 0 {
-		t.Error("no child saved a state before it was killed")
+	if err := errors.Join(run.Save(state(1)), run.Save(state(2))); err != nil {
+		t.Fatal(err)
+	}
+	expect(2)
+	whole, err := os.ReadFile(newest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	damage := func(data []byte) {
+		t.Helper()
+		if err := os.WriteFile(newest, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	header := 8 + int(binary.LittleEndian.Uint64(whole))
+	for range 15 {
+		damage(whole[:rnd.IntN(len(whole))])
+		expect(1)
+
+		data := slices.Clone(whole)
+		data[header+rnd.IntN(len(data)-header)] ^= 1 << rnd.IntN(8)
+		damage(data)
+		expect(1)
+
+		data = slices.Clone(whole)
+		data[rnd.IntN(header)] ^= 1 << rnd.IntN(8)
+		damage(data)
+		expect(1, 2) // 2 if the bit says nothing, in an escape or a blank
+	}
+	if err := os.Remove(newest); err != nil { // killed between the renames
+		t.Fatal(err)
+	}
+	expect(1)
+	if err := run.Save(state(5)); err != nil {
+		t.Fatal(err)
+	}
+	expect(5)
+	if err := errors.Join(os.Truncate(newest, 7), os.Truncate(previous, 70000)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Load(); err == nil || !strings.Contains(err.Error(), newest) {
+		t.Errorf("both damaged: %v, want an error that names %s", err, newest)
 	}
 }
 
