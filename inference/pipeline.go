@@ -104,7 +104,10 @@ func (p *Pipeline) open(ctx context.Context, o Options, emit func(Event)) error 
 		done += part.bytes
 		emit(Loading{Part: part.name, Bytes: part.bytes, Done: done, Total: total})
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return p.fit()
 }
 
 // HasCamera reports whether every expert of the checkpoint follows a camera path.
@@ -117,9 +120,11 @@ func (p *Pipeline) HasCamera() bool {
 	return true
 }
 
-// CountTokens returns the number of tokens of a prompt, the end token included;
-// the model reads the first tokenizer.DefaultMaxLen.
-func (p *Pipeline) CountTokens(prompt string) int { return p.tokenizer.Count(prompt) }
+// CountTokens returns the number of tokens of a prompt, the end token included,
+// and how many of them the model reads at most.
+func (p *Pipeline) CountTokens(prompt string) (n, limit int) {
+	return p.tokenizer.Count(prompt), p.tokenizer.MaxLen
+}
 
 // statistics returns those of the checkpoint's VAE: Wan 2.1's unless it brings
 // its own.

@@ -33,7 +33,16 @@ func (p *Pipeline) prepare(job Job) (*prepared, error) {
 		return nil, err
 	}
 	q.f = (q.frames-1)/p.vae.StrideT() + 1
+	q.noticeLength(p, "prompt", job.Prompt)
+	q.noticeLength(p, "negative prompt", job.NegativePrompt)
 	return q, nil
+}
+
+// noticeLength says so if a prompt is longer than what the model reads of it.
+func (q *prepared) noticeLength(p *Pipeline, what, text string) {
+	if n, limit := p.CountTokens(text); n > limit {
+		q.notices = append(q.notices, fmt.Sprintf("the %s has %d tokens, of which the model reads the first %d", what, n, limit))
+	}
 }
 
 func (q *prepared) readPicture() error {

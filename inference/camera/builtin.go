@@ -11,7 +11,7 @@ var builtinIntrinsics = Intrinsics{500, 500, pictureWidth / 2, pictureHeight / 2
 // The built-in paths move by one unit a latent frame, so that nothing is lost when the
 // model's conditioning is normalised, and turn no faster than real recordings.
 const (
-	unitsPerFrame   = 1.0 / temporalStride
+	unitsPerFrame   = 1.0 / TemporalStride
 	orbitRadius     = 12.0                    // of the point ahead that an orbit looks at
 	lookRate        = 1.0 * math.Pi / 180     // a frame
 	lookAroundSwing = 25.0 * math.Pi / 180    // to either side

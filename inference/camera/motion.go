@@ -47,11 +47,11 @@ func (m Motion) Poses() []Matrix {
 // and for 4n+1 frames these are the poses 0, 4, 8 and so on themselves. Like scipy, it
 // takes the nearest true rotation.
 func (p *Path) latentPoses(frames int) []Matrix {
-	if frames < 1 || frames%temporalStride != 1 || frames > len(p.poses) {
+	if frames < 1 || frames%TemporalStride != 1 || frames > len(p.poses) {
 		panic(fmt.Sprintf("camera: %d frames of a path of %d, expected 4n+1", frames, len(p.poses)))
 	}
-	latent := make([]Matrix, 0, (frames-1)/temporalStride+1)
-	for i := 0; i < frames; i += temporalStride {
+	latent := make([]Matrix, 0, (frames-1)/TemporalStride+1)
+	for i := 0; i < frames; i += TemporalStride {
 		pose := &p.poses[i]
 		r := rotation(pose).orthonormal()
 		m := identity

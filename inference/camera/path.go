@@ -10,11 +10,11 @@ import (
 )
 
 // The reference's units: intrinsics are in pixels of a picture of this size, and one
-// latent frame stands for temporalStride frames.
+// latent frame stands for TemporalStride frames.
 const (
 	pictureHeight  = 480
 	pictureWidth   = 832
-	temporalStride = 4
+	TemporalStride = 4
 )
 
 // Pose takes points from the camera to the world: a rotation, a translation in the
@@ -108,7 +108,7 @@ func (p *Path) Frames() int { return len(p.poses) }
 // EffectiveFrames returns how many frames a video of the requested 4n+1 frames gets:
 // no more than the largest 4n+1 that the path has poses for.
 func (p *Path) EffectiveFrames(requested int) int {
-	return min(requested, (len(p.poses)-1)/temporalStride*temporalStride+1)
+	return min(requested, (len(p.poses)-1)/TemporalStride*TemporalStride+1)
 }
 
 // Poses returns the poses, one a frame.

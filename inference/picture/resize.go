@@ -6,11 +6,11 @@ import (
 	"math"
 )
 
-// The model works on latents, one for vaeStride x vaeStride pixels, in patches of
-// patchSize x patchSize.
+// The model works on latents, one for Stride x Stride pixels, in patches of
+// Patch x Patch.
 const (
-	vaeStride = 8
-	patchSize = 2
+	Stride = 8
+	Patch  = 2
 )
 
 // Size is the size of a video and of its latent.
@@ -31,18 +31,18 @@ func Fit(width, height, maxArea int) (Size, error) {
 		LatentHeight: wholePatches(math.Sqrt(float64(maxArea) * aspect)),
 		LatentWidth:  wholePatches(math.Sqrt(float64(maxArea) / aspect)),
 	}
-	s.Width, s.Height = s.LatentWidth*vaeStride, s.LatentHeight*vaeStride
+	s.Width, s.Height = s.LatentWidth*Stride, s.LatentHeight*Stride
 	if s.Width == 0 || s.Height == 0 {
-		const least = vaeStride * patchSize
+		const least = Stride * Patch
 		return Size{}, fmt.Errorf("picture: found %dx%d pixels, which in an area of %d give a video of %dx%d, expected sides of at least %d: crop the picture or enlarge the area",
 			width, height, maxArea, s.Width, s.Height, least)
 	}
 	return s, nil
 }
 
-// wholePatches returns the latents along a side, a multiple of patchSize.
+// wholePatches returns the latents along a side, a multiple of Patch.
 func wholePatches(pixels float64) int {
-	return int(math.Floor(pixels/vaeStride/patchSize)) * patchSize
+	return int(math.Floor(pixels/Stride/Patch)) * Patch
 }
 
 // Tensor returns the picture resized to width x height as float32 [3, height, width],
