@@ -156,9 +156,6 @@ func (w *Writer) Close() error {
 	if w.err != nil {
 		return w.err
 	}
-	if w.spool == nil {
-		return errors.New("video: already closed")
-	}
 	if len(w.track.sizes) == 0 {
 		return fmt.Errorf("video: no frame for %s", w.path)
 	}
