@@ -103,7 +103,7 @@ func parseVocab(text []byte) ([]piece, error) {
 	if !s.skip('[') {
 		return nil, fmt.Errorf("model.vocab: found %.40q, expected a list", text)
 	}
-	pieces := make([]piece, 0, bytes.Count(text, []byte{'['})) // no less than there are
+	var pieces []piece
 	for !s.skip(']') {
 		var p piece
 		ok := (len(pieces) == 0 || s.skip(',')) && s.skip('[')

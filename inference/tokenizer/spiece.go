@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -78,6 +79,9 @@ func (m *spiece) readPiece(message []byte) error {
 // convertedScore returns the score that the reference has after a conversion of
 // the model to tokenizer.json: it went through text once.
 func convertedScore(score float32) float64 {
+	if f := float64(score); math.IsNaN(f) || math.IsInf(f, 0) {
+		return f
+	}
 	return parseScore(strconv.AppendFloat(nil, float64(score), 'f', -1, 64))
 }
 

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -22,13 +23,23 @@ func newTrie(keys []string) *trie {
 	for i := range order {
 		order[i] = int32(i)
 	}
-	slices.SortStableFunc(order, func(a, b int32) int { return strings.Compare(keys[a], keys[b]) })
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Or(strings.Compare(keys[a], keys[b]), int(a-b)) })
+
+	nodes := 1
+	for i, key := range order {
+		shared := 0
+		if i > 0 {
+			shared = sharedPrefix(keys[order[i-1]], keys[key])
+		}
+		nodes += len(keys[key]) - shared
+	}
+	t := &trie{first: make([]int32, 0, nodes+1), label: make([]byte, 1, nodes), value: make([]int32, 1, nodes)}
+	t.value[0] = -1
 
 	type span struct{ from, to int32 } // keys below a node, in order
-	t := &trie{label: []byte{0}, value: []int32{-1}}
-	level := []span{{0, int32(len(keys))}}
+	level, next := []span{{0, int32(len(keys))}}, []span(nil)
 	for depth := 0; len(level) > 0; depth++ {
-		var next []span
+		next = next[:0]
 		for _, s := range level {
 			t.first = append(t.first, int32(len(t.label)))
 			from := s.from
@@ -50,10 +61,19 @@ func newTrie(keys []string) *trie {
 				from = to
 			}
 		}
-		level = next
+		level, next = next, level
 	}
 	t.first = append(t.first, int32(len(t.label)))
 	return t
+}
+
+// sharedPrefix returns the length of the prefix that a and b share.
+func sharedPrefix(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // child returns the node below node that b leads to, 0 if there is none.

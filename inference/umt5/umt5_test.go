@@ -103,4 +103,3 @@ func TestGolden(t *testing.T) {
 		t.Error("no case's ids were compared with those of its text")
 	}
 }
-
