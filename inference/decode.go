@@ -68,7 +68,7 @@ func (r *run) openOutputs() (*outputs, error) {
 			return nil, err
 		}
 	}
-	o.video, err = video.Create(r.job.Output, video.Options{Width: r.width, Height: r.height, FPS: r.job.FPS})
+	o.video, err = video.Create(r.job.Output, r.video())
 	return o, err
 }
 

@@ -60,7 +60,12 @@ func (q *prepared) readPicture() error {
 	}
 	q.picture = img
 	q.width, q.height, q.w, q.h = fit.Width, fit.Height, fit.LatentWidth, fit.LatentHeight
-	return nil
+	return q.video().Check()
+}
+
+// video describes the .mp4 of the job.
+func (q *prepared) video() video.Options {
+	return video.Options{Width: q.width, Height: q.height, FPS: q.job.FPS}
 }
 
 func (q *prepared) readCamera(p *Pipeline) error {

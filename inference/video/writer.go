@@ -30,7 +30,8 @@ type Options struct {
 	FPS           int // frames a second, 1 to 240; the reference's is 16
 }
 
-func (o Options) check() error {
+// Check says why H.264 cannot hold such a video.
+func (o Options) Check() error {
 	if o.Width < minSide || o.Height < minSide {
 		return fmt.Errorf("video: H.264 needs at least %dx%d pixels, got %dx%d: choose a larger size or save PNG frames",
 			minSide, minSide, o.Width, o.Height)
@@ -69,7 +70,7 @@ type Writer struct {
 // size that H.264 cannot hold and for a folder that cannot be written. One of
 // Close and Abort must be called.
 func Create(path string, opts Options) (*Writer, error) {
-	if err := opts.check(); err != nil {
+	if err := opts.Check(); err != nil {
 		return nil, err
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
