@@ -13,7 +13,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 )
 
 // spoil returns a copy of the reference checkpoint in which change has altered

@@ -16,7 +16,7 @@ import (
 	"gimbal/inference/camera"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 	"gimbal/inference/noise"
 )
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 )
 
 const bound = 1e-5

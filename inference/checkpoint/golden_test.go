@@ -11,7 +11,7 @@ import (
 
 	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 )
 
 // TestReferenceCheckpoint opens the reference checkpoint and reads every tensor.

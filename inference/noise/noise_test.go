@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 	"gimbal/inference/noise"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 )
 
 func TestReference(t *testing.T) {

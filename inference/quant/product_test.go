@@ -8,7 +8,7 @@ import (
 
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 	"gimbal/inference/quant"
 )
 

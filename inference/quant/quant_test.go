@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"gimbal/inference/device"
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 	"gimbal/inference/quant"
 )
 

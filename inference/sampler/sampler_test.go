@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 	"gimbal/inference/sampler"
 )
 

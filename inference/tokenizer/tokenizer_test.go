@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 )
 
 // goldenCase is a text with what the reference's tokenizer makes of it. Cleaned

@@ -9,7 +9,7 @@ import (
 
 	"gimbal/inference/checkpoint"
 	"gimbal/inference/cpu"
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 	"gimbal/inference/vae"
 )
 

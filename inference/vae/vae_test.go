@@ -14,7 +14,7 @@ import (
 	"gimbal/inference/checkpoint"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 	"gimbal/inference/vae"
 )
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"gimbal/inference/device"
-	"gimbal/inference/internal/golden"
+	"gimbal/inference/golden"
 	"gimbal/inference/wan"
 )
 
