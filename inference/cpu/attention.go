@@ -12,8 +12,9 @@ import (
 
 // Tiles of scores: so many queries by so many keys.
 const (
-	queryTile = 256
+	queryTile = 512
 	keyTile   = 512
+	fewTasks  = 8 // below this, tiles have fewer queries, down to leastSide
 )
 
 func (e *encoder) Attention(a device.Attention) {
@@ -35,7 +36,10 @@ func (e *encoder) Attention(a device.Attention) {
 			return err
 		}
 		f := flash{e: e, q: q, k: k, v: v, o: o, d: q.cols / a.Heads, scale: a.Scale, rel: rel, key: key.p}
-		f.bq, f.bk = spread(q.rows, queryTile, 1), spread(k.rows, keyTile, 16)
+		f.bq, f.bk = spread(q.rows, queryTile, 16), spread(k.rows, keyTile, 16)
+		for f.bq > leastSide && a.Heads*ceilDiv(q.rows, f.bq) < fewTasks {
+			f.bq = spread(q.rows, f.bq/2, 16)
+		}
 		if err := e.scratch(f.bq*f.bk, f.bq*f.d, f.bq, f.bq, q.need(f.bq*f.d), k.need(f.bk*f.d), v.need(f.bk*f.d)); err != nil {
 			return err
 		}
@@ -74,13 +78,13 @@ func (f flash) tile(w *worker, head, i int) {
 		if f.rel.p != nil {
 			rel = f.rel.at(head, j-i+f.q.rows-1).p
 		}
-		rescale, beta := f.d, float32(1)
+		rescale := f.d
 		if j == 0 {
-			rescale, beta = 0, 0
+			rescale = 0 // nothing is summed yet
 		}
 		C.gb_softmax_tile(scores.p, C.long(scores.ld), C.long(rows), C.long(keys), C.float(f.scale), rel, 1,
 			column(f.key, j), top, total, sums.p, C.long(sums.ld), C.long(rescale))
-		gemm(rows, f.d, keys, scores, f.v.load(w.part(6), j, col, keys, f.d), beta, sums)
+		gemm(rows, f.d, keys, scores, f.v.load(w.part(6), j, col, keys, f.d), beta(j), sums)
 	}
 	out := f.o.target(sums.p, i, col, f.d)
 	C.gb_divide_rows(out.p, C.long(out.ld), sums.p, C.long(sums.ld), total, C.long(rows), C.long(f.d))

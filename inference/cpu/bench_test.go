@@ -175,9 +175,13 @@ func BenchmarkMemory(b *testing.B) {
 		{"SiLU", 2, func(e device.Encoder) { e.Unary(device.Unary{X: x, Y: y, F: device.SiLU}) }},
 		{"GELU", 2, func(e device.Encoder) { e.Unary(device.Unary{X: x, Y: y, F: device.GELU}) }},
 		{"Binary", 3, func(e device.Encoder) { e.Binary(device.Binary{A: x, B: y, Y: z, Op: device.Mul}) }},
-		{"RMSNorm,SiLU", 2, func(e device.Encoder) { e.Norm(device.Norm{X: x, Y: y, Kind: device.RMSNorm, Weight: w, Act: device.SiLU}) }},
+		{"RMSNorm,SiLU", 2, func(e device.Encoder) {
+			e.Norm(device.Norm{X: x, Y: y, Kind: device.RMSNorm, Weight: w, Act: device.SiLU})
+		}},
 		{"LayerNorm", 2, func(e device.Encoder) { e.Norm(device.Norm{X: x, Y: y, Kind: device.LayerNorm, Scale: w, Shift: w}) }},
-		{"Rope", 2, func(e device.Encoder) { e.Rope(device.Rope{X: x, Y: y, Heads: 3, Cos: turn, Sin: turn, Weight: w, Eps: 1e-6}) }},
+		{"Rope", 2, func(e device.Encoder) {
+			e.Rope(device.Rope{X: x, Y: y, Heads: 3, Cos: turn, Sin: turn, Weight: w, Eps: 1e-6})
+		}},
 		{"Transpose", 2, func(e device.Encoder) {
 			t := device.AsMat(y.Buf)
 			t.Rows, t.Cols, t.Stride = cols, rows, rows

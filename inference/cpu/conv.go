@@ -9,12 +9,20 @@ import (
 	"gimbal/inference/device"
 )
 
-// patchElems is about how many gathered inputs are multiplied at a time.
-const patchElems = 1 << 20
+// The inputs that are gathered at a time: enough columns for BLAS, and not more
+// pixels than the caches hold.
+const (
+	patchElems = 512 << 10
+	patchCols  = 256
+	groupMost  = 1024
+	groupLeast = 128 // where a frame has more
+	fewGroups  = 8   // below this, groups of pixels are made smaller
+)
 
-// Conv gathers the inputs of a group of output pixels of one frame as rows of
-// [kt, kh, kw, cin] and multiplies them by the filters in that order. Groups never
-// span two frames, so that a frame comes out the same in any company.
+// Conv gathers the inputs of a group of output pixels of one frame for some rows
+// of the filters' taps, as rows of [kt, kh, kw, cin], and multiplies them by the
+// filters in that order. Groups never span two frames, and which taps go together
+// depends on the filter alone, so that a frame comes out the same in any company.
 func (e *encoder) Conv(c device.Conv) {
 	c.Check()
 	v := conv{Conv: c, e: e, taps: c.KT * c.KH * c.KW}
@@ -28,7 +36,9 @@ type conv struct {
 	taps, k int // inputs a channel, and a filter
 	filters block
 	bias    unsafe.Pointer
-	group   int // output pixels
+	plain   bool // pixels are read in place: one tap a picture
+	group   int  // output pixels at a time
+	step    int  // rows of taps at a time
 }
 
 func (c *conv) run() error {
@@ -55,16 +65,16 @@ func (c *conv) run() error {
 	if err := c.packFilters(); err != nil {
 		return err
 	}
-	pixels := c.Y.H * c.Y.W
-	c.group = spread(pixels, clamp(patchElems/c.k, 16, 1024), 16)
-	acc, add := end.need(c.group * c.Y.C)
+	c.plan()
 	raw := 0
 	if c.X.DType != device.F32 {
-		raw = c.group * c.k
+		raw = c.group * c.step * c.KW * c.X.C
 	}
-	if err := c.e.scratch(acc, add, c.group*c.k, raw); err != nil {
+	acc, add := end.need(c.group * c.Y.C)
+	if err := c.e.scratch(acc, add, c.group*c.step*c.KW*c.X.C, raw); err != nil {
 		return err
 	}
+	pixels := c.Y.H * c.Y.W
 	groups := ceilDiv(pixels, c.group)
 	return c.e.each(c.Y.T*groups, func(w *worker, i int) {
 		first := i % groups * c.group
@@ -98,47 +108,62 @@ func (c *conv) packFilters() error {
 	})
 }
 
+// plan chooses the sizes of the parts.
+func (c *conv) plan() {
+	c.plain = c.KH == 1 && c.KW == 1 && c.Stride == 1 && !c.Upsample && c.Y.W == c.X.W
+	c.step = 1
+	if !c.plain {
+		c.step = clamp(ceilDiv(patchCols, c.KW*c.X.C), 1, c.KT*c.KH)
+	}
+	pixels := c.Y.H * c.Y.W
+	c.group = clamp(patchElems/(c.step*c.KW*c.X.C), groupLeast, groupMost)
+	if pixels < fewGroups*c.group {
+		c.group = max(ceilDiv(pixels, fewGroups), groupLeast)
+	}
+	c.group = spread(pixels, c.group, 16)
+}
+
 // pixels computes n pixels of output frame t from pixel first on.
 func (c *conv) pixels(w *worker, t, first, n int) {
 	var in [3]unsafe.Pointer
 	for i := range c.KT {
 		in[i] = c.input(t*c.StrideT - (c.KT - 1) + i)
 	}
-	black := 0 // frames at the beginning that add nothing
-	for in[black] == nil {
-		black++
+	start := 0 // black frames at the beginning add nothing
+	for in[start/c.KH] == nil {
+		start += c.KH
 	}
-	kt := c.KT - black
-	k := c.k / c.KT * kt
-	a := block{w.part(partOperand), k}
-	if c.taps == 1 && c.Stride == 1 && !c.Upsample && c.Y.W == c.X.W {
-		a = c.frame(c.X, t*c.StrideT).load(a.p, first, 0, n, k)
-	} else {
-		c.gather(w, a, in[black:], kt, first, n)
-	}
+	start -= start % c.step
 	end := c.end(t)
 	out := end.product(w, first, 0, c.Y.C)
-	gemmT(n, c.Y.C, k, a, c.filters.at(0, c.k-k), 0, out)
+	for tap := start; tap < c.KT*c.KH; tap += c.step {
+		taps := min(c.step, c.KT*c.KH-tap)
+		a := block{w.part(partOperand), taps * c.KW * c.X.C}
+		if c.plain {
+			a = view{in[tap], c.X.DType, c.Y.H * c.Y.W, c.X.C, c.X.C}.load(a.p, first, 0, n, a.ld)
+		} else {
+			c.gather(w, a, in, tap, taps, first, n)
+		}
+		gemmT(n, c.Y.C, a.ld, a, c.filters.at(0, tap*c.KW*c.X.C), beta(tap-start), out)
+	}
 	end.finish(w, out, first, 0, n, c.Y.C)
 }
 
-// gather writes the inputs of n output pixels to a.
-func (c *conv) gather(w *worker, a block, in []unsafe.Pointer, kt, first, n int) {
+// gather writes the inputs of n output pixels for some rows of taps to a.
+func (c *conv) gather(w *worker, a block, in [3]unsafe.Pointer, tap, taps, first, n int) {
 	p := C.struct_gb_patch{
-		cin: C.long(c.X.C), kt: C.long(kt), kh: C.long(c.KH), kw: C.long(c.KW),
+		cin: C.long(c.X.C), kh: C.long(c.KH), kw: C.long(c.KW),
 		stride: C.long(c.Stride), padh: C.long(c.PadH), padw: C.long(c.PadW),
 		h: C.long(c.X.H), w: C.long(c.X.W), wout: C.long(c.Y.W), size: C.long(c.X.DType.Size()),
 	}
 	if c.Upsample {
 		p.up = 1
 	}
-	var f [3]unsafe.Pointer
-	copy(f[:], in)
 	raw := a.p
 	if c.X.DType != device.F32 {
 		raw = w.part(partOperand + 1)
 	}
-	C.gb_pack_patches(raw, f[0], f[1], f[2], &p, C.long(first), C.long(n))
+	C.gb_pack_patches(raw, in[0], in[1], in[2], &p, C.long(tap), C.long(taps), C.long(first), C.long(n))
 	if raw != a.p {
 		convert(a.p, a.ld, device.F32, raw, a.ld, c.X.DType, n, a.ld)
 	}

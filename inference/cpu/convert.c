@@ -116,20 +116,11 @@ HOT void gb_widen_i8(void *dst, long ldd, const void *src, long lds, const void 
 	}
 }
 
-// gb_widen_nf4 widens elements first to first+n of a flattened matrix; scale holds
-// the scales from that of element first on.
-HOT void gb_widen_nf4(void *dst, const void *srcv, long first, long n, long block, const void *codev, const void *scalev) {
-	const uint8_t *src = srcv;
-	const float *code = codev, *scale = scalev;
-	float *d = dst;
-	float pairs[256][2];
-	for (int b = 0; b < 256; b++) {
-		pairs[b][0] = code[b >> 4];
-		pairs[b][1] = code[b & 15];
-	}
-	long e = first, end = first + n;
+// widen_nf4 widens elements e to end of a flattened matrix; a byte's two codes
+// are looked up at once.
+INLINE void widen_nf4(float *d, const uint8_t *src, long e, long end, long block, float (*pairs)[2], const float *scale) {
 	while (e < end) {
-		float f = scale[e / block - first / block];
+		float f = scale[e / block];
 		long stop = (e / block + 1) * block;
 		if (stop > end)
 			stop = end;
@@ -146,6 +137,21 @@ HOT void gb_widen_nf4(void *dst, const void *srcv, long first, long n, long bloc
 			*d++ = pairs[src[e / 2]][0] * f;
 			e++;
 		}
+	}
+}
+
+// gb_widen_nf4 widens part of a matrix whose rows are lds elements, one after the
+// other: rows x cols elements from element first on.
+HOT void gb_widen_nf4(void *dst, long ldd, const void *src, long first, long lds, long block, const void *codev, const void *scale, long rows, long cols) {
+	const float *code = codev;
+	float pairs[256][2];
+	for (int b = 0; b < 256; b++) {
+		pairs[b][0] = code[b >> 4];
+		pairs[b][1] = code[b & 15];
+	}
+	for (long i = 0; i < rows; i++) {
+		long e = first + i * lds;
+		widen_nf4((float *)dst + i * ldd, src, e, e + cols, block, pairs, scale);
 	}
 }
 

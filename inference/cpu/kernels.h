@@ -21,7 +21,7 @@ long long gb_physical_memory(void);
 void gb_convert(void *dst, long ldd, int ddt, const void *src, long lds, int sdt, long rows, long cols);
 void gb_transpose(void *dst, long ldd, const void *src, long lds, int size, long rows, long cols);
 void gb_widen_i8(void *dst, long ldd, const void *src, long lds, const void *scale, long rows, long cols);
-void gb_widen_nf4(void *dst, const void *src, long first, long n, long block, const void *code, const void *scale);
+void gb_widen_nf4(void *dst, long ldd, const void *src, long first, long lds, long block, const void *code, const void *scale, long rows, long cols);
 void gb_nested_scales(void *dst, const void *src, long first, long n, long block, const void *code, const void *nested, float offset);
 
 // elementwise.c
@@ -43,12 +43,12 @@ void gb_dot_rows(void *y, long ldy, const void *x, long ldx, const void *w, long
 
 // conv.c
 struct gb_patch {
-	long cin, kt, kh, kw, stride, padh, padw, up;
+	long cin, kh, kw, stride, padh, padw, up;
 	long h, w;       // of one input frame
 	long wout;       // columns of an output frame
 	long size;       // bytes of an element
 };
 void gb_pack_weights(void *dst, const void *src, long lds, long cin, long taps, long rows);
-void gb_pack_patches(void *dst, const void *f0, const void *f1, const void *f2, const struct gb_patch *p, long first, long n);
+void gb_pack_patches(void *dst, const void *f0, const void *f1, const void *f2, const struct gb_patch *p, long tap, long taps, long first, long n);
 
 #endif

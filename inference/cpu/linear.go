@@ -5,15 +5,16 @@ import "C"
 
 import "gimbal/inference/device"
 
-// A product is cut into tiles that depend on its shape alone: panels of weights,
-// widened once for all rows of X that meet them, times blocks of rows.
+// A product is cut into tiles that depend on its shape alone. BLAS wants them
+// wide, because it packs the rows of X anew for every tile.
 const (
-	panelElems = 4 << 20 // most weights of a panel
-	panelRows  = 512     // most rows of weights of a panel
-	blockRows  = 1024    // most rows of X of a tile
-	fewTiles   = 32      // below this, tiles are made smaller, down to leastRows
-	leastRows  = 128
-	skinnyRows = 8 // fewer rows of X than this are read against each weight at once
+	tileRows    = 1056 // most rows of X of a tile
+	tileCols    = 2304 // most rows of weights of a tile
+	tileDepth   = 2048 // most columns that are widened and multiplied at a time
+	fewTiles    = 12   // below this, tiles are halved, down to leastSide
+	leastSide   = 128
+	skinnyRows  = 8        // fewer rows of X than this are multiplied without BLAS
+	skinnyElems = 64 << 10 // weights that skinny widens at a time
 )
 
 func (e *encoder) Linear(l device.Linear) {
@@ -50,45 +51,47 @@ func (e *encoder) Linear(l device.Linear) {
 // product multiplies by BLAS, tile by tile.
 func (e *encoder) product(x view, wt weight, end epilogue) error {
 	m, n, k := x.rows, end.y.cols, x.cols
-	nb := spread(n, clamp(panelElems/k, 16, panelRows), 16)
-	mb := spread(m, blockRows, 16)
-	if !x.direct() {
-		mb = spread(m, clamp(panelElems/k, 16, blockRows), 16)
+	mb, nb := spread(m, tileRows, 16), spread(n, tileCols, 16)
+	for ceilDiv(m, mb)*ceilDiv(n, nb) < fewTiles && max(mb, nb) > leastSide {
+		if nb > 2*mb || mb <= leastSide {
+			nb = spread(n, nb/2, 16)
+		} else {
+			mb = spread(m, mb/2, 16)
+		}
 	}
-	for mb > leastRows && ceilDiv(m, mb)*ceilDiv(n, nb) < fewTiles {
-		mb = spread(m, mb/2, 16)
-	}
-	panels, blocks := ceilDiv(n, nb), ceilDiv(m, mb)
+	kb := min(k, tileDepth)
 	acc, add := end.need(mb * nb)
-	if err := e.scratch(acc, add, x.need(mb*k), wt.need(nb*k)); err != nil {
+	if err := e.scratch(acc, add, x.need(mb*kb), wt.need(nb*kb)); err != nil {
 		return err
 	}
-	tile := func(w *worker, b block, i, j int) {
+	down := ceilDiv(m, mb)
+	return e.each(down*ceilDiv(n, nb), func(w *worker, t int) {
+		i, j := t%down*mb, t/down*nb
 		rows, cols := min(mb, m-i), min(nb, n-j)
-		a := x.load(w.part(partOperand), i, 0, rows, k)
-		c := end.product(w, i, j, cols)
-		gemmT(rows, cols, k, a, b, 0, c)
-		end.finish(w, c, i, j, rows, cols)
-	}
-	// One job is a panel where that keeps all workers busy, so that it is widened once.
-	each := blocks
-	if wt.direct || panels < 4*len(e.dev.workers) {
-		each = 1
-	}
-	jobs := ceilDiv(blocks, each)
-	return e.each(panels*jobs, func(w *worker, t int) {
-		j, first := t/jobs*nb, t%jobs*each
-		b := wt.panel(w.part(partOperand+1), j, min(nb, n-j))
-		for i := first; i < min(first+each, blocks) && e.ctx.Err() == nil; i++ {
-			tile(w, b, i*mb, j)
+		y := end.product(w, i, j, cols)
+		for d := 0; d < k && e.ctx.Err() == nil; d += kb {
+			depth := min(kb, k-d)
+			a := x.load(w.part(partOperand), i, d, rows, depth)
+			b := wt.load(w.part(partOperand+1), j, d, cols, depth)
+			gemmT(rows, cols, depth, a, b, beta(d), y)
 		}
+		end.finish(w, y, i, j, rows, cols)
 	})
+}
+
+// beta is what a product from depth d on does to the sum so far: keep it, but at
+// the beginning.
+func beta(d int) float32 {
+	if d == 0 {
+		return 0
+	}
+	return 1
 }
 
 // skinny multiplies a few rows: the weights are read once, at the speed of memory.
 func (e *encoder) skinny(x view, wt weight, end epilogue) error {
 	m, n, k := x.rows, end.y.cols, x.cols
-	nb := clamp(tileElems*4/k, 1, 64)
+	nb := clamp(skinnyElems/k, 1, 64)
 	acc, add := end.need(m * nb)
 	if err := e.scratch(acc, add, x.need(m*k), wt.need(nb*k)); err != nil {
 		return err
@@ -97,7 +100,7 @@ func (e *encoder) skinny(x view, wt weight, end epilogue) error {
 		j := t * nb
 		cols := min(nb, n-j)
 		a := x.load(w.part(partOperand), 0, 0, m, k)
-		b := wt.panel(w.part(partOperand+1), j, cols)
+		b := wt.load(w.part(partOperand+1), j, 0, cols, k)
 		c := end.product(w, 0, j, cols)
 		C.gb_dot_rows(c.p, C.long(c.ld), a.p, C.long(a.ld), b.p, C.long(b.ld), C.long(m), C.long(cols), C.long(k))
 		end.finish(w, c, 0, j, m, cols)

@@ -9,12 +9,10 @@ import (
 	"gimbal/inference/device"
 )
 
-// weight is the right-hand matrix of a Linear, read by panels of whole rows.
+// weight is the right-hand matrix of a Linear.
 type weight struct {
-	data   view
-	in     int
-	direct bool // floats that BLAS can read in place
-
+	data  view
+	in    int
 	nf4   bool
 	block int
 	code  unsafe.Pointer
@@ -37,7 +35,6 @@ func (e *encoder) weight(w device.Weight) (weight, error) {
 		r.scale = scale.p
 		return r, err
 	}
-	r.direct = r.data.direct()
 	return r, readable("weights", r.data)
 }
 
@@ -69,25 +66,25 @@ func (e *encoder) blockScales(w device.Weight) (unsafe.Pointer, error) {
 	return scale, err
 }
 
-// need returns the scratch that panel takes for n weights.
+// need returns the scratch that load takes for n weights.
 func (r weight) need(n int) int {
-	if r.direct {
-		return 0
+	if r.nf4 {
+		return n
 	}
-	return n
+	return r.data.need(n)
 }
 
-// panel returns rows o to o+rows-1 as floats, in scratch where need asks for it.
-func (r weight) panel(scratch unsafe.Pointer, o, rows int) block {
-	b := block{scratch, r.in}
+// load returns rows x cols weights from row o, column d on as floats, widened to
+// scratch where need asks for it.
+func (r weight) load(scratch unsafe.Pointer, o, d, rows, cols int) block {
+	b := block{scratch, cols}
 	switch {
 	case r.nf4:
-		first := o * r.in
-		C.gb_widen_nf4(b.p, r.data.p, C.long(first), C.long(rows*r.in), C.long(r.block), r.code, unsafe.Add(r.scale, first/r.block*4))
+		C.gb_widen_nf4(b.p, C.long(b.ld), r.data.p, C.long(o*r.in+d), C.long(r.in), C.long(r.block), r.code, r.scale, C.long(rows), C.long(cols))
 	case r.data.dt == device.I8:
-		C.gb_widen_i8(b.p, C.long(r.in), r.data.at(o, 0), C.long(r.data.ld), unsafe.Add(r.scale, o*4), C.long(rows), C.long(r.in))
+		C.gb_widen_i8(b.p, C.long(b.ld), r.data.at(o, d), C.long(r.data.ld), unsafe.Add(r.scale, o*4), C.long(rows), C.long(cols))
 	default:
-		return r.data.load(scratch, o, 0, rows, r.in)
+		return r.data.load(scratch, o, d, rows, cols)
 	}
 	return b
 }
