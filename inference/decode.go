@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unsafe"
 
 	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
@@ -146,7 +145,7 @@ func (r *run) dump(c conditioning, frames [][]float32) error {
 
 func values(v []float32) func(io.Writer) error {
 	return func(w io.Writer) error {
-		_, err := w.Write(bytesOf(v))
+		_, err := w.Write(device.Bytes(v))
 		return err
 	}
 }
@@ -164,19 +163,11 @@ func planes(frames [][]float32, clamp bool) func(io.Writer) error {
 						plane[i] = min(max(v, -1), 1)
 					}
 				}
-				if _, err := w.Write(bytesOf(plane)); err != nil {
+				if _, err := w.Write(device.Bytes(plane)); err != nil {
 					return err
 				}
 			}
 		}
 		return nil
 	}
-}
-
-// bytesOf views v as the little-endian bytes that all supported machines keep.
-func bytesOf(v []float32) []byte {
-	if len(v) == 0 {
-		return nil
-	}
-	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), 4*len(v))
 }

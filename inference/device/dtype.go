@@ -1,6 +1,9 @@
 package device
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // DType is the type of the elements of a tensor, named as safetensors names it.
 type DType uint8
@@ -53,4 +56,10 @@ func ParseDType(name string) (d DType, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// Bytes views values as the little-endian bytes of F32 that a device reads and
+// writes; all supported machines keep them so. No values are nil bytes.
+func Bytes(values []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
 }

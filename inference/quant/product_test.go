@@ -32,15 +32,15 @@ func TestProducts(t *testing.T) {
 		quant.EncodeINT8(codes, scale, w)
 
 		for name, weight := range map[string]device.Weight{
-			"y_fp32": device.DenseWeight(mat(t, dev, device.F32, out, in, bytesOf(w))),
+			"y_fp32": device.DenseWeight(mat(t, dev, device.F32, out, in, device.Bytes(w))),
 			"y_int8": {Data: mat(t, dev, device.I8, out, in, codes), Out: out, In: in,
-				Scale: mat(t, dev, device.F32, 1, out, bytesOf(scale))},
+				Scale: mat(t, dev, device.F32, 1, out, device.Bytes(scale))},
 			"y_nf4": {Data: mat(t, dev, device.U8, 1, len(packed), packed), Out: out, In: in,
-				Scale: mat(t, dev, device.F32, 1, len(absmax), bytesOf(absmax)),
-				NF4:   true, Block: block, Code: mat(t, dev, device.F32, 1, 16, bytesOf(quant.NF4Code[:]))},
+				Scale: mat(t, dev, device.F32, 1, len(absmax), device.Bytes(absmax)),
+				NF4:   true, Block: block, Code: mat(t, dev, device.F32, 1, 16, device.Bytes(quant.NF4Code[:]))},
 		} {
 			want, _ := c.F32(t, name)
-			input := mat(t, dev, device.F32, xShape[0], in, bytesOf(x))
+			input := mat(t, dev, device.F32, xShape[0], in, device.Bytes(x))
 			buf, err := dev.Alloc(device.Desc{Label: name, DType: device.F32, Shape: []int{xShape[0], out}})
 			if err != nil {
 				t.Fatal(err)
@@ -73,12 +73,4 @@ func mat(t *testing.T, dev device.Device, dtype device.DType, rows, cols int, da
 	}
 	t.Cleanup(buf.Release)
 	return device.AsMat(buf)
-}
-
-func bytesOf(values []float32) []byte {
-	var b []byte
-	for _, v := range values {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-	}
-	return b
 }

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"unsafe"
 
 	"github.com/gofrs/flock"
 
@@ -117,7 +116,7 @@ func (r *Run) Save(s State) error {
 		tensors = append(tensors, checkpoint.Source{
 			Name: name, DType: device.F32, Shape: []int{len(values)},
 			Write: func(w io.Writer) error {
-				_, err := w.Write(bytesOf(values))
+				_, err := w.Write(device.Bytes(values))
 				return err
 			},
 		})
@@ -147,7 +146,7 @@ func (s State) sum() string {
 	fmt.Fprintf(h, "%d %d %s", s.Step, len(s.Settings), s.Settings)
 	for _, name := range slices.Sorted(maps.Keys(s.Tensors)) {
 		fmt.Fprintf(h, " %q %d ", name, len(s.Tensors[name]))
-		h.Write(bytesOf(s.Tensors[name]))
+		h.Write(device.Bytes(s.Tensors[name]))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -204,12 +203,4 @@ func (r *Run) Close() error { return r.lock.Close() }
 // Remove deletes the folder of a run that is finished.
 func (r *Run) Remove() error {
 	return errors.Join(os.RemoveAll(r.dir), r.lock.Close())
-}
-
-// bytesOf views v as the little-endian bytes that all supported machines keep.
-func bytesOf(v []float32) []byte {
-	if len(v) == 0 {
-		return nil
-	}
-	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), 4*len(v))
 }

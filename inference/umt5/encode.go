@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"unsafe"
 
 	"gimbal/inference/device"
 )
@@ -33,7 +32,7 @@ func (e *Encoder) Encode(ctx context.Context, ids []int32) ([]float32, error) {
 		return nil, fmt.Errorf("umt5: %w", err)
 	}
 	out := make([]float32, len(ids)*e.dim)
-	if err := e.dev.Read(ctx, unsafe.Slice((*byte)(unsafe.Pointer(&out[0])), 4*len(out)), p.h.Buf); err != nil {
+	if err := e.dev.Read(ctx, device.Bytes(out), p.h.Buf); err != nil {
 		return nil, fmt.Errorf("umt5: %w", err)
 	}
 	return out, nil

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+
+	"gimbal/inference/device"
 )
 
 // Encode turns a video of frames pictures, Frames(f) of them, into its normalised
@@ -81,7 +83,7 @@ func (in *source) next(t int, frame func(t int, rgb []float32) error) error {
 	if err := frame(t, in.rgb); err != nil {
 		return err
 	}
-	if t > 0 && bytes.Equal(bytesOf(in.rgb), bytesOf(in.before)) {
+	if t > 0 && bytes.Equal(device.Bytes(in.rgb), device.Bytes(in.before)) {
 		in.still++
 		return nil
 	}

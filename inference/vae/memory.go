@@ -2,7 +2,6 @@ package vae
 
 import (
 	"context"
-	"unsafe"
 
 	"gimbal/inference/device"
 )
@@ -97,7 +96,7 @@ func (m *memory) do(ctx context.Context, label string, f func(device.Encoder)) e
 // write fills c with values.
 func (m *memory) write(ctx context.Context, c clip, values []float32) error {
 	if m.err == nil {
-		m.err = m.dev.Write(ctx, c.Buf, bytesOf(values))
+		m.err = m.dev.Write(ctx, c.Buf, device.Bytes(values))
 	}
 	return m.err
 }
@@ -112,7 +111,7 @@ func (c clip) hold(from, to int) clip {
 
 // read copies c, which must be the whole of its buffer, to values.
 func (c clip) read(ctx context.Context, values []float32) error {
-	return c.mem.dev.Read(ctx, bytesOf(values), c.Buf)
+	return c.mem.dev.Read(ctx, device.Bytes(values), c.Buf)
 }
 
 // release ends a holder's use of c; the zero clip needs none.
@@ -131,8 +130,3 @@ func (c clip) release() {
 // shared reports whether somebody else holds c's buffer, which must then not be
 // written to.
 func (c clip) shared() bool { return c.block.holders > 1 }
-
-// bytesOf views values as the bytes that a device reads and writes.
-func bytesOf(values []float32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
-}

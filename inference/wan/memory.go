@@ -3,7 +3,6 @@ package wan
 import (
 	"context"
 	"slices"
-	"unsafe"
 
 	"gimbal/inference/device"
 )
@@ -38,7 +37,7 @@ func (m *memory) mat(label string, rows, cols int) (mat device.Mat) {
 func (m *memory) of(ctx context.Context, label string, values []float32, cols int) device.Mat {
 	mat := m.mat(label, len(values)/cols, cols)
 	if m.err == nil {
-		m.err = m.dev.Write(ctx, mat.Buf, bytesOf(values))
+		m.err = m.dev.Write(ctx, mat.Buf, device.Bytes(values))
 	}
 	return mat
 }
@@ -60,9 +59,4 @@ func (m *memory) release() {
 // slice views the elements of m's buffer from the given one on as rows of cols.
 func slice(m device.Mat, from, rows, cols int) device.Mat {
 	return device.Mat{Buf: m.Buf, DType: m.DType, Offset: from, Rows: rows, Cols: cols, Stride: cols}
-}
-
-// bytesOf views values as the bytes that a device reads and writes.
-func bytesOf(values []float32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
 }

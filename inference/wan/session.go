@@ -129,7 +129,7 @@ func (s *Session) forward(ctx context.Context, t float64, text int) error {
 	if err := s.clock.set(ctx, dev, t); err != nil {
 		return err
 	}
-	if err := dev.Write(ctx, s.patches.Buf, bytesOf(s.hostPatches)); err != nil {
+	if err := dev.Write(ctx, s.patches.Buf, device.Bytes(s.hostPatches)); err != nil {
 		return err
 	}
 	if err := dev.Do(ctx, "embeddings", func(enc device.Encoder) { s.embed(enc, text) }); err != nil {
@@ -146,7 +146,7 @@ func (s *Session) forward(ctx context.Context, t float64, text int) error {
 	if err := dev.Do(ctx, "head", s.head); err != nil {
 		return err
 	}
-	return dev.Read(ctx, bytesOf(s.hostOut), s.out.Buf)
+	return dev.Read(ctx, device.Bytes(s.hostOut), s.out.Buf)
 }
 
 // embed computes what the blocks start from.
@@ -173,7 +173,7 @@ func (s *Session) inspect(ctx context.Context, block int) error {
 	}
 	return s.Inspect(block, func() ([]float32, error) {
 		hidden := make([]float32, s.act.x.Rows*s.act.x.Cols)
-		return hidden, s.m.dev.Read(ctx, bytesOf(hidden), s.act.x.Buf)
+		return hidden, s.m.dev.Read(ctx, device.Bytes(hidden), s.act.x.Buf)
 	})
 }
 

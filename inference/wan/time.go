@@ -42,7 +42,7 @@ func (c *clock) set(ctx context.Context, dev device.Device, t float64) error {
 	for rest := c.host[len(row):]; len(rest) > 0; rest = rest[len(row):] {
 		copy(rest, row)
 	}
-	return dev.Write(ctx, c.sinusoid.Buf, bytesOf(c.host))
+	return dev.Write(ctx, c.sinusoid.Buf, device.Bytes(c.host))
 }
 
 // embed computes the embedding and the projection.
