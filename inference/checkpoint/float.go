@@ -11,25 +11,39 @@ import (
 // Float32s returns the elements of a tensor of a float type, widened to F32. It
 // fails for the integer types.
 func (t Tensor) Float32s() ([]float32, error) {
-	le := binary.LittleEndian
-	var at func(i int) float32
-	switch t.DType {
-	case device.F32:
-		at = func(i int) float32 { return math.Float32frombits(le.Uint32(t.Data[4*i:])) }
-	case device.F16:
-		at = func(i int) float32 { return fromF16(le.Uint16(t.Data[2*i:])) }
-	case device.BF16:
-		at = func(i int) float32 { return math.Float32frombits(uint32(le.Uint16(t.Data[2*i:])) << 16) }
-	case device.F8E4M3:
-		at = func(i int) float32 { return fromF8E4M3(t.Data[i]) }
-	default:
+	values := make([]float32, len(t.Data)/t.DType.Size())
+	if !Widen(values, t.Data, t.DType) {
 		return nil, fmt.Errorf("checkpoint: tensor %q: found dtype %v, expected F32, F16, BF16 or F8_E4M3", t.Name, t.DType)
 	}
-	values := make([]float32, len(t.Data)/t.DType.Size())
-	for i := range values {
-		values[i] = at(i)
-	}
 	return values, nil
+}
+
+// Widen sets dst to the elements of src, little-endian and of a float type. It
+// reports false for the other types.
+func Widen(dst []float32, src []byte, from device.DType) bool {
+	le := binary.LittleEndian
+	src = src[:len(dst)*from.Size()]
+	switch from {
+	case device.F32:
+		for i := range dst {
+			dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
+		}
+	case device.F16:
+		for i := range dst {
+			dst[i] = fromF16(le.Uint16(src[2*i:]))
+		}
+	case device.BF16:
+		for i := range dst {
+			dst[i] = math.Float32frombits(uint32(le.Uint16(src[2*i:])) << 16)
+		}
+	case device.F8E4M3:
+		for i := range dst {
+			dst[i] = fromF8E4M3(src[i])
+		}
+	default:
+		return false
+	}
+	return true
 }
 
 // fromF16 widens an IEEE 754 binary16.

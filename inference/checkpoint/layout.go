@@ -20,7 +20,7 @@ type Layout struct {
 	Dir          string
 	Experts      map[string]Expert // by folder, HighNoise and LowNoise; at least one
 	Text         *Store            // models_t5_*.pth
-	TokenizerDir string            // google/umt5-xxl
+	TokenizerDir string            // google/umt5-xxl, or tokenizer
 	VAE          *Store            // Wan2.1_VAE.pth
 	VAEConfig    *VAEConfig        // vae_config.json; nil if there is none
 
@@ -45,7 +45,8 @@ type Part struct {
 }
 
 // OpenLayout opens all parts of the checkpoint in folder dir. One of the experts
-// may be missing. The text encoder and the VAE may have other names than the
+// may be missing, or be there as quantised weights only, in a folder such as
+// high_noise_model_bnb_nf4 (bitsandbytes' layout). The text encoder and the VAE may have other names than the
 // original's, if only one *t5* and one *vae* .pth or .safetensors file is there.
 // The error joins everything that is wrong.
 func OpenLayout(dir string) (*Layout, error) {
@@ -120,8 +121,8 @@ func openParts(dir string) (*Layout, error) {
 
 func (l *Layout) openExpert(name string) Part {
 	part := Part{Name: name}
-	dir := filepath.Join(l.Dir, name)
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+	dir := expertDir(l.Dir, name)
+	if dir == "" {
 		return part
 	}
 	part.Path = dir
@@ -136,6 +137,18 @@ func (l *Layout) openExpert(name string) Part {
 	}
 	part.Err = errors.Join(err, err2)
 	return part
+}
+
+// expertDir returns the folder of an expert in dir, its own or else that of its
+// quantised weights; "" if there is none.
+func expertDir(dir, name string) string {
+	for _, folder := range []string{name, quantisedDir(name, NF4), quantisedDir(name, INT8)} {
+		path := filepath.Join(dir, folder)
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			return path
+		}
+	}
+	return ""
 }
 
 // openFile opens the file called name, or else the only one with word in its name.
@@ -178,15 +191,17 @@ func (l *Layout) openFile(names []string, part, name, word string) (*Store, Part
 
 func (l *Layout) openTokenizer() Part {
 	p := Part{Name: "tokenizer"}
-	dir := filepath.Join(l.Dir, "google", "umt5-xxl")
-	for _, name := range []string{"tokenizer.json", "spiece.model"} {
-		info, err := os.Stat(filepath.Join(dir, name))
-		if err == nil && info.Mode().IsRegular() {
-			l.TokenizerDir, p.Path, p.Bytes = dir, dir, info.Size()
-			return p
+	original := filepath.Join(l.Dir, "google", "umt5-xxl")
+	for _, dir := range []string{original, filepath.Join(l.Dir, "tokenizer")} {
+		for _, name := range []string{"tokenizer.json", "spiece.model"} {
+			info, err := os.Stat(filepath.Join(dir, name))
+			if err == nil && info.Mode().IsRegular() {
+				l.TokenizerDir, p.Path, p.Bytes = dir, dir, info.Size()
+				return p
+			}
 		}
 	}
-	p.Err = &Error{dir, "tokenizer", "no file", "tokenizer.json or spiece.model"}
+	p.Err = &Error{original, "tokenizer", "no file", "tokenizer.json or spiece.model"}
 	return p
 }
 

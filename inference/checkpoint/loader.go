@@ -18,19 +18,29 @@ type Loader struct {
 	dev     device.Device
 	store   *Store
 	buffers []device.Buffer
+	tables  map[string]device.Mat // of quantised weights, by content: all layers have the same
 	errs    []error
 }
 
 // NewLoader returns a loader of s's weights onto dev.
-func NewLoader(dev device.Device, s *Store) *Loader { return &Loader{dev: dev, store: s} }
+func NewLoader(dev device.Device, s *Store) *Loader {
+	return &Loader{dev: dev, store: s, tables: make(map[string]device.Mat)}
+}
 
 // Has reports whether the store has a tensor called name.
 func (l *Loader) Has(name string) bool { return l.store.Has(name) }
 
 // Weight maps the tensor called name, of any float type and shape [out, ...] with
 // in elements a row (so a convolution's [out, channels, kt, kh, kw] is a matrix),
-// without a copy. An out or in of 0 is taken from the file.
+// without a copy. An out or in of 0 is taken from the file. Weights that
+// bitsandbytes quantised to NF4 or INT8 are mapped as they are.
 func (l *Loader) Weight(name string, out, in int) device.Weight {
+	switch {
+	case l.Has(name + nf4Suffix):
+		return l.nf4(name, out, in)
+	case l.Has(scbName(name)):
+		return l.int8(name, out, in)
+	}
 	t, ok := l.tensor(name)
 	if !ok {
 		return device.Weight{}
@@ -102,11 +112,16 @@ func (l *Loader) Vector(name string, n int) device.Mat {
 		l.fail(name, "dtype", t.DType.String(), "F32, F16, BF16 or F8_E4M3")
 		return device.Mat{}
 	}
+	return l.row(name, values)
+}
+
+// row writes values to the device as one row.
+func (l *Loader) row(name string, values []float32) device.Mat {
 	data := make([]byte, 0, 4*len(values))
 	for _, v := range values {
 		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
 	}
-	buf, err := l.dev.Alloc(device.Desc{Label: name, DType: device.F32, Shape: []int{1, found}})
+	buf, err := l.dev.Alloc(device.Desc{Label: name, DType: device.F32, Shape: []int{1, len(values)}})
 	if err == nil {
 		l.buffers = append(l.buffers, buf)
 		err = l.dev.Write(context.Background(), buf, data)
@@ -127,6 +142,7 @@ func (l *Loader) Release() {
 		b.Release()
 	}
 	l.buffers = nil
+	clear(l.tables)
 }
 
 func (l *Loader) tensor(name string) (Tensor, bool) {

@@ -42,7 +42,14 @@ func WriteSafetensors(path string, tensors []Source, metadata map[string]string)
 	sorted := slices.SortedFunc(slices.Values(tensors), func(a, b Source) int {
 		return cmp.Or(cmp.Compare(b.DType.Size(), a.DType.Size()), cmp.Compare(a.Name, b.Name))
 	})
-	header, err := safetensorsHeader(path, sorted, metadata)
+	return WriteInOrder(path, sorted, metadata)
+}
+
+// WriteInOrder is WriteSafetensors for tensors whose sources depend on those
+// before them: it asks and writes them in the order given, which then decides
+// how they are aligned.
+func WriteInOrder(path string, tensors []Source, metadata map[string]string) error {
+	header, err := safetensorsHeader(path, tensors, metadata)
 	if err != nil {
 		return err
 	}
@@ -53,7 +60,7 @@ func WriteSafetensors(path string, tensors []Source, metadata map[string]string)
 	defer file.Cleanup()
 	w := bufio.NewWriterSize(file, 1<<20)
 	_, err = w.Write(header)
-	for _, t := range sorted {
+	for _, t := range tensors {
 		if err == nil {
 			err = writeTensor(w, path, t)
 		}
