@@ -20,7 +20,7 @@ const nf4Zero = 7 // the code of 0
 // next, where b is x's bucket. The codes are further apart than buckets are wide,
 // so no bucket has more than one middle of two codes in it.
 type nf4Table struct {
-	low    [nf4Buckets + 1]byte
+	low    [256]uint32 // of nf4Buckets and the one of 1; an index of 8 bits needs no check
 	middle [16]float32 // of a code and the next; the last has none
 }
 
@@ -33,7 +33,7 @@ var nf4 = func() (t nf4Table) {
 			t.middle[i] = float32((float64(NF4Code[i]) + float64(NF4Code[i+1])) / 2)
 		}
 	}
-	for b := range t.low {
+	for b := range nf4Buckets + 1 {
 		begin := float32(b)*(2.0/nf4Buckets) - 1
 		for begin > t.middle[t.low[b]] {
 			t.low[b]++
@@ -43,8 +43,8 @@ var nf4 = func() (t nf4Table) {
 }()
 
 // code returns the code nearest to x, the lower one of two.
-func (t *nf4Table) code(x float32) byte {
-	c := t.low[uint((x+1)*(nf4Buckets/2))]
+func (t *nf4Table) code(x float32) uint32 {
+	c := t.low[uint8(int32((x+1)*(nf4Buckets/2)))]
 	if x > t.middle[c&15] {
 		c++
 	}
@@ -69,7 +69,7 @@ func EncodeNF4(codes []byte, absmax, w []float32, block int) {
 }
 
 func encodeNF4Block(codes []byte, w []float32, absmax float32) {
-	if !(absmax > 0) || math.IsInf(float64(absmax), 1) {
+	if !(absmax >= smallestNormal) || math.IsInf(float64(absmax), 1) {
 		for i := range (len(w) + 1) / 2 {
 			codes[i] = nf4Zero<<4 | nf4Zero
 		}
@@ -77,10 +77,10 @@ func encodeNF4Block(codes []byte, w []float32, absmax float32) {
 	}
 	codes = codes[:(len(w)+1)/2]
 	for i := range len(w) / 2 {
-		codes[i] = nf4.code(w[2*i]/absmax)<<4 | nf4.code(w[2*i+1]/absmax)
+		codes[i] = byte(nf4.code(w[2*i]/absmax)<<4 | nf4.code(w[2*i+1]/absmax))
 	}
 	if last := len(w) - 1; last%2 == 0 {
-		codes[last/2] = nf4.code(w[last]/absmax)<<4 | nf4Zero
+		codes[last/2] = byte(nf4.code(w[last]/absmax)<<4 | nf4Zero)
 	}
 }
 
