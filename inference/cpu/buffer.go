@@ -23,7 +23,10 @@ func newMemory(size int64) (memory, bool) {
 		return memory{}, true
 	}
 	p := C.gb_alloc(C.size_t(size))
-	return memory{p, size}, p != nil
+	if p == nil {
+		return memory{}, false
+	}
+	return memory{p, size}, true
 }
 
 func (m *memory) free() {
@@ -115,35 +118,33 @@ func (d *cpuDevice) Alloc(desc device.Desc) (device.Buffer, error) {
 	if err := checkDesc(desc); err != nil {
 		return nil, err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	b := &buffer{dev: d, desc: desc}
-	size := desc.Bytes()
-	if err := d.reserve(b, size); err != nil {
+	if err := d.add(b); err != nil {
 		return nil, err
 	}
-	var ok bool
-	if b.own, ok = newMemory(size); !ok {
-		b.Release()
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.allocated -= size
-		return nil, fmt.Errorf("cpu: the system refuses %d bytes for %q: %w", size, desc.Label, device.ErrOutOfMemory)
+	size := desc.Bytes()
+	own, ok := memory{}, size <= d.limit-d.allocated
+	if ok {
+		own, ok = newMemory(size)
 	}
+	if !ok {
+		delete(d.buffers, b)
+		return nil, fmt.Errorf("cpu: no %d bytes for %q, with %d of %d in use: %w", size, desc.Label, d.allocated, d.limit, device.ErrOutOfMemory)
+	}
+	b.own = own
+	d.allocated += size
+	d.peak = max(d.peak, d.allocated)
 	return b, nil
 }
 
-// reserve counts size bytes for b.
-func (d *cpuDevice) reserve(b *buffer, size int64) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// add keeps b until its release; d.mu is held.
+func (d *cpuDevice) add(b *buffer) error {
 	if d.closed {
 		return fmt.Errorf("cpu: %q: the device is closed: %w", b.desc.Label, device.ErrDeviceLost)
 	}
-	if size > d.limit-d.allocated {
-		return fmt.Errorf("cpu: %d bytes for %q, with %d of %d in use: %w", size, b.desc.Label, d.allocated, d.limit, device.ErrOutOfMemory)
-	}
 	d.buffers[b] = true
-	d.allocated += size
-	d.peak = max(d.peak, d.allocated)
 	return nil
 }
 
@@ -156,7 +157,9 @@ func (d *cpuDevice) Map(desc device.Desc, mem []byte, release func()) (device.Bu
 		return nil, fmt.Errorf("cpu: map of %q: %d bytes, want %d for %v %v", desc.Label, len(mem), desc.Bytes(), desc.DType, desc.Shape)
 	}
 	b := &buffer{dev: d, desc: desc, mapped: mem, isMapped: true, release: release}
-	if err := d.reserve(b, 0); err != nil {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.add(b); err != nil {
 		return nil, err
 	}
 	return b, nil

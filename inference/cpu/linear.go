@@ -14,7 +14,7 @@ const (
 	fewTiles    = 12   // below this, tiles are halved, down to leastSide
 	leastSide   = 128
 	skinnyRows  = 8        // fewer rows of X than this are multiplied without BLAS
-	skinnyElems = 64 << 10 // weights that skinny widens at a time
+	skinnyElems = 32 << 10 // weights that skinny widens at a time
 )
 
 func (e *encoder) Linear(l device.Linear) {

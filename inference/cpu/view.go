@@ -36,7 +36,7 @@ func (e *encoder) out(m device.Mat) view {
 	return e.view(m)
 }
 
-func (v view) none() bool { return v.p == nil }
+func (v view) none() bool { return v.dt == 0 }
 
 // direct reports whether the loops can work on v where it is.
 func (v view) direct() bool { return v.dt == device.F32 && uintptr(v.p)%4 == 0 }
