@@ -70,8 +70,8 @@ func (r *reference) vaeChunks() error {
 	for name, value := range map[string]*int{
 		"VAE_CHUNK_SIZE": &r.job.VAEChunk, "VAE_CHUNK_THRESHOLD": &r.job.VAEChunkThreshold,
 	} {
-		text, ok := os.LookupEnv(name)
-		if !ok {
+		text := os.Getenv(name)
+		if text == "" {
 			continue
 		}
 		n, err := strconv.Atoi(text)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image"
 	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -104,8 +103,7 @@ type sidecar struct {
 
 // publish puts the finished files in their places and removes the run's folder.
 func (r *run) publish(out *outputs) (Saved, error) {
-	stem := strings.TrimSuffix(r.job.Output, filepath.Ext(r.job.Output))
-	saved := Saved{Video: r.job.Output, ContactSheet: stem + ".png", Sidecar: stem + ".json"}
+	saved := Saved{Video: r.job.Output, ContactSheet: r.job.beside(".png"), Sidecar: r.job.beside(".json")}
 	if err := out.sheet.WriteFile(saved.ContactSheet); err != nil {
 		return Saved{}, err
 	}

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"gimbal/inference/noise"
 	"gimbal/inference/sampler"
+	"gimbal/inference/tokenizer"
 	"gimbal/inference/wan"
 )
 
@@ -98,7 +98,7 @@ func (j Job) Validate() error {
 	if j.Image == "" {
 		bad("image: none given; name the picture to start from")
 	}
-	if strings.TrimSpace(j.Prompt) == "" {
+	if tokenizer.Clean(j.Prompt) == "" {
 		bad("prompt: empty; say in words what the video shows")
 	}
 	if err := CheckFrames(j.Frames); err != nil {
@@ -110,10 +110,8 @@ func (j Job) Validate() error {
 	if _, err := sampler.New(j.Solver, j.Steps, j.Shift); err != nil {
 		errs = append(errs, err)
 	}
-	for _, g := range []float64{j.Guidance.Low, j.Guidance.High} {
-		if math.IsNaN(g) || math.Abs(g) > 100 {
-			bad("sample_guide_scale: %v, want a number from -100 to 100", g)
-		}
+	if g := j.Guidance; !(math.Abs(g.Low) <= 100 && math.Abs(g.High) <= 100) {
+		bad("sample_guide_scale: %v,%v, want numbers from -100 to 100", g.Low, g.High)
 	}
 	if !(j.Boundary >= 0 && j.Boundary <= 1) {
 		bad("boundary: %v, want 0 to 1", j.Boundary)
@@ -124,8 +122,8 @@ func (j Job) Validate() error {
 	if j.FPS < 1 || j.FPS > 240 {
 		bad("fps: %d, want 1 to 240", j.FPS)
 	}
-	if j.Output == "" {
-		bad("save_file: none given; name the .mp4 to write")
+	if err := j.checkName(); err != nil {
+		errs = append(errs, err)
 	}
 	if j.VAEChunk < 0 {
 		bad("VAE_CHUNK_SIZE: %d latent frames, want 1 or more, or 0 for all at once", j.VAEChunk)

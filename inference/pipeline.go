@@ -82,8 +82,11 @@ func (p *Pipeline) open(ctx context.Context, o Options, emit func(Event)) error 
 	}
 	for _, name := range []string{checkpoint.HighNoise, checkpoint.LowNoise} {
 		if e, ok := p.layout.Experts[name]; ok {
-			parts = append(parts, part{name, e.Store.Bytes(), func() (err error) {
-				p.experts[name], err = wan.Load(ctx, o.Device, e.Store, e.Config)
+			parts = append(parts, part{name, e.Store.Bytes(), func() error {
+				model, err := wan.Load(ctx, o.Device, e.Store, e.Config)
+				if err == nil {
+					p.experts[name] = model
+				}
 				return err
 			}})
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -220,13 +221,15 @@ func TestBadJobs(t *testing.T) {
 		want   []string
 	}{
 		{"no prompt", func(j *inference.Job) { j.Prompt = " \n" }, []string{"prompt"}},
+		{"a prompt of nothing", func(j *inference.Job) { j.Prompt = " &nbsp;&amp;nbsp; " }, []string{"prompt"}},
 		{"no picture", func(j *inference.Job) { j.Image = "" }, []string{"image"}},
 		{"missing picture", func(j *inference.Job) { j.Image = "nowhere.png" }, []string{"nowhere.png"}},
 		{"frames", func(j *inference.Job) { j.Frames = 10 }, []string{"frame_num", "10", "9 and 13"}},
 		{"no frames", func(j *inference.Job) { j.Frames = -3 }, []string{"1 and 5"}},
-		{"steps", func(j *inference.Job) { j.Steps = 0 }, []string{"steps"}},
-		{"solver", func(j *inference.Job) { j.Solver = "euler" }, []string{"euler", "unipc"}},
-		{"shift", func(j *inference.Job) { j.Shift = -1 }, []string{"shift"}},
+		{"steps", func(j *inference.Job) { j.Steps = 0 }, []string{"sample_steps"}},
+		{"solver", func(j *inference.Job) { j.Solver = "euler" }, []string{"sample_solver", "euler", "unipc"}},
+		{"shift", func(j *inference.Job) { j.Shift = -1 }, []string{"sample_shift"}},
+		{"guidance", func(j *inference.Job) { j.Guidance.High = math.NaN() }, []string{"sample_guide_scale", "NaN"}},
 		{"boundary", func(j *inference.Job) { j.Boundary = 2 }, []string{"boundary"}},
 		{"action path", func(j *inference.Job) { j.ActionPath = t.TempDir() }, []string{"poses.npy"}},
 		{"output folder", func(j *inference.Job) { j.Output = "/nowhere/at/all/v.mp4" }, []string{"/nowhere/at/all"}},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"path/filepath"
 
 	"gimbal/inference/camera"
 	"gimbal/inference/picture"
@@ -86,19 +85,4 @@ func (q *prepared) readCamera(p *Pipeline) error {
 			q.frames, q.job.Frames, q.job.ActionPath, path.Frames()))
 	}
 	return nil
-}
-
-// checkOutputs makes sure that the job's files can be written, before hours of
-// work end in an error.
-func checkOutputs(job Job) error {
-	var errs []error
-	for _, file := range []string{job.Output, job.DumpFile} {
-		if file != "" {
-			errs = append(errs, video.CheckWritable(filepath.Dir(file)))
-		}
-	}
-	if job.FramesDir != "" {
-		errs = append(errs, video.CheckWritable(job.FramesDir))
-	}
-	return errors.Join(errs...)
 }

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"gimbal/inference/runstate"
 	"gimbal/inference/sampler"
+	"gimbal/inference/video"
 )
 
 // run is a job under way: its files as they were at the start, its latent and
@@ -59,18 +59,18 @@ func ReadRun(dir string) (Run, error) {
 	return Run{Job: rec.Job, Checkpoint: rec.Checkpoint.Dir, Device: rec.Device, StepsDone: rec.Solver.Next}, nil
 }
 
-// runDir returns the folder that keeps the state of a run which writes output.
-func runDir(output string) string {
-	return strings.TrimSuffix(output, filepath.Ext(output)) + ".run"
-}
-
 // start draws the noise and saves the state before the first step.
 func (p *Pipeline) start(q *prepared, emit func(Event)) (*run, error) {
 	solver, err := sampler.New(q.job.Solver, q.job.Steps, q.job.Shift)
 	if err != nil {
 		return nil, err
 	}
-	dir := runDir(q.job.Output)
+	if q.job.FramesDir != "" {
+		if err := video.CheckPNGs(q.job.FramesDir); err != nil {
+			return nil, err
+		}
+	}
+	dir := q.job.beside(".run")
 	state, err := runstate.Create(dir)
 	if errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("%s holds an unfinished run of %s: go on with it (--resume %[1]s), delete it, or choose another --save_file", dir, q.job.Output)

@@ -31,8 +31,11 @@ func readNPY(file string) (array, error) {
 	if err != nil {
 		return array{}, err // names the file
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return array{}, fmt.Errorf("%s: found %v of %d bytes, expected a file of at most %d", file, info.Mode().Type(), info.Size(), maxFile)
+	if !info.Mode().IsRegular() {
+		return array{}, fmt.Errorf("%s: found a folder or device, expected a file", file)
+	}
+	if info.Size() > maxFile {
+		return array{}, fmt.Errorf("%s: found %d bytes, expected at most %d", file, info.Size(), maxFile)
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {

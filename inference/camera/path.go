@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // The reference's units: intrinsics are in pixels of a picture of this size, and one
@@ -42,7 +43,7 @@ const (
 // what was expected.
 func Open(dir string) (*Path, error) {
 	poses, err := readNPY(filepath.Join(dir, posesFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, missing(dir, err)
 	}
 	if err != nil {

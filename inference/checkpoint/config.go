@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 )
 
 // Limits on configuration files and the sizes in them.
@@ -29,6 +30,9 @@ type WanConfig struct {
 // is missing or mistyped.
 func readWanConfig(path string) (WanConfig, error) {
 	values, err := readObject(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return WanConfig{}, &Error{path, "file", "none", "the expert's configuration (is the download complete?)"}
+	}
 	if err != nil {
 		return WanConfig{}, err
 	}
@@ -54,10 +58,11 @@ func readWanConfig(path string) (WanConfig, error) {
 			errs = append(errs, &Error{path, f.name, fmt.Sprint(*f.to), want})
 		}
 	}
-	if err := values.read("eps", &c.Eps, "a positive number"); err != nil {
+	const wantEps = "a positive number below 1"
+	if err := values.read("eps", &c.Eps, wantEps); err != nil {
 		errs = append(errs, err)
-	} else if !(c.Eps > 0) {
-		errs = append(errs, &Error{path, "eps", fmt.Sprint(c.Eps), "a positive number"})
+	} else if !(c.Eps > 0 && c.Eps < 1) {
+		errs = append(errs, &Error{path, "eps", fmt.Sprint(c.Eps), wantEps})
 	}
 	return c, errors.Join(errs...)
 }
@@ -118,7 +123,10 @@ func readObject(path string) (object, error) {
 		return object{}, err
 	}
 	o := object{path: path}
-	if err := json.Unmarshal(text, &o.values); err != nil {
+	var mistyped *json.UnmarshalTypeError
+	if err := json.Unmarshal(text, &o.values); errors.As(err, &mistyped) {
+		return object{}, &Error{path, "contents", "a JSON " + mistyped.Value, "a JSON object"}
+	} else if err != nil {
 		return object{}, &Error{path, "contents", err.Error(), "a JSON object"}
 	}
 	return o, nil

@@ -39,8 +39,11 @@ func Load(file string) (*image.RGBA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("picture: %w", err)
 	}
-	if !info.Mode().IsRegular() || info.Size() > userLimits.bytes {
-		return nil, fmt.Errorf("picture: %s: found %v of %d bytes, expected a file of at most %d", file, info.Mode(), info.Size(), userLimits.bytes)
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("picture: %s: found a folder or device, expected a file", file)
+	}
+	if info.Size() > userLimits.bytes {
+		return nil, fmt.Errorf("picture: %s: found %d bytes, expected at most %d", file, info.Size(), userLimits.bytes)
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {

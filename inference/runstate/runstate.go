@@ -42,17 +42,18 @@ type Run struct {
 }
 
 // Create makes the folder dir for a new run. It fails with os.ErrExist if there
-// is one with a state in it, or with anything that is not a run's; a folder left
-// by a process that died before its first Save is taken over.
+// is one with a state in it, and otherwise if there is anything that is not a
+// run's; a folder left by a process that died before its first Save is taken over.
 func Create(dir string) (*Run, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
 	err := os.Mkdir(dir, 0o755)
-	if errors.Is(err, os.ErrExist) && stillborn(dir) {
-		err = nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrExist) && stillborn(dir):
+	case errors.Is(err, os.ErrExist) && hasState(dir) != nil:
+		return nil, fmt.Errorf("run folder %s: there is something else of this name; move it away or choose another name", dir)
+	case err != nil:
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
 	return hold(dir)

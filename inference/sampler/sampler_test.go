@@ -253,14 +253,14 @@ func TestBadArguments(t *testing.T) {
 		want  string
 	}{
 		{"euler", 10, 5, `"euler"`},
-		{"", 10, 5, "unknown solver"},
-		{sampler.UniPC, 0, 5, "0 steps"},
-		{sampler.DPMPP, -1, 5, "-1 steps"},
-		{sampler.UniPC, 1001, 5, "1001 steps"},
-		{sampler.UniPC, 10, 0, "shift 0"},
-		{sampler.UniPC, 10, -3, "shift -3"},
-		{sampler.DPMPP, 10, math.NaN(), "shift NaN"},
-		{sampler.DPMPP, 10, math.Inf(1), "shift +Inf"},
+		{"", 10, 5, "sample_solver: found"},
+		{sampler.UniPC, 0, 5, "sample_steps: found 0"},
+		{sampler.DPMPP, -1, 5, "sample_steps: found -1"},
+		{sampler.UniPC, 1001, 5, "sample_steps: found 1001"},
+		{sampler.UniPC, 10, 0, "sample_shift: found 0"},
+		{sampler.UniPC, 10, -3, "sample_shift: found -3"},
+		{sampler.DPMPP, 10, math.NaN(), "sample_shift: found NaN"},
+		{sampler.DPMPP, 10, math.Inf(1), "sample_shift: found +Inf"},
 		{sampler.UniPC, 10, 1e12, "no noise between"},
 	} {
 		_, err := sampler.New(c.kind, c.steps, c.shift)

@@ -37,19 +37,19 @@ type Solver struct {
 // positive shift of the schedule, σ' = shift*σ / (1 + (shift-1)*σ).
 func New(kind string, steps int, shift float64) (*Solver, error) {
 	if kind != UniPC && kind != DPMPP {
-		return nil, fmt.Errorf("sampler: unknown solver %q, expected %q or %q", kind, UniPC, DPMPP)
+		return nil, fmt.Errorf("sample_solver: found %q, expected %q or %q", kind, UniPC, DPMPP)
 	}
 	if steps < 1 || steps > maxSteps {
-		return nil, fmt.Errorf("sampler: %d steps, expected 1 to %d", steps, maxSteps)
+		return nil, fmt.Errorf("sample_steps: found %d, expected 1 to %d", steps, maxSteps)
 	}
 	if !(shift > 0) || math.IsInf(shift, 0) {
-		return nil, fmt.Errorf("sampler: shift %v, expected a positive number", shift)
+		return nil, fmt.Errorf("sample_shift: found %v, expected a positive number", shift)
 	}
 	s := &Solver{kind: kind, shift: shift}
 	s.schedule(steps)
 	for i, sigma := range s.sigmas[:steps] {
 		if !(sigma > s.sigmas[i+1]) {
-			return nil, fmt.Errorf("sampler: shift %v leaves no noise between steps %d and %d of %d: expected a shift nearer to 1 or fewer steps",
+			return nil, fmt.Errorf("sample_shift: found %v, which leaves no noise between steps %d and %d of %d: expected a shift nearer to 1 or fewer steps",
 				shift, i+1, i+2, steps)
 		}
 	}

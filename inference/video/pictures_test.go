@@ -47,8 +47,16 @@ func TestPNGs(t *testing.T) {
 			t.Errorf("frame %d differs", i)
 		}
 	}
-	if _, err := CreatePNGs(dir); err == nil || !strings.Contains(err.Error(), "frame_00001.png") {
+	if err := CheckPNGs(dir); err == nil || !strings.Contains(err.Error(), "frame_00001.png") {
 		t.Errorf("over other frames: %v", err)
+	}
+	if err := CheckPNGs(filepath.Join(dir, "none")); err != nil {
+		t.Errorf("no folder: %v", err)
+	}
+	if again, err := CreatePNGs(dir); err != nil {
+		t.Error(err)
+	} else if err := again.WriteFrame(frames[0]); err != nil {
+		t.Errorf("writing a frame again: %v", err)
 	}
 	if _, err := CreatePNGs(filepath.Join(dir, "frame_00001.png")); err == nil {
 		t.Error("a file passed for a folder")

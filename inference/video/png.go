@@ -1,10 +1,12 @@
 package video
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -16,23 +18,33 @@ type PNGs struct {
 	encoder png.Encoder
 }
 
+// CheckPNGs returns an error if the folder dir holds such frames already, of
+// which a shorter video would leave some in place.
+func CheckPNGs(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("video: look for frames in %s: %w", dir, err)
+	}
+	for _, entry := range entries {
+		if old, _ := filepath.Match("frame_*.png", entry.Name()); old {
+			return fmt.Errorf("%s already holds frames (%s): choose another folder or move them away", dir, entry.Name())
+		}
+	}
+	return nil
+}
+
 // CreatePNGs returns a writer into the folder dir, which it makes if there is
-// none. It refuses a folder that holds such frames already.
+// none. It writes over frames that are there, so that a decoding that was cut
+// short can be repeated.
 func CreatePNGs(dir string) (*PNGs, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, explain(dir, err)
 	}
 	if err := CheckWritable(dir); err != nil {
 		return nil, err
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("video: look for frames in %s: %w", dir, err)
-	}
-	for _, entry := range entries {
-		if old, _ := filepath.Match("frame_*.png", entry.Name()); old {
-			return nil, fmt.Errorf("%s already holds frames (%s): choose another folder or move them away", dir, entry.Name())
-		}
 	}
 	return &PNGs{dir: dir, encoder: png.Encoder{CompressionLevel: png.BestSpeed}}, nil
 }

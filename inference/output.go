@@ -1,0 +1,111 @@
+package inference
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gimbal/inference/video"
+)
+
+// maxName is the longest name of an .mp4 in bytes: file systems allow 255, and the
+// temporary files beside it have longer names.
+const maxName = 200
+
+// beside returns the path of the file with the given extension that belongs to
+// the job's video.
+func (j Job) beside(ext string) string {
+	return strings.TrimSuffix(j.Output, filepath.Ext(j.Output)) + ext
+}
+
+// checkName returns an error unless the job's video can have its name.
+func (j Job) checkName() error {
+	name := filepath.Base(j.Output)
+	switch ext := filepath.Ext(name); {
+	case j.Output == "":
+		return errors.New("save_file: none given; name the .mp4 to write")
+	case !strings.EqualFold(ext, ".mp4") || name == ext:
+		return fmt.Errorf("save_file: %s, want the name of a file that ends in .mp4", j.Output)
+	case len(name) > maxName:
+		return fmt.Errorf("save_file: a name of %d bytes, want at most %d: %s", len(name), maxName, j.Output)
+	}
+	return nil
+}
+
+// target is a file or folder that a job writes.
+type target struct {
+	flag, path string
+	folder     bool
+}
+
+func (j Job) targets() []target {
+	targets := []target{
+		{"save_file", j.Output, false},
+		{"save_file", j.beside(".png"), false},
+		{"save_file", j.beside(".json"), false},
+		{"save_file", j.beside(".run"), true},
+	}
+	if j.DumpFile != "" {
+		targets = append(targets, target{"dump_tensors", j.DumpFile, false})
+	}
+	if j.FramesDir != "" {
+		targets = append(targets, target{"save_frames", j.FramesDir, true})
+	}
+	return targets
+}
+
+// checkOutputs makes sure that the job's files can be written, and that they
+// replace neither each other nor anything that the job reads, before hours of work
+// end in an error.
+func checkOutputs(job Job) error {
+	var errs []error
+	paths, folders := map[string]bool{}, map[string]bool{}
+	for _, t := range job.targets() {
+		path := filepath.Clean(t.path)
+		if paths[path] {
+			errs = append(errs, fmt.Errorf("%s: %s is written by another flag too; choose another name", t.flag, t.path))
+		}
+		paths[path] = true
+		if t.folder {
+			folders[nearest(path)] = true
+		} else {
+			folders[filepath.Dir(path)] = true
+			errs = append(errs, t.check(job.Image))
+		}
+	}
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		errs = append(errs, video.CheckWritable(folder))
+	}
+	return errors.Join(errs...)
+}
+
+// check returns an error if writing t would replace anything but a plain file, or
+// the picture that the job starts from.
+func (t target) check(picture string) error {
+	info, err := os.Stat(t.path)
+	if err != nil {
+		return nil // there is none, or its folder's check says what is wrong
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: cannot write %s: found a folder or device there; choose another name", t.flag, t.path)
+	}
+	if start, err := os.Stat(picture); err == nil && os.SameFile(info, start) {
+		return fmt.Errorf("%s: writing %s would replace the picture that the video starts from; choose another name", t.flag, t.path)
+	}
+	return nil
+}
+
+// nearest returns dir, or the folder nearest above it that exists.
+func nearest(dir string) string {
+	for {
+		above := filepath.Dir(dir)
+		if _, err := os.Stat(dir); err == nil || above == dir {
+			return dir
+		}
+		dir = above
+	}
+}
