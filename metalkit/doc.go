@@ -1,0 +1,13 @@
+// Package metalkit is the device that runs on a GPU through Metal kernels.
+//
+// Everything above the driver interface (driver.go) is one implementation of
+// device.Device: buffers, and an encoder that turns each operation into one or two
+// dispatches of the kernels in metalkit/kernels, without an allocation. A driver
+// has memory, pipelines, and runs a recorded list of dispatches. The software
+// driver (driver_soft.go) runs the same kernels on the processor, so that the
+// kernels and all that is here are tested on any machine.
+//
+// Linear, Attention and Conv multiply in the type of Options.Compute, with sums in
+// F32; all other arithmetic is in F32. Operands may be F32, F16 or BF16 and, where
+// they are only read, F8_E4M3; weights also INT8 and NF4.
+package metalkit

@@ -1,0 +1,78 @@
+package metalkit
+
+import "context"
+
+// driver is what the device needs of a GPU. Its methods are not called from two
+// goroutines at once, except alloc, alias and free.
+type driver interface {
+	limits() limits
+	// alloc returns zeroed memory. It fails with device.ErrOutOfMemory.
+	alloc(size int64) (memory, error)
+	// alias returns memory that is mem, without a copy, where the driver can: ok
+	// is false where it cannot.
+	alias(mem []byte) (m memory, ok bool)
+	free(m memory)
+	// pipeline makes the kernel called s.kernel with s.constants ready to run and
+	// returns its number for call.pipeline.
+	pipeline(s specialisation) (int32, error)
+	// run runs the calls in order, as one command buffer, and waits for them. What
+	// they had written when ctx ended is undefined.
+	run(ctx context.Context, label string, calls []call) error
+	close()
+}
+
+// limits describes a driver's GPU.
+type limits struct {
+	name       string
+	workingSet int64   // bytes that it holds without slowing down
+	work       float64 // flops of one run: more are cut into several, between which ctx is heard; 0 for no limit
+}
+
+// memory is a piece of memory that the GPU and the host share.
+type memory struct {
+	handle uintptr // the driver's name for it
+	offset uint64  // of its first byte from where the handle begins
+	host   []byte
+	unpin  func() // for the driver's own use in free
+}
+
+// specialisation is a kernel with values for its function constants.
+type specialisation struct {
+	kernel    string
+	constants constants
+}
+
+// constants are the function constants of kernels/common.h, in order of index.
+type constants struct {
+	a, b, c, y uint32 // types of operands
+	fn, flags  uint32
+}
+
+// The types that a weight may have beyond those of package device, numbered as in
+// kernels/common.h.
+const (
+	typeNF4       = 9
+	typeNF4Nested = 10
+)
+
+const (
+	maxBuffers = 12  // operands of a kernel
+	maxArgs    = 192 // bytes of a kernel's structure of arguments
+)
+
+// call is one dispatch of groups threadgroups of threads threads: its structure of
+// arguments is buffer 0 of the kernel, bind[i] is buffer i+1. It holds no pointer,
+// and metalkit/internal/soft reads it as it lies in memory.
+type call struct {
+	pipeline int32
+	threads  uint32
+	groups   [3]uint32
+	buffers  uint32
+	bind     [maxBuffers]binding
+	args     [maxArgs]byte
+}
+
+type binding struct {
+	handle uintptr
+	offset uint64
+}

@@ -1,0 +1,179 @@
+package metalkit
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"gimbal/inference/device"
+)
+
+// encoder records operations as calls; the slices are used again by the next
+// submission.
+type encoder struct {
+	dev   *gpu
+	ctx   context.Context
+	err   error // the first one
+	calls []call
+	work  []float64       // flops of each call, where they matter
+	temps []device.Buffer // of the submission
+}
+
+func (e *encoder) reset(ctx context.Context) {
+	e.ctx, e.err, e.calls, e.work = ctx, nil, e.calls[:0], e.work[:0]
+}
+
+// temp returns a matrix of undefined content that lives as long as the submission.
+func (e *encoder) temp(op string, t device.DType, rows, cols int) device.Mat {
+	b, err := e.dev.Alloc(device.Desc{Label: "scratch of " + op, DType: t, Shape: []int{rows, cols}})
+	if err != nil {
+		e.err = err
+		return device.Mat{}
+	}
+	e.temps = append(e.temps, b)
+	return device.AsMat(b)
+}
+
+// releaseTemps ends the submission's matrices of temp.
+func (e *encoder) releaseTemps() {
+	for _, b := range e.temps {
+		b.Release()
+	}
+	clear(e.temps)
+	e.temps = e.temps[:0]
+}
+
+// operand is a view that a kernel is given; the zero operand is none.
+type operand struct {
+	binding
+	dt uint32
+	ld uint32
+}
+
+func (o operand) none() bool { return o.dt == 0 }
+
+// flag returns bit where the operand is there.
+func (o operand) flag(bit uint32) uint32 {
+	if o.none() {
+		return 0
+	}
+	return bit
+}
+
+// orZeroStep returns the step from row to row of an operand whose only row goes
+// with every one.
+func (o operand) orZeroStep(rows int) uint32 {
+	if rows == 1 {
+		return 0
+	}
+	return o.ld
+}
+
+// in finds m in memory.
+func (e *encoder) in(m device.Mat) operand {
+	if m.IsZero() {
+		return operand{}
+	}
+	b := e.dev.find(m.Buf)
+	return operand{binding{b.mem.handle, b.mem.offset + uint64(m.Offset)*uint64(m.DType.Size())}, uint32(m.DType), uint32(m.Stride)}
+}
+
+// out is in for a destination.
+func (e *encoder) out(m device.Mat) operand {
+	if b := e.dev.find(m.Buf); b.mapped {
+		panic(fmt.Sprintf("metalkit: %q is mapped and cannot be written", b.desc.Label))
+	}
+	return e.in(m)
+}
+
+// begin reports whether an operation of n elements, say, may be recorded: nothing
+// has failed, there is something to do, and n and the other sizes that its kernel
+// is told can be counted in 32 bits.
+func (e *encoder) begin(op string, n int, sizes ...int) bool {
+	if e.err == nil {
+		e.err = e.ctx.Err()
+	}
+	for _, size := range sizes {
+		n = max(n, size) * min(n, 1) // stays 0
+	}
+	if e.err == nil && n > math.MaxUint32 {
+		e.err = fmt.Errorf("metalkit: %s of a size of %d: %w", op, n, device.ErrUnsupported)
+	}
+	return e.err == nil && n > 0
+}
+
+// readable and writable fail for types that the kernels' load and store do not take.
+func (e *encoder) readable(op string, operands ...operand) bool {
+	for _, o := range operands {
+		if o.dt > uint32(device.F8E4M3) {
+			e.unsupported(op, "reading", o.dt)
+		}
+	}
+	return e.err == nil
+}
+
+func (e *encoder) writable(op string, o operand) bool {
+	if o.dt > uint32(device.BF16) {
+		e.unsupported(op, "writing", o.dt)
+	}
+	return e.err == nil
+}
+
+func (e *encoder) unsupported(op, what string, dt uint32) {
+	if e.err == nil {
+		e.err = fmt.Errorf("metalkit: %s, %s %v: %w", op, what, device.DType(dt), device.ErrUnsupported)
+	}
+}
+
+// dispatch is one call before its arguments.
+type dispatch struct {
+	kernel  string
+	with    constants
+	groups  [3]int
+	threads int
+	work    float64 // flops
+}
+
+// record appends a call with a structure of 32-bit arguments, as the kernel
+// declares it, and its operands; the last one must be there and stands in for
+// those that are not.
+func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
+	id, err := e.dev.pipeline(specialisation{d.kernel, d.with})
+	if err != nil {
+		e.err = err
+		return
+	}
+	if len(e.calls) == cap(e.calls) {
+		e.calls = append(e.calls, call{})
+	} else {
+		e.calls = e.calls[:len(e.calls)+1]
+	}
+	e.work = append(e.work, d.work)
+	c := &e.calls[len(e.calls)-1]
+	c.pipeline, c.threads, c.buffers = id, uint32(d.threads), uint32(len(operands))
+	for i, n := range d.groups {
+		c.groups[i] = uint32(n)
+	}
+	for i, o := range operands {
+		if o.none() {
+			o = operands[len(operands)-1]
+		}
+		c.bind[i] = o.binding
+	}
+	*(*A)(unsafe.Pointer(&c.args)) = *args
+}
+
+// pipeline returns the number of a pipeline, which it makes at first use.
+func (d *gpu) pipeline(s specialisation) (int32, error) {
+	if id, ok := d.pipelines[s]; ok {
+		return id, nil
+	}
+	id, err := d.drv.pipeline(s)
+	if err == nil {
+		d.pipelines[s] = id
+	}
+	return id, err
+}
+
+func ceilDiv(n, by int) int { return (n + by - 1) / by }

@@ -1,0 +1,234 @@
+#include "fiber.h"
+#include "soft.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+// soft_switch keeps the registers that a call preserves on the running stack,
+// leaves its pointer in *save and goes on at the stack pointer load.
+extern "C" void soft_switch(void **save, void *load);
+
+#if defined(__x86_64__)
+__asm__(".text\n.globl soft_switch\n.type soft_switch,@function\nsoft_switch:\n"
+        "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\n"
+        "mov %rsp,(%rdi)\nmov %rsi,%rsp\n"
+        "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n"
+        ".size soft_switch,.-soft_switch\n");
+
+static void *prepare(char *top, void (*f)()) {
+    void **sp = (void **)top; // 16-byte aligned: f starts as if it had been called
+    *--sp = 0;
+    *--sp = (void *)f;
+    for (int i = 0; i < 6; i++)
+        *--sp = 0;
+    return sp;
+}
+#elif defined(__aarch64__)
+__asm__(".text\n.globl soft_switch\n.type soft_switch,%function\nsoft_switch:\n"
+        "sub sp,sp,#160\n"
+        "stp x19,x20,[sp,#0]\nstp x21,x22,[sp,#16]\nstp x23,x24,[sp,#32]\nstp x25,x26,[sp,#48]\n"
+        "stp x27,x28,[sp,#64]\nstp x29,x30,[sp,#80]\n"
+        "stp d8,d9,[sp,#96]\nstp d10,d11,[sp,#112]\nstp d12,d13,[sp,#128]\nstp d14,d15,[sp,#144]\n"
+        "mov x2,sp\nstr x2,[x0]\nmov sp,x1\n"
+        "ldp x19,x20,[sp,#0]\nldp x21,x22,[sp,#16]\nldp x23,x24,[sp,#32]\nldp x25,x26,[sp,#48]\n"
+        "ldp x27,x28,[sp,#64]\nldp x29,x30,[sp,#80]\n"
+        "ldp d8,d9,[sp,#96]\nldp d10,d11,[sp,#112]\nldp d12,d13,[sp,#128]\nldp d14,d15,[sp,#144]\n"
+        "add sp,sp,#160\nret\n"
+        ".size soft_switch,.-soft_switch\n");
+
+static void *prepare(char *top, void (*f)()) {
+    void **sp = (void **)(top - 160);
+    memset(sp, 0, 160);
+    sp[11] = (void *)f; // x30
+    return sp;
+}
+#else
+#error "soft_switch is written for x86-64 and arm64"
+#endif
+
+namespace soft {
+
+thread_local Worker *worker;
+static Kernel *kernels;
+
+Kernel::Kernel(const char *name, Body body) : name(name), body(body), next(kernels) { kernels = this; }
+
+// enter is what a fresh stack runs: the running thread, and after it every next
+// one that has not started yet.
+static void enter() {
+    Worker *w = worker;
+    for (;;) {
+        w->body(*w->call, w->position);
+        Thread &t = w->running();
+        w->idle = 0;
+        if (--w->live == 0) {
+            void *dropped;
+            soft_switch(&dropped, w->home);
+        }
+        w->thread[t.previous].next = t.next;
+        w->thread[t.next].previous = t.previous;
+        w->position.index = t.next;
+        Thread &next = w->running();
+        if (next.sp == nullptr) {
+            next.stack = t.stack;
+            next.sp = next.stack; // started
+            continue;
+        }
+        w->stacks[w->free_stacks++] = t.stack;
+        void *dropped;
+        soft_switch(&dropped, next.sp);
+    }
+}
+
+// yield lets the next thread run.
+void Worker::yield() {
+    Thread &t = running();
+    if (t.next == position.index)
+        return;
+    position.index = t.next;
+    Thread &next = running();
+    if (next.sp == nullptr) {
+        next.stack = stacks[--free_stacks];
+        next.sp = prepare(next.stack + stack_size, enter);
+    }
+    soft_switch(&t.sp, next.sp);
+}
+
+void Worker::fail(const char *why) {
+    error = why;
+    void *dropped;
+    soft_switch(&dropped, home);
+    abort();
+}
+
+void Worker::meet(Meeting &m, uint32_t all, const void *kind) {
+    if (m.arrived == 0)
+        m.kind = kind;
+    if (m.kind != kind)
+        fail("the threads of a simd-group call different functions");
+    idle = 0;
+    if (++m.arrived == all) {
+        m.arrived = 0;
+        m.generation++;
+        return;
+    }
+    for (uint32_t g = m.generation; g == m.generation;) {
+        if (++idle > 4 * live)
+            fail("threads wait for others that do not come: a barrier or simd function in divergent flow, or after a return");
+        yield();
+    }
+    idle = 0;
+}
+
+void Worker::threadgroup_barrier() {
+    running().barriers++;
+    meet(barrier, threads, &barrier);
+}
+
+// exchange brings in one lane's bits and returns those of all lanes.
+const uint32_t *Worker::exchange(uint32_t bits, const void *kind) {
+    Simdgroup &s = simdgroup[position.index / simd_width];
+    uint32_t *slots = s.slots[running().exchanges++ % 2];
+    slots[lane()] = bits;
+    meet(s.meeting, simd_width, kind);
+    return slots;
+}
+
+// declare returns the threadgroup's memory for the running thread's next array.
+void *Worker::declare(uint32_t bytes) {
+    Thread &t = running();
+    uint32_t at = (t.shared + 15) / 16 * 16;
+    if (at + bytes > max_shared)
+        fail("more than 32768 bytes of threadgroup memory");
+    t.shared = at + bytes;
+    if (t.shared > shared_used)
+        shared_used = t.shared;
+    return shared + at;
+}
+
+void Worker::run_group() {
+    memset(shared, 0xff, shared_used); // NaN: nothing is left of the group before
+    for (uint32_t i = 0; i < threads; i++) {
+        uint32_t up = (i + 1) % threads, down = (i + threads - 1) % threads;
+        thread[i] = Thread{nullptr, nullptr, backward ? down : up, backward ? up : down, 0, 0, 0};
+        if (i % simd_width == 0)
+            simdgroup[i / simd_width].meeting = Meeting{};
+    }
+    barrier = Meeting{};
+    live = threads;
+    idle = 0;
+    for (free_stacks = 0; free_stacks < threads; free_stacks++)
+        stacks[free_stacks] = memory + (threads - 1 - free_stacks) * stack_size;
+    position.index = backward ? threads - 1 : 0;
+    Thread &first = running();
+    first.stack = stacks[--free_stacks];
+    first.sp = prepare(first.stack + stack_size, enter);
+    soft_switch(&home, first.sp);
+    for (uint32_t i = 0; i < threads && error == nullptr; i++)
+        if (thread[i].barriers != thread[0].barriers)
+            error = "not every thread passed every barrier";
+}
+
+} // namespace soft
+
+using namespace soft;
+
+extern "C" {
+
+void *soft_worker_new(int backward) {
+    void *p = aligned_alloc(64, (sizeof(Worker) + 63) / 64 * 64);
+    if (p == nullptr)
+        return nullptr;
+    void *stacks = mmap(nullptr, max_threads * stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0);
+    if (stacks == MAP_FAILED) {
+        free(p);
+        return nullptr;
+    }
+    memset(p, 0, sizeof(Worker));
+    Worker *w = (Worker *)p;
+    w->backward = backward;
+    w->memory = (char *)stacks;
+    return w;
+}
+
+void soft_worker_free(void *p) {
+    munmap(((Worker *)p)->memory, max_threads * stack_size);
+    free(p);
+}
+
+const void *soft_kernel(const char *name) {
+    for (Kernel *k = kernels; k != nullptr; k = k->next)
+        if (strcmp(k->name, name) == 0)
+            return k;
+    return nullptr;
+}
+
+const char *soft_run(void *p, const void *kernel, const void *constants, const void *call, uint64_t first, uint64_t last) {
+    Worker *w = (Worker *)p;
+    w->call = (const Call *)call;
+    w->body = ((const Kernel *)kernel)->body;
+    w->constants = (const uint32_t *)constants;
+    w->threads = w->call->threads;
+    w->error = nullptr;
+    worker = w;
+    const uint32_t *groups = w->call->groups;
+    for (uint64_t g = first; g < last && w->error == nullptr; g++) {
+        w->position = Position{{uint32_t(g % groups[0]), uint32_t(g / groups[0] % groups[1]), uint32_t(g / groups[0] / groups[1])}, 0};
+        w->run_group();
+    }
+    worker = nullptr;
+    return w->error;
+}
+
+size_t soft_call_size(void) { return sizeof(Call); }
+
+void *soft_alloc(size_t bytes) {
+    void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+    return p == MAP_FAILED ? nullptr : p;
+}
+
+void soft_free(void *p, size_t bytes) { munmap(p, bytes); }
+
+int64_t soft_physical_memory(void) { return int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE); }
+}

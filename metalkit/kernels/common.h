@@ -1,0 +1,100 @@
+// What every kernel begins with: how kernels, function constants and threadgroup
+// arrays are written, and how elements of any type are read and written.
+//
+// Each kernel takes a structure of arguments as buffer 0, its operands as buffers
+// 1, 2, ... in order, and then always these four positions:
+//
+//     uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
+//     uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]
+//
+// An operand that is not there is bound to some buffer that is, and never read.
+#pragma once
+#include <metal_stdlib>
+#include <metal_simdgroup_matrix>
+using namespace metal;
+
+#ifdef __METAL_VERSION__
+#define CONSTANT(type, name, i) constant type name [[function_constant(i)]]
+#define SHARED(type, name, n) threadgroup type name[n]
+#define KERNEL(f)
+#define INSTANCE(name, f, ...) template [[host_name(#name)]] [[kernel]] decltype(f<__VA_ARGS__>) f<__VA_ARGS__>
+#endif
+
+// The types of the operands and other choices, fixed when a pipeline is made.
+CONSTANT(uint, TYPE_A, 0);
+CONSTANT(uint, TYPE_B, 1);
+CONSTANT(uint, TYPE_C, 2);
+CONSTANT(uint, TYPE_Y, 3);
+CONSTANT(uint, FUNC, 4);
+CONSTANT(uint, FLAGS, 5);
+
+// Types are numbered as package device numbers them; the last two are metalkit's.
+enum : uint { F32 = 1, F16, BF16, F8E4M3, I8, U8, I32, I64, NF4, NF4_NESTED };
+
+enum : uint { IDENTITY, SILU, GELU, CLAMP1 };
+
+// f8 widens an F8_E4M3 code.
+inline float f8(uint code) {
+    float sign = code & 0x80 ? -1.0f : 1.0f;
+    uint e = code >> 3 & 15, m = code & 7;
+    if ((code & 0x7f) == 0x7f)
+        return as_type<float>(0x7fc00000u);
+    if (e == 0)
+        return sign * float(m) * (1.0f / 512);
+    return sign * as_type<float>((e + 120) << 23 | m << 20);
+}
+
+// load reads element i of a buffer of floats of any type.
+inline float load(device const void *p, uint type, ulong i) {
+    switch (type) {
+    case F32:
+        return ((device const float *)p)[i];
+    case F16:
+        return float(((device const half *)p)[i]);
+    case BF16:
+        return float(((device const bfloat *)p)[i]);
+    default:
+        return f8(((device const uchar *)p)[i]);
+    }
+}
+
+// store rounds v to nearest even where the type is narrower.
+inline void store(device void *p, uint type, ulong i, float v) {
+    switch (type) {
+    case F32:
+        ((device float *)p)[i] = v;
+        break;
+    case F16:
+        ((device half *)p)[i] = half(v);
+        break;
+    default:
+        ((device bfloat *)p)[i] = bfloat(v);
+    }
+}
+
+// apply is device.Func. GELU's tanh form is x / (1 + exp(-2u)).
+inline float apply(uint f, float x) {
+    switch (f) {
+    case SILU:
+        return x / (1 + precise::exp(-x));
+    case GELU:
+        return x / (1 + precise::exp(-1.5957691216057308f * (x + 0.044715f * x * x * x)));
+    case CLAMP1:
+        return x < -1 ? -1.0f : x > 1 ? 1.0f : x; // keeps NaN
+    default:
+        return x;
+    }
+}
+
+// sum_all adds v over a threadgroup of n simd-groups, all of which call it.
+inline float sum_all(float v, threadgroup float *parts, uint n, uint simd, uint lane) {
+    v = simd_sum(v);
+    threadgroup_barrier(mem_flags::mem_threadgroup); // the sum before has been read
+    if (lane == 0)
+        parts[simd] = v;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    float sum = 0;
+    for (uint i = 0; i < n; i++)
+        sum += parts[i];
+    return sum;
+}

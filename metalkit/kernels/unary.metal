@@ -1,0 +1,21 @@
+// Y = F(X * Mul), element by element.
+#include "common.h"
+
+struct UnaryArgs {
+    uint rows, cols, ldx, ldy;
+    float mul;
+};
+
+// Each thread takes 4 elements, 256 apart.
+kernel void unary(constant UnaryArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device void *y [[buffer(2)]],
+                  uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
+                  uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+    for (uint k = 0; k < 4; k++) {
+        ulong e = ulong(group.x) * 1024 + k * 256 + tid;
+        if (e < ulong(a.rows) * a.cols) {
+            ulong i = e / a.cols, j = e % a.cols;
+            store(y, TYPE_Y, i * a.ldy + j, apply(FUNC, load(x, TYPE_A, i * a.ldx + j) * a.mul));
+        }
+    }
+}
+KERNEL(unary);

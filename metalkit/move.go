@@ -1,0 +1,58 @@
+package metalkit
+
+import "gimbal/inference/device"
+
+// The kernels that copy elements of 1, 2, 4 and 8 bytes as they are.
+var (
+	moveRaw      = map[int]string{1: "move_1", 2: "move_2", 4: "move_4", 8: "move_8"}
+	transposeRaw = map[int]string{1: "transpose_1", 2: "transpose_2", 4: "transpose_4", 8: "transpose_8"}
+	gatherRaw    = map[int]string{1: "gather_1", 2: "gather_2", 4: "gather_4", 8: "gather_8"}
+)
+
+// mover chooses the kernel that brings elements of x to y: a raw one for equal
+// types, and convert otherwise.
+func (e *encoder) mover(op string, x, y device.Mat, raw map[int]string, convert string) (kernel string, with constants) {
+	if x.DType == y.DType {
+		return raw[x.DType.Size()], constants{}
+	}
+	from, to := uint32(x.DType), uint32(y.DType)
+	e.readable(op, operand{dt: from})
+	e.writable(op, operand{dt: to})
+	return convert, constants{a: from, y: to}
+}
+
+func (e *encoder) Move(m device.Move) {
+	m.Check()
+	x, y := e.in(m.X), e.out(m.Y)
+	n := m.X.Rows * m.X.Cols
+	if !e.begin("Move", n, m.X.Stride, m.Y.Stride) {
+		return
+	}
+	args := struct{ rows, cols, ldx, ldy uint32 }{uint32(m.X.Rows), uint32(m.X.Cols), x.ld, y.ld}
+	var d dispatch
+	if m.Transpose {
+		d = dispatch{groups: [3]int{ceilDiv(m.X.Cols, 32), ceilDiv(m.X.Rows, 32), 1}, threads: 256}
+		d.kernel, d.with = e.mover("Move", m.X, m.Y, transposeRaw, "transpose_convert")
+	} else {
+		d = elementwise("", constants{}, n)
+		d.kernel, d.with = e.mover("Move", m.X, m.Y, moveRaw, "move_convert")
+	}
+	if e.err == nil {
+		record(e, d, &args, x, y)
+	}
+}
+
+func (e *encoder) Gather(g device.Gather) {
+	g.Check()
+	table, ids, y := e.in(g.Table), e.in(g.IDs), e.out(g.Y)
+	n := g.Y.Rows * g.Y.Cols
+	if !e.begin("Gather", n, g.Table.Stride, g.Y.Stride) {
+		return
+	}
+	kernel, with := e.mover("Gather", g.Table, g.Y, gatherRaw, "gather_convert")
+	if e.err != nil {
+		return
+	}
+	args := struct{ rows, cols, tableRows, ldt, ldy uint32 }{uint32(g.Y.Rows), uint32(g.Y.Cols), uint32(g.Table.Rows), table.ld, y.ld}
+	record(e, elementwise(kernel, with, n), &args, table, ids, y)
+}

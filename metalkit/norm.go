@@ -1,0 +1,48 @@
+package metalkit
+
+import "gimbal/inference/device"
+
+// Flags of kernels/norm.metal and rope.metal.
+const (
+	normWeight, normBias, normScale, normShift, normLayer = 1, 2, 4, 8, 16
+	ropeWeight                                            = 1
+)
+
+// rowThreads is how many threads work on one row.
+const rowThreads = 256
+
+func (e *encoder) Norm(n device.Norm) {
+	n.Check()
+	x, y := e.in(n.X), e.out(n.Y)
+	weight, bias, scale, shift := e.in(n.Weight), e.in(n.Bias), e.in(n.Scale), e.in(n.Shift)
+	if !e.begin("Norm", n.X.Rows, n.X.Stride, n.Y.Stride) || !e.readable("Norm", x) || !e.writable("Norm", y) {
+		return
+	}
+	with := constants{a: x.dt, y: y.dt, fn: uint32(n.Act)}
+	with.flags = weight.flag(normWeight) | bias.flag(normBias) | scale.flag(normScale) | shift.flag(normShift)
+	if n.Kind == device.LayerNorm {
+		with.flags |= normLayer
+	}
+	args := struct {
+		cols, ldx, ldy uint32
+		eps            float32
+	}{uint32(n.X.Cols), x.ld, y.ld, n.Eps}
+	record(e, dispatch{kernel: "norm", with: with, groups: [3]int{n.X.Rows, 1, 1}, threads: rowThreads}, &args,
+		x, weight, bias, scale, shift, y)
+}
+
+func (e *encoder) Rope(r device.Rope) {
+	r.Check()
+	x, y := e.in(r.X), e.out(r.Y)
+	cos, sin, weight := e.in(r.Cos), e.in(r.Sin), e.in(r.Weight)
+	if !e.begin("Rope", r.X.Rows, r.X.Stride, r.Y.Stride) || !e.readable("Rope", x) || !e.writable("Rope", y) {
+		return
+	}
+	args := struct {
+		cols, halfHead, ldx, ldcos, ldsin, ldy uint32
+		eps                                    float32
+	}{uint32(r.X.Cols), uint32(r.X.Cols / r.Heads / 2), x.ld, cos.ld, sin.ld, y.ld, r.Eps}
+	with := constants{a: x.dt, y: y.dt, flags: weight.flag(ropeWeight)}
+	record(e, dispatch{kernel: "rope", with: with, groups: [3]int{r.X.Rows, 1, 1}, threads: rowThreads}, &args,
+		x, cos, sin, weight, y)
+}
