@@ -8,6 +8,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/noise"
+	"gimbal/inference/quant"
 	"gimbal/inference/wan"
 )
 
@@ -23,6 +24,7 @@ type reference struct {
 	resume     string
 	device     string
 	json       bool
+	quant      quant.Options
 	ignored    map[string]*bool // flags of the reference that have no meaning here
 	ignoredTxt map[string]*string
 	seed       int64
@@ -58,6 +60,7 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	fs.StringVar(&j.DumpFile, "dump_tensors", "", "safetensors `file` for noise, vae_input, image_latent, latent and video")
 	fs.Var((*boolWord)(&j.Offload), "offload_model", "`True` keeps one expert's working memory at a time, False both")
 	fs.Var(&reuse{&j.Reuse}, "no_reuse", "exact reuse to turn off, for measuring: `list` of camera, cross_attention, time, padding, or all")
+	quantFlags(fs, &r.quant)
 	fs.StringVar(&r.device, "device", "cpu", "`device` that runs the model: cpu")
 	fs.StringVar(&r.resume, "resume", "", "go on with the run in this `folder`; its settings are kept")
 	fs.BoolVar(&r.json, "json", false, "print events as JSON lines")
@@ -78,6 +81,15 @@ func (r *reference) ignoredFlags(fs *flag.FlagSet) {
 	r.ignored["t5_cpu"] = fs.Bool("t5_cpu", false, "accepted: the text encoder runs where the model runs, the CPU")
 	r.ignored["convert_model_dtype"] = fs.Bool("convert_model_dtype", false, "accepted: weights run in the type in which they are stored")
 	fs.IntVar(&r.ulysses, "ulysses_size", 1, "accepted and ignored `number`: one device runs the model")
+}
+
+// quantFlags adds the flags that choose how an expert's weights are kept.
+func quantFlags(fs *flag.FlagSet, o *quant.Options) {
+	o.Kind = quant.None
+	fs.StringVar((*string)(&o.Kind), "quant", string(o.Kind), "how the experts' linear layers are kept: `kind` none (as in the checkpoint), "+
+		"int8 (half of bf16's size) or nf4 (a quarter of it, less exact); norms, modulation, embeddings of the inputs and head always stay as they are. "+
+		"Made at first use, or by 'gimbal quantize', and kept in the checkpoint's folder "+quant.CacheDir+", or else in the user's cache folder")
+	fs.BoolVar(&o.Nested, "double_quant", false, "with --quant nf4: the scales in 8 bits too, 8 % smaller")
 }
 
 // guidance is a flag of one number, or of two: low,high.

@@ -52,6 +52,9 @@ func (r *reference) complete() error {
 	if err := r.vaeChunks(); err != nil {
 		return err
 	}
+	if err := r.quant.Validate(); err != nil {
+		return usageError{err}
+	}
 	if r.job.Output == "" {
 		name := video.DefaultName(r.task, r.size, strconv.Itoa(r.ulysses), r.job.Prompt, time.Now())
 		var err error
@@ -95,15 +98,15 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer dev.Close()
-	checkpoint := r.ckptDir
+	options := inference.Options{Checkpoint: r.ckptDir, Device: dev, Quant: r.quant, Log: log}
 	if r.resume != "" {
 		run, err := inference.ReadRun(r.resume)
 		if err != nil {
 			return err
 		}
-		checkpoint = run.Checkpoint
+		options.Checkpoint, options.Quant = run.Checkpoint, run.Quant
 	}
-	p, err := inference.Load(ctx, inference.Options{Checkpoint: checkpoint, Device: dev, Log: log}, show.event)
+	p, err := inference.Load(ctx, options, show.event)
 	if err != nil {
 		return err
 	}

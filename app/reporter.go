@@ -42,6 +42,10 @@ func (r *reporter) event(e inference.Event) {
 	switch e := e.(type) {
 	case inference.Loading:
 		r.line("opened %s (%s)", e.Part, bytesText(e.Bytes))
+	case inference.Quantizing:
+		r.quantizing(e)
+	case inference.Quantized:
+		r.line("%s: %s weights in %s (%s)", e.Part, e.Quant, e.File, bytesText(e.Bytes))
 	case inference.Notice:
 		r.line("note: %s", e.Text)
 	case inference.Prepared:
@@ -79,6 +83,18 @@ func (r *reporter) decoding(e inference.Decoding) {
 		return
 	}
 	r.progress(text, e.Frames, e.Total)
+}
+
+// quantizing shows every percent on a terminal, every tenth one elsewhere.
+func (r *reporter) quantizing(e inference.Quantizing) {
+	percent := int(100 * e.Done / max(1, e.Total))
+	text := fmt.Sprintf("quantising %s to %s: %s of %s", e.Part, e.Quant, bytesText(e.Done), bytesText(e.Total))
+	switch {
+	case r.terminal:
+		r.progress(text, percent, 100)
+	case percent%10 == 0:
+		r.line("%s", text)
+	}
 }
 
 // progress moves the bar; a new total starts a new bar.

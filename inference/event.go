@@ -20,6 +20,22 @@ type Loading struct {
 	Total int64  `json:"total"` // bytes of all parts
 }
 
+// Quantizing reports how far the making of an expert's quantised weights is.
+type Quantizing struct {
+	Part  string `json:"part"`  // such as "high_noise_model"
+	Quant string `json:"quant"` // such as "nf4"
+	Done  int64  `json:"done"`  // bytes of the weights as they were
+	Total int64  `json:"total"`
+}
+
+// Quantized reports where an expert's quantised weights are, just made or not.
+type Quantized struct {
+	Part  string `json:"part"`
+	Quant string `json:"quant"`
+	File  string `json:"file"` // or folder
+	Bytes int64  `json:"bytes"`
+}
+
 // Notice is something that the user should know and that is no error, such as
 // fewer frames than asked for.
 type Notice struct {
@@ -79,6 +95,12 @@ type Saved struct {
 
 // Kind implements Event.
 func (Loading) Kind() string { return "loading" }
+
+// Kind implements Event.
+func (Quantizing) Kind() string { return "quantizing" }
+
+// Kind implements Event.
+func (Quantized) Kind() string { return "quantized" }
 
 // Kind implements Event.
 func (Notice) Kind() string { return "notice" }

@@ -9,6 +9,7 @@ import (
 
 	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/quant"
 	"gimbal/inference/tokenizer"
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
@@ -19,6 +20,7 @@ import (
 type Options struct {
 	Checkpoint string        // folder of the checkpoint
 	Device     device.Device // runs the model
+	Quant      quant.Options // how the experts' weights are kept; the zero value for as they are
 	Log        *slog.Logger  // nil for none
 }
 
@@ -38,10 +40,14 @@ type Pipeline struct {
 
 // Load opens the checkpoint and checks that every tensor of it is there, of a
 // known type and of the right shape. Weights are memory-mapped, so that loading
-// reads little; the errors name every file and tensor that is wrong.
+// reads little; the errors name every file and tensor that is wrong. Quantised
+// weights are made at first use and kept (quant.Open).
 func Load(ctx context.Context, o Options, emit func(Event)) (*Pipeline, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := o.Quant.Validate(); err != nil {
+		return nil, err
 	}
 	layout, err := checkpoint.OpenLayout(o.Checkpoint)
 	if err != nil {
@@ -50,6 +56,10 @@ func Load(ctx context.Context, o Options, emit func(Event)) (*Pipeline, error) {
 	p := &Pipeline{log: o.Log, dev: o.Device, layout: layout, experts: map[string]*wan.Model{}}
 	if p.source, err = fingerprint(o.Checkpoint); err == nil {
 		err = p.open(ctx, o, emit)
+	}
+	if err == nil && o.Quant.Enabled() {
+		p.source.Quant = o.Quant
+		err = p.quantize(ctx, o.Quant, emit)
 	}
 	if err != nil {
 		p.Close()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"gimbal/inference/quant"
 	"gimbal/inference/runstate"
 	"gimbal/inference/sampler"
 	"gimbal/inference/video"
@@ -41,6 +42,7 @@ type record struct {
 type Run struct {
 	Job        Job
 	Checkpoint string // folder
+	Quant      quant.Options
 	Device     string
 	StepsDone  int
 }
@@ -56,7 +58,7 @@ func ReadRun(dir string) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	return Run{Job: rec.Job, Checkpoint: rec.Checkpoint.Dir, Device: rec.Device, StepsDone: rec.Solver.Next}, nil
+	return Run{Job: rec.Job, Checkpoint: rec.Checkpoint.Dir, Quant: rec.Checkpoint.Quant, Device: rec.Device, StepsDone: rec.Solver.Next}, nil
 }
 
 // start draws the noise and saves the state before the first step.
@@ -110,6 +112,9 @@ func (p *Pipeline) reopen(dir string, emit func(Event)) (_ *run, err error) {
 	}
 	if rec.Checkpoint.Fingerprint != p.source.Fingerprint {
 		return nil, fmt.Errorf("the run in %s was made with another checkpoint than %s, or with other files in it; resume with the one it began with", dir, p.source.Dir)
+	}
+	if began := rec.Checkpoint.Quant; began != p.source.Quant {
+		return nil, fmt.Errorf("the run in %s began with --quant %v, not %v; resume with that", dir, began, p.source.Quant)
 	}
 	q, err := p.prepare(keptInputs(dir, rec.Job))
 	if err != nil {

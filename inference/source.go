@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"gimbal/inference/quant"
 )
 
 // source says which checkpoint a video comes from.
@@ -16,6 +18,8 @@ type source struct {
 	// Fingerprint is the SHA-256 of the names, the sizes and both ends of the
 	// checkpoint's files: it tells checkpoints apart without reading them whole.
 	Fingerprint string `json:"fingerprint"`
+	// Quant says how the experts' weights were quantised.
+	Quant quant.Options `json:"quant,omitzero"`
 }
 
 // fingerprintEnd is how much of a file's beginning and end is hashed.
@@ -29,6 +33,9 @@ func fingerprint(dir string) (source, error) {
 	}
 	hash := sha256.New()
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && path == filepath.Join(dir, quant.CacheDir) {
+			return fs.SkipDir
+		}
 		if err != nil || entry.IsDir() {
 			return err
 		}

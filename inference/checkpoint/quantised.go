@@ -36,7 +36,7 @@ type NF4State struct {
 	NestedBlock int    `json:"nested_blocksize,omitempty"`
 	NestedDType string `json:"nested_dtype,omitempty"`
 	// NestedOffset was subtracted from the scales before they were quantised.
-	NestedOffset float32 `json:"nested_offset,omitempty"`
+	NestedOffset float32 `json:"nested_offset"`
 }
 
 // maxBlock is the limit on the values of a block; bitsandbytes has up to 4096.

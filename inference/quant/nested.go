@@ -1,0 +1,75 @@
+package quant
+
+import (
+	"math"
+	"slices"
+	"sort"
+)
+
+// NestedBlock is the number of NF4 scales that share a scale of their own.
+const NestedBlock = 256
+
+// NestedCode holds the values of the 256 codes of NF4 scales, ascending: the signed
+// dynamic type of "8-bit Optimizers via Block-wise Quantization"
+// (https://arxiv.org/abs/2110.02861, section 2.1), bitsandbytes' default. Decade
+// 10^(i-7) to 10^(i-6) has 2^i values of each sign, in the middles of equal parts.
+var NestedCode = func() (code [256]float32) {
+	values := []float64{0, 1}
+	for i := range 7 {
+		decade := math.Pow(10, float64(i-6))
+		parts := 1 << i
+		for j := range parts {
+			v := decade * (0.1 + 0.9*(float64(j)+0.5)/float64(parts))
+			values = append(values, v, -v)
+		}
+	}
+	slices.Sort(values)
+	for i, v := range values {
+		code[i] = float32(v)
+	}
+	return code
+}()
+
+// EncodeNested quantises the scales of NF4 blocks to 8 bits: their mean is taken
+// off, and what is left is coded in blocks of NestedBlock by its largest magnitude,
+// nested. The scale i decodes to NestedCode[codes[i]]*nested[i/NestedBlock] + offset.
+func EncodeNested(codes []byte, nested, absmax []float32) (offset float32) {
+	var sum float64
+	for _, a := range absmax {
+		sum += float64(a)
+	}
+	offset = float32(sum / max(1, float64(len(absmax))))
+	var rest [NestedBlock]float32
+	for b := range nested {
+		begin := b * NestedBlock
+		part := absmax[begin:min(begin+NestedBlock, len(absmax))]
+		for i, a := range part {
+			rest[i] = a - offset
+		}
+		nested[b] = largest(rest[:len(part)])
+		for i, r := range rest[:len(part)] {
+			codes[begin+i] = nearestNested(r, nested[b])
+		}
+	}
+	return offset
+}
+
+// nearestNested returns the code nearest to r/most.
+func nearestNested(r, most float32) byte {
+	x := float32(0)
+	if most >= smallestNormal {
+		x = r / most
+	}
+	i := sort.Search(255, func(i int) bool { return NestedCode[i] >= x })
+	if i > 0 && x-NestedCode[i-1] <= NestedCode[i]-x {
+		i--
+	}
+	return byte(i)
+}
+
+// DecodeNested sets absmax to the scales that codes and nested stand for.
+func DecodeNested(absmax []float32, codes []byte, nested []float32, offset float32) {
+	for i, c := range codes {
+		absmax[i] = NestedCode[c]*nested[i/NestedBlock] + offset
+	}
+}

@@ -1,0 +1,104 @@
+package quant
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"gimbal/inference/checkpoint"
+)
+
+// Block is the number of values that share a scale in NF4.
+const Block = 64
+
+// jobValues is about how many values a core quantises at once: their widened
+// copy stays in its cache.
+const jobValues = 1 << 14
+
+// NF4Tensor quantises t, of any float type, as EncodeNF4 does in blocks of Block
+// values, on all cores. The lengths of codes and absmax are NF4Len's.
+func NF4Tensor(ctx context.Context, codes []byte, absmax []float32, t checkpoint.Tensor) error {
+	size := t.DType.Size()
+	n := len(t.Data) / size
+	err := onAllCores(ctx, (n+jobValues-1)/jobValues, func(room []float32, job int) bool {
+		from := job * jobValues
+		to := min(from+jobValues, n)
+		w := room[:to-from]
+		if !checkpoint.Widen(w, t.Data[from*size:], t.DType) {
+			return false
+		}
+		EncodeNF4(codes[from/2:(to+1)/2], absmax[from/Block:(to+Block-1)/Block], w, Block)
+		return true
+	}, jobValues)
+	return named(t, err)
+}
+
+// INT8Tensor quantises t, a matrix of any float type with a row for each value of
+// absmax, as EncodeINT8 does, on all cores; absmax is 127 times the scale.
+func INT8Tensor(ctx context.Context, codes []byte, absmax []float32, t checkpoint.Tensor) error {
+	size := t.DType.Size()
+	rows := len(absmax)
+	cols := len(codes) / rows
+	each := max(1, jobValues/cols)
+	err := onAllCores(ctx, (rows+each-1)/each, func(room []float32, job int) bool {
+		from := job * each
+		to := min(from+each, rows)
+		w := room[:(to-from)*cols]
+		if !checkpoint.Widen(w, t.Data[from*cols*size:], t.DType) {
+			return false
+		}
+		for r := range to - from {
+			absmax[from+r] = encodeINT8Row(codes[(from+r)*cols:(from+r+1)*cols], w[r*cols:(r+1)*cols])
+		}
+		return true
+	}, each*cols)
+	return named(t, err)
+}
+
+// onAllCores calls f for the jobs 0, ..., n-1, each with room values of its core,
+// until ctx ends or f reports that the values are none it can read.
+func onAllCores(ctx context.Context, n int, f func(room []float32, job int) bool, room int) error {
+	var next atomic.Int64
+	var bad atomic.Bool
+	var all sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		all.Go(func() {
+			values := make([]float32, room)
+			for !bad.Load() && ctx.Err() == nil {
+				job := int(next.Add(1)) - 1
+				if job >= n {
+					return
+				}
+				if !f(values, job) {
+					bad.Store(true)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if bad.Load() {
+		return fmt.Errorf("found no float type, expected F32, F16, BF16 or F8_E4M3")
+	}
+	return ctx.Err()
+}
+
+func named(t checkpoint.Tensor, err error) error {
+	if err != nil {
+		return fmt.Errorf("quantising tensor %q: %w", t.Name, err)
+	}
+	return nil
+}
+
+// checkFinite returns an error if a scale of t is none, since a weight was NaN or
+// infinite.
+func checkFinite(t checkpoint.Tensor, absmax []float32) error {
+	for i, a := range absmax {
+		if a64 := float64(a); math.IsNaN(a64) || math.IsInf(a64, 0) {
+			return named(t, fmt.Errorf("found NaN or infinity in part %d of %d, expected finite weights (is the download complete?)", i+1, len(absmax)))
+		}
+	}
+	return nil
+}

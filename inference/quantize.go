@@ -1,0 +1,59 @@
+package inference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/quant"
+	"gimbal/inference/wan"
+)
+
+// quantize puts the experts' quantised weights in the place of their own. The
+// whole checkpoint was checked before, so that making them, which may take
+// minutes, is not in vain.
+func (p *Pipeline) quantize(ctx context.Context, o quant.Options, emit func(Event)) error {
+	for _, name := range []string{checkpoint.HighNoise, checkpoint.LowNoise} {
+		e, ok := p.layout.Experts[name]
+		if !ok {
+			continue
+		}
+		store, err := quant.Open(ctx, p.layout.Dir, name, e.Store, o, quantizing(name, o, emit))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := p.replace(ctx, name, store); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		emit(Quantized{Part: name, Quant: o.String(), File: store.Path(), Bytes: store.Bytes()})
+	}
+	return nil
+}
+
+// quantizing returns a function that reports every further percent.
+func quantizing(name string, o quant.Options, emit func(Event)) func(done, total int64) {
+	percent := int64(-1)
+	return func(done, total int64) {
+		if now := 100 * done / max(1, total); now != percent {
+			percent = now
+			emit(Quantizing{Part: name, Quant: o.String(), Done: done, Total: total})
+		}
+	}
+}
+
+// replace loads an expert's weights from store, which is then the layout's.
+func (p *Pipeline) replace(ctx context.Context, name string, store *checkpoint.Store) error {
+	e := p.layout.Experts[name]
+	if store == e.Store {
+		return nil
+	}
+	model, err := wan.Load(ctx, p.dev, store, e.Config)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	p.experts[name].Close()
+	p.experts[name] = model
+	p.layout.Experts[name] = checkpoint.Expert{Store: store, Config: e.Config}
+	return e.Store.Close()
+}
