@@ -85,24 +85,31 @@ func (l *Loader) nf4(name string, out, in int) device.Weight {
 		return device.Weight{}
 	}
 	t.DType = device.U8 // bitsandbytes may store the bytes as another type
-	blocks := (n + s.BlockSize - 1) / s.BlockSize
 	w := device.Weight{
 		Data: l.mapped(t, 1, n/2), Out: s.Shape[0], In: s.Shape[1],
 		NF4: true, Block: s.BlockSize, Code: l.table(name+".quant_map", 16),
 	}
+	if !l.nf4Scales(&w, name, s, (n+s.BlockSize-1)/s.BlockSize) || w.Data.IsZero() || w.Code.IsZero() {
+		return device.Weight{}
+	}
+	return w
+}
+
+// nf4Scales maps the scales of a weight's blocks, quantised themselves or not.
+func (l *Loader) nf4Scales(w *device.Weight, name string, s NF4State, blocks int) (ok bool) {
 	if !l.Has(name + ".nested_absmax") {
 		w.Scale = l.scales(name+".absmax", device.F32, blocks)
-		return w
+		return !w.Scale.IsZero()
 	}
 	if s.NestedBlock < 1 || s.NestedBlock > maxBlock {
 		l.fail(name+nf4Suffix, "nested_blocksize", fmt.Sprint(s.NestedBlock), fmt.Sprintf("1 to %d", maxBlock))
-		return device.Weight{}
+		return false
 	}
 	w.Scale = l.scales(name+".absmax", device.U8, blocks)
 	w.Nested = l.Vector(name+".nested_absmax", (blocks+s.NestedBlock-1)/s.NestedBlock)
 	w.NestedCode = l.table(name+".nested_quant_map", 256)
 	w.NestedBlock, w.NestedOffset = s.NestedBlock, s.NestedOffset
-	return w
+	return !w.Scale.IsZero() && !w.Nested.IsZero() && !w.NestedCode.IsZero()
 }
 
 // nf4State reads the JSON text of the weight called name and checks it.
@@ -181,26 +188,27 @@ func (l *Loader) int8(name string, out, in int) device.Weight {
 	if !ok || !ok2 || !l.rowMajor(name) {
 		return device.Weight{}
 	}
-	switch {
-	case t.DType != device.I8:
+	if t.DType != device.I8 {
 		l.fail(name, "dtype", t.DType.String(), "I8")
-	case len(t.Shape) != 2 || len(t.Data) == 0 || out != 0 && out != t.Shape[0] || in != 0 && in != t.Shape[1]:
-		l.fail(name, "shape", fmt.Sprint(t.Shape), fmt.Sprintf("[%s %s]", dim(out), dim(in)))
-	default:
-		scale, err := scb.Float32s()
-		if err != nil || len(scale) != t.Shape[0] {
-			l.fail(scb.Name, "contents", fmt.Sprintf("%v %v", scb.DType, scb.Shape), fmt.Sprintf("%d numbers in F32", t.Shape[0]))
-			return device.Weight{}
-		}
-		for i := range scale {
-			scale[i] /= 127
-		}
-		return device.Weight{
-			Data: l.mapped(t, t.Shape[0], t.Shape[1]), Out: t.Shape[0], In: t.Shape[1],
-			Scale: l.row(scb.Name, scale),
-		}
+		return device.Weight{}
 	}
-	return device.Weight{}
+	if len(t.Shape) != 2 || len(t.Data) == 0 || out != 0 && out != t.Shape[0] || in != 0 && in != t.Shape[1] {
+		l.fail(name, "shape", fmt.Sprint(t.Shape), fmt.Sprintf("[%s %s]", dim(out), dim(in)))
+		return device.Weight{}
+	}
+	scale, err := scb.Float32s()
+	if err != nil || len(scale) != t.Shape[0] {
+		l.fail(scb.Name, "contents", fmt.Sprintf("%v %v", scb.DType, scb.Shape), fmt.Sprintf("%d numbers in F32", t.Shape[0]))
+		return device.Weight{}
+	}
+	for i := range scale {
+		scale[i] /= 127
+	}
+	w := device.Weight{Data: l.mapped(t, t.Shape[0], t.Shape[1]), Out: t.Shape[0], In: t.Shape[1], Scale: l.row(scb.Name, scale)}
+	if w.Data.IsZero() || w.Scale.IsZero() {
+		return device.Weight{}
+	}
+	return w
 }
 
 // rowMajor checks that the INT8 weight called name is not in one of the orders
