@@ -17,7 +17,7 @@ class CausalConv3d(nn.Conv3d):
     def forward(self, x):
         pt = self.kernel_size[0] - 1
         if pt:
-            x = torch.cat([x.new_zeros(*x.shape[:2], pt, *x.shape[3:]), x], 2) if x.is_cpu else F.pad(x, (0, 0, 0, 0, pt, 0))
+            x = F.pad(x, (0, 0, 0, 0, pt, 0))
         return F.conv3d(x, self.weight, self.bias, self.stride, (0, self.kernel_size[1] // 2, self.kernel_size[2] // 2))
 
 
@@ -84,7 +84,7 @@ class AttentionBlock(nn.Module):
 
 
 def per_frame(x, f):
-    """Apply a picture function to every frame of [b, c, t, h, w], channels last on CUDA."""
+    """Apply a picture function to every frame of [b, c, t, h, w]; channels-last data stays a view."""
     b, c, t, h, w = x.shape
     y = f(x.permute(0, 2, 1, 3, 4).reshape(b * t, c, h, w))
     return y.view(b, t, *y.shape[1:]).permute(0, 2, 1, 3, 4)
@@ -108,8 +108,8 @@ class Resample(nn.Module):
             # the first frame passes by; the others never see it
             y = self.time_conv(F.pad(x[:, :, 1:], (0, 0, 0, 0, 2, 0)))
             b, c, t, h, w = y.shape
-            y = y.view(b, 2, c // 2, t, h, w).permute(0, 2, 3, 1, 4, 5).reshape(b, c // 2, 2 * t, h, w)
-            x = torch.cat([x[:, :, :1], y], 2)
+            y = y.permute(0, 2, 3, 4, 1).unflatten(-1, (2, c // 2)).permute(0, 1, 4, 2, 3, 5).reshape(b, 2 * t, h, w, c // 2)
+            x = torch.cat([x[:, :, :1], y.permute(0, 4, 1, 2, 3)], 2)
         x = per_frame(x, self.resample)
         if self.mode == "downsample3d" and x.shape[2] > 1:
             x = torch.cat([x[:, :, :1], self.time_conv(x)], 2)

@@ -336,7 +336,7 @@ def sky(d, w, light):
     colour = colour + glow * .30 * cos ** 24
     disc = torch.clamp((cos - .9978) * 900, 0, 1)
     star = row(12, 13)
-    colour = colour + (torch.maximum(glow * 1.1, star * .85) - colour) * disc
+    colour = colour + (torch.maximum(torch.maximum(glow * 1.1, star * .85), colour) - colour) * disc
     lift = 1 / torch.clamp(e, min=.05)
     cx, cz = d[..., 0] * lift * .8 + w["seed"][:, None, None], d[..., 2] * lift * .8
     cloud = .65 * noise2(cx, cz) + .35 * noise2(cx * 2.1 + 7, cz * 2.1)
@@ -476,7 +476,7 @@ def compile_trace():
 
 
 @torch.no_grad()
-def render(worlds, poses, intrinsics, height, width, ss=2, crop=None, total=None, budget=24_000_000):
+def render(worlds, poses, intrinsics, height, width, ss=2, crop=None, total=None, budget=14_500_000):
     """Render to [n, 3, f, height, width] in [-1, 1], fp32."""
     n, f = poses.shape[:2]
     light = light_at(worlds["light"], torch.arange(f, device=poses.device, dtype=torch.float32), total or f)
