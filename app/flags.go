@@ -28,6 +28,7 @@ type reference struct {
 	ignored    map[string]*bool // flags of the reference that have no meaning here
 	ignoredTxt map[string]*string
 	seed       int64
+	given      []string // names of the flags on the command line
 }
 
 // sizes are the values of --size that the reference supports for its task.
@@ -62,7 +63,7 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	fs.Var(&reuse{&j.Reuse}, "no_reuse", "exact reuse to turn off, for measuring: `list` of camera, cross_attention, time, padding, or all")
 	quantFlags(fs, &r.quant)
 	fs.StringVar(&r.device, "device", "cpu", "`device` that runs the model: cpu")
-	fs.StringVar(&r.resume, "resume", "", "go on with the run in this `folder`; its settings are kept")
+	fs.StringVar(&r.resume, "resume", "", "go on with the run in this `folder`; its settings are kept, and its checkpoint unless --ckpt_dir says where that is now")
 	fs.BoolVar(&r.json, "json", false, "print events as JSON lines")
 	r.ignoredFlags(fs)
 	return fs

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"flag"
 	"io"
 	"log/slog"
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,6 +27,7 @@ func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	if err := r.complete(); err != nil {
 		return err
 	}
+	fs.Visit(func(f *flag.Flag) { r.given = append(r.given, f.Name) })
 	return r.run(ctx, stdout, stderr)
 }
 
@@ -104,7 +107,9 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		options.Checkpoint, options.Quant = run.Checkpoint, run.Quant
+		if options.Quant = run.Quant; r.ckptDir == "" { // given for a checkpoint that was moved
+			options.Checkpoint = run.Checkpoint
+		}
 	}
 	p, err := inference.Load(ctx, options, show.event)
 	if err != nil {
@@ -128,6 +133,14 @@ func (r *reference) open() (device.Device, error) {
 }
 
 func (r *reference) warnIgnored(log *slog.Logger) {
+	if r.resume != "" {
+		for _, name := range r.given {
+			if !slices.Contains([]string{"resume", "ckpt_dir", "device", "json"}, name) {
+				log.Warn("a flag that changes nothing here: a resumed run keeps its settings", "flag", "--"+name)
+			}
+		}
+		return
+	}
 	for name, given := range r.ignored {
 		if *given {
 			log.Warn("a flag of the reference that changes nothing here", "flag", "--"+name)

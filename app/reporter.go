@@ -41,7 +41,7 @@ func (r *reporter) event(e inference.Event) {
 	}
 	switch e := e.(type) {
 	case inference.Loading:
-		r.line("opened %s (%s)", e.Part, bytesText(e.Bytes))
+		r.line("opened %s (%s of %s)", e.Part, bytesText(e.Done), bytesText(e.Total))
 	case inference.Quantizing:
 		r.quantizing(e)
 	case inference.Quantized:

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"gimbal/inference/video"
 )
@@ -20,6 +21,22 @@ const maxName = 200
 // the job's video.
 func (j Job) beside(ext string) string {
 	return strings.TrimSuffix(j.Output, filepath.Ext(j.Output)) + ext
+}
+
+// absolute returns the job with absolute paths, which mean the same to a process
+// that resumes it from another folder.
+func (j Job) absolute() (Job, error) {
+	for _, path := range []*string{&j.Image, &j.ActionPath, &j.Output, &j.FramesDir, &j.DumpFile} {
+		if *path == "" {
+			continue
+		}
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return j, fmt.Errorf("%s: %w", *path, err)
+		}
+		*path = absolute
+	}
+	return j, nil
 }
 
 // checkName returns an error unless the job's video can have its name.
@@ -108,4 +125,31 @@ func nearest(dir string) string {
 		}
 		dir = above
 	}
+}
+
+// checkSpace returns an error unless the disks have room for what the job writes:
+// three states of four latents each at the most, the video as it is encoded and
+// copied, and what else it asks for.
+func (q *prepared) checkSpace(channels int) error {
+	latent := 4 * uint64(channels*q.f*q.h*q.w)
+	pixels := uint64(q.frames * q.width * q.height)
+	needs := map[string]uint64{}
+	needs[filepath.Dir(q.job.Output)] += 3*4*latent + pixels/5
+	if q.job.DumpFile != "" {
+		needs[filepath.Dir(q.job.DumpFile)] += 3*latent + 2*3*4*pixels
+	}
+	if q.job.FramesDir != "" {
+		needs[nearest(q.job.FramesDir)] += 2 * pixels
+	}
+	for folder, need := range needs {
+		var disk syscall.Statfs_t
+		if err := syscall.Statfs(folder, &disk); err != nil {
+			continue // not every file system tells
+		}
+		if free := uint64(disk.Bavail) * uint64(disk.Bsize); free < need {
+			return fmt.Errorf("the disk of %s is full: found %.1f MB free, expected about %.1f MB: free some space or choose a folder on another disk",
+				folder, float64(free)/1e6, float64(need)/1e6)
+		}
+	}
+	return nil
 }

@@ -67,10 +67,16 @@ func (p *Pipeline) start(q *prepared, emit func(Event)) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if q.job, err = q.job.absolute(); err != nil {
+		return nil, err
+	}
 	if q.job.FramesDir != "" {
 		if err := video.CheckPNGs(q.job.FramesDir); err != nil {
 			return nil, err
 		}
+	}
+	if err := q.checkSpace(p.vae.Channels()); err != nil {
+		return nil, err
 	}
 	dir := q.job.beside(".run")
 	state, err := runstate.Create(dir)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"github.com/gofrs/flock"
 
@@ -81,7 +82,7 @@ func hasState(dir string) error {
 // Open takes the folder of a run that another process began. It fails if there
 // is no state in it, or if a living process holds it.
 func Open(dir string) (*Run, error) {
-	if err := hasState(dir); errors.Is(err, fs.ErrNotExist) {
+	if err := hasState(dir); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("run folder %s: it holds no %s, so there is no run to go on with", dir, stateFile)
 	} else if err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)

@@ -192,6 +192,18 @@ func TestErrors(t *testing.T) {
 	if _, err := runstate.Open(dir); err == nil {
 		t.Error("opened a run that is not there")
 	}
+	foreign := filepath.Join(t.TempDir(), "letters")
+	if err := os.WriteFile(foreign, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{foreign, filepath.Dir(foreign)} {
+		if _, err := runstate.Open(dir); err == nil || !strings.Contains(err.Error(), "no run") {
+			t.Errorf("opening something else: %v", err)
+		}
+		if _, err := runstate.Create(dir); err == nil || errors.Is(err, os.ErrExist) || !strings.Contains(err.Error(), "something else") {
+			t.Errorf("creating over something else: %v", err)
+		}
+	}
 	run, err := runstate.Create(dir)
 	if err != nil {
 		t.Fatal(err)
