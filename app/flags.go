@@ -88,7 +88,7 @@ func (r *reference) ignoredFlags(fs *flag.FlagSet) {
 func quantFlags(fs *flag.FlagSet, o *quant.Options) {
 	o.Kind = quant.None
 	fs.StringVar((*string)(&o.Kind), "quant", string(o.Kind), "how the experts' linear layers are kept: `kind` none (as in the checkpoint), "+
-		"int8 (half of bf16's size) or nf4 (a quarter of it, less exact); norms, modulation, embeddings of the inputs and head always stay as they are. "+
+		"int8 (half of bf16's size) or nf4 (a quarter of it, less exact); norms, modulation, embeddings of latent and timestep and the head always stay as they are. "+
 		"Made at first use, or by 'gimbal quantize', and kept in the checkpoint's folder "+quant.CacheDir+", or else in the user's cache folder")
 	fs.BoolVar(&o.Nested, "double_quant", false, "with --quant nf4: the scales in 8 bits too, 8 % smaller")
 }

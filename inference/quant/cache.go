@@ -128,7 +128,7 @@ func (c cache) make(ctx context.Context, folders []string, source *checkpoint.St
 		if store := c.open(folder); store != nil {
 			return store, nil
 		}
-		c.sweep(folder)
+		sweep(folder)
 		path := filepath.Join(folder, c.name)
 		if err := checkpoint.WriteInOrder(path, w.tensors, c.metadata); err != nil {
 			return nil, fmt.Errorf("quantising %s: %w", source.Path(), err)
@@ -158,9 +158,9 @@ func hold(ctx context.Context, folder string, size int64) (*flock.Flock, error) 
 	return lock, nil
 }
 
-// sweep removes what killed processes left half written of the file.
-func (c cache) sweep(folder string) {
-	leftovers, _ := filepath.Glob(filepath.Join(folder, "."+c.name+"*"))
+// sweep removes what killed processes left half written in a folder that is held.
+func sweep(folder string) {
+	leftovers, _ := filepath.Glob(filepath.Join(folder, ".*.safetensors*"))
 	for _, path := range leftovers {
 		os.Remove(path)
 	}

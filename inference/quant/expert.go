@@ -12,10 +12,10 @@ import (
 	"gimbal/inference/device"
 )
 
-// kept are the linear layers that stay as they are: those that embed the latent,
-// the camera's rays and the timestep, and the head. They are 0.2 % of the weights,
-// and all that goes into the model or comes out of it passes through them.
-var kept = []string{"patch_embedding.", "patch_embedding_wancamctrl.", "time_embedding.", "head."}
+// kept are the linear layers that stay as they are: those that embed the latent and
+// the timestep, and the head. They are 0.2 % of the weights, and all that goes into
+// the model or comes out of it passes through them.
+var kept = []string{"patch_embedding.", "time_embedding.", "head."}
 
 // quantises reports whether t of an expert is quantised: the matrices of linear
 // layers, but for the kept ones. Norms, modulations and biases are no matrices.

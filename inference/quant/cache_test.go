@@ -1,0 +1,272 @@
+package quant_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
+	"gimbal/inference/golden"
+	"gimbal/inference/quant"
+)
+
+var nf4 = quant.Options{Kind: quant.NF4}
+
+// expert writes an expert of some layers of dim x dim random weights in bf16 to
+// folder dir and opens it.
+func expert(tb testing.TB, dir string, layers, dim int) *checkpoint.Store {
+	tb.Helper()
+	random := rand.New(rand.NewPCG(5, 6))
+	var sources []checkpoint.Source
+	for i := range layers {
+		data := make([]byte, 2*dim*dim)
+		for j := range dim * dim {
+			bits := math.Float32bits(float32(random.NormFloat64()))
+			data[2*j], data[2*j+1] = byte(bits>>16), byte(bits>>24)
+		}
+		name := "blocks." + string(rune('a'+i)) + ".weight"
+		sources = append(sources, checkpoint.Tensor{Name: name, DType: device.BF16, Shape: []int{dim, dim}, Data: data}.Source())
+	}
+	path := filepath.Join(dir, "expert.safetensors")
+	if err := checkpoint.WriteSafetensors(path, sources, nil); err != nil {
+		tb.Fatal(err)
+	}
+	return openFile(tb, path)
+}
+
+func openFile(tb testing.TB, path string) *checkpoint.Store {
+	tb.Helper()
+	s, err := checkpoint.OpenSafetensors(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { s.Close() })
+	return s
+}
+
+// TestCache makes sure that weights are quantised once for each source and kind,
+// and that a file which is not what its name says is not used.
+func TestCache(t *testing.T) {
+	dir := t.TempDir()
+	source := expert(t, t.TempDir(), 3, 64)
+	made := func(source *checkpoint.Store, o quant.Options) (path string, made bool) {
+		var last int64
+		store, err := quant.Open(t.Context(), dir, "expert", source, o, func(done, total int64) {
+			if done <= last || done > total || total == 0 {
+				t.Errorf("progress %d after %d of %d", done, last, total)
+			}
+			last, made = done, true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		return store.Path(), made
+	}
+	seen := map[string]bool{}
+	for _, o := range []quant.Options{nf4, {Kind: quant.NF4, Nested: true}, {Kind: quant.INT8}} {
+		path, first := made(source, o)
+		if again, second := made(source, o); again != path || !first || second || seen[path] {
+			t.Errorf("%v: %s, made %v, then %s, made %v", o, path, first, again, second)
+		}
+		seen[path] = true
+		if filepath.Dir(path) != filepath.Join(dir, quant.CacheDir) {
+			t.Errorf("%v: cached in %s", o, path)
+		}
+	}
+	other := expert(t, t.TempDir(), 4, 64)
+	path, again := made(other, nf4)
+	if !again || seen[path] {
+		t.Errorf("weights of another source are used: %s", path)
+	}
+	for name, damage := range map[string]func(){
+		"other file": func() {
+			for old := range seen {
+				data, _ := os.ReadFile(old)
+				os.WriteFile(path, data, 0o644)
+			}
+		},
+		"cut file":   func() { os.Truncate(path, 100) },
+		"empty file": func() { os.Truncate(path, 0) },
+	} {
+		damage()
+		if _, again := made(other, nf4); !again {
+			t.Errorf("%s is used", name)
+		}
+	}
+}
+
+// TestCacheElsewhere makes sure that the user's cache folder serves a checkpoint
+// that cannot be written to.
+func TestCacheElsewhere(t *testing.T) {
+	dir, user := t.TempDir(), t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", user)
+	t.Setenv("HOME", user)
+	if err := os.WriteFile(filepath.Join(dir, quant.CacheDir), nil, 0o644); err != nil { // no folder can be made there
+		t.Fatal(err)
+	}
+	source := expert(t, t.TempDir(), 1, 64)
+	first := open(t, dir, source, nf4)
+	if rel, err := filepath.Rel(user, first.Path()); err != nil || !filepath.IsLocal(rel) {
+		t.Errorf("cached in %s", first.Path())
+	}
+	_, err := quant.Open(t.Context(), dir, "expert", source, nf4, func(int64, int64) { t.Error("made again") })
+	if err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(filepath.Join(user, "file"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_CACHE_HOME", filepath.Join(user, "file"))
+	t.Setenv("HOME", filepath.Join(user, "file"))
+	_, err = quant.Open(t.Context(), dir, "expert", source, nf4, func(int64, int64) {})
+	if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), user) {
+		t.Errorf("error %v, want one that names both folders", err)
+	}
+}
+
+// TestBrought makes sure that quantised weights which a checkpoint brings are used.
+func TestBrought(t *testing.T) {
+	dir := t.TempDir()
+	e := expertOf(t, golden.Cases(t, "dit_")[0])
+	made := open(t, t.TempDir(), e.Store, nf4)
+	never := func(int64, int64) { t.Error("quantised again") }
+	if store, err := quant.Open(t.Context(), dir, "expert", made, nf4, never); err != nil || store != made {
+		t.Errorf("of a source that is quantised: %v, %v", store, err)
+	}
+	if _, err := quant.Open(t.Context(), dir, "expert", made, quant.Options{Kind: quant.INT8}, never); err == nil || !strings.Contains(err.Error(), "--quant nf4") {
+		t.Errorf("INT8 of NF4: error %v", err)
+	}
+	folder := filepath.Join(dir, "expert_bnb_nf4")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(made.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "model.safetensors"), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	store, err := quant.Open(t.Context(), dir, "expert", e.Store, nf4, never)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if filepath.Dir(store.Path()) != folder {
+		t.Errorf("%s is used", store.Path())
+	}
+}
+
+// TestBadWeights makes sure that what cannot be quantised gives an error that names it.
+func TestBadWeights(t *testing.T) {
+	inf := floatTensor("blocks.0.ffn.0.weight", make([]float32, 64*128), 64, 128)
+	copy(inf.Data[4*777:], device.Bytes([]float32{float32(math.Inf(-1))}))
+	source := copyOf(t, expert(t, t.TempDir(), 1, 64), func(x checkpoint.Tensor) []checkpoint.Tensor { return []checkpoint.Tensor{x, inf} })
+	for _, kind := range []quant.Kind{quant.NF4, quant.INT8} {
+		dir := t.TempDir()
+		_, err := quant.Open(t.Context(), dir, "expert", source, quant.Options{Kind: kind}, func(int64, int64) {})
+		if err == nil || !strings.Contains(err.Error(), inf.Name) {
+			t.Errorf("%s: error %v", kind, err)
+		}
+		if left, _ := filepath.Glob(filepath.Join(dir, quant.CacheDir, "*safetensors*")); len(left) > 0 {
+			t.Errorf("%s: left %v", kind, left)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := quant.Open(ctx, t.TempDir(), "expert", expert(t, t.TempDir(), 4, 64), nf4, func(int64, int64) { cancel() })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestMain is also the program that TestKill kills: it quantises one expert.
+func TestMain(m *testing.M) {
+	dir := os.Getenv("GIMBAL_QUANTISE")
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	source, err := checkpoint.OpenSafetensors(filepath.Join(dir, "expert.safetensors"))
+	if err == nil {
+		_, err = quant.Open(context.Background(), dir, "expert", source, nf4, func(int64, int64) {})
+	}
+	if err != nil {
+		panic(err)
+	}
+	os.Exit(0)
+}
+
+// TestKill kills the making of a cached file 50 times; each time, what is there
+// is whole or not there, and the next call makes it anew without leftovers.
+func TestKill(t *testing.T) {
+	dir := t.TempDir()
+	source := expert(t, dir, 8, 512)
+	folder := filepath.Join(dir, quant.CacheDir)
+	command := func() *exec.Cmd {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "GIMBAL_QUANTISE="+dir)
+		return cmd
+	}
+	begin := time.Now()
+	if out, err := command().CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	took := time.Since(begin)
+	path := open(t, dir, source, nf4).Path()
+	want := sum(t, path)
+
+	random := rand.New(rand.NewPCG(7, 8))
+	cut, missing := 0, 0
+	for range 50 {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		cmd := command()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(random.Float64() * float64(took)))
+		cmd.Process.Kill()
+		cmd.Wait()
+		temporary, _ := filepath.Glob(filepath.Join(folder, ".*"))
+		cut += min(1, len(temporary))
+		if _, err := os.Stat(path); err != nil {
+			missing++
+		} else if got := sum(t, path); !bytes.Equal(got, want) {
+			t.Fatal("a killed process left another file")
+		}
+	}
+	open(t, dir, source, nf4)
+	if got := sum(t, path); !bytes.Equal(got, want) {
+		t.Error("the file made after a kill differs")
+	}
+	t.Logf("50 kills: %d before the end, %d of them while writing", missing, cut)
+	if missing < 10 {
+		t.Errorf("only %d of 50 kills came before the end", missing)
+	}
+	os.Remove(path)
+	open(t, dir, source, nf4)
+	if left, _ := filepath.Glob(filepath.Join(folder, ".*")); len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+func sum(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := sha256.Sum256(data)
+	return hash[:]
+}

@@ -1,0 +1,154 @@
+package quant_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
+	"gimbal/inference/quant"
+)
+
+// bf16 returns a matrix of normal values in bf16, and the values.
+func bf16(rows, cols int) (checkpoint.Tensor, []float32) {
+	w := normal(rows * cols)
+	data := make([]byte, 2*len(w))
+	for i, v := range w {
+		bits := math.Float32bits(v)
+		data[2*i], data[2*i+1] = byte(bits>>16), byte(bits>>24)
+		w[i] = math.Float32frombits(bits &^ 0xffff)
+	}
+	return checkpoint.Tensor{Name: "w", DType: device.BF16, Shape: []int{rows, cols}, Data: data}, w
+}
+
+// TestTensor compares quantisation on all cores with that of the values in a row,
+// at sizes that fall short of a job, a block and a byte.
+func TestTensor(t *testing.T) {
+	for _, shape := range [][2]int{{1, 2}, {1, 127}, {3, 5462}, {7, 4681}, {257, 130}, {1, 1 << 16}, {1 << 16, 1}} {
+		x, w := bf16(shape[0], shape[1])
+		nc, ns := quant.NF4Len(len(w), quant.Block)
+		got, want := make([]byte, nc), make([]byte, nc)
+		gotScale, wantScale := make([]float32, ns), make([]float32, ns)
+		if err := quant.NF4Tensor(t.Context(), got, gotScale, x); err != nil {
+			t.Fatal(err)
+		}
+		quant.EncodeNF4(want, wantScale, w, quant.Block)
+		if !bytes.Equal(got, want) || !slices.Equal(gotScale, wantScale) {
+			t.Errorf("NF4 of %v differs", shape)
+		}
+		got, want = make([]byte, len(w)), make([]byte, len(w))
+		gotScale, wantScale = make([]float32, shape[0]), make([]float32, shape[0])
+		if err := quant.INT8Tensor(t.Context(), got, gotScale, x); err != nil {
+			t.Fatal(err)
+		}
+		for i := range gotScale {
+			gotScale[i] /= 127
+		}
+		quant.EncodeINT8(want, wantScale, w)
+		if !bytes.Equal(got, want) || !slices.Equal(gotScale, wantScale) {
+			t.Errorf("INT8 of %v differs", shape)
+		}
+	}
+	x, _ := bf16(64, 64)
+	codes, absmax := make([]byte, 64*32), make([]float32, 64)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := quant.NF4Tensor(ctx, codes, absmax, x); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	x.DType = device.I8
+	x.Data = x.Data[:64*64]
+	if err := quant.NF4Tensor(t.Context(), codes, absmax, x); err == nil {
+		t.Error("integers are quantised")
+	}
+}
+
+// TestNestedCode compares the codes with what defines them: ascending, with the
+// same values of both signs but for 1, and 2^i of them in each decade.
+func TestNestedCode(t *testing.T) {
+	code := quant.NestedCode
+	if !slices.IsSorted(code[:]) || code[255] != 1 || code[127] != 0 {
+		t.Errorf("codes %v", code)
+	}
+	for i := range 127 {
+		if code[i] != -code[254-i] {
+			t.Errorf("codes %v and %v", code[i], code[254-i])
+		}
+	}
+	for i, decade := range []float32{1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1} {
+		n := 0
+		for _, c := range code[:255] {
+			if c > decade/10 && c < decade {
+				n++
+			}
+		}
+		if n != 1<<i {
+			t.Errorf("%d codes below %v, want %d", n, decade, 1<<i)
+		}
+	}
+}
+
+// TestNested checks that every scale gets the nearest code.
+func TestNested(t *testing.T) {
+	random := rand.New(rand.NewPCG(8, 9))
+	for _, n := range []int{0, 1, 255, 256, 257, 1000} {
+		for _, spread := range []float32{0, 1e-30, 0.3, 1e30} {
+			absmax := make([]float32, n)
+			for i := range absmax {
+				absmax[i] = 2 + spread*random.Float32()
+			}
+			codes, nested, got := make([]byte, n), make([]float32, (n+quant.NestedBlock-1)/quant.NestedBlock), make([]float32, n)
+			offset := quant.EncodeNested(codes, nested, absmax)
+			quant.DecodeNested(got, codes, nested, offset)
+			for i, a := range absmax {
+				scale := nested[i/quant.NestedBlock]
+				best := math.Inf(1)
+				for _, c := range quant.NestedCode {
+					best = min(best, math.Abs(float64(a)-float64(c*scale+offset)))
+				}
+				if d := math.Abs(float64(a) - float64(got[i])); d > best*(1+1e-5)+1e-6*float64(a) {
+					t.Fatalf("%d scales, spread %v: %v became %v, %v away; the nearest is %v away", n, spread, a, got[i], d, best)
+				}
+			}
+		}
+	}
+}
+
+// benchmarkLayer quantises a layer of the real size, of bf16, on all cores.
+func benchmarkLayer(b *testing.B, f func(t checkpoint.Tensor) error) {
+	rows, cols := 13824, 5120
+	x, _ := bf16(1, 1<<20)
+	x.Data = bytes.Repeat(x.Data, (rows*cols)>>20+1)[:2*rows*cols]
+	x.Shape = []int{rows, cols}
+	b.SetBytes(int64(len(x.Data)))
+	for b.Loop() {
+		if err := f(x); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkLayerNF4(b *testing.B) {
+	codes, absmax := make([]byte, 13824*5120/2), make([]float32, 13824*5120/quant.Block)
+	benchmarkLayer(b, func(t checkpoint.Tensor) error { return quant.NF4Tensor(b.Context(), codes, absmax, t) })
+}
+
+func BenchmarkLayerNF4Nested(b *testing.B) {
+	codes, absmax := make([]byte, 13824*5120/2), make([]float32, 13824*5120/quant.Block)
+	codes8, nested := make([]byte, len(absmax)), make([]float32, len(absmax)/quant.NestedBlock+1)
+	benchmarkLayer(b, func(t checkpoint.Tensor) error {
+		err := quant.NF4Tensor(b.Context(), codes, absmax, t)
+		quant.EncodeNested(codes8, nested[:(len(absmax)+quant.NestedBlock-1)/quant.NestedBlock], absmax)
+		return err
+	})
+}
+
+func BenchmarkLayerINT8(b *testing.B) {
+	codes, absmax := make([]byte, 13824*5120), make([]float32, 13824)
+	benchmarkLayer(b, func(t checkpoint.Tensor) error { return quant.INT8Tensor(b.Context(), codes, absmax, t) })
+}
