@@ -15,20 +15,18 @@ import (
 // reference holds the flags of the reference's generate.py, by their names, and
 // Gimbal's own beside them.
 type reference struct {
-	job        inference.Job
-	ckptDir    string
-	task       string
-	size       string
-	maxArea    int
-	ulysses    int
-	resume     string
-	device     string
-	json       bool
-	quant      quant.Options
-	ignored    map[string]*bool // flags of the reference that have no meaning here
-	ignoredTxt map[string]*string
-	seed       int64
-	given      []string // names of the flags on the command line
+	job     inference.Job
+	ckptDir string
+	task    string
+	size    string
+	maxArea int
+	ulysses int
+	resume  string
+	device  string
+	json    bool
+	quant   quant.Options
+	seed    int64
+	given   []string // names of the flags on the command line
 }
 
 // sizes are the values of --size that the reference supports for its task.
@@ -69,19 +67,28 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	return fs
 }
 
-// ignoredFlags accepts the reference's flags that change nothing here, so that
-// its command lines run as they are.
+// ignored are the flags of the reference that change nothing here, and why.
+var ignored = map[string]string{
+	"ulysses_size":              "one device runs the model",
+	"t5_fsdp":                   "one device runs the model",
+	"dit_fsdp":                  "one device runs the model",
+	"t5_cpu":                    "the text encoder runs where the model runs, on the CPU",
+	"convert_model_dtype":       "weights run in the type in which they are stored",
+	"use_prompt_extend":         "prompts are not extended",
+	"prompt_extend_method":      "prompts are not extended",
+	"prompt_extend_model":       "prompts are not extended",
+	"prompt_extend_target_lang": "prompts are not extended",
+}
+
+// ignoredFlags accepts them, so that the reference's command lines run as they are.
 func (r *reference) ignoredFlags(fs *flag.FlagSet) {
-	r.ignored, r.ignoredTxt = map[string]*bool{}, map[string]*string{}
-	for _, name := range []string{"t5_fsdp", "dit_fsdp", "use_prompt_extend"} {
-		r.ignored[name] = fs.Bool(name, false, "accepted and ignored: of the reference's multi-GPU or prompt-extension options")
+	fs.IntVar(&r.ulysses, "ulysses_size", 1, "ignored `number`: "+ignored["ulysses_size"])
+	for _, name := range []string{"t5_fsdp", "dit_fsdp", "t5_cpu", "convert_model_dtype", "use_prompt_extend"} {
+		fs.Bool(name, false, "ignored: "+ignored[name])
 	}
 	for _, name := range []string{"prompt_extend_method", "prompt_extend_model", "prompt_extend_target_lang"} {
-		r.ignoredTxt[name] = fs.String(name, "", "accepted and ignored `text`: of the reference's prompt-extension options")
+		fs.String(name, "", "ignored `text`: "+ignored[name])
 	}
-	r.ignored["t5_cpu"] = fs.Bool("t5_cpu", false, "accepted: the text encoder runs where the model runs, the CPU")
-	r.ignored["convert_model_dtype"] = fs.Bool("convert_model_dtype", false, "accepted: weights run in the type in which they are stored")
-	fs.IntVar(&r.ulysses, "ulysses_size", 1, "accepted and ignored `number`: one device runs the model")
 }
 
 // quantFlags adds the flags that choose how an expert's weights are kept.

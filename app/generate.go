@@ -132,26 +132,15 @@ func (r *reference) open() (device.Device, error) {
 	return cpu.Open(cpu.Options{})
 }
 
+// warnIgnored names the flags that were given and change nothing.
 func (r *reference) warnIgnored(log *slog.Logger) {
-	if r.resume != "" {
-		for _, name := range r.given {
-			if !slices.Contains([]string{"resume", "ckpt_dir", "device", "json"}, name) {
-				log.Warn("a flag that changes nothing here: a resumed run keeps its settings", "flag", "--"+name)
-			}
+	for _, name := range r.given {
+		why, of := ignored[name]
+		if r.resume != "" && !slices.Contains([]string{"resume", "ckpt_dir", "device", "json"}, name) {
+			why, of = "a resumed run keeps its settings", true
 		}
-		return
-	}
-	for name, given := range r.ignored {
-		if *given {
-			log.Warn("a flag of the reference that changes nothing here", "flag", "--"+name)
+		if of {
+			log.Warn("flag ignored", "flag", "--"+name, "why", why)
 		}
-	}
-	for name, given := range r.ignoredTxt {
-		if *given != "" {
-			log.Warn("a flag of the reference that changes nothing here", "flag", "--"+name)
-		}
-	}
-	if r.ulysses != 1 {
-		log.Warn("a flag of the reference that changes nothing here: one device runs the model", "flag", "--ulysses_size")
 	}
 }
