@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -190,7 +192,8 @@ func TestBadWeights(t *testing.T) {
 	}
 }
 
-// TestMain is also the program that TestKill kills: it quantises one expert.
+// TestMain is also the program that TestKill kills: it quantises one expert and
+// writes a byte to its output for every layer that is done.
 func TestMain(m *testing.M) {
 	dir := os.Getenv("GIMBAL_QUANTISE")
 	if dir == "" {
@@ -198,7 +201,7 @@ func TestMain(m *testing.M) {
 	}
 	source, err := checkpoint.OpenSafetensors(filepath.Join(dir, "expert.safetensors"))
 	if err == nil {
-		_, err = quant.Open(context.Background(), dir, "expert", source, nf4, func(int64, int64) {})
+		_, err = quant.Open(context.Background(), dir, "expert", source, nf4, func(int64, int64) { os.Stdout.Write([]byte{'.'}) })
 	}
 	if err != nil {
 		panic(err)
@@ -206,59 +209,64 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// TestKill kills the making of a cached file 50 times; each time, what is there
-// is whole or not there, and the next call makes it anew without leftovers.
+// TestKill kills the making of a cached file 50 times, at every stage; each time,
+// what is there is whole or not there, and the next call makes it anew without
+// leftovers.
 func TestKill(t *testing.T) {
+	const layers = 8
 	dir := t.TempDir()
-	source := expert(t, dir, 8, 512)
+	source := expert(t, dir, layers, 256)
 	folder := filepath.Join(dir, quant.CacheDir)
-	command := func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), "GIMBAL_QUANTISE="+dir)
-		return cmd
-	}
-	begin := time.Now()
-	if out, err := command().CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	took := time.Since(begin)
 	path := open(t, dir, source, nf4).Path()
 	want := sum(t, path)
 
 	random := rand.New(rand.NewPCG(7, 8))
-	cut, missing := 0, 0
-	for range 50 {
+	missing, cut := 0, 0
+	for i := range 50 {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
 		}
-		cmd := command()
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Duration(random.Float64() * float64(took)))
-		cmd.Process.Kill()
-		cmd.Wait()
-		temporary, _ := filepath.Glob(filepath.Join(folder, ".*"))
-		cut += min(1, len(temporary))
+		killAfter(t, dir, i%(layers+1), time.Duration(random.IntN(2000))*time.Microsecond)
 		if _, err := os.Stat(path); err != nil {
 			missing++
+			temporary, _ := filepath.Glob(filepath.Join(folder, ".*"))
+			cut += len(temporary)
 		} else if got := sum(t, path); !bytes.Equal(got, want) {
 			t.Fatal("a killed process left another file")
 		}
 	}
-	open(t, dir, source, nf4)
-	if got := sum(t, path); !bytes.Equal(got, want) {
-		t.Error("the file made after a kill differs")
-	}
-	t.Logf("50 kills: %d before the end, %d of them while writing", missing, cut)
-	if missing < 10 {
-		t.Errorf("only %d of 50 kills came before the end", missing)
-	}
 	os.Remove(path)
 	open(t, dir, source, nf4)
+	if got := sum(t, path); !bytes.Equal(got, want) {
+		t.Error("the file made after the kills differs")
+	}
 	if left, _ := filepath.Glob(filepath.Join(folder, ".*")); len(left) > 0 {
 		t.Errorf("left over: %v", left)
 	}
+	t.Logf("50 kills: %d before the file was there, %d of them while it was written", missing, cut)
+	if missing < 10 {
+		t.Errorf("only %d of 50 kills came before the end", missing)
+	}
+}
+
+// killAfter starts the program above and kills it a while after so many layers.
+func killAfter(t *testing.T, dir string, layers int, while time.Duration) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "GIMBAL_QUANTISE="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, layers)); err != nil {
+		t.Errorf("the program ended early: %v", err)
+	}
+	time.Sleep(while)
+	cmd.Process.Kill()
+	cmd.Wait()
 }
 
 func sum(t *testing.T, path string) []byte {
@@ -269,4 +277,33 @@ func sum(t *testing.T, path string) []byte {
 	}
 	hash := sha256.Sum256(data)
 	return hash[:]
+}
+
+// TestStream makes sure that an expert is quantised layer by layer: all memory
+// taken on the way, given back or not, is much less than the expert.
+func TestStream(t *testing.T) {
+	source := expert(t, t.TempDir(), 24, 1024)
+	for _, kind := range []quant.Kind{quant.NF4, quant.INT8} {
+		dir := t.TempDir()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		open(t, dir, source, quant.Options{Kind: kind})
+		runtime.ReadMemStats(&after)
+		if took := int64(after.TotalAlloc - before.TotalAlloc); took > source.Bytes()/4 {
+			t.Errorf("%s: %d bytes taken for an expert of %d", kind, took, source.Bytes())
+		}
+	}
+}
+
+// BenchmarkExpert quantises an expert from file to file.
+func BenchmarkExpert(b *testing.B) {
+	source := expert(b, b.TempDir(), 12, 4096)
+	for _, o := range []quant.Options{nf4, {Kind: quant.NF4, Nested: true}, {Kind: quant.INT8}} {
+		b.Run(o.String(), func(b *testing.B) {
+			b.SetBytes(source.Bytes())
+			for b.Loop() {
+				open(b, b.TempDir(), source, o)
+			}
+		})
+	}
 }
