@@ -31,11 +31,8 @@ func TestWeightsAreFileCache(t *testing.T) {
 		t.Skip("writes a large checkpoint")
 	}
 	dir := t.TempDir()
-	weights := writeLargeCheckpoint(t, dir)
 	const limit = 64 << 20
-	if weights < 4*limit {
-		t.Fatalf("a checkpoint of %d bytes is not several times the limit of %d", weights, limit)
-	}
+	weights := writeLargeCheckpoint(t, dir, 4*limit)
 	cmd := exec.Command(program, "generate", "--ckpt_dir", dir, "--image", filepath.Join(golden.Dir(t), "image.png"),
 		"--prompt", "test", "--frame_num", "5", "--sample_steps", "2", "--max_area", "1536", "--save_file", filepath.Join(dir, "v.mp4"))
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", limit))
@@ -80,8 +77,9 @@ func anonymous(pid int) int64 {
 }
 
 // writeLargeCheckpoint writes the reference checkpoint with one expert, made
-// wide, in place of its two, and returns the size of the expert.
-func writeLargeCheckpoint(t *testing.T, dir string) int64 {
+// wide and as deep as makes atLeast bytes, in place of its two, and returns the size
+// of the expert.
+func writeLargeCheckpoint(t *testing.T, dir string, atLeast int64) int64 {
 	t.Helper()
 	if err := os.CopyFS(dir, os.DirFS(golden.Checkpoint(t))); err != nil {
 		t.Fatal(err)
@@ -103,30 +101,40 @@ func writeLargeCheckpoint(t *testing.T, dir string) int64 {
 	if err := json.Unmarshal(text, &config); err != nil {
 		t.Fatal(err)
 	}
-	const scale, layers = 8, 8
+	const scale = 8
 	for _, name := range []string{"dim", "ffn_dim"} {
 		config[name] = scale * config[name].(float64)
 	}
-	config["num_layers"] = layers
-
-	var tensors []checkpoint.Source
+	shapes, block := map[string][]int{}, int64(0) // of the first layer, bytes
 	for _, name := range small.Names() {
 		tensor, err := small.Tensor(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		shape := slices.Clone(tensor.Shape)
+		shape, size := slices.Clone(tensor.Shape), int64(2)
 		for _, axis := range wideAxes(name, len(shape)) {
 			shape[axis] *= scale
 		}
-		block, isBlock := strings.CutPrefix(name, "blocks.0.")
+		for _, n := range shape {
+			size *= int64(n)
+		}
+		if shapes[name] = shape; strings.HasPrefix(name, "blocks.0.") {
+			block += size
+		}
+	}
+	layers := int(atLeast/block) + 1
+	config["num_layers"] = layers
+
+	var tensors []checkpoint.Source
+	for _, name := range small.Names() {
+		part, isBlock := strings.CutPrefix(name, "blocks.0.")
 		switch {
 		case isBlock:
 			for l := range layers {
-				tensors = append(tensors, randomTensor(fmt.Sprintf("blocks.%d.%s", l, block), shape))
+				tensors = append(tensors, randomTensor(fmt.Sprintf("blocks.%d.%s", l, part), shapes[name]))
 			}
 		case !strings.HasPrefix(name, "blocks."):
-			tensors = append(tensors, randomTensor(name, shape))
+			tensors = append(tensors, randomTensor(name, shapes[name]))
 		}
 	}
 	file := filepath.Join(t.TempDir(), "large.safetensors")
