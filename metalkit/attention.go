@@ -12,8 +12,8 @@ const attentionRel, attentionKey = 1, 2
 // attentionWidths are the columns of a head that the kernels' threadgroups take.
 var attentionWidths = []int{32, 64, 128}
 
-// queriesOfGroup is how many queries a threadgroup takes.
-const queriesOfGroup = 32
+// A threadgroup of so many threads takes so many queries.
+const attentionThreads, queriesOfGroup = 128, 32
 
 type attentionArgs struct {
 	nq, nk, d, ldq, ldk, ldv, ldo, ldrel uint32
@@ -49,7 +49,7 @@ func (e *encoder) Attention(a device.Attention) {
 		kernel:  e.dev.compute.attention[width],
 		with:    constants{a: q.dt, b: k.dt, c: v.dt, y: o.dt, flags: rel.flag(attentionRel) | key.flag(attentionKey)},
 		groups:  [3]int{ceilDiv(nq, queriesOfGroup), a.Heads, parts},
-		threads: tileGroup,
+		threads: attentionThreads,
 		work:    2 * float64(nq) * float64(nk) * float64(a.Q.Cols) * float64(1+parts),
 	}
 	args := attentionArgs{uint32(nq), uint32(nk), uint32(head), q.ld, k.ld, v.ld, o.ld, rel.ld, a.Scale}

@@ -6,7 +6,7 @@ import "gimbal/inference/device"
 const convBias, convAdd, convPrev0, convPrev1 = 1, 2, 4, 8
 
 type convArgs struct {
-	t, h, w, cin, frame                         uint32
+	h, w, cin, frame                            uint32
 	kt, kh, kw, strideT, stride, padH, padW, up uint32
 	outH, outW, cout, yframe, addframe, ldw     uint32
 }
@@ -28,8 +28,13 @@ func (e *encoder) Conv(c device.Conv) {
 			return
 		}
 	}
+	if c.KT*c.KH*c.KW > 1 {
+		if w = e.packFilters(c); e.err != nil {
+			return
+		}
+	}
 	args := convArgs{
-		t: uint32(c.X.T), h: uint32(c.X.H), w: uint32(c.X.W), cin: uint32(c.X.C), frame: x.ld,
+		h: uint32(c.X.H), w: uint32(c.X.W), cin: uint32(c.X.C), frame: x.ld,
 		kt: uint32(c.KT), kh: uint32(c.KH), kw: uint32(c.KW), strideT: uint32(c.StrideT), stride: uint32(c.Stride),
 		padH: uint32(c.PadH), padW: uint32(c.PadW),
 		outH: uint32(c.Y.H), outW: uint32(c.Y.W), cout: uint32(c.Y.C), yframe: y.ld, addframe: add.ld, ldw: w.ld,
@@ -39,9 +44,24 @@ func (e *encoder) Conv(c device.Conv) {
 	}
 	with := constants{a: x.dt, b: w.dt, c: add.dt, y: y.dt}
 	with.flags = bias.flag(convBias) | add.flag(convAdd) | prev0.flag(convPrev0) | prev1.flag(convPrev1)
-	d := dispatch{kernel: e.dev.compute.conv, with: with, threads: tileGroup, work: 2 * float64(c.Y.T*pixels) * float64(c.Y.C) * float64(c.W.Cols)}
-	d.groups = [3]int{ceilDiv(c.Y.C, tileSide), ceilDiv(pixels, tileSide), c.Y.T}
+	cols := colsOfTile(c.Y.C)
+	d := dispatch{kernel: e.dev.compute.conv[cols], with: with, threads: tileThreads, work: 2 * float64(c.Y.T*pixels) * float64(c.Y.C) * float64(c.W.Cols)}
+	d.groups = [3]int{ceilDiv(c.Y.C, cols), ceilDiv(pixels, tileRows), c.Y.T}
 	record(e, d, &args, x, prev0, prev1, w, bias, add, y)
+}
+
+// convPack brings filters of elements of so many bytes from (channel, tap) to
+// (tap, channel).
+var convPack = map[int]string{1: "conv_pack_1", 2: "conv_pack_2", 4: "conv_pack_4"}
+
+// packFilters returns c's filters with the channel innermost, as the kernel reads them.
+func (e *encoder) packFilters(c device.Conv) operand {
+	w, packed := e.in(c.W), e.in(e.temp("Conv", c.W.DType, c.W.Rows, c.W.Cols))
+	args := struct{ cout, cin, taps, ldw uint32 }{uint32(c.W.Rows), uint32(c.X.C), uint32(c.KT * c.KH * c.KW), w.ld}
+	if e.err == nil {
+		record(e, elementwise(convPack[c.W.DType.Size()], constants{}, c.W.Rows*c.W.Cols), &args, w, packed)
+	}
+	return packed
 }
 
 // frames finds f in memory, as rows of whole frames.

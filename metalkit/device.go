@@ -61,17 +61,20 @@ func open(drv driver, opts Options) (device.Device, error) {
 
 // kernelNames are the kernels that multiply in the type of Options.Compute.
 type kernelNames struct {
-	linear, conv string
+	linear, conv map[int]string // by columns of a tile
 	attention    map[int]string // by columns of a head that a threadgroup takes
 }
 
 func kernelsFor(compute device.DType) (names kernelNames, ok bool) {
 	suffix, ok := map[device.DType]string{0: "_f32", device.F32: "_f32", device.F16: "_f16", device.BF16: "_bf16"}[compute]
-	names = kernelNames{linear: "linear" + suffix, conv: "conv" + suffix, attention: map[int]string{}}
-	for _, width := range attentionWidths {
-		names.attention[width] = fmt.Sprintf("attention%s_%d", suffix, width)
+	variants := func(op string, widths []int) map[int]string {
+		m := map[int]string{}
+		for _, w := range widths {
+			m[w] = fmt.Sprintf("%s%s_%d", op, suffix, w)
+		}
+		return m
 	}
-	return names, ok
+	return kernelNames{variants("linear", tileCols), variants("conv", tileCols), variants("attention", attentionWidths)}, ok
 }
 
 func (d *gpu) Info() device.Info {

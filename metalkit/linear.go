@@ -5,11 +5,28 @@ import "gimbal/inference/device"
 // Flags of kernels/linear.metal.
 const linearBias, linearGate, linearAdd = 1, 2, 4
 
+// Tiles of Y, as in kernels/tile.h.
 const (
-	tileSide   = 64 // rows and columns of Y of a threadgroup of linear and conv
-	tileGroup  = 128
-	skinnyRows = 4 // no more rows of X than this go to linear_rows
+	tileRows    = 64
+	tileThreads = 128
 )
+
+var tileCols = []int{64, 32}
+
+// colsOfTile chooses the columns of a tile for n columns: the fewest to waste, and
+// the most of those.
+func colsOfTile(n int) int {
+	best := tileCols[0]
+	for _, c := range tileCols {
+		if ceilDiv(n, c)*c < ceilDiv(n, best)*best {
+			best = c
+		}
+	}
+	return best
+}
+
+// skinnyRows is how many rows of X, at most, go to linear_rows.
+const skinnyRows = 4
 
 type linearArgs struct {
 	m, n, k, ldx, ldw, ldadd, ldy uint32
@@ -42,8 +59,9 @@ func (e *encoder) Linear(l device.Linear) {
 		m: uint32(m), n: uint32(n), k: uint32(k), ldx: x.ld, ldw: w.ld, ldadd: add.ld, ldy: y.ld,
 		block: uint32(l.W.Block), nestedBlock: uint32(l.W.NestedBlock), nestedOffset: l.W.NestedOffset,
 	}
-	d := dispatch{kernel: e.dev.compute.linear, with: with, threads: tileGroup, work: 2 * float64(m) * float64(n) * float64(k)}
-	d.groups = [3]int{ceilDiv(n, tileSide), ceilDiv(m, tileSide), 1}
+	cols := colsOfTile(n)
+	d := dispatch{kernel: e.dev.compute.linear[cols], with: with, threads: tileThreads, work: 2 * float64(m) * float64(n) * float64(k)}
+	d.groups = [3]int{ceilDiv(n, cols), ceilDiv(m, tileRows), 1}
 	if m <= skinnyRows {
 		d.kernel, d.groups = "linear_rows", [3]int{ceilDiv(n, 4), 1, 1}
 	}

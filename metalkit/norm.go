@@ -8,8 +8,11 @@ const (
 	ropeWeight                                            = 1
 )
 
-// rowThreads is how many threads work on one row.
-const rowThreads = 256
+// Threads of a threadgroup of norm and rope, and of a simd-group.
+const rowThreads, simdWidth = 256, 32
+
+// narrowCols is how many columns, at most, norm leaves to one simd-group.
+const narrowCols = 512
 
 func (e *encoder) Norm(n device.Norm) {
 	n.Check()
@@ -24,11 +27,14 @@ func (e *encoder) Norm(n device.Norm) {
 		with.flags |= normLayer
 	}
 	args := struct {
-		cols, ldx, ldy uint32
-		eps            float32
-	}{uint32(n.X.Cols), x.ld, y.ld, n.Eps}
-	record(e, dispatch{kernel: "norm", with: with, groups: [3]int{n.X.Rows, 1, 1}, threads: rowThreads}, &args,
-		x, weight, bias, scale, shift, y)
+		rows, cols, ldx, ldy uint32
+		eps                  float32
+	}{uint32(n.X.Rows), uint32(n.X.Cols), x.ld, y.ld, n.Eps}
+	d := dispatch{kernel: "norm_wide", with: with, groups: [3]int{n.X.Rows, 1, 1}, threads: rowThreads}
+	if n.X.Cols <= narrowCols {
+		d.kernel, d.groups[0] = "norm_narrow", ceilDiv(n.X.Rows, rowThreads/simdWidth)
+	}
+	record(e, d, &args, x, weight, bias, scale, shift, y)
 }
 
 func (e *encoder) Rope(r device.Rope) {

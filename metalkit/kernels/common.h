@@ -18,6 +18,8 @@ using namespace metal;
 #define SHARED(type, name, n) threadgroup type name[n]
 #define KERNEL(f)
 #define INSTANCE(name, f, ...) template [[host_name(#name)]] [[kernel]] decltype(f<__VA_ARGS__>) f<__VA_ARGS__>
+#define UNROLL _Pragma("clang loop unroll(full)") // so that arrays of matrices stay in registers
+#define HOLDS_MATRIX true                         // whether this lane has a part of the simd-group's matrices
 #endif
 
 // The types of the operands and other choices, fixed when a pipeline is made.

@@ -1,11 +1,11 @@
 // 3D convolution over channels-last frames as a product of gathered inputs and
-// filters: rows are output pixels of one frame, columns are output channels, the
-// sum goes tap by tap.
-#include "common.h"
+// filters: rows are output pixels of one frame, columns are output channels, and
+// the sum goes over k = (tap, channel), the channel innermost.
+#include "tile.h"
 
 // TYPE_A is X and the frames before it, TYPE_B the filters, TYPE_C Add.
 struct ConvArgs {
-    uint t, h, w, cin, frame; // X: frames, size, channels, elements a frame
+    uint h, w, cin, frame; // X: size, channels, elements from frame to frame
     uint kt, kh, kw, stride_t, stride, pad_h, pad_w, up;
     uint oh, ow, cout, yframe, addframe, ldw;
 };
@@ -13,66 +13,62 @@ struct ConvArgs {
 // FLAGS
 enum : uint { CONV_BIAS = 1, CONV_ADD = 2, CONV_PREV0 = 4, CONV_PREV1 = 8 };
 
-// conv computes tiles of 64 pixels x 64 channels of frame group.z, as linear does.
-template <typename T, int depth>
+// black says whether input frame t is nothing but zeros.
+inline bool black(int t) { return (t == -1 && !(FLAGS & CONV_PREV1)) || (t == -2 && !(FLAGS & CONV_PREV0)); }
+
+// conv computes tiles of frame group.z; ldw is a filter's elements, brought in
+// order by conv_pack.
+template <typename T, int depth, int cols>
 kernel void conv(constant ConvArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device const void *prev0 [[buffer(2)]],
                  device const void *prev1 [[buffer(3)]], device const void *w [[buffer(4)]], device const float *bias [[buffer(5)]],
                  device const void *add [[buffer(6)]], device void *y [[buffer(7)]],
                  uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
                  uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
-    constexpr uint side = 64, threads = 128;
-    constexpr uint ld = depth + 16 / sizeof(T);
-    SHARED(float, memory, side * side);
-    threadgroup T *xs = (threadgroup T *)memory, *ws = xs + side * ld;
-    static_assert(2 * side * ld * sizeof(T) <= side * side * sizeof(float), "the slices do not fit");
+    constexpr uint ld = tile_ld<T>(depth), step = tile_threads / depth, pixels_each = tile_rows / step;
+    SHARED(float, memory, tile_memory<T>(depth, cols));
+    threadgroup T *xs = (threadgroup T *)memory, *ws = xs + tile_rows * ld;
+    simdgroup_float8x8 sums[4][cols / 16];
+    tile_clear<cols>(sums);
 
-    simdgroup_float8x8 sums[4][4];
-    for (uint i = 0; i < 4; i++)
-        for (uint j = 0; j < 4; j++)
-            sums[i][j] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
+    uint pixel0 = group.y * tile_rows, o0 = group.x * cols, pixels = a.oh * a.ow;
+    uint column = tid % depth, first = tid / depth; // of the slices, that this thread loads
+    int h = int(a.h << a.up), width = int(a.w << a.up);
+    int row_of[pixels_each], column_of[pixels_each]; // of the inputs for tap 0
+    for (uint n = 0; n < pixels_each; n++) {
+        uint pixel = pixel0 + first + n * step;
+        row_of[n] = pixel < pixels ? int(pixel / a.ow * a.stride) - int(a.pad_h) : h;
+        column_of[n] = int(pixel % a.ow * a.stride) - int(a.pad_w);
+    }
+    uint area = a.kh * a.kw, depth_all = a.kt * area * a.cin;
+    int t0 = int(group.z * a.stride_t) - int(a.kt - 1);
+    uint skipped = 0; // black frames at the beginning add nothing
+    while (black(t0 + int(skipped)))
+        skipped++;
 
-    uint pixel0 = group.y * side, o0 = group.x * side, pixels = a.oh * a.ow;
-    uint row = simd / 2 * 32, col = simd % 2 * 32;
-    uint taps = a.kt * a.kh * a.kw;
-    for (uint tap = 0; tap < taps; tap++) {
-        int ti = int(group.z * a.stride_t + tap / (a.kh * a.kw)) - int(a.kt - 1);
-        if (ti == -1 && !(FLAGS & CONV_PREV1) || ti == -2 && !(FLAGS & CONV_PREV0))
-            continue; // a black frame, for the whole threadgroup
-        device const void *frame = ti == -2 ? prev0 : ti == -1 ? prev1 : x;
-        ulong start = ti > 0 ? ulong(ti) * a.frame : 0;
-        int di = int(tap / a.kw % a.kh) - int(a.pad_h), dj = int(tap % a.kw) - int(a.pad_w);
-        for (uint c0 = 0; c0 < a.cin; c0 += depth) {
-            threadgroup_barrier(mem_flags::mem_threadgroup);
-            for (uint e = tid; e < side * depth; e += threads) {
-                uint r = e / depth, c = c0 + e % depth, pixel = pixel0 + r;
-                int i = int(pixel / a.ow * a.stride) + di, j = int(pixel % a.ow * a.stride) + dj;
-                bool inside = c < a.cin && pixel < pixels && i >= 0 && j >= 0 && i < int(a.h << a.up) && j < int(a.w << a.up);
-                ulong at = start + (ulong(uint(i) >> a.up) * a.w + (uint(j) >> a.up)) * a.cin + c;
-                xs[r * ld + e % depth] = T(inside ? load(frame, TYPE_A, at) : 0.0f);
-                bool filter = c < a.cin && o0 + r < a.cout;
-                ws[r * ld + e % depth] = T(filter ? load(w, TYPE_B, ulong(o0 + r) * a.ldw + c * taps + tap) : 0.0f);
-            }
-            threadgroup_barrier(mem_flags::mem_threadgroup);
-            for (uint k = 0; k < depth; k += 8) {
-                simdgroup_matrix<T, 8, 8> xm[4], wm[4];
-                for (uint i = 0; i < 4; i++) {
-                    simdgroup_load(xm[i], xs + (row + 8 * i) * ld + k, ld);
-                    simdgroup_load(wm[i], ws + (col + 8 * i) * ld + k, ld, 0, true);
-                }
-                for (uint i = 0; i < 4; i++)
-                    for (uint j = 0; j < 4; j++)
-                        simdgroup_multiply_accumulate(sums[i][j], xm[i], wm[j], sums[i][j]);
-            }
+    for (uint k0 = skipped * area * a.cin; k0 < depth_all; k0 += depth) {
+        uint k = k0 + column, tap = k / a.cin, c = k % a.cin;
+        int t = t0 + int(tap / area), di = int(tap / a.kw % a.kh), dj = int(tap % a.kw);
+        bool inside = k < depth_all && !black(t);
+        device const void *frame = t == -2 ? prev0 : t == -1 ? prev1 : x;
+        ulong start = (t > 0 ? ulong(t) * a.frame : 0) + c;
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (uint n = 0; n < pixels_each; n++) {
+            int i = row_of[n] + di, j = column_of[n] + dj;
+            bool there = inside && i >= 0 && j >= 0 && i < h && j < width;
+            ulong at = start + (ulong(i >> a.up) * a.w + (j >> a.up)) * a.cin;
+            xs[(first + n * step) * ld + column] = T(there ? load(frame, TYPE_A, at) : 0.0f);
         }
+        for (uint r = first; r < cols; r += step)
+            ws[r * ld + column] = T(k < depth_all && o0 + r < a.cout ? load(w, TYPE_B, ulong(o0 + r) * a.ldw + k) : 0.0f);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_multiply<T, depth, cols>(xs, ws, simd, sums);
     }
 
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (uint i = 0; i < 4; i++)
-        for (uint j = 0; j < 4; j++)
-            simdgroup_store(sums[i][j], memory + (row + 8 * i) * side + col + 8 * j, side);
+    tile_store<cols>(memory, simd, sums);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (uint e = tid; e < side * side; e += threads) {
-        uint pixel = pixel0 + e / side, o = o0 + e % side;
+    for (uint e = tid; e < tile_rows * cols; e += tile_threads) {
+        uint pixel = pixel0 + e / cols, o = o0 + e % cols;
         if (pixel < pixels && o < a.cout) {
             ulong at = ulong(pixel) * a.cout + o;
             float v = memory[e];
@@ -84,6 +80,30 @@ kernel void conv(constant ConvArgs &a [[buffer(0)]], device const void *x [[buff
         }
     }
 }
-INSTANCE(conv_f32, conv, float, 16);
-INSTANCE(conv_f16, conv, half, 32);
-INSTANCE(conv_bf16, conv, bfloat, 32);
+INSTANCE(conv_f32_64, conv, float, 16, 64);
+INSTANCE(conv_f16_64, conv, half, 32, 64);
+INSTANCE(conv_bf16_64, conv, bfloat, 32, 64);
+INSTANCE(conv_f32_32, conv, float, 16, 32);
+INSTANCE(conv_f16_32, conv, half, 32, 32);
+INSTANCE(conv_bf16_32, conv, bfloat, 32, 32);
+
+struct ConvPackArgs {
+    uint cout, cin, taps, ldw;
+};
+
+// conv_pack brings filters from (channel, tap) to (tap, channel).
+template <typename T>
+kernel void conv_pack(constant ConvPackArgs &a [[buffer(0)]], device const T *w [[buffer(1)]], device T *packed [[buffer(2)]],
+                      uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
+                      uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+    for (uint n = 0; n < 4; n++) {
+        ulong e = ulong(group.x) * 1024 + n * 256 + tid, k = ulong(a.cin) * a.taps;
+        if (e < a.cout * k) {
+            ulong o = e / k, tap = e % k / a.cin, c = e % a.cin;
+            packed[e] = w[o * a.ldw + c * a.taps + tap];
+        }
+    }
+}
+INSTANCE(conv_pack_1, conv_pack, uchar);
+INSTANCE(conv_pack_2, conv_pack, ushort);
+INSTANCE(conv_pack_4, conv_pack, uint);

@@ -1,5 +1,5 @@
 // Package kernels holds the Metal Shading Language sources, one file per
-// operation, and common.h, which every one of them includes.
+// operation, and the headers that they include.
 //
 // Apple's compiler takes Source at run time. Everywhere else package
 // metalkit/internal/soft compiles the same files as C++, so they keep to what
@@ -16,28 +16,27 @@ import (
 	"strings"
 )
 
-//go:embed common.h *.metal
+//go:embed *.h *.metal
 var files embed.FS
 
-// Source returns all kernels as one translation unit: common.h first, then the
-// files in order of name, without the lines that include it.
+// Source returns all kernels as one translation unit: the headers first, then the
+// files in order of name, without the lines that include those.
 func Source() string {
-	var b strings.Builder
-	b.WriteString(read("common.h"))
 	names, err := fs.Glob(files, "*.metal")
 	if err != nil {
 		panic(err) // the pattern is wrong
 	}
-	for _, name := range names {
-		b.WriteString(strings.Replace(read(name), "#include \"common.h\"\n", "", 1))
+	var b strings.Builder
+	for _, name := range append([]string{"common.h", "tile.h"}, names...) {
+		text, err := files.ReadFile(name)
+		if err != nil {
+			panic(err) // embedded files can be read
+		}
+		for line := range strings.Lines(string(text)) {
+			if !strings.HasPrefix(line, "#include \"") && !strings.HasPrefix(line, "#pragma once") {
+				b.WriteString(line)
+			}
+		}
 	}
 	return b.String()
-}
-
-func read(name string) string {
-	text, err := files.ReadFile(name)
-	if err != nil {
-		panic(err) // embedded files can be read
-	}
-	return string(text)
 }

@@ -1,5 +1,5 @@
 // Y = Add + Gate * Act(X·Wᵀ + Bias), with weights of any float type, INT8 or NF4.
-#include "common.h"
+#include "tile.h"
 
 // TYPE_A is X, TYPE_B the weights, TYPE_C Add.
 struct LinearArgs {
@@ -42,9 +42,9 @@ inline void finish(constant LinearArgs &a, device const void *scale, device cons
     store(y, TYPE_Y, ulong(i) * a.ldy + o, v);
 }
 
-// linear computes tiles of 64 x 64, 32 x 32 in each of four simd-groups, from
-// slices of X and W that are converted to T on their way to threadgroup memory.
-template <typename T, int depth>
+// linear computes tiles of Y from slices of X and W that are converted to T on
+// their way to threadgroup memory.
+template <typename T, int depth, int cols>
 kernel void linear(constant LinearArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device const void *w [[buffer(2)]],
                    device const void *scale [[buffer(3)]], device const float *code [[buffer(4)]],
                    device const float *nested [[buffer(5)]], device const float *nested_code [[buffer(6)]],
@@ -52,54 +52,40 @@ kernel void linear(constant LinearArgs &a [[buffer(0)]], device const void *x [[
                    device const void *add [[buffer(9)]], device void *y [[buffer(10)]],
                    uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
                    uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
-    constexpr uint side = 64, threads = 128;
-    constexpr uint ld = depth + 16 / sizeof(T); // rows begin in different banks
-    SHARED(float, memory, side * side);         // first the slices, then the results
-    threadgroup T *xs = (threadgroup T *)memory, *ws = xs + side * ld;
-    static_assert(2 * side * ld * sizeof(T) <= side * side * sizeof(float), "the slices do not fit");
+    constexpr uint ld = tile_ld<T>(depth), step = tile_threads / depth;
+    SHARED(float, memory, tile_memory<T>(depth, cols));
+    threadgroup T *xs = (threadgroup T *)memory, *ws = xs + tile_rows * ld;
+    simdgroup_float8x8 sums[4][cols / 16];
+    tile_clear<cols>(sums);
 
-    simdgroup_float8x8 sums[4][4];
-    for (uint i = 0; i < 4; i++)
-        for (uint j = 0; j < 4; j++)
-            sums[i][j] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
-
-    uint i0 = group.y * side, o0 = group.x * side;
-    uint row = simd / 2 * 32, col = simd % 2 * 32; // of this simd-group's part
+    uint i0 = group.y * tile_rows, o0 = group.x * cols;
+    uint column = tid % depth, first = tid / depth; // of the slices, that this thread loads
     for (uint k0 = 0; k0 < a.k; k0 += depth) {
+        uint k = k0 + column;
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        for (uint e = tid; e < side * depth; e += threads) {
-            uint r = e / depth, k = e % depth;
-            bool inside = k0 + k < a.k;
-            xs[r * ld + k] = T(inside && i0 + r < a.m ? load(x, TYPE_A, ulong(i0 + r) * a.ldx + k0 + k) : 0.0f);
-            ws[r * ld + k] = T(inside && o0 + r < a.n ? weight(a, w, scale, code, nested, nested_code, o0 + r, k0 + k) : 0.0f);
-        }
+        for (uint r = first; r < tile_rows; r += step)
+            xs[r * ld + column] = T(k < a.k && i0 + r < a.m ? load(x, TYPE_A, ulong(i0 + r) * a.ldx + k) : 0.0f);
+        for (uint r = first; r < cols; r += step)
+            ws[r * ld + column] = T(k < a.k && o0 + r < a.n ? weight(a, w, scale, code, nested, nested_code, o0 + r, k) : 0.0f);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        for (uint k = 0; k < depth; k += 8) {
-            simdgroup_matrix<T, 8, 8> xm[4], wm[4];
-            for (uint i = 0; i < 4; i++) {
-                simdgroup_load(xm[i], xs + (row + 8 * i) * ld + k, ld);
-                simdgroup_load(wm[i], ws + (col + 8 * i) * ld + k, ld, 0, true);
-            }
-            for (uint i = 0; i < 4; i++)
-                for (uint j = 0; j < 4; j++)
-                    simdgroup_multiply_accumulate(sums[i][j], xm[i], wm[j], sums[i][j]);
-        }
+        tile_multiply<T, depth, cols>(xs, ws, simd, sums);
     }
 
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (uint i = 0; i < 4; i++)
-        for (uint j = 0; j < 4; j++)
-            simdgroup_store(sums[i][j], memory + (row + 8 * i) * side + col + 8 * j, side);
+    tile_store<cols>(memory, simd, sums);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (uint e = tid; e < side * side; e += threads) {
-        uint i = i0 + e / side, o = o0 + e % side;
+    for (uint e = tid; e < tile_rows * cols; e += tile_threads) {
+        uint i = i0 + e / cols, o = o0 + e % cols;
         if (i < a.m && o < a.n)
             finish(a, scale, bias, gate, add, y, i, o, memory[e]);
     }
 }
-INSTANCE(linear_f32, linear, float, 16);
-INSTANCE(linear_f16, linear, half, 32);
-INSTANCE(linear_bf16, linear, bfloat, 32);
+INSTANCE(linear_f32_64, linear, float, 16, 64);
+INSTANCE(linear_f16_64, linear, half, 32, 64);
+INSTANCE(linear_bf16_64, linear, bfloat, 32, 64);
+INSTANCE(linear_f32_32, linear, float, 16, 32);
+INSTANCE(linear_f16_32, linear, half, 32, 32);
+INSTANCE(linear_bf16_32, linear, bfloat, 32, 32);
 
 // linear_rows is for up to four rows of X: one simd-group a column of Y, which
 // reads the weights once, in f32.

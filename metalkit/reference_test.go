@@ -1,0 +1,183 @@
+//go:build !darwin
+
+package metalkit
+
+import (
+	"encoding/binary"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
+	"gimbal/inference/golden"
+	"gimbal/inference/umt5"
+	"gimbal/inference/vae"
+	"gimbal/inference/wan"
+)
+
+// computes are the types to multiply in, with the relative error that the
+// reference cases are held to. That of F32 is the cases' own. F16 rounds every
+// factor of a product by up to 2^-11, BF16 by up to 2^-8; the errors are independent, so
+// that a product is off by about its factors' error, 2^-12 or 2^-9 of its size,
+// and a hidden state after a dozen products one upon the other by some four times that.
+var computes = []struct {
+	name  string
+	dtype device.DType
+	bound float64
+}{
+	{"F32", device.F32, 2e-5},
+	{"F16", device.F16, 2e-3},
+	{"BF16", device.BF16, 1.6e-2},
+}
+
+func openLayout(t *testing.T) *checkpoint.Layout {
+	t.Helper()
+	layout, err := checkpoint.OpenLayout(golden.Checkpoint(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { layout.Close() })
+	return layout
+}
+
+// eachCompute runs f with a device for every type to multiply in.
+func eachCompute(t *testing.T, f func(t *testing.T, dev device.Device, bound float64)) {
+	for _, c := range computes {
+		t.Run(c.name, func(t *testing.T) { f(t, openTest(t, Options{Compute: c.dtype}), c.bound) })
+	}
+}
+
+func TestTransformerReference(t *testing.T) {
+	eachCompute(t, func(t *testing.T, dev device.Device, bound float64) {
+		for _, c := range golden.Cases(t, "dit_") {
+			t.Run(c.Name, func(t *testing.T) { checkForward(t, dev, c, bound) })
+		}
+	})
+}
+
+// checkForward runs one forward and compares its result and all hidden states.
+func checkForward(t *testing.T, dev device.Device, c golden.Case, bound float64) {
+	var scalars struct {
+		Expert string
+		T      float64
+	}
+	c.Scalars(t, &scalars)
+	expert, ok := openLayout(t).Experts[scalars.Expert]
+	if !ok {
+		t.Fatalf("no expert %s", scalars.Expert)
+	}
+	m, err := wan.Load(t.Context(), dev, expert.Store, expert.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	x, shape := c.F32(t, "x")
+	in := wan.Input{F: shape[1], H: shape[2], W: shape[3], Reuse: wan.AllReuse}
+	in.Y, _ = c.F32(t, "y")
+	text, _ := c.F32(t, "context")
+	in.Contexts = [][]float32{text}
+	if slices.Contains(c.Names(), "plucker") {
+		in.Plucker, _ = c.F32(t, "plucker")
+	}
+	s, err := m.NewSession(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	out := make([]float32, len(x))
+	if err := s.Velocity(t.Context(), x, scalars.T, 0, out); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := c.F32(t, "out")
+	t.Logf("relative error %.2g", golden.RelL2(out, want))
+	golden.Check(t, "out", out, want, bound)
+}
+
+func TestVAEReference(t *testing.T) {
+	eachCompute(t, func(t *testing.T, dev device.Device, bound float64) {
+		store, err := checkpoint.OpenTorch(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		v, err := vae.Load(t.Context(), dev, store, vae.WanStatistics())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Close()
+		for _, c := range golden.Cases(t, "vae_decode_") {
+			t.Run(c.Name, func(t *testing.T) { checkDecode(t, v, c, bound) })
+		}
+		for _, c := range golden.Cases(t, "vae_encode_") {
+			t.Run(c.Name, func(t *testing.T) { checkEncode(t, v, c, bound) })
+		}
+	})
+}
+
+func checkDecode(t *testing.T, v *vae.VAE, c golden.Case, bound float64) {
+	latent, shape := c.F32(t, "latent")
+	want, size := c.F32(t, "unclamped")
+	frames, plane := size[1], size[2]*size[3]
+	got := make([]float32, len(want))
+	err := v.Decode(t.Context(), latent, shape[1], shape[2], shape[3], 1, func(i int, rgb []float32) error {
+		for channel := range 3 {
+			copy(got[(channel*frames+i)*plane:], rgb[channel*plane:(channel+1)*plane])
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("relative error %.2g", golden.RelL2(got, want))
+	golden.Check(t, "video", got, want, bound)
+}
+
+func checkEncode(t *testing.T, v *vae.VAE, c golden.Case, bound float64) {
+	video, size := c.F32(t, "video")
+	want, _ := c.F32(t, "latent")
+	frames, plane := size[1], size[2]*size[3]
+	got, err := v.Encode(t.Context(), func(i int, rgb []float32) error {
+		for channel := range 3 {
+			copy(rgb[channel*plane:(channel+1)*plane], video[(channel*frames+i)*plane:])
+		}
+		return nil
+	}, frames, size[2], size[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("relative error %.2g", golden.RelL2(got, want))
+	golden.Check(t, "latent", got, want, bound)
+}
+
+func TestTextReference(t *testing.T) {
+	eachCompute(t, func(t *testing.T, dev device.Device, bound float64) {
+		enc, err := umt5.Load(t.Context(), dev, openLayout(t).Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer enc.Close()
+		for _, c := range golden.Cases(t, "t5_") {
+			t.Run(c.Name, func(t *testing.T) {
+				want, _ := c.F32(t, "context")
+				got, err := enc.Encode(t.Context(), tokenIDs(t, c, len(want)/enc.Dim()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("relative error %.2g", golden.RelL2(got, want))
+				golden.Check(t, "context", got, want, bound)
+			})
+		}
+	})
+}
+
+// tokenIDs returns the first n ids of a case.
+func tokenIDs(t *testing.T, c golden.Case, n int) []int32 {
+	t.Helper()
+	stored := c.Tensor(t, "ids")
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(binary.LittleEndian.Uint32(stored.Data[i*stored.DType.Size():])) // I64 begins with it, too
+	}
+	return ids
+}
