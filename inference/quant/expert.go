@@ -78,7 +78,7 @@ func (w *writer) plan(tensors []checkpoint.Tensor) []checkpoint.Source {
 	for _, t := range tensors {
 		switch {
 		case !quantises(t):
-			others = append(others, w.keep(t))
+			others = append(others, w.finishing(t.Source(), t))
 		case w.o.Kind == NF4:
 			layers = append(layers, w.nf4(t)...)
 		default:
@@ -97,11 +97,6 @@ func raw(name string, dtype device.DType, shape []int, data func() []byte) check
 		_, err := to.Write(data())
 		return err
 	}}
-}
-
-// keep copies t as it is.
-func (w *writer) keep(t checkpoint.Tensor) checkpoint.Source {
-	return w.finishing(t.Source(), t)
 }
 
 // finishing adds to s that t is done when s is written.

@@ -23,7 +23,7 @@ const jobValues = 1 << 14
 func NF4Tensor(ctx context.Context, codes []byte, absmax []float32, t checkpoint.Tensor) error {
 	size := t.DType.Size()
 	n := len(t.Data) / size
-	err := onAllCores(ctx, (n+jobValues-1)/jobValues, func(room []float32, job int) bool {
+	err := onAllCores(ctx, (n+jobValues-1)/jobValues, jobValues, func(room []float32, job int) bool {
 		from := job * jobValues
 		to := min(from+jobValues, n)
 		w := room[:to-from]
@@ -32,7 +32,7 @@ func NF4Tensor(ctx context.Context, codes []byte, absmax []float32, t checkpoint
 		}
 		EncodeNF4(codes[from/2:(to+1)/2], absmax[from/Block:(to+Block-1)/Block], w, Block)
 		return true
-	}, jobValues)
+	})
 	return named(t, err)
 }
 
@@ -43,7 +43,7 @@ func INT8Tensor(ctx context.Context, codes []byte, absmax []float32, t checkpoin
 	rows := len(absmax)
 	cols := len(codes) / rows
 	each := max(1, jobValues/cols)
-	err := onAllCores(ctx, (rows+each-1)/each, func(room []float32, job int) bool {
+	err := onAllCores(ctx, (rows+each-1)/each, each*cols, func(room []float32, job int) bool {
 		from := job * each
 		to := min(from+each, rows)
 		w := room[:(to-from)*cols]
@@ -54,25 +54,25 @@ func INT8Tensor(ctx context.Context, codes []byte, absmax []float32, t checkpoin
 			absmax[from+r] = encodeINT8Row(codes[(from+r)*cols:(from+r+1)*cols], w[r*cols:(r+1)*cols])
 		}
 		return true
-	}, each*cols)
+	})
 	return named(t, err)
 }
 
-// onAllCores calls f for the jobs 0, ..., n-1, each with room values of its core,
-// until ctx ends or f reports that the values are none it can read.
-func onAllCores(ctx context.Context, n int, f func(room []float32, job int) bool, room int) error {
+// onAllCores calls f for the jobs 0, ..., n-1, each with its core's room of some
+// values, until ctx ends or f reports that the tensor is none it can read.
+func onAllCores(ctx context.Context, n, values int, f func(room []float32, job int) bool) error {
 	var next atomic.Int64
 	var bad atomic.Bool
 	var all sync.WaitGroup
 	for range min(n, runtime.GOMAXPROCS(0)) {
 		all.Go(func() {
-			values := make([]float32, room)
+			room := make([]float32, values)
 			for !bad.Load() && ctx.Err() == nil {
 				job := int(next.Add(1)) - 1
 				if job >= n {
 					return
 				}
-				if !f(values, job) {
+				if !f(room, job) {
 					bad.Store(true)
 				}
 			}
