@@ -28,10 +28,7 @@ func open(tb testing.TB, threads int) rig {
 // buffer returns a buffer of small values of which no two neighbours are equal.
 func (r rig) buffer(t device.DType, shape ...int) device.Buffer {
 	r.Helper()
-	b, err := r.Alloc(device.Desc{Label: "bench", DType: t, Shape: shape})
-	if err != nil {
-		r.Fatal(err)
-	}
+	b := r.zeros(t, shape...)
 	raw := b.(*buffer).bytes()
 	switch t {
 	case device.F32:
@@ -48,6 +45,15 @@ func (r rig) buffer(t device.DType, shape ...int) device.Buffer {
 		for i := range raw {
 			raw[i] = byte(i * 2654435761 >> 8)
 		}
+	}
+	return b
+}
+
+func (r rig) zeros(t device.DType, shape ...int) device.Buffer {
+	r.Helper()
+	b, err := r.Alloc(device.Desc{Label: "bench", DType: t, Shape: shape})
+	if err != nil {
+		r.Fatal(err)
 	}
 	return b
 }

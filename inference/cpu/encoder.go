@@ -33,11 +33,7 @@ func (e *encoder) run(op string, f func() error) {
 		return
 	}
 	e.temps = 0
-	err := e.ctx.Err()
-	if err == nil {
-		err = f()
-	}
-	if err != nil {
+	if err := f(); err != nil {
 		e.err = fmt.Errorf("%s: %w", op, err)
 	}
 }

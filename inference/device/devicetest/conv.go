@@ -45,6 +45,8 @@ func conv(t *testing.T, s suite) {
 		{t: 1, h: 6, w: 6, cin: 3, cout: 2, kt: 1, kh: 1, kw: 1, outH: 5, outW: 4},
 		{t: 1, h: 37, w: 41, cin: 40, cout: 130, kt: 1, kh: 3, kw: 3, padH: 1, padW: 1, bias: true},
 		{t: 2, h: 13, w: 15, cin: 96, cout: 96, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1, prev: 2, inPlace: true},
+		{t: 3, h: 5, w: 6, cin: 97, cout: 8, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1},
+		{t: 2, h: 5, w: 6, cin: 97, cout: 8, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1, prev: 1, bias: true},
 		{t: 1, h: 20, w: 21, cin: 3, cout: 96, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1, bias: true},
 		{t: 1, h: 20, w: 21, cin: 96, cout: 3, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1, prev: 2, bias: true},
 	} {

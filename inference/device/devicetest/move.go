@@ -124,7 +124,10 @@ func (s suite) everyCode(t *testing.T, in device.DType, n int) {
 	}
 	for i := range n {
 		want := decode(in, x.raw[i*in.Size():])
-		if got := y.v[i]; got != want && !(math.IsNaN(got) && math.IsNaN(want)) && math.Abs(want) > 0x1p-126 {
+		if math.Abs(want) < 0x1p-126 {
+			continue // sub-normal in F32: a device may give zero
+		}
+		if got := y.v[i]; got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
 			t.Fatalf("%v %#x is %v, want %v", in, i, got, want)
 		}
 	}
@@ -135,7 +138,7 @@ func (s suite) everyCode(t *testing.T, in device.DType, n int) {
 func (s suite) rounding(t *testing.T) {
 	for _, out := range []device.DType{device.F16, device.BF16} {
 		r := s.rig(t)
-		values := []float64{0, 1e30, -1e30, 3.5e38, 65504, 65519, 65520, 65536, 1e-3, math.Inf(1), math.Inf(-1), math.NaN(), 6e-5, 3e-6, 1e-7, 2.9e-8}
+		values := []float64{0, 1e30, -1e30, 3.5e38, 65504, 65519, 65520, 65536, 1e-3, math.Inf(1), math.Inf(-1), math.NaN(), float64(math.Float32frombits(0x7fffffff)), 6e-5, 3e-6, 1e-7, 2.9e-8}
 		for range 2000 {
 			code := make([]byte, 2)
 			encode(out, code, math.Ldexp(r.rng.NormFloat64(), r.rng.IntN(26)-13))

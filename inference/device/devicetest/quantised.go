@@ -20,7 +20,7 @@ func quantised(t *testing.T, s suite) {
 	for _, c := range []linearCase{
 		{m: 1, n: 2, k: 2}, {m: 1, n: 70, k: 130}, {m: 3, n: 10, k: 7}, {m: 9, n: 64, k: 64, bias: true},
 		{m: 40, n: 66, k: 193, act: device.GELU, gate: true, inPlace: true}, {m: 20, n: 600, k: 96, bias: true, add: true},
-		{m: 140, n: 30, k: 257, act: device.SiLU},
+		{m: 140, n: 30, k: 257, act: device.SiLU}, {m: 1, n: 700, k: 602},
 	} {
 		c.x, c.y = f32, f32
 		t.Run("I8", func(t *testing.T) { s.rig(t).int8(c) })
