@@ -54,7 +54,7 @@ func Load(ctx context.Context, o Options, emit func(Event)) (*Pipeline, error) {
 		return nil, err
 	}
 	p := &Pipeline{log: o.Log, dev: o.Device, layout: layout, experts: map[string]*wan.Model{}}
-	if p.source, err = fingerprint(o.Checkpoint); err == nil {
+	if p.source, err = fingerprint(layout); err == nil {
 		err = p.open(ctx, o, emit)
 	}
 	if err == nil && o.Quant.Enabled() {

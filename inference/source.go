@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"gimbal/inference/checkpoint"
 	"gimbal/inference/quant"
 )
 
@@ -25,29 +27,40 @@ type source struct {
 // fingerprintEnd is how much of a file's beginning and end is hashed.
 const fingerprintEnd = 64 << 10
 
-// fingerprint describes the checkpoint in dir.
-func fingerprint(dir string) (source, error) {
-	absolute, err := filepath.Abs(dir)
+// fingerprint describes an open checkpoint. It looks at the files of its own
+// folders, which may be links, and not at what lies below them: caches change.
+func fingerprint(l *checkpoint.Layout) (source, error) {
+	absolute, err := filepath.Abs(l.Dir)
 	if err != nil {
 		return source{}, err
 	}
+	folders := []string{l.Dir, l.TokenizerDir}
+	for _, expert := range slices.Sorted(maps.Keys(l.Experts)) {
+		folder := l.Experts[expert].Store.Path()
+		if filepath.Ext(folder) == ".safetensors" { // one file, not shards
+			folder = filepath.Dir(folder)
+		}
+		folders = append(folders, folder)
+	}
 	hash := sha256.New()
-	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && path == filepath.Join(dir, quant.CacheDir) {
-			return fs.SkipDir
+	for _, folder := range folders {
+		files, err := os.ReadDir(folder) // sorted by name
+		if err != nil {
+			return source{}, err
 		}
-		if err != nil || entry.IsDir() {
-			return err
+		for _, file := range files {
+			switch filepath.Ext(file.Name()) {
+			case ".safetensors", ".pth", ".json", ".model":
+				if err := hashEnds(hash, l.Dir, filepath.Join(folder, file.Name())); err != nil {
+					return source{}, err
+				}
+			}
 		}
-		switch filepath.Ext(path) {
-		case ".safetensors", ".pth", ".json", ".model":
-			return hashEnds(hash, dir, path)
-		}
-		return nil
-	})
-	return source{Dir: absolute, Fingerprint: hex.EncodeToString(hash.Sum(nil))}, err
+	}
+	return source{Dir: absolute, Fingerprint: hex.EncodeToString(hash.Sum(nil))}, nil
 }
 
+// hashEnds hashes the name of the file at path, its size and both ends.
 func hashEnds(hash io.Writer, dir, path string) error {
 	name, err := filepath.Rel(dir, path)
 	if err != nil {
