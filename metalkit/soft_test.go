@@ -28,3 +28,30 @@ func openTest(tb testing.TB, opts Options) device.Device {
 func TestDevice(t *testing.T) {
 	devicetest.Run(t, openTest(t, Options{}), devicetest.Options{Product: product})
 }
+
+// TestBackward starts the threads of every threadgroup with the last one: what a
+// barrier should keep apart shows.
+func TestBackward(t *testing.T) {
+	drv, err := newSoftDriver(1, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev, err := open(drv, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	devicetest.Run(t, dev, devicetest.Options{Product: product})
+}
+
+// TestNarrow multiplies in 16 bits. Rounding both factors of a product by up to u
+// puts a sum of products off by half u of its size, and the worst of a million sums
+// by five times that; where Clamp1 follows, the sum is up to seven times as large as the
+// results that the error is counted in. So 20 u covers all.
+func TestNarrow(t *testing.T) {
+	for compute, u := range map[device.DType]float64{device.F16: 1.0 / (1 << 11), device.BF16: 1.0 / (1 << 8)} {
+		t.Run(compute.String(), func(t *testing.T) {
+			devicetest.Run(t, openTest(t, Options{Compute: compute}), devicetest.Options{Product: 20 * u})
+		})
+	}
+}

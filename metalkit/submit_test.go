@@ -1,0 +1,161 @@
+package metalkit
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"gimbal/inference/device"
+)
+
+// nullDriver counts what it is given and computes nothing.
+type nullDriver struct {
+	max  limits
+	runs []int // calls of each run
+	ran  func()
+}
+
+func (d *nullDriver) limits() limits { return d.max }
+
+func (d *nullDriver) alloc(size int64) (memory, error) {
+	return memory{handle: 1, host: make([]byte, size)}, nil
+}
+
+func (d *nullDriver) alias(mem []byte) (memory, bool) { return memory{handle: 1, host: mem}, true }
+
+func (d *nullDriver) free(memory) {}
+
+func (d *nullDriver) pipeline(specialisation) (int32, error) { return 0, nil }
+
+func (d *nullDriver) run(_ context.Context, _ string, calls []call) error {
+	d.runs = append(d.runs, len(calls))
+	if d.ran != nil {
+		d.ran()
+	}
+	return nil
+}
+
+func (d *nullDriver) close() {}
+
+// openNull returns a device over drv and a matrix of it.
+func openNull(tb testing.TB, drv *nullDriver, rows, cols int) (device.Device, device.Mat) {
+	tb.Helper()
+	drv.max.workingSet = 1 << 30
+	dev, err := open(drv, Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { dev.Close() })
+	b, err := dev.Alloc(device.Desc{Label: "test", DType: device.F32, Shape: []int{rows, cols}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return dev, device.AsMat(b)
+}
+
+// TestRuns cuts a submission where its work is more than a run may have.
+func TestRuns(t *testing.T) {
+	const n = 100
+	product := 2.0 * n * n * n
+	for _, c := range []struct {
+		work float64
+		want []int
+	}{{0, []int{7}}, {product, []int{1, 1, 1, 1, 1, 1, 1}}, {2.5 * product, []int{2, 2, 2, 1}}, {product / 2, []int{1, 1, 1, 1, 1, 1, 1}}, {7 * product, []int{7}}} {
+		drv := &nullDriver{max: limits{work: c.work}}
+		dev, x := openNull(t, drv, n, 3*n)
+		err := dev.Do(t.Context(), "test", func(e device.Encoder) {
+			for range 7 {
+				e.Linear(device.Linear{X: x.ColRange(0, n), W: device.DenseWeight(x.ColRange(n, 2*n)), Y: x.ColRange(2*n, 3*n)})
+			}
+		})
+		if err != nil || !slices.Equal(drv.runs, c.want) {
+			t.Errorf("7 products of %g flop with runs of %g: runs of %v, %v; want %v", product, c.work, drv.runs, err, c.want)
+		}
+	}
+}
+
+// TestCancelBetweenRuns ends the context in the first run of three.
+func TestCancelBetweenRuns(t *testing.T) {
+	drv := &nullDriver{max: limits{work: 1}}
+	ctx, cancel := context.WithCancel(t.Context())
+	drv.ran = cancel
+	dev, x := openNull(t, drv, 8, 24)
+	err := dev.Do(ctx, "block 3", func(e device.Encoder) {
+		for range 3 {
+			e.Linear(device.Linear{X: x.ColRange(0, 8), W: device.DenseWeight(x.ColRange(8, 16)), Y: x.ColRange(16, 24)})
+		}
+	})
+	if !errors.Is(err, context.Canceled) || len(drv.runs) != 1 {
+		t.Errorf("%d runs and %v, want one and Canceled", len(drv.runs), err)
+	}
+}
+
+// recordBlock records about what one transformer block does, in n rows and 5 n columns of x and
+// its row n.
+func recordBlock(e device.Encoder, x device.Mat, n int) {
+	col := func(i int) device.Mat { return x.RowRange(0, n).ColRange(i*n, (i+1)*n) }
+	row := x.Row(n).ColRange(0, n)
+	for range 3 {
+		e.Norm(device.Norm{X: col(0), Y: col(1), Kind: device.LayerNorm, Scale: row, Shift: row})
+		for range 4 {
+			e.Linear(device.Linear{X: col(1), W: device.DenseWeight(col(2)), Y: col(3), Bias: row, Act: device.GELU})
+		}
+		e.Rope(device.Rope{X: col(3), Y: col(3), Heads: 1, Cos: col(2).ColRange(0, n/2), Sin: col(2).ColRange(0, n/2), Weight: row})
+		e.Attention(device.Attention{Q: col(1), K: col(2), V: col(3), O: col(4), Heads: 1, Scale: 1})
+		e.GatedAdd(device.GatedAdd{A: col(4), Gate: row, B: col(0), Y: col(0)})
+		e.Unary(device.Unary{X: col(4), Y: col(4), F: device.SiLU})
+		e.Binary(device.Binary{A: col(4), B: row, Y: col(4), Op: device.Add})
+		e.Move(device.Move{X: col(4), Y: col(3)})
+	}
+}
+
+// checker only checks the shapes.
+type checker struct{}
+
+func (checker) Linear(op device.Linear)       { op.Check() }
+func (checker) Attention(op device.Attention) { op.Check() }
+func (checker) Norm(op device.Norm)           { op.Check() }
+func (checker) Rope(op device.Rope)           { op.Check() }
+func (checker) Conv(op device.Conv)           { op.Check() }
+func (checker) Unary(op device.Unary)         { op.Check() }
+func (checker) Binary(op device.Binary)       { op.Check() }
+func (checker) GatedAdd(op device.GatedAdd)   { op.Check() }
+func (checker) Gather(op device.Gather)       { op.Check() }
+func (checker) Move(op device.Move)           { op.Check() }
+
+// TestRecordAllocates nothing, beyond what checking the shapes does, once the
+// first submission has made the pipelines and room for the calls.
+func TestRecordAllocates(t *testing.T) {
+	const n, blocks = 64, 10
+	dev, x := openNull(t, &nullDriver{runs: make([]int, 0, 1000)}, n+1, 5*n)
+	f := func(e device.Encoder) {
+		for range blocks {
+			recordBlock(e, x, n)
+		}
+	}
+	ctx := t.Context()
+	recorded := testing.AllocsPerRun(20, func() {
+		if err := dev.Do(ctx, "test", f); err != nil {
+			t.Error(err)
+		}
+	})
+	checked := testing.AllocsPerRun(20, func() { f(checker{}) })
+	if recorded > checked+2 {
+		t.Errorf("recording %d blocks allocates %v times, checking them %v times", blocks, recorded, checked)
+	}
+}
+
+// BenchmarkRecord records one block over a driver that computes nothing.
+func BenchmarkRecord(b *testing.B) {
+	const n = 64
+	drv := &nullDriver{}
+	dev, x := openNull(b, drv, n+1, 5*n)
+	b.ReportAllocs()
+	for b.Loop() {
+		drv.runs = drv.runs[:0]
+		if err := dev.Do(b.Context(), "test", func(e device.Encoder) { recordBlock(e, x, n) }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
