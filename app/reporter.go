@@ -21,6 +21,7 @@ type reporter struct {
 	stdout, stderr io.Writer
 	terminal       bool
 	bar            *progressbar.ProgressBar
+	barKind        string // of the events that the bar shows
 }
 
 func newReporter(asJSON bool, stdout, stderr io.Writer) *reporter {
@@ -73,7 +74,7 @@ func (r *reporter) step(e inference.Step) {
 		r.line("%s", text)
 		return
 	}
-	r.progress(text, e.Index, e.Total)
+	r.progress(e.Kind(), text, e.Index, e.Total)
 }
 
 func (r *reporter) decoding(e inference.Decoding) {
@@ -82,7 +83,7 @@ func (r *reporter) decoding(e inference.Decoding) {
 		r.line("%s", text)
 		return
 	}
-	r.progress(text, e.Frames, e.Total)
+	r.progress(e.Kind(), text, e.Frames, e.Total)
 }
 
 // quantizing shows every percent on a terminal, every tenth one elsewhere.
@@ -91,18 +92,20 @@ func (r *reporter) quantizing(e inference.Quantizing) {
 	text := fmt.Sprintf("quantising %s to %s: %s of %s", e.Part, e.Quant, bytesText(e.Done), bytesText(e.Total))
 	switch {
 	case r.terminal:
-		r.progress(text, percent, 100)
+		r.progress(e.Kind()+e.Part, text, percent, 100)
 	case percent%10 == 0:
 		r.line("%s", text)
 	}
 }
 
-// progress moves the bar; a new total starts a new bar.
-func (r *reporter) progress(text string, done, total int) {
-	if r.bar == nil || r.bar.GetMax() != total {
+// progress moves the bar; events of another kind start a new one. With the longest
+// text it fits 80 columns.
+func (r *reporter) progress(kind, text string, done, total int) {
+	if r.bar == nil || r.barKind != kind {
 		r.close()
+		r.barKind = kind
 		r.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(r.stderr),
-			progressbar.OptionSetWidth(30), progressbar.OptionSetPredictTime(false))
+			progressbar.OptionSetWidth(10), progressbar.OptionSetPredictTime(false))
 	}
 	r.bar.Describe(text)
 	r.bar.Set(done)
