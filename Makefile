@@ -4,7 +4,9 @@
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
-RACE        := ./inference ./inference/cpu/... ./inference/device/... ./inference/checkpoint ./inference/runstate ./inference/video
+# The packages that start goroutines or are used by several at once.
+RACE        := ./inference ./inference/camera ./inference/checkpoint ./inference/cpu/... ./inference/picture ./inference/quant \
+               ./inference/runstate ./inference/tokenizer ./inference/video
 FUZZTIME    ?= 5s
 OUT         ?= out
 
@@ -16,6 +18,8 @@ build: deps
 	$(GO) build -o gimbal ./app
 
 demo: build
+	@mkdir -p $(OUT)
+	@mkdir -p $(OUT)
 	./gimbal demo --save_file $(OUT)/demo.mp4
 
 test: deps check
@@ -47,9 +51,10 @@ bench: deps
 deps:
 	@if [ "$$(uname)" = Darwin ]; then \
 	  xcode-select -p >/dev/null 2>&1 || { echo "installing the Xcode command line tools; run make again when they are there"; xcode-select --install; exit 1; }; \
-	elif ! { command -v gcc && command -v g++ && [ -e /usr/include/$$(uname -m)-linux-gnu/cblas.h -o -e /usr/include/cblas.h ]; } >/dev/null; then \
+	elif ! { command -v gcc && command -v g++ && ls /usr/include/cblas.h /usr/include/*/cblas.h | grep . && ls /etc/ssl/certs | grep .; } >/dev/null 2>&1; then \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  $$sudo apt-get update -q && $$sudo apt-get install -y -q --no-install-recommends gcc g++ libc6-dev libopenblas-dev; \
+	  $$sudo apt-get update -q && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ca-certificates gcc g++ libc6-dev libopenblas-dev; \
 	fi
 
 clean:
