@@ -47,7 +47,7 @@ func (e *encoder) Attention(a device.Attention) {
 	}
 	d := dispatch{
 		kernel:  e.dev.compute.attention[width],
-		with:    constants{a: q.dt, b: k.dt, c: v.dt, y: o.dt, flags: rel.flag(attentionRel) | key.flag(attentionKey)},
+		with:    constants{a: q.dt, b: k.dt, c: v.dt, y: o.dt, flags: rel.flag(attentionRel) | key.flag(attentionKey), aligned: aligned(head, q, k, v)},
 		groups:  [3]int{ceilDiv(nq, queriesOfGroup), a.Heads, parts},
 		threads: attentionThreads,
 		work:    2 * float64(nq) * float64(nk) * float64(a.Q.Cols) * float64(1+parts),

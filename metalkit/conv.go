@@ -43,6 +43,7 @@ func (e *encoder) Conv(c device.Conv) {
 		args.up = 1
 	}
 	with := constants{a: x.dt, b: w.dt, c: add.dt, y: y.dt}
+	with.aligned = aligned(c.X.C, x, prev0, prev1, w)
 	with.flags = bias.flag(convBias) | add.flag(convAdd) | prev0.flag(convPrev0) | prev1.flag(convPrev1)
 	cols := colsOfTile(c.Y.C)
 	d := dispatch{kernel: e.dev.compute.conv[cols], with: with, threads: tileThreads, work: 2 * float64(c.Y.T*pixels) * float64(c.Y.C) * float64(c.W.Cols)}

@@ -46,6 +46,7 @@ type specialisation struct {
 type constants struct {
 	a, b, c, y uint32 // types of operands
 	fn, flags  uint32
+	aligned    uint32 // 1: rows, and the parts of them that a kernel reads, begin at multiples of 4 elements
 }
 
 // The types that a weight may have beyond those of package device, numbered as in

@@ -47,8 +47,9 @@ func (e *encoder) releaseTemps() {
 // operand is a view that a kernel is given; the zero operand is none.
 type operand struct {
 	binding
-	dt uint32
-	ld uint32
+	dt      uint32
+	ld      uint32
+	aligned bool // every row begins at a multiple of 4 elements in memory
 }
 
 func (o operand) none() bool { return o.dt == 0 }
@@ -76,7 +77,15 @@ func (e *encoder) in(m device.Mat) operand {
 		return operand{}
 	}
 	b := e.dev.find(m.Buf)
-	return operand{binding{b.mem.handle, b.mem.offset + uint64(m.Offset)*uint64(m.DType.Size())}, uint32(m.DType), uint32(m.Stride)}
+	size := uint64(m.DType.Size())
+	at := uint64(m.Offset) * size
+	address := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b.mem.host)))) + at
+	return operand{
+		binding: binding{b.mem.handle, b.mem.offset + at},
+		dt:      uint32(m.DType),
+		ld:      uint32(m.Stride),
+		aligned: address%(4*size) == 0 && (m.Stride%4 == 0 || m.Rows <= 1),
+	}
 }
 
 // out is in for a destination.
@@ -85,6 +94,20 @@ func (e *encoder) out(m device.Mat) operand {
 		panic(fmt.Sprintf("metalkit: %q is mapped and cannot be written", b.desc.Label))
 	}
 	return e.in(m)
+}
+
+// aligned is 1 if the operands that are there are aligned, and so are parts of so
+// many columns.
+func aligned(columns int, operands ...operand) uint32 {
+	for _, o := range operands {
+		if !o.none() && !o.aligned {
+			return 0
+		}
+	}
+	if columns%4 != 0 {
+		return 0
+	}
+	return 1
 }
 
 // begin reports whether an operation of n elements, say, may be recorded: nothing

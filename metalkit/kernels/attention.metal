@@ -10,6 +10,24 @@ struct AttentionArgs {
 // FLAGS
 enum : uint { ATTENTION_REL = 1, ATTENTION_KEY = 2 };
 
+// load_rows brings columns column to column+width-1 of rows row0 to row0+count-1
+// of one head to threadgroup memory; what is not there is 0.
+template <typename T, int width, int count>
+inline void load_rows(threadgroup T *to, device const void *from, uint type, uint ld_from, uint rows, uint row0, uint head,
+                      uint columns, uint column, uint tid) {
+    constexpr uint ld = width + 16 / sizeof(T), threads = 128;
+    uint n = ALIGNED ? 4 : 1;
+    for (uint e = tid * n; e < count * width; e += threads * n) {
+        uint r = e / width, c = e % width;
+        bool inside = row0 + r < rows && column + c < columns;
+        ulong at = ulong(row0 + r) * ld_from + head + column + c;
+        if (ALIGNED)
+            put4(to + r * ld + c, inside ? load4(from, type, at) : float4(0.0f));
+        else
+            to[r * ld + c] = T(inside ? load(from, type, at) : 0.0f);
+    }
+}
+
 // attention computes 32 queries of head group.y, 8 in each of four simd-groups,
 // and columns group.z * width, ... of their results. Heads wider than width take
 // several threadgroups, each of which computes the scores, slice by slice.
@@ -19,7 +37,7 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
                       device const float *key_bias [[buffer(5)]], device void *o [[buffer(6)]],
                       uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
                       uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
-    constexpr uint queries = 32, threads = 128;
+    constexpr uint queries = 32;
     constexpr uint ld = width + 16 / sizeof(T), lds = keys + 4;
     SHARED(T, qs, queries * ld);
     SHARED(T, kv, keys * ld);              // a tile of K, then of V
@@ -47,16 +65,8 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
         for (uint d0 = 0; d0 < a.d; d0 += width) {
             threadgroup_barrier(mem_flags::mem_threadgroup); // what kv and qs held has been used
             if (j0 == 0 || a.d > width)
-                for (uint e = tid; e < queries * width; e += threads) {
-                    uint r = e / width, c = e % width;
-                    bool inside = i0 + r < a.nq && d0 + c < a.d;
-                    qs[r * ld + c] = T(inside ? load(q, TYPE_A, ulong(i0 + r) * a.ldq + head + d0 + c) : 0.0f);
-                }
-            for (uint e = tid; e < keys * width; e += threads) {
-                uint r = e / width, c = e % width;
-                bool inside = j0 + r < a.nk && d0 + c < a.d;
-                kv[r * ld + c] = T(inside ? load(k, TYPE_B, ulong(j0 + r) * a.ldk + head + d0 + c) : 0.0f);
-            }
+                load_rows<T, width, queries>(qs, q, TYPE_A, a.ldq, a.nq, i0, head, a.d, d0, tid);
+            load_rows<T, width, keys>(kv, k, TYPE_B, a.ldk, a.nk, j0, head, a.d, d0, tid);
             threadgroup_barrier(mem_flags::mem_threadgroup);
             for (uint c = 0; c < width; c += 8) {
                 simdgroup_matrix<T, 8, 8> qm, km;
@@ -104,11 +114,7 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
         if (lane % 4 == 0)
             diagonal[row * 9] = factor;
         threadgroup_barrier(mem_flags::mem_threadgroup); // kv has been used, too
-        for (uint e = tid; e < keys * width; e += threads) {
-            uint r = e / width, c = e % width;
-            bool inside = j0 + r < a.nk && column + c < a.d;
-            kv[r * ld + c] = T(inside ? load(v, TYPE_C, ulong(j0 + r) * a.ldv + head + column + c) : 0.0f);
-        }
+        load_rows<T, width, keys>(kv, v, TYPE_C, a.ldv, a.nk, j0, head, a.d, column, tid);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (!simd_all(same)) {
             simdgroup_float8x8 factors;

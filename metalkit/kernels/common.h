@@ -18,6 +18,7 @@ using namespace metal;
 #define SHARED(type, name, n) threadgroup type name[n]
 #define KERNEL(f)
 #define INSTANCE(name, f, ...) template [[host_name(#name)]] [[kernel]] decltype(f<__VA_ARGS__>) f<__VA_ARGS__>
+#define QUAD(type, p, i) (((device const type##4 *)(p))[(i) / 4])
 #define UNROLL _Pragma("clang loop unroll(full)") // so that arrays of matrices stay in registers
 #define HOLDS_MATRIX true                         // whether this lane has a part of the simd-group's matrices
 #endif
@@ -29,6 +30,7 @@ CONSTANT(uint, TYPE_C, 2);
 CONSTANT(uint, TYPE_Y, 3);
 CONSTANT(uint, FUNC, 4);
 CONSTANT(uint, FLAGS, 5);
+CONSTANT(uint, ALIGNED, 6); // rows begin at multiples of four elements, and so do the parts that a kernel reads
 
 // Types are numbered as package device numbers them; the last two are metalkit's.
 enum : uint { F32 = 1, F16, BF16, F8E4M3, I8, U8, I32, I64, NF4, NF4_NESTED };
@@ -58,6 +60,33 @@ inline float load(device const void *p, uint type, ulong i) {
     default:
         return f8(((device const uchar *)p)[i]);
     }
+}
+
+// load4 reads elements i to i+3, where i is a multiple of 4 and p aligned to 4
+// elements.
+inline float4 load4(device const void *p, uint type, ulong i) {
+    switch (type) {
+    case F32:
+        return QUAD(float, p, i);
+    case F16: {
+        half4 v = QUAD(half, p, i);
+        return float4(float(v[0]), float(v[1]), float(v[2]), float(v[3]));
+    }
+    case BF16: {
+        bfloat4 v = QUAD(bfloat, p, i);
+        return float4(float(v[0]), float(v[1]), float(v[2]), float(v[3]));
+    }
+    default: {
+        uchar4 v = QUAD(uchar, p, i);
+        return float4(f8(v[0]), f8(v[1]), f8(v[2]), f8(v[3]));
+    }
+    }
+}
+
+// put4 writes four elements, rounded to T.
+template <typename T> inline void put4(threadgroup T *to, float4 v) {
+    UNROLL for (uint i = 0; i < 4; i++)
+        to[i] = T(v[i]);
 }
 
 // store rounds v to nearest even where the type is narrower.

@@ -24,20 +24,21 @@ kernel void conv(constant ConvArgs &a [[buffer(0)]], device const void *x [[buff
                  device const void *add [[buffer(6)]], device void *y [[buffer(7)]],
                  uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
                  uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
-    constexpr uint ld = tile_ld<T>(depth), step = tile_threads / depth, pixels_each = tile_rows / step;
+    constexpr uint ld = tile_ld<T>(depth), most = tile_rows * depth / tile_threads;
     SHARED(float, memory, tile_memory<T>(depth, cols));
     threadgroup T *xs = (threadgroup T *)memory, *ws = xs + tile_rows * ld;
     simdgroup_float8x8 sums[4][cols / 16];
     tile_clear<cols>(sums);
 
     uint pixel0 = group.y * tile_rows, o0 = group.x * cols, pixels = a.oh * a.ow;
-    uint column = tid % depth, first = tid / depth; // of the slices, that this thread loads
+    uint n = ALIGNED ? 4 : 1; // elements that a thread loads at a time
+    uint column = tid * n % depth, first = tid * n / depth, step = tile_threads * n / depth;
     int h = int(a.h << a.up), width = int(a.w << a.up);
-    int row_of[pixels_each], column_of[pixels_each]; // of the inputs for tap 0
-    for (uint n = 0; n < pixels_each; n++) {
-        uint pixel = pixel0 + first + n * step;
-        row_of[n] = pixel < pixels ? int(pixel / a.ow * a.stride) - int(a.pad_h) : h;
-        column_of[n] = int(pixel % a.ow * a.stride) - int(a.pad_w);
+    int row_of[most], column_of[most]; // of this thread's inputs for tap 0
+    for (uint p = 0; p < most / n; p++) {
+        uint pixel = pixel0 + first + p * step;
+        row_of[p] = pixel < pixels ? int(pixel / a.ow * a.stride) - int(a.pad_h) : h;
+        column_of[p] = int(pixel % a.ow * a.stride) - int(a.pad_w);
     }
     uint area = a.kh * a.kw, depth_all = a.kt * area * a.cin;
     int t0 = int(group.z * a.stride_t) - int(a.kt - 1);
@@ -52,14 +53,23 @@ kernel void conv(constant ConvArgs &a [[buffer(0)]], device const void *x [[buff
         device const void *frame = t == -2 ? prev0 : t == -1 ? prev1 : x;
         ulong start = (t > 0 ? ulong(t) * a.frame : 0) + c;
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        for (uint n = 0; n < pixels_each; n++) {
-            int i = row_of[n] + di, j = column_of[n] + dj;
+        for (uint p = 0; p < most / n; p++) {
+            int i = row_of[p] + di, j = column_of[p] + dj;
             bool there = inside && i >= 0 && j >= 0 && i < h && j < width;
             ulong at = start + (ulong(i >> a.up) * a.w + (j >> a.up)) * a.cin;
-            xs[(first + n * step) * ld + column] = T(there ? load(frame, TYPE_A, at) : 0.0f);
+            uint to = (first + p * step) * ld + column;
+            if (ALIGNED)
+                put4(xs + to, there ? load4(frame, TYPE_A, at) : float4(0.0f));
+            else
+                xs[to] = T(there ? load(frame, TYPE_A, at) : 0.0f);
         }
-        for (uint r = first; r < cols; r += step)
-            ws[r * ld + column] = T(k < depth_all && o0 + r < a.cout ? load(w, TYPE_B, ulong(o0 + r) * a.ldw + k) : 0.0f);
+        for (uint r = first; r < cols; r += step) {
+            bool there = k < depth_all && o0 + r < a.cout;
+            if (ALIGNED)
+                put4(ws + r * ld + column, there ? load4(w, TYPE_B, ulong(o0 + r) * a.ldw + k) : float4(0.0f));
+            else
+                ws[r * ld + column] = T(there ? load(w, TYPE_B, ulong(o0 + r) * a.ldw + k) : 0.0f);
+        }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_multiply<T, depth, cols>(xs, ws, simd, sums);
     }

@@ -61,6 +61,7 @@ static void enter() {
     for (;;) {
         w->body(*w->call, w->position);
         Thread &t = w->running();
+        t.finished = true;
         w->idle = 0;
         if (--w->live == 0) {
             void *dropped;
@@ -81,12 +82,21 @@ static void enter() {
     }
 }
 
-// yield lets the next thread run.
-void Worker::yield() {
+// neighbour is the next thread of the simd-group of the running one.
+uint32_t Worker::neighbour() const {
+    uint32_t i = position.index;
+    do
+        i = i / simd_width * simd_width + (backward ? i + simd_width - 1 : i + 1) % simd_width;
+    while (thread[i].finished);
+    return i;
+}
+
+// yield lets thread to run.
+void Worker::yield(uint32_t to) {
     Thread &t = running();
-    if (t.next == position.index)
+    if (to == position.index)
         return;
-    position.index = t.next;
+    position.index = to;
     Thread &next = running();
     if (next.sp == nullptr) {
         next.stack = stacks[--free_stacks];
@@ -116,7 +126,9 @@ void Worker::meet(Meeting &m, uint32_t all, const void *kind) {
     for (uint32_t g = m.generation; g == m.generation;) {
         if (++idle > 4 * live)
             fail("threads wait for others that do not come: a barrier or simd function in divergent flow, or after a return");
-        yield();
+        // A simd-group goes as far as it can without the others, so that what a
+        // barrier should keep apart shows.
+        yield(all == simd_width ? neighbour() : running().next);
     }
     idle = 0;
 }
@@ -151,7 +163,7 @@ void Worker::run_group() {
     memset(shared, 0xff, shared_used); // NaN: nothing is left of the group before
     for (uint32_t i = 0; i < threads; i++) {
         uint32_t up = (i + 1) % threads, down = (i + threads - 1) % threads;
-        thread[i] = Thread{nullptr, nullptr, backward ? down : up, backward ? up : down, 0, 0, 0};
+        thread[i] = Thread{nullptr, nullptr, backward ? down : up, backward ? up : down, false, 0, 0, 0};
         if (i % simd_width == 0)
             simdgroup[i / simd_width].meeting = Meeting{};
     }

@@ -46,6 +46,7 @@ struct Thread {
     void *sp; // where it is suspended; null before it starts
     char *stack;
     uint32_t next, previous; // among those not finished
+    bool finished;
     uint32_t shared;         // bytes of threadgroup memory that it has declared
     uint32_t barriers;       // passed
     uint32_t exchanges;      // passed
@@ -76,7 +77,8 @@ struct Worker {
     alignas(64) unsigned char shared[max_shared];
 
     void run_group();
-    void yield();
+    uint32_t neighbour() const;
+    void yield(uint32_t to);
     void meet(Meeting &m, uint32_t all, const void *kind);
     void threadgroup_barrier();
     const uint32_t *exchange(uint32_t bits, const void *kind);
