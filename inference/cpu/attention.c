@@ -4,14 +4,15 @@
 
 // gb_softmax_tile goes one tile of keys further in an online softmax: it turns
 // the scores s into exp(scale*s + rel + keybias - max), brings max and sum of each
-// row up to date and rescales the row of o that was summed under the old max. Row
-// i of s has its own bias row rel - i*relstep; rel and keybias may be NULL.
-HOT void gb_softmax_tile(void *sv, long lds, long rows, long cols, float scale, const void *relv, long relstep, const void *keybias, void *maxv, void *sumv, void *ov, long ldo, long d) {
+// row up to date and rescales the row of o that was summed under the old max. The
+// bias of row i is rel - i, one key further than that of the row before; rel and
+// keybias may be NULL.
+HOT void gb_softmax_tile(void *sv, long lds, long rows, long cols, float scale, const void *relv, const void *keybias, void *maxv, void *sumv, void *ov, long ldo, long d) {
 	float *max = maxv, *sum = sumv;
 	const float *kb = keybias;
 	for (long i = 0; i < rows; i++) {
 		float *s = (float *)sv + i * lds, *o = (float *)ov + i * ldo;
-		const float *rel = relv ? (const float *)relv - i * relstep : NULL;
+		const float *rel = relv ? (const float *)relv - i : NULL;
 		vf top = splat(-INFINITY);
 		for (long j = 0; j < cols; j += LANES) {
 			long n = lanes(cols - j);

@@ -63,9 +63,9 @@ func (f flash) tile(w *worker, head, i int) {
 	rows, col := min(f.bq, f.q.rows-i), head*f.d
 	scores, sums := block{w.part(0), f.bk}, block{w.part(1), f.d}
 	top, total := w.part(2), w.part(3)
-	clear(unsafe.Slice((*float32)(total), rows))
+	clear(floats(total, rows))
 	for r := range rows {
-		unsafe.Slice((*float32)(top), rows)[r] = float32(math.Inf(-1))
+		floats(top, rows)[r] = float32(math.Inf(-1))
 	}
 	q := f.q.load(w.part(4), i, col, rows, f.d)
 	for j := 0; j < f.k.rows; j += f.bk {
@@ -82,7 +82,7 @@ func (f flash) tile(w *worker, head, i int) {
 		if j == 0 {
 			rescale = 0 // nothing is summed yet
 		}
-		C.gb_softmax_tile(scores.p, C.long(scores.ld), C.long(rows), C.long(keys), C.float(f.scale), rel, 1,
+		C.gb_softmax_tile(scores.p, C.long(scores.ld), C.long(rows), C.long(keys), C.float(f.scale), rel,
 			column(f.key, j), top, total, sums.p, C.long(sums.ld), C.long(rescale))
 		gemm(rows, f.d, keys, scores, f.v.load(w.part(6), j, col, keys, f.d), beta(j), sums)
 	}

@@ -27,51 +27,78 @@ func (e *encoder) Conv(c device.Conv) {
 	c.Check()
 	v := conv{Conv: c, e: e, taps: c.KT * c.KH * c.KW}
 	v.k = v.taps * c.X.C
+	v.x, v.w, v.add = e.frames(c.X), e.view(c.W), e.frames(c.Add)
+	v.prev = [2]frames{e.frames(c.Prev[0]), e.frames(c.Prev[1])}
+	v.y = frames{e.out(c.Y.Range(0, min(c.Y.T, 1)).Mat()), c.Y.FrameStride}
 	e.run("Conv", v.run)
 }
 
 type conv struct {
 	device.Conv
-	e       *encoder
-	taps, k int // inputs a channel, and a filter
-	filters block
-	bias    unsafe.Pointer
-	plain   bool // pixels are read in place: one tap a picture
-	group   int  // output pixels at a time
-	step    int  // rows of taps at a time
+	e         *encoder
+	x, y, add frames
+	prev      [2]frames
+	w         view
+	taps, k   int // inputs a channel, and a filter
+	filters   block
+	bias      unsafe.Pointer
+	plain     bool // pixels are read in place: one tap a picture
+	group     int  // output pixels at a time
+	step      int  // rows of taps at a time
+}
+
+// frames are pictures in memory: a view of the first, as rows of pixels, and the
+// elements from one to the next. The zero frames stand for none.
+type frames struct {
+	view
+	stride int
+}
+
+func (e *encoder) frames(f device.Frames) frames {
+	if f.IsZero() {
+		return frames{}
+	}
+	return frames{e.view(f.Range(0, min(f.T, 1)).Mat()), f.FrameStride}
+}
+
+func (f frames) frame(t int) view {
+	if !f.none() {
+		f.p = unsafe.Add(f.p, t*f.stride*f.dt.Size())
+	}
+	return f.view
 }
 
 func (c *conv) run() error {
 	if c.Y.T == 0 {
 		return nil
 	}
-	x, end := c.frame(c.X, 0), c.end(0)
-	if err := readable("X", x); err != nil {
+	if err := readable("X or W", c.x.view, c.w); err != nil {
 		return err
 	}
-	for _, p := range c.Prev {
-		if !p.IsZero() && p.DType != c.X.DType {
-			return unsupported("a frame before an X of another type", p.DType)
+	for _, p := range c.prev {
+		if !p.none() && p.dt != c.x.dt {
+			return unsupported("a frame before an X of another type", p.dt)
 		}
-	}
-	if err := end.types(); err != nil {
-		return err
 	}
 	bias, err := c.e.floats(c.Bias)
 	if err != nil {
 		return err
 	}
 	c.bias = bias.p
+	end := c.end(0)
+	if err := end.types(); err != nil {
+		return err
+	}
 	if err := c.packFilters(); err != nil {
 		return err
 	}
 	c.plan()
-	raw := 0
-	if c.X.DType != device.F32 {
-		raw = c.group * c.step * c.KW * c.X.C
+	patches, raw := c.group*c.step*c.KW*c.X.C, 0
+	if c.x.dt != device.F32 {
+		raw = patches
 	}
 	acc, add := end.need(c.group * c.Y.C)
-	if err := c.e.scratch(acc, add, c.group*c.step*c.KW*c.X.C, raw); err != nil {
+	if err := c.e.scratch(acc, add, patches, raw); err != nil {
 		return err
 	}
 	pixels := c.Y.H * c.Y.W
@@ -84,10 +111,7 @@ func (c *conv) run() error {
 
 // packFilters brings the filters from [cin, kt, kh, kw] to [kt, kh, kw, cin].
 func (c *conv) packFilters() error {
-	w := c.e.view(c.W)
-	if err := readable("weights", w); err != nil {
-		return err
-	}
+	w := c.w
 	if c.taps == 1 && w.direct() {
 		c.filters = block{w.p, w.ld}
 		return nil
@@ -129,65 +153,55 @@ func (c *conv) pixels(w *worker, t, first, n int) {
 	for i := range c.KT {
 		in[i] = c.input(t*c.StrideT - (c.KT - 1) + i)
 	}
-	start := 0 // black frames at the beginning add nothing
-	for in[start/c.KH] == nil {
-		start += c.KH
-	}
-	start -= start % c.step
 	end := c.end(t)
 	out := end.product(w, first, 0, c.Y.C)
-	for tap := start; tap < c.KT*c.KH; tap += c.step {
+	begun := 0
+	for tap := 0; tap < c.KT*c.KH; tap += c.step {
 		taps := min(c.step, c.KT*c.KH-tap)
+		if in[tap/c.KH] == nil && in[(tap+taps-1)/c.KH] == nil {
+			continue // black frames add nothing
+		}
 		a := block{w.part(partOperand), taps * c.KW * c.X.C}
 		if c.plain {
-			a = view{in[tap], c.X.DType, c.Y.H * c.Y.W, c.X.C, c.X.C}.load(a.p, first, 0, n, a.ld)
+			a = view{p: in[tap], dt: c.x.dt, ld: c.X.C}.load(a.p, first, 0, n, a.ld)
 		} else {
 			c.gather(w, a, in, tap, taps, first, n)
 		}
-		gemmT(n, c.Y.C, a.ld, a, c.filters.at(0, tap*c.KW*c.X.C), beta(tap-start), out)
+		gemmT(n, c.Y.C, taps*c.KW*c.X.C, a, c.filters.at(0, tap*c.KW*c.X.C), beta(begun), out)
+		begun++
 	}
 	end.finish(w, out, first, 0, n, c.Y.C)
 }
 
-// gather writes the inputs of n output pixels for some rows of taps to a.
+// gather writes the inputs of n output pixels for some rows of taps to a, whose
+// rows have no gaps.
 func (c *conv) gather(w *worker, a block, in [3]unsafe.Pointer, tap, taps, first, n int) {
 	p := C.struct_gb_patch{
 		cin: C.long(c.X.C), kh: C.long(c.KH), kw: C.long(c.KW),
 		stride: C.long(c.Stride), padh: C.long(c.PadH), padw: C.long(c.PadW),
-		h: C.long(c.X.H), w: C.long(c.X.W), wout: C.long(c.Y.W), size: C.long(c.X.DType.Size()),
+		h: C.long(c.X.H), w: C.long(c.X.W), wout: C.long(c.Y.W), size: C.long(c.x.dt.Size()),
 	}
 	if c.Upsample {
 		p.up = 1
 	}
 	raw := a.p
-	if c.X.DType != device.F32 {
+	if c.x.dt != device.F32 {
 		raw = w.part(partOperand + 1)
 	}
 	C.gb_pack_patches(raw, in[0], in[1], in[2], &p, C.long(tap), C.long(taps), C.long(first), C.long(n))
 	if raw != a.p {
-		convert(a.p, a.ld, device.F32, raw, a.ld, c.X.DType, n, a.ld)
+		convert(a.p, a.ld, device.F32, raw, a.ld, c.x.dt, n, a.ld)
 	}
 }
 
 // input returns input frame t, counted from X's first; nil is black.
 func (c *conv) input(t int) unsafe.Pointer {
-	if t >= 0 {
-		return c.frame(c.X, t).p
+	if t < 0 {
+		return c.prev[len(c.prev)+t].p
 	}
-	if p := c.Prev[len(c.Prev)+t]; !p.IsZero() {
-		return c.frame(p, 0).p
-	}
-	return nil
-}
-
-// frame views frame t of f as rows of pixels; the zero Frames gives the zero view.
-func (c *conv) frame(f device.Frames, t int) view {
-	if f.IsZero() {
-		return view{}
-	}
-	return c.e.view(f.Range(t, t+1).Mat())
+	return c.x.frame(t).p
 }
 
 func (c *conv) end(t int) epilogue {
-	return epilogue{y: c.e.out(c.Y.Range(t, t+1).Mat()), add: c.frame(c.Add, t), bias: c.bias}
+	return epilogue{y: c.y.frame(t), add: c.add.frame(t), bias: c.bias}
 }

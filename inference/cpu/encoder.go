@@ -99,5 +99,6 @@ func ceilDiv(n, by int) int { return (n + by - 1) / by }
 // spread cuts n into the fewest parts of at most size, nearly equal and multiples
 // of step, and returns the size of a part.
 func spread(n, size, step int) int {
+	n = max(n, 1)
 	return min(roundUp(ceilDiv(n, ceilDiv(n, size)), step), max(size, step))
 }

@@ -35,7 +35,7 @@ void gb_norm(void *y, long ldy, const void *x, long ldx, int layer, float eps, c
 void gb_rope(void *y, long ldy, const void *x, long ldx, long heads, long d, const void *cos, long ldc, const void *sin, long lds, const void *weight, float eps, long rows);
 
 // attention.c
-void gb_softmax_tile(void *s, long lds, long rows, long cols, float scale, const void *rel, long relstep, const void *keybias, void *max, void *sum, void *o, long ldo, long d);
+void gb_softmax_tile(void *s, long lds, long rows, long cols, float scale, const void *rel, const void *keybias, void *max, void *sum, void *o, long ldo, long d);
 void gb_divide_rows(void *y, long ldy, const void *x, long ldx, const void *sum, long rows, long cols);
 
 // dot.c

@@ -59,7 +59,7 @@ func (e *encoder) modulation(n device.Norm) (mul, plus unsafe.Pointer, err error
 			return nil, nil, err
 		}
 		if b.p != nil {
-			rows[i] = unsafe.Slice((*float32)(b.p), n.X.Cols)
+			rows[i] = floats(b.p, n.X.Cols)
 		}
 	}
 	if mul, err = e.temp(n.X.Cols); err != nil {
@@ -68,7 +68,7 @@ func (e *encoder) modulation(n device.Norm) (mul, plus unsafe.Pointer, err error
 	if plus, err = e.temp(n.X.Cols); err != nil {
 		return nil, nil, err
 	}
-	muls, pluses := unsafe.Slice((*float32)(mul), n.X.Cols), unsafe.Slice((*float32)(plus), n.X.Cols)
+	muls, pluses := floats(mul, n.X.Cols), floats(plus, n.X.Cols)
 	for j := range muls {
 		a, c := float32(1), float32(0)
 		if rows[0] != nil {

@@ -100,6 +100,8 @@ func convert(dst unsafe.Pointer, ldd int, ddt device.DType, src unsafe.Pointer, 
 	C.gb_convert(dst, C.long(ldd), C.int(ddt), src, C.long(lds), C.int(sdt), C.long(rows), C.long(cols))
 }
 
+func floats(p unsafe.Pointer, n int) []float32 { return unsafe.Slice((*float32)(p), n) }
+
 // floats returns an F32 operand, or nil for none, copied only where it is not aligned.
 func (e *encoder) floats(m device.Mat) (block, error) {
 	v := e.view(m)

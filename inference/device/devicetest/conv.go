@@ -16,7 +16,8 @@ type convCase struct {
 	padH, padW         int
 	outT, outH, outW   int // 0: all that the strides allow
 	up                 bool
-	prev               int // frames before X that are not black, the last ones
+	prev               int  // frames before X that are not black, the last ones
+	hole               bool // the last of them is black
 	bias, add, inPlace bool
 	x, wt, y           device.DType
 }
@@ -33,6 +34,8 @@ func conv(t *testing.T, s suite) {
 		{t: 1, h: 1, w: 9, cin: 2, cout: 16, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1},
 		{t: 1, h: 9, w: 1, cin: 2, cout: 16, kt: 2, kh: 3, kw: 3, padH: 1, padW: 1, prev: 1},
 		{t: 4, h: 3, w: 3, cin: 7, cout: 6, kt: 3, kh: 1, kw: 1, prev: 2, bias: true},
+		{t: 3, h: 3, w: 3, cin: 7, cout: 6, kt: 3, kh: 1, kw: 1, prev: 2, hole: true},
+		{t: 3, h: 3, w: 3, cin: 99, cout: 6, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1, prev: 2, hole: true},
 		{t: 5, h: 3, w: 3, cin: 7, cout: 6, kt: 3, kh: 1, kw: 1, strideT: 2, prev: 2, bias: true},
 		{t: 4, h: 3, w: 4, cin: 7, cout: 6, kt: 2, kh: 1, kw: 1, strideT: 3, outT: 2, prev: 1},
 		{t: 2, h: 8, w: 9, cin: 4, cout: 5, kt: 1, kh: 3, kw: 3, stride: 2, outH: 4, outW: 5, bias: true},
@@ -98,6 +101,9 @@ func (s suite) conv(t *testing.T, c convCase) {
 		var before [2]*tensor
 		for i := range c.prev {
 			before[1-i] = r.mat(c.x, 1, x.Cols)
+		}
+		if c.hole {
+			before[1] = nil
 		}
 		var bias, add *tensor
 		if c.bias {

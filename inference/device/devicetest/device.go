@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -162,6 +163,18 @@ func submissions(t *testing.T, s suite) {
 		r.do(true, func(e device.Encoder) { e.Move(device.Move{X: x.Mat, Y: y.Mat}) })
 		r.check(y, x.v, 0)
 	})
+	t.Run("no rows", func(t *testing.T) {
+		r := s.rig(t)
+		x, w, y := r.mat(device.F32, 3, 8), r.mat(device.F32, 8, 8), r.mat(device.F32, 3, 8)
+		none, out := x.RowRange(3, 3), y.RowRange(1, 1)
+		r.do(true, func(e device.Encoder) {
+			e.Linear(device.Linear{X: none, W: device.DenseWeight(w.Mat), Y: out})
+			e.Attention(device.Attention{Q: none, K: x.Mat, V: x.Mat, O: out, Heads: 2, Scale: 1})
+			e.Norm(device.Norm{X: none, Y: out, Kind: device.RMSNorm})
+			e.Unary(device.Unary{X: none, Y: out})
+			e.Move(device.Move{X: none, Y: out})
+		})
+	})
 	t.Run("cancelled", s.cancelled)
 	t.Run("concurrent", s.concurrent)
 }
@@ -269,8 +282,9 @@ func mistakes(t *testing.T, s suite) {
 	r := s.rig(t)
 	a, b, odd := r.mat(device.F32, 4, 6), r.mat(device.F32, 4, 6), r.mat(device.F32, 3, 5)
 	gone := r.mat(device.F32, 4, 6)
+	twelve := r.mat(device.F32, 6, 12)
 	gone.Buf.Release()
-	r.tensors = r.tensors[:3]
+	r.tensors = slices.DeleteFunc(r.tensors, func(x *tensor) bool { return x == gone })
 	alien := a.Mat
 	alien.Buf = foreign{a.Buf}
 	long := a.Mat
@@ -295,8 +309,12 @@ func mistakes(t *testing.T, s suite) {
 		"missing":       func(e device.Encoder) { e.Unary(device.Unary{X: a.Mat}) },
 		"out of buffer": func(e device.Encoder) { e.Move(device.Move{X: long, Y: b.Mat}) },
 		"overlap":       func(e device.Encoder) { e.Move(device.Move{X: a.RowRange(0, 3), Y: a.RowRange(1, 4)}) },
-		"released":      func(e device.Encoder) { e.Move(device.Move{X: gone.Mat, Y: b.Mat}) },
-		"foreign":       func(e device.Encoder) { e.Move(device.Move{X: alien, Y: b.Mat}) },
+		"released frame": func(e device.Encoder) {
+			p := f(gone).Range(0, 1)
+			e.Conv(device.Conv{X: f(a), Prev: [2]device.Frames{{}, p}, W: twelve.Mat, KT: 2, KH: 1, KW: 1, StrideT: 1, Stride: 1, Y: f(b)})
+		},
+		"released": func(e device.Encoder) { e.Move(device.Move{X: gone.Mat, Y: b.Mat}) },
+		"foreign":  func(e device.Encoder) { e.Move(device.Move{X: alien, Y: b.Mat}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
