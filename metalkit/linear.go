@@ -46,7 +46,7 @@ func (e *encoder) Linear(l device.Linear) {
 		return
 	}
 	with := constants{a: x.dt, b: w.dt, c: add.dt, y: y.dt, fn: uint32(l.Act)}
-	with.aligned = aligned(k|l.W.Block, x, w)
+	with.aligned = aligned(k|l.W.Block, x, w) // a multiple of 4 if both are
 	with.flags = bias.flag(linearBias) | gate.flag(linearGate) | add.flag(linearAdd)
 	switch {
 	case l.W.NF4 && nested.none():

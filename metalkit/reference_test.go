@@ -45,6 +45,9 @@ func openLayout(t *testing.T) *checkpoint.Layout {
 // eachCompute runs f with a device for every type to multiply in.
 func eachCompute(t *testing.T, f func(t *testing.T, dev device.Device, bound float64)) {
 	for _, c := range computes {
+		if testing.Short() && c.dtype != device.F32 {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) { f(t, openTest(t, Options{Compute: c.dtype}), c.bound) })
 	}
 }

@@ -6,7 +6,7 @@ struct GatherArgs {
 };
 
 template <typename T, bool raw>
-kernel void gather(constant GatherArgs &a [[buffer(0)]], device const void *table [[buffer(1)]], device const int *ids [[buffer(2)]],
+kernel void gather_rows(constant GatherArgs &a [[buffer(0)]], device const void *table [[buffer(1)]], device const int *ids [[buffer(2)]],
                    device void *y [[buffer(3)]], uint3 group [[threadgroup_position_in_grid]],
                    uint tid [[thread_index_in_threadgroup]], uint simd [[simdgroup_index_in_threadgroup]],
                    uint lane [[thread_index_in_simdgroup]]) {
@@ -24,8 +24,8 @@ kernel void gather(constant GatherArgs &a [[buffer(0)]], device const void *tabl
         }
     }
 }
-INSTANCE(gather_convert, gather, float, false);
-INSTANCE(gather_1, gather, uchar, true);
-INSTANCE(gather_2, gather, ushort, true);
-INSTANCE(gather_4, gather, uint, true);
-INSTANCE(gather_8, gather, ulong, true);
+INSTANCE(gather_convert, gather_rows, float, false);
+INSTANCE(gather_1, gather_rows, uchar, true);
+INSTANCE(gather_2, gather_rows, ushort, true);
+INSTANCE(gather_4, gather_rows, uint, true);
+INSTANCE(gather_8, gather_rows, ulong, true);

@@ -20,7 +20,7 @@ template <typename T, bool raw> inline void put(device void *y, ulong i, T v) {
 }
 
 template <typename T, bool raw>
-kernel void move(constant MoveArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device void *y [[buffer(2)]],
+kernel void move_elements(constant MoveArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device void *y [[buffer(2)]],
                  uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
                  uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
     for (uint k = 0; k < 4; k++) {
@@ -31,16 +31,16 @@ kernel void move(constant MoveArgs &a [[buffer(0)]], device const void *x [[buff
         }
     }
 }
-INSTANCE(move_convert, move, float, false);
-INSTANCE(move_1, move, uchar, true);
-INSTANCE(move_2, move, ushort, true);
-INSTANCE(move_4, move, uint, true);
-INSTANCE(move_8, move, ulong, true);
+INSTANCE(move_convert, move_elements, float, false);
+INSTANCE(move_1, move_elements, uchar, true);
+INSTANCE(move_2, move_elements, ushort, true);
+INSTANCE(move_4, move_elements, uint, true);
+INSTANCE(move_8, move_elements, ulong, true);
 
-// transpose turns tiles of 32 x 32 over in threadgroup memory, so that it reads
+// move_transposed turns tiles of 32 x 32 over in threadgroup memory, so that it reads
 // and writes along rows. 256 threads.
 template <typename T, bool raw>
-kernel void transpose(constant MoveArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device void *y [[buffer(2)]],
+kernel void move_transposed(constant MoveArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device void *y [[buffer(2)]],
                       uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
                       uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
     SHARED(T, tile, 32 * 33);
@@ -53,8 +53,8 @@ kernel void transpose(constant MoveArgs &a [[buffer(0)]], device const void *x [
         if (j0 + r < a.cols && i0 + lane < a.rows)
             put<T, raw>(y, (j0 + r) * a.ldy + i0 + lane, tile[lane * 33 + r]);
 }
-INSTANCE(transpose_convert, transpose, float, false);
-INSTANCE(transpose_1, transpose, uchar, true);
-INSTANCE(transpose_2, transpose, ushort, true);
-INSTANCE(transpose_4, transpose, uint, true);
-INSTANCE(transpose_8, transpose, ulong, true);
+INSTANCE(transpose_convert, move_transposed, float, false);
+INSTANCE(transpose_1, move_transposed, uchar, true);
+INSTANCE(transpose_2, move_transposed, ushort, true);
+INSTANCE(transpose_4, move_transposed, uint, true);
+INSTANCE(transpose_8, move_transposed, ulong, true);

@@ -15,10 +15,10 @@ template <bool wide> inline float row_sum(float v, threadgroup float *parts, uin
     return wide ? sum_all(v, parts, 8, simd, lane) : simd_sum(v);
 }
 
-// norm gives a row to a threadgroup of 256 if it is wide, and to a simd-group of
+// norm_rows gives a row to a threadgroup of 256 if it is wide, and to a simd-group of
 // that if not.
 template <bool wide>
-kernel void norm(constant NormArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device const float *weight [[buffer(2)]],
+kernel void norm_rows(constant NormArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device const float *weight [[buffer(2)]],
                  device const float *bias [[buffer(3)]], device const float *scale [[buffer(4)]],
                  device const float *shift [[buffer(5)]], device void *y [[buffer(6)]],
                  uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
@@ -61,5 +61,5 @@ kernel void norm(constant NormArgs &a [[buffer(0)]], device const void *x [[buff
         store(y, TYPE_Y, to + j, apply(FUNC, n));
     }
 }
-INSTANCE(norm_wide, norm, true);
-INSTANCE(norm_narrow, norm, false);
+INSTANCE(norm_wide, norm_rows, true);
+INSTANCE(norm_narrow, norm_rows, false);

@@ -1,0 +1,85 @@
+package kernels
+
+import (
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var (
+	kernelHead = regexp.MustCompile(`kernel void (\w+)\(([^{]*)\) \{`)
+	attribute  = regexp.MustCompile(`^(.*[ *&])(\w+) \[\[(.*)\]\]$`)
+	inclusion  = regexp.MustCompile(`(?m)^#include ["<](.*)[">]$`)
+)
+
+// TestParameters checks what the host and the software driver count on: a
+// structure of arguments, operands in the order of their numbers, four positions.
+func TestParameters(t *testing.T) {
+	positions := []string{
+		"uint3 group threadgroup_position_in_grid", "uint tid thread_index_in_threadgroup",
+		"uint simd simdgroup_index_in_threadgroup", "uint lane thread_index_in_simdgroup",
+	}
+	found := kernelHead.FindAllStringSubmatch(Source(), -1)
+	if n := strings.Count(Source(), "kernel void "); n != len(found) || n == 0 {
+		t.Fatalf("parsed %d kernels of %d", len(found), n)
+	}
+	for _, k := range found {
+		name, parameters := k[1], strings.Split(k[2], ",")
+		buffers := len(parameters) - len(positions)
+		for i, p := range parameters {
+			m := attribute.FindStringSubmatch(strings.TrimSpace(p))
+			if m == nil {
+				t.Errorf("%s: parameter %q has no attribute", name, p)
+				continue
+			}
+			kind, variable, attr := strings.TrimSuffix(m[1], " "), m[2], m[3]
+			if i >= buffers {
+				if got := fmt.Sprintf("%s %s %s", kind, variable, attr); got != positions[i-buffers] {
+					t.Errorf("%s: parameter %d is %q, want %q", name, i, got, positions[i-buffers])
+				}
+				continue
+			}
+			if want := fmt.Sprintf("buffer(%d)", i); attr != want {
+				t.Errorf("%s: %s is %s, want %s", name, variable, attr, want)
+			}
+			if want := map[bool]string{true: "constant ", false: "device "}[i == 0]; !strings.HasPrefix(kind, want) {
+				t.Errorf("%s: %s is in no %saddress space", name, variable, want)
+			}
+		}
+	}
+}
+
+// TestSource checks that the text for Apple's compiler stands on its own, and keeps
+// away from what is not the same everywhere.
+func TestSource(t *testing.T) {
+	source := Source()
+	for _, m := range inclusion.FindAllStringSubmatch(source, -1) {
+		if !slices.Contains([]string{"metal_stdlib", "metal_simdgroup_matrix"}, m[1]) {
+			t.Errorf("%s is included, which Apple's compiler does not find", m[1])
+		}
+	}
+	for _, word := range []string{"thread_elements", "#pragma once"} {
+		if strings.Contains(source, word) {
+			t.Errorf("%s is used", word)
+		}
+	}
+	names, err := fs.Glob(files, "*.metal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		text, err := files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		heads := kernelHead.FindAllStringSubmatch(string(text), -1)
+		for _, k := range heads {
+			if !regexp.MustCompile(`(?m)^(KERNEL\(` + k[1] + `\)|INSTANCE\(\w+, ` + k[1] + `, .*\));$`).Match(text) {
+				t.Errorf("%s: kernel %s is never instantiated", name, k[1])
+			}
+		}
+	}
+}
