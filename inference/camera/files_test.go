@@ -189,6 +189,7 @@ func FuzzNPY(f *testing.F) {
 	f.Add(npyFile(2, ">f8", true, "2, 1", make([]byte, 16)))
 	f.Add(npyFile(3, "<f4", false, "", make([]byte, 4)))
 	f.Add(npyFile(3, "<f8", false, "", nil))
+	f.Add(npyFile(1, "<f4", false, "1, 0", nil))
 	f.Add([]byte("\x93NUMPY\x01\x00\xff\xff"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		a, err := parseNPY(data)

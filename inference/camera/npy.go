@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -120,23 +121,29 @@ func splitNPY(data []byte) (header, values []byte, err error) {
 
 // parseShape reads the sizes in "41, 4, 4" and their product, which is at most limit.
 func parseShape(text string, limit int) (shape []int, count int, err error) {
-	short := fmt.Errorf("found %d values, expected those of the shape (%s): the file is cut short", limit, text)
-	count = 1
 	for _, field := range strings.Split(text, ",") {
 		if field = strings.TrimSpace(field); field == "" {
 			continue
 		}
 		n, err := strconv.Atoi(field)
-		if err != nil {
+		if err != nil || n < 0 {
 			return nil, 0, fmt.Errorf("found the shape (%s), expected sizes", text)
 		}
-		if n > 0 && count > limit/n {
-			return nil, 0, short
-		}
-		shape, count = append(shape, n), count*n
+		shape = append(shape, n)
 	}
-	if count > limit { // a scalar and no value
-		return nil, 0, short
+	if slices.Contains(shape, 0) {
+		return shape, 0, nil
+	}
+	count = 1
+	for _, n := range shape {
+		if count > limit/n {
+			count = limit + 1 // and no further: the product might not fit an int
+			break
+		}
+		count *= n
+	}
+	if count > limit {
+		return nil, 0, fmt.Errorf("found %d values, expected those of the shape (%s): the file is cut short", limit, text)
 	}
 	return shape, count, nil
 }
