@@ -1,3 +1,5 @@
+//go:build !darwin
+
 #include "fiber.h"
 #include "soft.h"
 

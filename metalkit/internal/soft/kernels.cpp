@@ -1,3 +1,5 @@
+//go:build !darwin
+
 // All kernels, as C++.
 #include "../../kernels/unary.metal"
 #include "../../kernels/binary.metal"

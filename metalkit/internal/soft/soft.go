@@ -1,3 +1,5 @@
+//go:build !darwin
+
 // Package soft runs Metal kernels on the processor. It compiles the files of
 // metalkit/kernels as C++, after headers that supply Metal's types, barriers,
 // simd-group functions and simdgroup matrices (include/), and runs each thread of
