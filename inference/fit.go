@@ -19,6 +19,9 @@ func (p *Pipeline) fit() error {
 	}
 	check("the VAE's pixels a latent pixel", p.vae.Stride(), picture.Stride, "pictures are sized by")
 	check("the VAE's frames a latent frame", p.vae.StrideT(), camera.TemporalStride, "camera paths are cut by")
+	if found, most := p.tokenizer.Size(), p.text.Vocab(); found > most {
+		errs = append(errs, fmt.Errorf("the tokenizer's pieces: found %d, expected at most %d, as the text encoder embeds: the parts are not of one checkpoint", found, most))
+	}
 	for name, m := range p.experts {
 		check(name+": text_embedding.0.weight's columns", m.TextDim, p.text.Dim(), "the text encoder has channels")
 		check(name+": out_dim", m.Config.OutDim, p.vae.Channels(), "the VAE's latent has channels")

@@ -20,6 +20,24 @@ import (
 // the values of one expert's tensors whose names begin with prefix.
 func spoil(t *testing.T, expert, prefix string, change func(values []float32)) string {
 	t.Helper()
+	return rewrite(t, expert, func(tensor checkpoint.Tensor, source *checkpoint.Source) {
+		if !strings.HasPrefix(tensor.Name, prefix) {
+			return
+		}
+		values, err := tensor.Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(values)
+		source.DType = device.F32
+		source.Write = func(w io.Writer) error { return binary.Write(w, binary.LittleEndian, values) }
+	})
+}
+
+// rewrite returns a copy of the reference checkpoint in which edit has changed what
+// is written of one expert's tensors.
+func rewrite(t *testing.T, expert string, edit func(checkpoint.Tensor, *checkpoint.Source)) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(golden.Checkpoint(t))); err != nil {
 		t.Fatal(err)
@@ -36,15 +54,7 @@ func spoil(t *testing.T, expert, prefix string, change func(values []float32)) s
 			t.Fatal(err)
 		}
 		source := tensor.Source()
-		if strings.HasPrefix(name, prefix) {
-			values, err := tensor.Float32s()
-			if err != nil {
-				t.Fatal(err)
-			}
-			change(values)
-			source.DType = device.F32
-			source.Write = func(w io.Writer) error { return binary.Write(w, binary.LittleEndian, values) }
-		}
+		edit(tensor, &source)
 		sources = append(sources, source)
 	}
 	whole := filepath.Join(t.TempDir(), "whole.safetensors")

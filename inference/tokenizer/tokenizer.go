@@ -55,6 +55,9 @@ func Open(dir string) (*Tokenizer, error) {
 	return t, nil
 }
 
+// Size returns the number of pieces in the vocabulary.
+func (t *Tokenizer) Size() int { return len(t.model.scores) }
+
 // readFile reads a file of a size that a vocabulary can have.
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)

@@ -133,6 +133,9 @@ func countLayers(store *checkpoint.Store) (int, error) {
 // Dim returns the length of a hidden state.
 func (e *Encoder) Dim() int { return e.dim }
 
+// Vocab returns the number of ids that the encoder knows.
+func (e *Encoder) Vocab() int { return e.vocab }
+
 // Close gives back what the encoder holds on the device. A second call does
 // nothing.
 func (e *Encoder) Close() { e.weights.Release() }
