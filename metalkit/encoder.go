@@ -162,6 +162,9 @@ type dispatch struct {
 // declares it, and its operands; the last one must be there and stands in for
 // those that are not.
 func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
+	if unsafe.Sizeof(*args) > maxArgs {
+		panic(fmt.Sprintf("metalkit: %s takes %d bytes of arguments", d.kernel, unsafe.Sizeof(*args)))
+	}
 	id, err := e.dev.pipeline(specialisation{d.kernel, d.with})
 	if err != nil {
 		e.err = err

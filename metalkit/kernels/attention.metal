@@ -46,7 +46,7 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
     SHARED(float, diagonals, 4 * 8 * 8);   // factors for 8 rows, a simd-group
 
     simdgroup_float8x8 out[width / 8];
-    for (uint c = 0; c < width / 8; c++)
+    UNROLL for (uint c = 0; c < width / 8; c++)
         out[c] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
     threadgroup float *s = scores + simd * 8 * lds, *diagonal = diagonals + simd * 64;
     threadgroup T *p = weights + simd * 8 * lds;
@@ -60,7 +60,7 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
 
     for (uint j0 = 0; j0 < a.nk; j0 += keys) {
         simdgroup_float8x8 products[keys / 8];
-        for (uint c = 0; c < keys / 8; c++)
+        UNROLL for (uint c = 0; c < keys / 8; c++)
             products[c] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
         for (uint d0 = 0; d0 < a.d; d0 += width) {
             threadgroup_barrier(mem_flags::mem_threadgroup); // what kv and qs held has been used
@@ -68,16 +68,16 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
                 load_rows<T, width, queries>(qs, q, TYPE_A, a.ldq, a.nq, i0, head, a.d, d0, tid);
             load_rows<T, width, keys>(kv, k, TYPE_B, a.ldk, a.nk, j0, head, a.d, d0, tid);
             threadgroup_barrier(mem_flags::mem_threadgroup);
-            for (uint c = 0; c < width; c += 8) {
+            for (uint c = 0; c < width && HOLDS_MATRIX; c += 8) {
                 simdgroup_matrix<T, 8, 8> qm, km;
                 simdgroup_load(qm, qs + simd * 8 * ld + c, ld);
-                for (uint j = 0; j < keys / 8; j++) {
+                UNROLL for (uint j = 0; j < keys / 8; j++) {
                     simdgroup_load(km, kv + j * 8 * ld + c, ld, 0, true);
                     simdgroup_multiply_accumulate(products[j], qm, km, products[j]);
                 }
             }
         }
-        for (uint c = 0; c < keys / 8; c++)
+        UNROLL for (uint c = 0; c < keys / 8; c++)
             simdgroup_store(products[c], s + 8 * c, lds);
         simdgroup_barrier(mem_flags::mem_threadgroup);
 
@@ -119,13 +119,13 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
         if (!simd_all(same)) {
             simdgroup_float8x8 factors;
             simdgroup_load(factors, diagonal, 8);
-            for (uint c = 0; c < width / 8; c++)
+            UNROLL for (uint c = 0; c < width / 8; c++)
                 simdgroup_multiply(out[c], factors, out[c]);
         }
-        for (uint j = 0; j < keys; j += 8) {
+        for (uint j = 0; j < keys && HOLDS_MATRIX; j += 8) {
             simdgroup_matrix<T, 8, 8> pm, vm;
             simdgroup_load(pm, p + j, lds);
-            for (uint c = 0; c < width / 8; c++) {
+            UNROLL for (uint c = 0; c < width / 8; c++) {
                 simdgroup_load(vm, kv + j * ld + 8 * c, ld);
                 simdgroup_multiply_accumulate(out[c], pm, vm, out[c]);
             }
@@ -133,7 +133,7 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
     }
 
     // The results leave through the simd-group's own rows of scores, 8 columns at a time.
-    for (uint c = 0; c < width / 8; c++) {
+    UNROLL for (uint c = 0; c < width / 8; c++) {
         simdgroup_barrier(mem_flags::mem_threadgroup);
         simdgroup_store(out[c], s, lds);
         simdgroup_barrier(mem_flags::mem_threadgroup);
