@@ -476,9 +476,10 @@ def compile_trace():
 
 
 @torch.no_grad()
-def render(worlds, poses, intrinsics, height, width, ss=2, crop=None, total=None, budget=14_500_000):
+def render(worlds, poses, intrinsics, height, width, ss=2, crop=None, total=None, budget=None):
     """Render to [n, 3, f, height, width] in [-1, 1], fp32."""
     n, f = poses.shape[:2]
+    budget = budget or (14_500_000 if poses.is_cuda else 300_000)  # rays at a time
     light = light_at(worlds["light"], torch.arange(f, device=poses.device, dtype=torch.float32), total or f)
     w = {k: worlds[k] for k in ("box", "ball", "cone", "material", "floor", "sun", "hills", "clouds", "seed")}
     per = height * width * ss * ss

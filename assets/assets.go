@@ -1,0 +1,98 @@
+// Package assets holds what ships inside the program: the demo model, pictures to
+// start from and camera paths. Nothing here knows how they are used.
+package assets
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+//go:embed demo/*_noise_model demo/google demo/*.pth demo/*.json pictures cameras
+var files embed.FS
+
+// Demo is the demo model as files on disk, with settings that suit it.
+type Demo struct {
+	Checkpoint string // folder
+	Pictures   string // folder of pictures to start from
+	Cameras    string // folder of camera action folders
+	Settings   Settings
+}
+
+// Settings are those of demo.json.
+type Settings struct {
+	Prompt         string  `json:"prompt"`
+	NegativePrompt string  `json:"negative_prompt"`
+	Frames         int     `json:"frames"`
+	MaxArea        int     `json:"max_area"`
+	Steps          int     `json:"steps"`
+	Solver         string  `json:"solver"`
+	Shift          float64 `json:"shift"`
+	Guidance       float64 `json:"guide_scale"`
+	Boundary       float64 `json:"boundary"`
+}
+
+// UnpackDemo puts the demo model into a folder of its own under dir, where it can be
+// memory-mapped, unless it is there already.
+func UnpackDemo(dir string) (Demo, error) {
+	id, err := digest()
+	if err != nil {
+		return Demo{}, err
+	}
+	root := filepath.Join(dir, "demo-"+id)
+	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
+		err = unpack(dir, root)
+		if err != nil {
+			return Demo{}, fmt.Errorf("unpacking the demo model: %w", err)
+		}
+	}
+	d := Demo{
+		Checkpoint: filepath.Join(root, "demo"), Pictures: filepath.Join(root, "pictures"), Cameras: filepath.Join(root, "cameras"),
+	}
+	text, err := files.ReadFile("demo/demo.json")
+	if err == nil {
+		err = json.Unmarshal(text, &d.Settings)
+	}
+	return d, err
+}
+
+// unpack writes all files to root, which appears only when it is complete.
+func unpack(dir, root string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(dir, "unpacking-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	if err := os.CopyFS(temp, files); err != nil {
+		return err
+	}
+	err = os.Rename(temp, root)
+	if _, there := os.Stat(root); there == nil {
+		return nil // another process was faster
+	}
+	return err
+}
+
+// digest names the files' contents, so that a new version is unpacked anew.
+func digest() (string, error) {
+	hash := sha256.New()
+	err := fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := files.ReadFile(path)
+		fmt.Fprintf(hash, "%s %d\n", path, len(data))
+		hash.Write(data)
+		return err
+	})
+	return hex.EncodeToString(hash.Sum(nil))[:16], err
+}
