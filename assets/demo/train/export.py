@@ -61,7 +61,8 @@ def main():
         json.dump({"latents_mean": r(stats["latents_mean"]), "latents_std": r(stats["latents_std"]),
                    "latent_rgb_factors": [r(v) for v in factors], "latent_rgb_bias": r(bias)}, f, indent=1)
     with open(os.path.join(a.to, "demo.json"), "w") as f:
-        json.dump({"size": [data.W, data.H], "max_area": data.W * data.H, "frames": data.T, "steps": evaluate.STEPS,
+        json.dump({"size": [data.W, data.H], "max_area": 28672,  # makes 208x128 of an 832x480 picture by the size rule
+                   "frames": data.T, "steps": evaluate.STEPS,
                    "solver": "unipc", "shift": evaluate.SHIFT, "guide_scale": evaluate.GUIDE, "negative_prompt": evaluate.NEGATIVE,
                    "boundary": 1.0, "experts": 1, "prompt": "a green meadow with columns at noon"}, f, indent=1)
 
