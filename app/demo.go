@@ -2,9 +2,39 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+
+	"gimbal/assets"
+	"gimbal/inference"
 )
 
 func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	return usagef("demo: not there yet")
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	demo, err := assets.UnpackDemo(filepath.Join(cache, "Gimbal"))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(stderr, "The demo model is small and made for trying Gimbal out: it is not LingBot-World.")
+	r := demoRun(demo)
+	return r.generate(ctx, "demo", args, stdout, stderr)
+}
+
+// demoRun returns settings that suit the demo model; flags may change them.
+func demoRun(demo assets.Demo) reference {
+	s := demo.Settings
+	job := inference.DefaultJob()
+	job.Image = filepath.Join(demo.Pictures, "meadow.png")
+	job.ActionPath = filepath.Join(demo.Cameras, "orbit")
+	job.Prompt, job.NegativePrompt = s.Prompt, s.NegativePrompt
+	job.Frames, job.Steps, job.Shift = s.Frames, s.Steps, s.Shift
+	job.Guidance = inference.Guidance{Low: s.Guidance, High: s.Guidance}
+	job.Solver, job.Boundary = s.Solver, s.Boundary
+	job.Output = "demo.mp4"
+	return reference{job: job, ckptDir: demo.Checkpoint, maxArea: s.MaxArea}
 }

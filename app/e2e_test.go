@@ -62,6 +62,7 @@ type e2e struct {
 	Prompt         string   `json:"prompt"`
 	NegativePrompt string   `json:"negative_prompt"`
 	Action         *string  `json:"action"`
+	Picture        string   `json:"picture"`
 	Solver         string   `json:"solver"`
 	Steps          int      `json:"steps"`
 	Shift          float64  `json:"shift"`
@@ -114,26 +115,32 @@ func (c e2e) args(tb testing.TB, out string) []string {
 // TestReference runs the end-to-end cases through the program.
 func TestReference(t *testing.T) {
 	for _, c := range golden.Cases(t, "e2e_") {
-		t.Run(c.Name, func(t *testing.T) {
-			var scalars e2e
-			c.Scalars(t, &scalars)
-			dir := t.TempDir()
-			dump := filepath.Join(dir, "dump.safetensors")
-			out, errs, code := gimbal(t, append(scalars.args(t, filepath.Join(dir, "v.mp4")), "--dump_tensors", dump)...)
-			if code != 0 {
-				t.Fatalf("exit code %d\n%s%s", code, out, errs)
-			}
-			compareDump(t, c, dump)
-			compareCalls(t, scalars, out)
-			for _, name := range []string{"v.mp4", "v.png", "v.json"} {
-				if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
-					t.Errorf("%s: %v", name, err)
-				}
-			}
-			if _, err := os.Stat(filepath.Join(dir, "v.run")); err == nil {
-				t.Error("the run folder of a finished video is still there")
-			}
-		})
+		t.Run(c.Name, func(t *testing.T) { runCase(t, c) })
+	}
+}
+
+// runCase runs a case with flags of its own behind the case's, and compares all
+// that comes out.
+func runCase(t *testing.T, c golden.Case, flags ...string) {
+	t.Helper()
+	var scalars e2e
+	c.Scalars(t, &scalars)
+	dir := t.TempDir()
+	dump := filepath.Join(dir, "dump.safetensors")
+	args := append(scalars.args(t, filepath.Join(dir, "v.mp4")), "--dump_tensors", dump)
+	out, errs, code := gimbal(t, append(args, flags...)...)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	compareDump(t, c, dump)
+	compareCalls(t, scalars, out)
+	for _, name := range []string{"v.mp4", "v.png", "v.json"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "v.run")); err == nil {
+		t.Error("the run folder of a finished video is still there")
 	}
 }
 

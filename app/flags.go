@@ -40,7 +40,7 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	j := &r.job
 	fs.StringVar(&r.task, "task", "i2v-A14B", "the model's `task`; i2v-A14B is the one there is")
 	fs.StringVar(&r.size, "size", "480*832", "area of a frame as `W*H`: 480*832, 832*480, 720*1280 or 1280*720; the picture's shape is kept")
-	fs.IntVar(&r.maxArea, "max_area", 0, "area of a frame in `pixels`, any, instead of --size")
+	fs.IntVar(&r.maxArea, "max_area", r.maxArea, "area of a frame in `pixels`, any, instead of --size")
 	fs.StringVar(&r.ckptDir, "ckpt_dir", r.ckptDir, "`folder` of the checkpoint")
 	fs.StringVar(&j.Image, "image", j.Image, "`picture` to start from: PNG, JPEG, WebP, BMP, TIFF or GIF")
 	fs.StringVar(&j.ActionPath, "action_path", j.ActionPath, "`folder` with poses.npy and intrinsics.npy; none for no camera control")
@@ -54,7 +54,7 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	fs.Float64Var(&j.Boundary, "boundary", j.Boundary, "`share` of the schedule from which the high-noise expert runs")
 	fs.Int64Var(&r.seed, "base_seed", int64(j.Seed), "`seed` of the noise; negative for a random one")
 	fs.Var((*rng)(&j.NoiseRNG), "noise_rng", "torch's `generator` of the noise: cuda (as the reference) or cpu")
-	fs.StringVar(&j.Output, "save_file", "", "the .mp4 `file` to write; a name made of the settings if not given")
+	fs.StringVar(&j.Output, "save_file", j.Output, "the .mp4 `file` to write; a name made of the settings if not given")
 	fs.StringVar(&j.FramesDir, "save_frames", "", "`folder` to write every frame to as a PNG file")
 	fs.StringVar(&j.DumpFile, "dump_tensors", "", "safetensors `file` for noise, vae_input, image_latent, latent and video")
 	fs.Var((*boolWord)(&j.Offload), "offload_model", "`True` keeps one expert's working memory at a time, False both")

@@ -20,7 +20,12 @@ import (
 
 func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	r := reference{job: inference.DefaultJob()}
-	fs := r.flags("generate")
+	return r.generate(ctx, "generate", args, stdout, stderr)
+}
+
+// generate makes a video with the settings in r, as far as args do not change them.
+func (r *reference) generate(ctx context.Context, name string, args []string, stdout, stderr io.Writer) error {
+	fs := r.flags(name)
 	if err := parse(fs, args, stderr, 0); err != nil {
 		return err
 	}

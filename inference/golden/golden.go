@@ -49,7 +49,13 @@ type Case struct {
 // fails the test if there is none.
 func Cases(tb testing.TB, prefix string) []Case {
 	tb.Helper()
-	text, err := os.ReadFile(filepath.Join(Dir(tb), "cases", "cases.json"))
+	return CasesIn(tb, filepath.Join(Dir(tb), "cases"), prefix)
+}
+
+// CasesIn is Cases for another folder of cases.
+func CasesIn(tb testing.TB, dir, prefix string) []Case {
+	tb.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "cases.json"))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -62,7 +68,7 @@ func Cases(tb testing.TB, prefix string) []Case {
 		if !strings.HasPrefix(name, prefix) {
 			continue
 		}
-		store, err := checkpoint.OpenSafetensors(filepath.Join(Dir(tb), "cases", name+".safetensors"))
+		store, err := checkpoint.OpenSafetensors(filepath.Join(dir, name+".safetensors"))
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -70,7 +76,7 @@ func Cases(tb testing.TB, prefix string) []Case {
 		cases = append(cases, Case{Name: name, scalars: scalars, store: store})
 	}
 	if len(cases) == 0 {
-		tb.Fatalf("golden: no case %s* in %s", prefix, Dir(tb))
+		tb.Fatalf("golden: no case %s* in %s", prefix, dir)
 	}
 	slices.SortFunc(cases, func(a, b Case) int { return strings.Compare(a.Name, b.Name) })
 	return cases
