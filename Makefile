@@ -19,7 +19,6 @@ build: deps
 
 demo: build
 	@mkdir -p $(OUT)
-	@mkdir -p $(OUT)
 	./gimbal demo --save_file $(OUT)/demo.mp4
 
 test: deps check
