@@ -12,17 +12,24 @@ import (
 )
 
 func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
-	}
-	demo, err := assets.UnpackDemo(filepath.Join(cache, "Gimbal"))
+	demo, err := unpackDemo()
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(stderr, "The demo model is small and made for trying Gimbal out: it is not LingBot-World.")
 	r := demoRun(demo)
 	return r.generate(ctx, "demo", args, stdout, stderr)
+}
+
+// unpackDemo puts the demo model into the user's cache, or where that cannot be
+// written into the folder for temporary files.
+func unpackDemo() (assets.Demo, error) {
+	if cache, err := os.UserCacheDir(); err == nil {
+		if demo, err := assets.UnpackDemo(filepath.Join(cache, "Gimbal")); err == nil {
+			return demo, nil
+		}
+	}
+	return assets.UnpackDemo(filepath.Join(os.TempDir(), fmt.Sprintf("Gimbal-%d", os.Getuid())))
 }
 
 // demoRun returns settings that suit the demo model; flags may change them.

@@ -30,6 +30,22 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// TestDemoWithoutCache makes sure that the demo needs no folder for caches.
+func TestDemoWithoutCache(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_CACHE_HOME", file) // nothing can be made in it, whoever asks
+	t.Setenv("HOME", file)
+	t.Setenv("TMPDIR", dir)
+	out, errs, code := gimbal(t, "demo", "--frame_num", "1", "--sample_steps", "1", "--save_file", filepath.Join(dir, "demo.mp4"))
+	if code != 0 {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
 // TestDemoReference compares what the demo model makes here with what it makes in
 // PyTorch (assets/demo/train/reference_case.py), within the reference cases' bounds.
 func TestDemoReference(t *testing.T) {

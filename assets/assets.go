@@ -7,7 +7,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -39,16 +38,15 @@ type Settings struct {
 }
 
 // UnpackDemo puts the demo model into a folder of its own under dir, where it can be
-// memory-mapped, unless it is there already.
+// memory-mapped, unless it is there already and whole: caches get cleaned.
 func UnpackDemo(dir string) (Demo, error) {
 	id, err := digest()
 	if err != nil {
 		return Demo{}, err
 	}
 	root := filepath.Join(dir, "demo-"+id)
-	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
-		err = unpack(dir, root)
-		if err != nil {
+	if !whole(root) {
+		if err := unpack(dir, root); err != nil {
 			return Demo{}, fmt.Errorf("unpacking the demo model: %w", err)
 		}
 	}
@@ -60,6 +58,24 @@ func UnpackDemo(dir string) (Demo, error) {
 		err = json.Unmarshal(text, &d.Settings)
 	}
 	return d, err
+}
+
+// whole reports whether all files are in root, of their sizes.
+func whole(root string) bool {
+	return fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		want, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		got, err := os.Stat(filepath.Join(root, filepath.FromSlash(path)))
+		if err == nil && got.Size() != want.Size() {
+			err = fmt.Errorf("%s: %d bytes, want %d", path, got.Size(), want.Size())
+		}
+		return err
+	}) == nil
 }
 
 // unpack writes all files to root, which appears only when it is complete.
@@ -75,11 +91,13 @@ func unpack(dir, root string) error {
 	if err := os.CopyFS(temp, files); err != nil {
 		return err
 	}
-	err = os.Rename(temp, root)
-	if _, there := os.Stat(root); there == nil {
-		return nil // another process was faster
+	if os.Rename(temp, root) == nil || whole(root) { // or another process was faster
+		return nil
 	}
-	return err
+	if err := os.RemoveAll(root); err != nil {
+		return err
+	}
+	return os.Rename(temp, root)
 }
 
 // digest names the files' contents, so that a new version is unpacked anew.
