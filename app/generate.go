@@ -26,7 +26,7 @@ func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) e
 // generate makes a video with the settings in r, as far as args do not change them.
 func (r *reference) generate(ctx context.Context, name string, args []string, stdout, stderr io.Writer) error {
 	fs := r.flags(name)
-	if err := parse(fs, args, stderr, 0); err != nil {
+	if err := parse(fs, args, stdout, 0); err != nil {
 		return err
 	}
 	if err := r.complete(); err != nil {

@@ -15,7 +15,7 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	fs.Usage = func() {
 		fmt.Fprintln(fs.Output(), "usage: gimbal inspect DIR\n\nDIR is a checkpoint or a camera action folder.")
 	}
-	if err := parse(fs, args, stderr, 1); err != nil {
+	if err := parse(fs, args, stdout, 1); err != nil {
 		return err
 	}
 	dev, err := cpu.Open(cpu.Options{})

@@ -96,12 +96,12 @@ func printUsage(w io.Writer) {
 
 // parse parses a command's flags; mistakes are usage errors and further
 // arguments are allowed only where rest says so.
-func parse(fs *flag.FlagSet, args []string, stderr io.Writer, rest int) error {
+func parse(fs *flag.FlagSet, args []string, help io.Writer, rest int) error {
 	fs.SetOutput(io.Discard)
 	err := fs.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fs.SetOutput(stderr)
+		fs.SetOutput(help)
 		fs.Usage()
 		return err
 	case err != nil:

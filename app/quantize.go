@@ -17,7 +17,7 @@ func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	asJSON := fs.Bool("json", false, "print events as JSON lines")
 	var o quant.Options
 	quantFlags(fs, &o)
-	if err := parse(fs, args, stderr, 0); err != nil {
+	if err := parse(fs, args, stdout, 0); err != nil {
 		return err
 	}
 	switch {
