@@ -13,6 +13,9 @@ import (
 
 // TestQuantize makes quantised weights ahead of time and uses them.
 func TestQuantize(t *testing.T) {
+	cache := t.TempDir() // not the user's
+	t.Setenv("XDG_CACHE_HOME", cache)
+	t.Setenv("HOME", cache)
 	dir := filepath.Join(t.TempDir(), "checkpoint")
 	if err := os.CopyFS(dir, os.DirFS(golden.Checkpoint(t))); err != nil {
 		t.Fatal(err)

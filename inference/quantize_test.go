@@ -15,9 +15,13 @@ import (
 
 var nf4 = quant.Options{Kind: quant.NF4}
 
-// checkpointCopy returns a copy of the reference checkpoint, to be written to.
+// checkpointCopy returns a copy of the reference checkpoint, to be written to, and
+// keeps what this machine has in the user's cache out of the test.
 func checkpointCopy(t *testing.T) string {
 	t.Helper()
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	t.Setenv("HOME", cache)
 	dir := filepath.Join(t.TempDir(), "checkpoint")
 	if err := os.CopyFS(dir, os.DirFS(golden.Checkpoint(t))); err != nil {
 		t.Fatal(err)
