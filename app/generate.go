@@ -106,7 +106,7 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer dev.Close()
-	options := inference.Options{Checkpoint: r.ckptDir, Device: dev, Quant: r.quant, Log: log}
+	options := inference.Options{Checkpoint: r.ckptDir, Device: dev, Quant: r.quant}
 	if r.resume != "" {
 		run, err := inference.ReadRun(r.resume)
 		if err != nil {

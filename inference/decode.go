@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image"
 	"io"
-	"strings"
 	"time"
 
 	"gimbal/inference/checkpoint"
@@ -24,7 +23,7 @@ func (r *run) decode(ctx context.Context, c conditioning) (Saved, error) {
 	defer out.abort()
 	chunk := r.job.vaeChunk(r.frames)
 	err = r.p.vae.Decode(ctx, r.latent, r.f, r.h, r.w, chunk, func(t int, rgb []float32) error {
-		if bad := unhealthy(rgb); strings.Contains(bad, "NaN") || strings.Contains(bad, "infinity") {
+		if bad := notFinite(rgb); bad != "" {
 			return fmt.Errorf("frame %d: %s", t+1, bad)
 		}
 		if err := out.frame(rgb); err != nil {

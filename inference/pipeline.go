@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 
 	"gimbal/inference/checkpoint"
@@ -21,13 +20,11 @@ type Options struct {
 	Checkpoint string        // folder of the checkpoint
 	Device     device.Device // runs the model
 	Quant      quant.Options // how the experts' weights are kept; the zero value for as they are
-	Log        *slog.Logger  // nil for none
 }
 
 // Pipeline is an opened checkpoint. It runs one job at a time; further calls wait.
 type Pipeline struct {
 	running sync.Mutex
-	log     *slog.Logger
 	dev     device.Device
 	layout  *checkpoint.Layout
 	source  source
@@ -43,9 +40,6 @@ type Pipeline struct {
 // reads little; the errors name every file and tensor that is wrong. Quantised
 // weights are made at first use and kept (quant.Open).
 func Load(ctx context.Context, o Options, emit func(Event)) (*Pipeline, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	if err := o.Quant.Validate(); err != nil {
 		return nil, err
 	}
@@ -53,7 +47,7 @@ func Load(ctx context.Context, o Options, emit func(Event)) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pipeline{log: o.Log, dev: o.Device, layout: layout, experts: map[string]*wan.Model{}}
+	p := &Pipeline{dev: o.Device, layout: layout, experts: map[string]*wan.Model{}}
 	if p.source, err = fingerprint(layout); err == nil {
 		err = p.open(ctx, o, emit)
 	}

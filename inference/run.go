@@ -34,7 +34,6 @@ type record struct {
 	Job        Job           `json:"job"`
 	Checkpoint source        `json:"checkpoint"`
 	Device     string        `json:"device"`
-	Frames     int           `json:"frames"`
 	Solver     sampler.State `json:"solver"`
 }
 
@@ -149,7 +148,7 @@ func (r *run) save() error {
 		*history = nil
 	}
 	settings, err := json.Marshal(record{
-		Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name, Frames: r.frames, Solver: solver,
+		Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name, Solver: solver,
 	})
 	if err != nil {
 		return fmt.Errorf("run state: %w", err)
