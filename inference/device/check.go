@@ -19,11 +19,11 @@ func (l Linear) Check() {
 	optional(op, "Bias", l.Bias, 1, l.W.Out)
 	optional(op, "Gate", l.Gate, 1, l.W.Out)
 	known(op, "Act", l.Act)
-	apart(op, "Y", l.Y, "X", l.X, "W.Data", l.W.Data, "Bias", l.Bias, "Gate", l.Gate)
+	apart(op, "Y", l.Y, named{"X", l.X}, named{"W.Data", l.W.Data}, named{"Bias", l.Bias}, named{"Gate", l.Gate})
 	if !l.Add.IsZero() {
 		mat(op, "Add", l.Add)
 		shape(op, "Add", l.Add, l.X.Rows, l.W.Out)
-		sameOrApart(op, "Y", l.Y, "Add", l.Add)
+		sameOrApart(op, "Y", l.Y, named{"Add", l.Add})
 	}
 }
 
@@ -92,8 +92,8 @@ func (a Attention) Check() {
 		shape(op, "RelBias", a.RelBias, a.Heads, a.Q.Rows+a.K.Rows-1)
 	}
 	optional(op, "KeyBias", a.KeyBias, 1, a.K.Rows)
-	sameOrApart(op, "O", a.O, "Q", a.Q)
-	apart(op, "O", a.O, "K", a.K, "V", a.V, "RelBias", a.RelBias, "KeyBias", a.KeyBias)
+	sameOrApart(op, "O", a.O, named{"Q", a.Q})
+	apart(op, "O", a.O, named{"K", a.K}, named{"V", a.V}, named{"RelBias", a.RelBias}, named{"KeyBias", a.KeyBias})
 }
 
 // Check panics on a shape mistake.
@@ -110,8 +110,8 @@ func (n Norm) Check() {
 	optional(op, "Bias", n.Bias, 1, n.X.Cols)
 	optional(op, "Scale", n.Scale, 1, n.X.Cols)
 	optional(op, "Shift", n.Shift, 1, n.X.Cols)
-	sameOrApart(op, "Y", n.Y, "X", n.X)
-	apart(op, "Y", n.Y, "Weight", n.Weight, "Bias", n.Bias, "Scale", n.Scale, "Shift", n.Shift)
+	sameOrApart(op, "Y", n.Y, named{"X", n.X})
+	apart(op, "Y", n.Y, named{"Weight", n.Weight}, named{"Bias", n.Bias}, named{"Scale", n.Scale}, named{"Shift", n.Shift})
 }
 
 // Check panics on a shape mistake.
@@ -132,8 +132,8 @@ func (r Rope) Check() {
 	shape(op, "Cos", r.Cos, r.X.Rows, d/2)
 	shape(op, "Sin", r.Sin, r.X.Rows, d/2)
 	optional(op, "Weight", r.Weight, 1, r.X.Cols)
-	sameOrApart(op, "Y", r.Y, "X", r.X)
-	apart(op, "Y", r.Y, "Cos", r.Cos, "Sin", r.Sin, "Weight", r.Weight)
+	sameOrApart(op, "Y", r.Y, named{"X", r.X})
+	apart(op, "Y", r.Y, named{"Cos", r.Cos}, named{"Sin", r.Sin}, named{"Weight", r.Weight})
 }
 
 // Check panics on a shape mistake.
@@ -143,7 +143,7 @@ func (u Unary) Check() {
 	mat(op, "Y", u.Y)
 	known(op, "F", u.F)
 	shape(op, "Y", u.Y, u.X.Rows, u.X.Cols)
-	sameOrApart(op, "Y", u.Y, "X", u.X)
+	sameOrApart(op, "Y", u.Y, named{"X", u.X})
 }
 
 // Check panics on a shape mistake.
@@ -157,7 +157,7 @@ func (b Binary) Check() {
 	}
 	shape(op, "Y", b.Y, b.A.Rows, b.A.Cols)
 	oneOrAll(op, "B", b.B, b.A.Rows, b.A.Cols)
-	sameOrApart(op, "Y", b.Y, "A", b.A, "B", b.B)
+	sameOrApart(op, "Y", b.Y, named{"A", b.A}, named{"B", b.B})
 }
 
 // Check panics on a shape mistake.
@@ -170,7 +170,7 @@ func (g GatedAdd) Check() {
 	shape(op, "B", g.B, g.A.Rows, g.A.Cols)
 	shape(op, "Y", g.Y, g.A.Rows, g.A.Cols)
 	oneOrAll(op, "Gate", g.Gate, g.A.Rows, g.A.Cols)
-	sameOrApart(op, "Y", g.Y, "A", g.A, "Gate", g.Gate, "B", g.B)
+	sameOrApart(op, "Y", g.Y, named{"A", g.A}, named{"Gate", g.Gate}, named{"B", g.B})
 }
 
 // Check panics on a shape mistake.
@@ -184,7 +184,7 @@ func (g Gather) Check() {
 	}
 	shape(op, "IDs", g.IDs, 1, g.Y.Rows)
 	shape(op, "Y", g.Y, g.Y.Rows, g.Table.Cols)
-	apart(op, "Y", g.Y, "Table", g.Table, "IDs", g.IDs)
+	apart(op, "Y", g.Y, named{"Table", g.Table}, named{"IDs", g.IDs})
 }
 
 // Check panics on a shape mistake.
@@ -194,11 +194,11 @@ func (m Move) Check() {
 	mat(op, "Y", m.Y)
 	if m.Transpose {
 		shape(op, "Y", m.Y, m.X.Cols, m.X.Rows)
-		apart(op, "Y", m.Y, "X", m.X)
+		apart(op, "Y", m.Y, named{"X", m.X})
 		return
 	}
 	shape(op, "Y", m.Y, m.X.Rows, m.X.Cols)
-	sameOrApart(op, "Y", m.Y, "X", m.X)
+	sameOrApart(op, "Y", m.Y, named{"X", m.X})
 }
 
 func fail(op, format string, args ...any) {
@@ -270,20 +270,27 @@ func known(op, name string, f Func) {
 	}
 }
 
-// apart checks that y overlaps none of the operands, pairs of a name and a Mat.
-func apart(op, name string, y Mat, operands ...any) {
-	for i := 0; i < len(operands); i += 2 {
-		if overlap(y, operands[i+1].(Mat)) {
-			fail(op, "%s overlaps %s", name, operands[i])
+// named is an operand with the name that a message gives it.
+type named struct {
+	name string
+	m    Mat
+}
+
+// apart checks that y overlaps none of the operands. They are no interfaces, so that
+// checking allocates nothing.
+func apart(op, name string, y Mat, operands ...named) {
+	for _, o := range operands {
+		if overlap(y, o.m) {
+			fail(op, "%s overlaps %s", name, o.name)
 		}
 	}
 }
 
 // sameOrApart is apart, and lets pass the operands that are the same view as y.
-func sameOrApart(op, name string, y Mat, operands ...any) {
-	for i := 0; i < len(operands); i += 2 {
-		if m := operands[i+1].(Mat); !y.same(m) {
-			apart(op, name, y, operands[i], m)
+func sameOrApart(op, name string, y Mat, operands ...named) {
+	for _, o := range operands {
+		if !y.same(o.m) {
+			apart(op, name, y, o)
 		}
 	}
 }
