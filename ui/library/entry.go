@@ -1,0 +1,79 @@
+package library
+
+import (
+	"strings"
+	"time"
+
+	"gimbal/inference"
+	"gimbal/inference/quant"
+)
+
+// ID names a run. IDs sort by the time at which they were made.
+type ID string
+
+// State says how far a run came.
+type State string
+
+// The states.
+const (
+	Queued      State = "queued"
+	Running     State = "running"
+	Done        State = "done"
+	Failed      State = "failed"
+	Cancelled   State = "cancelled"
+	Interrupted State = "interrupted" // the program ended before the run did
+)
+
+// Finished reports whether nothing more happens to a run in this state by itself.
+func (s State) Finished() bool { return s != Queued && s != Running }
+
+// Settings are what the user asked for: everything needed to fill the form again.
+type Settings struct {
+	// Job holds the paths that the user chose, not those of the library's copies.
+	Job inference.Job `json:"job"`
+	// Camera is the name of a built-in path; Job.ActionPath is empty then.
+	Camera string `json:"camera,omitempty"`
+	// Checkpoint is the model folder; "" for the demo model.
+	Checkpoint string        `json:"checkpoint,omitempty"`
+	Quant      quant.Options `json:"quant,omitzero"`
+}
+
+// Entry is one run.
+type Entry struct {
+	ID       ID       `json:"id"`
+	State    State    `json:"state"`
+	Settings Settings `json:"settings"`
+
+	Created  time.Time `json:"created"`
+	Started  time.Time `json:"started,omitzero"`
+	Finished time.Time `json:"finished,omitzero"`
+	Seconds  float64   `json:"seconds,omitempty"` // of work, over all attempts
+
+	Device string `json:"device,omitempty"`
+	Width  int    `json:"width,omitempty"` // pixels
+	Height int    `json:"height,omitempty"`
+	Frames int    `json:"frames,omitempty"` // of the video
+	Steps  int    `json:"steps_done,omitempty"`
+
+	Video        string `json:"video,omitempty"` // path of the .mp4; there when State is Done
+	ContactSheet string `json:"contact_sheet,omitempty"`
+	Sidecar      string `json:"sidecar,omitempty"`
+	RunDir       string `json:"run_dir,omitempty"` // state for inference's Resume; "" if there is none
+
+	Error string `json:"error,omitempty"` // why it failed
+}
+
+// Title is a short name for the run: the beginning of its prompt.
+func (e Entry) Title() string {
+	const most = 60
+	words := strings.Join(strings.Fields(e.Settings.Job.Prompt), " ")
+	if runes := []rune(words); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return words
+}
+
+// CanResume reports whether the run can go on from a state that it saved.
+func (e Entry) CanResume() bool {
+	return e.RunDir != "" && (e.State == Interrupted || e.State == Cancelled || e.State == Failed)
+}

@@ -1,0 +1,4 @@
+package library
+
+// Library is an open library.
+type Library struct{}
