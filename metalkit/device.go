@@ -123,7 +123,7 @@ func (d *gpu) submit(ctx context.Context, label string, e *encoder) error {
 			work += e.work[last]
 			last++
 		}
-		if err := d.drv.run(ctx, label, e.calls[first:last]); err != nil {
+		if _, err := d.drv.run(ctx, label, e.calls[first:last]); err != nil {
 			return err
 		}
 		first = last

@@ -13,20 +13,37 @@ type driver interface {
 	alias(mem []byte) (m memory, ok bool)
 	free(m memory)
 	// pipeline makes the kernel called s.kernel with s.constants ready to run and
-	// returns its number for call.pipeline.
+	// returns its number for call.pipeline. s.kernel may be matmulKernel, for
+	// which it fails with device.ErrUnsupported where the driver has none.
 	pipeline(s specialisation) (int32, error)
-	// run runs the calls in order, as one command buffer, and waits for them. What
-	// they had written when ctx ended is undefined.
-	run(ctx context.Context, label string, calls []call) error
+	// run runs the calls in order, as one command buffer, waits for them and
+	// returns the seconds that the GPU took. What they had written when ctx ended
+	// is undefined.
+	run(ctx context.Context, label string, calls []call) (seconds float64, err error)
+	// capture records what runs until stop is called into a file for Xcode. It
+	// fails with device.ErrUnsupported where there is no such thing.
+	capture(file string) (stop func() error, err error)
 	close()
 }
 
 // limits describes a driver's GPU.
 type limits struct {
 	name       string
+	system     string  // and its version: what else decides how fast a kernel is
+	timed      bool    // run's seconds are those of a GPU, so that it is worth choosing kernels by them
 	workingSet int64   // bytes that it holds without slowing down
+	maxBuffer  int64   // bytes of one memory at most; 0 for no limit
+	maxThreads int     // of a threadgroup
+	maxShared  int     // bytes of threadgroup memory
 	work       float64 // flops of one run: more are cut into several, between which ctx is heard; 0 for no limit
 }
+
+// matmulKernel is the driver's own product Y = X*W^T, [m, k] by [n, k], of dense
+// matrices: constants a, b and y are the types of X, W and Y, operands x, w, y,
+// arguments matmulArgs. Rows begin at multiples of 16 bytes.
+const matmulKernel = "driver_matmul"
+
+type matmulArgs struct{ m, n, k, ldx, ldw, ldy uint32 }
 
 // memory is a piece of memory that the GPU and the host share.
 type memory struct {

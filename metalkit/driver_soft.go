@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"gimbal/inference/device"
@@ -54,7 +55,10 @@ func newSoftDriver(workers int, backward bool) (*softDriver, error) {
 }
 
 func (d *softDriver) limits() limits {
-	return limits{name: fmt.Sprintf("Metal kernels on the CPU (%s)", runtime.GOARCH), workingSet: soft.PhysicalMemory()}
+	return limits{
+		name: fmt.Sprintf("Metal kernels on the CPU (%s)", runtime.GOARCH), system: runtime.GOOS,
+		workingSet: soft.PhysicalMemory(), maxThreads: 1024, maxShared: 32 << 10,
+	}
 }
 
 func (d *softDriver) alloc(size int64) (memory, error) {
@@ -89,13 +93,18 @@ func (d *softDriver) pipeline(s specialisation) (int32, error) {
 	return int32(len(d.pipelines) - 1), nil
 }
 
-func (d *softDriver) run(ctx context.Context, label string, calls []call) error {
+func (d *softDriver) run(ctx context.Context, label string, calls []call) (float64, error) {
+	start := time.Now()
 	for i := range calls {
 		if err := d.dispatch(ctx, &calls[i]); err != nil {
-			return fmt.Errorf("%s: %w", d.pipelines[calls[i].pipeline].name, err)
+			return 0, fmt.Errorf("%s: %w", d.pipelines[calls[i].pipeline].name, err)
 		}
 	}
-	return nil
+	return time.Since(start).Seconds(), nil
+}
+
+func (d *softDriver) capture(string) (func() error, error) {
+	return nil, fmt.Errorf("the software driver has no GPU to capture: %w", device.ErrUnsupported)
 }
 
 // dispatch spreads the threadgroups of c over the workers, some at a time.

@@ -28,13 +28,15 @@ func (d *nullDriver) free(memory) {}
 
 func (d *nullDriver) pipeline(specialisation) (int32, error) { return 0, nil }
 
-func (d *nullDriver) run(_ context.Context, _ string, calls []call) error {
+func (d *nullDriver) run(_ context.Context, _ string, calls []call) (float64, error) {
 	d.runs = append(d.runs, len(calls))
 	if d.ran != nil {
 		d.ran()
 	}
-	return nil
+	return 0, nil
 }
+
+func (d *nullDriver) capture(string) (func() error, error) { return nil, device.ErrUnsupported }
 
 func (d *nullDriver) close() {}
 
