@@ -80,8 +80,8 @@ func (l *Loader) nf4(name string, out, in int) device.Weight {
 		return device.Weight{}
 	}
 	n := s.Shape[0] * s.Shape[1]
-	if len(t.Data) != n/2 {
-		l.fail(name, "size", plural(len(t.Data), "byte"), fmt.Sprintf("%d for %d codes of 4 bits", n/2, n))
+	if t.Bytes() != int64(n/2) {
+		l.fail(name, "size", plural(t.Bytes(), "byte"), fmt.Sprintf("%d for %d codes of 4 bits", n/2, n))
 		return device.Weight{}
 	}
 	t.DType = device.U8 // bitsandbytes may store the bytes as another type
@@ -153,7 +153,7 @@ func (l *Loader) table(name string, n int) device.Mat {
 	if !ok {
 		return device.Mat{}
 	}
-	key := t.DType.String() + string(t.Data[:min(len(t.Data), 4*n+1)])
+	key := fmt.Sprint(n, t.DType, string(t.Data[:min(len(t.Data), 4*n+1)]))
 	if m, ok := l.tables[key]; ok {
 		return m
 	}
@@ -192,19 +192,23 @@ func (l *Loader) int8(name string, out, in int) device.Weight {
 		l.fail(name, "dtype", t.DType.String(), "I8")
 		return device.Weight{}
 	}
-	if len(t.Shape) != 2 || len(t.Data) == 0 || out != 0 && out != t.Shape[0] || in != 0 && in != t.Shape[1] {
+	if len(t.Shape) != 2 || t.Bytes() == 0 || out != 0 && out != t.Shape[0] || in != 0 && in != t.Shape[1] {
 		l.fail(name, "shape", fmt.Sprint(t.Shape), fmt.Sprintf("[%s %s]", dim(out), dim(in)))
 		return device.Weight{}
 	}
-	scale, err := scb.Float32s()
-	if err != nil || len(scale) != t.Shape[0] {
+	var scale []float32
+	var err error
+	if !device.IsDry(l.dev) {
+		scale, err = scb.Float32s()
+	}
+	if rows, _ := elements(scb.Shape); err != nil || rows != t.Shape[0] {
 		l.fail(scb.Name, "contents", fmt.Sprintf("%v %v", scb.DType, scb.Shape), fmt.Sprintf("%d numbers in F32", t.Shape[0]))
 		return device.Weight{}
 	}
 	for i := range scale {
 		scale[i] /= 127
 	}
-	w := device.Weight{Data: l.mapped(t, t.Shape[0], t.Shape[1]), Out: t.Shape[0], In: t.Shape[1], Scale: l.row(scb.Name, scale)}
+	w := device.Weight{Data: l.mapped(t, t.Shape[0], t.Shape[1]), Out: t.Shape[0], In: t.Shape[1], Scale: l.row(scb.Name, t.Shape[0], scale)}
 	if w.Data.IsZero() || w.Scale.IsZero() {
 		return device.Weight{}
 	}

@@ -20,6 +20,9 @@ type Tensor struct {
 	Data  []byte // little-endian, row-major, a read-only view of the mapped file
 }
 
+// Bytes returns the size of the tensor's elements.
+func (t Tensor) Bytes() int64 { return device.Desc{DType: t.DType, Shape: t.Shape}.Bytes() }
+
 // Store is an open checkpoint: named tensors in one or several mapped files.
 // Its methods may be called from several goroutines.
 type Store struct {
@@ -29,6 +32,7 @@ type Store struct {
 	names    []string // sorted
 	metadata map[string]string
 	bytes    int64
+	shapes   bool // there is no data
 
 	mu     sync.RWMutex
 	closed bool
@@ -40,8 +44,9 @@ type entry struct {
 	dtype        device.DType // 0 for a type that is not known here
 	stored       string       // the type's name in the file
 	shape        []int
-	strides      []int // in elements; nil for row-major
-	offset, size int64 // bytes of the file that the elements span
+	strides      []int  // in elements; nil for row-major
+	offset, size int64  // bytes of the file that the elements span
+	data         []byte // in a store of shapes, the data of small tensors
 }
 
 func newStore(path string, files []*mapping, tensors map[string]*entry, metadata map[string]string) *Store {
@@ -85,6 +90,10 @@ func (s *Store) Tensor(name string) (Tensor, error) {
 		return Tensor{}, &Error{e.file.path, tensorField(name, "dtype"), e.stored, "F32, F16, BF16, F8_E4M3, I8, U8, I32 or I64"}
 	}
 	t := Tensor{Name: name, DType: e.dtype, Shape: slices.Clone(e.shape)}
+	if s.shapes {
+		t.Data = e.data
+		return t, nil
+	}
 	span := e.file.data[e.offset : e.offset+e.size : e.offset+e.size]
 	if e.strides == nil {
 		t.Data = span

@@ -85,7 +85,7 @@ func patchOf(store *checkpoint.Store) (patch [3]int, err error) {
 	if err != nil {
 		return patch, err
 	}
-	if len(t.Shape) != 5 || len(t.Data) == 0 {
+	if len(t.Shape) != 5 || t.Bytes() == 0 {
 		return patch, misshapen(store, patchWeight, fmt.Sprint(t.Shape), "[dim in_dim frames rows columns]")
 	}
 	return [3]int(t.Shape[2:]), nil
