@@ -2,7 +2,9 @@ package quant
 
 import (
 	"fmt"
-	"math"
+	"unsafe"
+
+	"gimbal/inference/device"
 )
 
 // EncodeINT8 quantises w, len(scale) rows of equal length, to 8 bits: the scale
@@ -10,37 +12,12 @@ import (
 // value / scale, rounded half to even. A row with a NaN or an infinity gets a
 // scale of NaN and decodes to NaN.
 func EncodeINT8(codes []byte, scale, w []float32) {
-	cols := checkINT8(codes, scale, w)
+	checkINT8(codes, scale, w)
+	encodeINT8(codes, scale, unsafe.Pointer(unsafe.SliceData(w)), device.F32)
 	for r := range scale {
-		scale[r] = encodeINT8Row(codes[r*cols:(r+1)*cols], w[r*cols:(r+1)*cols]) / 127
+		scale[r] /= 127
 	}
 }
-
-// encodeINT8Row returns the row's largest magnitude, or NaN.
-func encodeINT8Row(codes []byte, row []float32) float32 {
-	most := largest(row)
-	if math.IsInf(float64(most), 1) {
-		most = float32(math.NaN())
-	}
-	scale := most / 127
-	if !(scale >= smallestNormal) {
-		clear(codes)
-		return most
-	}
-	codes = codes[:len(row)]
-	for i, v := range row {
-		codes[i] = roundByte(v / scale)
-	}
-	return most
-}
-
-// smallestNormal is the least scale: a value divided by a smaller one could be out
-// of range. Weights that small count as zeros.
-const smallestNormal = 0x1p-126
-
-// roundByte rounds x, at most 2^22 in magnitude, half to even: the sum has the
-// whole part of x in its lowest bits.
-func roundByte(x float32) byte { return byte(math.Float32bits(x + 3<<22)) }
 
 // DecodeINT8 sets w to the values that codes and scale stand for.
 func DecodeINT8(w []float32, codes []byte, scale []float32) {

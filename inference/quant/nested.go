@@ -73,3 +73,17 @@ func DecodeNested(absmax []float32, codes []byte, nested []float32, offset float
 		absmax[i] = NestedCode[c]*nested[i/NestedBlock] + offset
 	}
 }
+
+// smallestNormal is the least scale: a value divided by a smaller one could be out
+// of range. Weights that small count as zeros.
+const smallestNormal = 0x1p-126
+
+// largest returns the largest magnitude in w; NaN if there is one. The bits of
+// magnitudes are ordered as the magnitudes are, NaN last.
+func largest(w []float32) float32 {
+	var most uint32
+	for _, v := range w {
+		most = max(most, math.Float32bits(v)&^(1<<31))
+	}
+	return math.Float32frombits(most)
+}

@@ -7,8 +7,10 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
 )
 
 // Block is the number of values that share a scale in NF4.
@@ -26,11 +28,11 @@ func NF4Tensor(ctx context.Context, codes []byte, absmax []float32, t checkpoint
 	err := onAllCores(ctx, (n+jobValues-1)/jobValues, jobValues, func(room []float32, job int) bool {
 		from := job * jobValues
 		to := min(from+jobValues, n)
-		w := room[:to-from]
-		if !checkpoint.Widen(w, t.Data[from*size:], t.DType) {
+		w, dtype := operand(room, t.Data[from*size:to*size], t.DType)
+		if w == nil {
 			return false
 		}
-		EncodeNF4(codes[from/2:(to+1)/2], absmax[from/Block:(to+Block-1)/Block], w, Block)
+		encodeNF4(codes[from/2:(to+1)/2], absmax[from/Block:(to+Block-1)/Block], w, dtype, to-from, Block)
 		return true
 	})
 	return named(t, err)
@@ -46,16 +48,27 @@ func INT8Tensor(ctx context.Context, codes []byte, absmax []float32, t checkpoin
 	err := onAllCores(ctx, (rows+each-1)/each, each*cols, func(room []float32, job int) bool {
 		from := job * each
 		to := min(from+each, rows)
-		w := room[:(to-from)*cols]
-		if !checkpoint.Widen(w, t.Data[from*cols*size:], t.DType) {
+		w, dtype := operand(room, t.Data[from*cols*size:to*cols*size], t.DType)
+		if w == nil {
 			return false
 		}
-		for r := range to - from {
-			absmax[from+r] = encodeINT8Row(codes[(from+r)*cols:(from+r+1)*cols], w[r*cols:(r+1)*cols])
-		}
+		encodeINT8(codes[from*cols:to*cols], absmax[from:to], w, dtype)
 		return true
 	})
 	return named(t, err)
+}
+
+// operand returns where the weights of data can be read as F32 or BF16: where they
+// are, or widened to room; nil if they are of another type than a float's.
+func operand(room []float32, data []byte, t device.DType) (unsafe.Pointer, device.DType) {
+	if t == device.F32 || t == device.BF16 {
+		return unsafe.Pointer(unsafe.SliceData(data)), t
+	}
+	w := room[:len(data)/t.Size()]
+	if !checkpoint.Widen(w, data, t) {
+		return nil, 0
+	}
+	return unsafe.Pointer(unsafe.SliceData(w)), device.F32
 }
 
 // onAllCores calls f for the jobs 0, ..., n-1, each with its core's room of some

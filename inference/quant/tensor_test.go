@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/quant"
@@ -151,4 +153,40 @@ func BenchmarkLayerNF4Nested(b *testing.B) {
 func BenchmarkLayerINT8(b *testing.B) {
 	codes, absmax := make([]byte, 13824*5120), make([]float32, 13824)
 	benchmarkLayer(b, func(t checkpoint.Tensor) error { return quant.INT8Tensor(b.Context(), codes, absmax, t) })
+}
+
+// BenchmarkTensor quantises one layer of the real size on all cores: GB/s is of
+// bf16 input by the clock, GB/s-core by the processor time that it took, which other
+// programs on the machine do not change.
+func BenchmarkTensor(b *testing.B) {
+	const rows, cols = 13824, 5120
+	x, _ := bf16(rows/16, cols)
+	x.Data = bytes.Repeat(x.Data, 16)
+	codes, absmax := make([]byte, rows*cols), make([]float32, rows*cols/quant.Block)
+	for name, encode := range map[string]func() error{
+		"nf4":  func() error { return quant.NF4Tensor(b.Context(), codes[:rows*cols/2], absmax, x) },
+		"int8": func() error { return quant.INT8Tensor(b.Context(), codes, absmax[:rows], x) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			began := processorTime(b)
+			for b.Loop() {
+				if err := encode(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			bytes := float64(b.N) * float64(len(x.Data)) / 1e9
+			b.ReportMetric(bytes/b.Elapsed().Seconds(), "GB/s")
+			b.ReportMetric(bytes/(processorTime(b)-began), "GB/s-core")
+		})
+	}
+}
+
+// processorTime returns the seconds that this process has computed.
+func processorTime(b *testing.B) float64 {
+	b.Helper()
+	var use unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &use); err != nil {
+		b.Fatal(err)
+	}
+	return float64(use.Utime.Nano()+use.Stime.Nano()) / 1e9
 }
