@@ -9,9 +9,6 @@ import (
 	"gimbal/inference/device"
 )
 
-// pageSize is what allocations are rounded up to.
-const pageSize = 16 << 10
-
 type buffer struct {
 	dev      *gpu
 	desc     device.Desc
@@ -155,7 +152,7 @@ func (d *gpu) Map(desc device.Desc, mem []byte, release func()) (device.Buffer, 
 	if len(mem) > 0 {
 		var aliased bool
 		if uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%uintptr(desc.DType.Size()) == 0 {
-			b.mem, aliased = d.drv.alias(mem)
+			b.mem, aliased = d.drv.alias(mem, false)
 		}
 		if !aliased {
 			var err error

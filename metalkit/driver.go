@@ -9,8 +9,9 @@ type driver interface {
 	// alloc returns zeroed memory. It fails with device.ErrOutOfMemory.
 	alloc(size int64) (memory, error)
 	// alias returns memory that is mem, without a copy, where the driver can: ok
-	// is false where it cannot.
-	alias(mem []byte) (m memory, ok bool)
+	// is false where it cannot. It may stay resident between runs, as memory of
+	// alloc does.
+	alias(mem []byte, resident bool) (m memory, ok bool)
 	free(m memory)
 	// pipeline makes the kernel called s.kernel with s.constants ready to run and
 	// returns its number for call.pipeline. s.kernel may be matmulKernel, for
@@ -26,6 +27,11 @@ type driver interface {
 	close()
 }
 
+// workOfRun is limits.work of a Mac's GPU: a quarter of a second for the slowest,
+// that of an M1, and some hundred times as long as starting a run takes for the
+// quickest.
+const workOfRun = 5e11
+
 // limits describes a driver's GPU.
 type limits struct {
 	name       string
@@ -38,13 +44,6 @@ type limits struct {
 	work       float64 // flops of one run: more are cut into several, between which ctx is heard; 0 for no limit
 }
 
-// matmulKernel is the driver's own product Y = X*W^T, [m, k] by [n, k], of dense
-// matrices: constants a, b and y are the types of X, W and Y, operands x, w, y,
-// arguments matmulArgs. Rows begin at multiples of 16 bytes.
-const matmulKernel = "driver_matmul"
-
-type matmulArgs struct{ m, n, k, ldx, ldw, ldy uint32 }
-
 // memory is a piece of memory that the GPU and the host share.
 type memory struct {
 	handle uintptr // the driver's name for it
@@ -53,10 +52,12 @@ type memory struct {
 	unpin  func() // for the driver's own use in free
 }
 
-// specialisation is a kernel with values for its function constants.
+// specialisation is a kernel with values for its function constants, for
+// threadgroups of so many threads.
 type specialisation struct {
 	kernel    string
 	constants constants
+	threads   int
 }
 
 // constants are the function constants of kernels/common.h, in order of index.

@@ -165,7 +165,7 @@ func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
 	if unsafe.Sizeof(*args) > maxArgs {
 		panic(fmt.Sprintf("metalkit: %s takes %d bytes of arguments", d.kernel, unsafe.Sizeof(*args)))
 	}
-	id, err := e.dev.pipeline(specialisation{d.kernel, d.with})
+	id, err := e.dev.pipeline(specialisation{d.kernel, d.with, d.threads})
 	if err != nil {
 		e.err = err
 		return

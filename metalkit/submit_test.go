@@ -22,7 +22,9 @@ func (d *nullDriver) alloc(size int64) (memory, error) {
 	return memory{handle: 1, host: make([]byte, size)}, nil
 }
 
-func (d *nullDriver) alias(mem []byte) (memory, bool) { return memory{handle: 1, host: mem}, true }
+func (d *nullDriver) alias(mem []byte, _ bool) (memory, bool) {
+	return memory{handle: 1, host: mem}, true
+}
 
 func (d *nullDriver) free(memory) {}
 
