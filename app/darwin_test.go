@@ -26,9 +26,10 @@ type listed struct {
 	Module     *struct{ Main bool }
 }
 
-// TestDarwinTypeCheck type-checks the whole program as it is built for an Apple
-// Silicon Mac, on any machine: our packages with their function bodies, their
-// dependencies without. It cannot see names of C (FakeImportC).
+// TestDarwinTypeCheck type-checks all our packages as they are built for an Apple
+// Silicon Mac, on any machine: ours with their function bodies, their dependencies
+// without. It cannot see names of C (FakeImportC), nor what Objective-C is called by
+// name, which checkObjc looks at.
 func TestDarwinTypeCheck(t *testing.T) {
 	packages := listDarwin(t)
 	fset := token.NewFileSet()
@@ -62,12 +63,21 @@ func TestDarwinTypeCheck(t *testing.T) {
 				}
 			},
 		}
-		done[p.ImportPath], _ = config.Check(p.ImportPath, fset, files, nil) // errors went to Error
-		if own {
-			ours++
+		if !own {
+			done[p.ImportPath], _ = config.Check(p.ImportPath, fset, files, nil)
+			continue
+		}
+		ours++
+		info := newInfo()
+		done[p.ImportPath], _ = config.Check(p.ImportPath, fset, files, info) // errors went to Error
+		for _, wrong := range checkObjc(fset, info, files) {
+			t.Error(wrong)
 		}
 	}
-	if ours < 10 {
+	if done["gimbal/ui/desktop"] == nil || done["github.com/progrium/macdriver/objc"] == nil {
+		t.Error("the desktop's files for a Mac were not type-checked")
+	}
+	if ours < 25 {
 		t.Errorf("type-checked %d packages of our own, want all of them", ours)
 	}
 }
@@ -78,7 +88,7 @@ func (f importerFunc) Import(path string) (*types.Package, error) { return f(pat
 
 func listDarwin(t *testing.T) []listed {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-e", "-deps", "-json=ImportPath,Dir,GoFiles,CgoFiles,ImportMap,Module", ".")
+	cmd := exec.Command("go", "list", "-e", "-deps", "-json=ImportPath,Dir,GoFiles,CgoFiles,ImportMap,Module", "gimbal/...")
 	cmd.Env = append(os.Environ(), "GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
