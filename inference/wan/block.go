@@ -48,11 +48,21 @@ func (s *Session) selfAttention(enc device.Encoder, w *blockWeights) {
 	s.clock.norm(enc, x, h, s.m.eps, attentionShift, attentionScale)
 	enc.Linear(w.selfQ.op(h, q))
 	enc.Linear(w.selfK.op(h, k))
+	turn := func(x, y device.Mat, norm device.Mat) {
+		enc.Rope(device.Rope{X: x, Y: y, Heads: heads, Cos: s.cos, Sin: s.sin, Weight: norm, Eps: s.m.eps})
+	}
+	out := q
+	if s.attention.narrow() { // two of them in one third
+		turn(k, s.narrow(v, 1), w.selfNormK)
+		turn(q, s.narrow(v, 0), w.selfNormQ)
+		q, k, v = s.narrow(v, 0), s.narrow(v, 1), s.narrow(k, 0)
+	} else {
+		turn(q, q, w.selfNormQ)
+		turn(k, k, w.selfNormK)
+	}
 	enc.Linear(w.selfV.op(h, v))
-	enc.Rope(device.Rope{X: q, Y: q, Heads: heads, Cos: s.cos, Sin: s.sin, Weight: w.selfNormQ, Eps: s.m.eps})
-	enc.Rope(device.Rope{X: k, Y: k, Heads: heads, Cos: s.cos, Sin: s.sin, Weight: w.selfNormK, Eps: s.m.eps})
-	enc.Attention(device.Attention{Q: q, K: k, V: v, O: q, Heads: heads, Scale: s.m.attentionScale()})
-	s.clock.residual(enc, w.selfO, q, h, x, attentionGate)
+	s.attend(enc, device.Attention{Q: q, K: k, V: v, O: out, Heads: heads, Scale: s.m.attentionScale()})
+	s.clock.residual(enc, w.selfO, out, h, x, attentionGate)
 }
 
 func (s *Session) crossAttention(enc device.Encoder, w *blockWeights, i, text int) {
@@ -61,14 +71,45 @@ func (s *Session) crossAttention(enc device.Encoder, w *blockWeights, i, text in
 
 	enc.Norm(device.Norm{X: x, Y: h, Kind: device.LayerNorm, Eps: s.m.eps, Weight: w.norm3Weight, Bias: w.norm3Bias})
 	enc.Linear(w.crossQ.op(h, q))
-	enc.Norm(device.Norm{X: q, Y: q, Kind: device.RMSNorm, Eps: s.m.eps, Weight: w.crossNormQ})
-	enc.Attention(device.Attention{
-		Q: q, K: k, V: v, O: q, Heads: s.m.Config.NumHeads, Scale: s.m.attentionScale(),
+	out := q
+	if s.attention.narrow() {
+		q = s.narrow(s.act.third(1), 0)
+	}
+	enc.Norm(device.Norm{X: out, Y: q, Kind: device.RMSNorm, Eps: s.m.eps, Weight: w.crossNormQ})
+	s.attend(enc, device.Attention{
+		Q: q, K: k, V: v, O: out, Heads: s.m.Config.NumHeads, Scale: s.m.attentionScale(),
 		KeyBias: s.prompts.keyBias[text],
 	})
-	out := w.crossO.op(q, x)
-	out.Add = x
-	enc.Linear(out)
+	add := w.crossO.op(out, x)
+	add.Add = x
+	enc.Linear(add)
+}
+
+// attend records a, in chunks of queries.
+func (s *Session) attend(enc device.Encoder, a device.Attention) {
+	n := s.attention.Chunk
+	if n == 0 {
+		n = a.Q.Rows
+	}
+	q, o := a.Q, a.O
+	for from := 0; from < q.Rows; from += n {
+		to := min(from+n, q.Rows)
+		a.Q, a.O = q.RowRange(from, to), o.RowRange(from, to)
+		enc.Attention(a)
+	}
+}
+
+// narrow reports whether queries, keys and values have another type than F32.
+func (a Attention) narrow() bool { return a.DType != 0 && a.DType != device.F32 }
+
+// narrow returns one half of m's memory, 0 or 1, as a matrix of m's size of the
+// attention's 16-bit type.
+func (s *Session) narrow(m device.Mat, half int) device.Mat {
+	size := m.Rows * m.Cols
+	return device.Mat{
+		Buf: m.Buf, DType: s.attention.DType, Offset: 2*m.Offset + half*size,
+		Rows: m.Rows, Cols: m.Cols, Stride: m.Cols,
+	}
 }
 
 func (s *Session) feedForward(enc device.Encoder, w *blockWeights) {

@@ -55,10 +55,10 @@ func (c *camera) pair(mem *memory, m *Model, w *blockWeights) (scale, shift devi
 	if info.WorkingSet > 0 && size > w.cameraBytes() && info.Allocated+m.bytes+size > info.WorkingSet {
 		return scale, shift, device.ErrOutOfMemory
 	}
-	if scale, err = mem.try(w.name+".camera_scale", rows, cols); err != nil {
+	if scale, err = mem.try(w.name+".camera_scale", device.F32, rows, cols); err != nil {
 		return scale, shift, err
 	}
-	if shift, err = mem.try(w.name+".camera_shift", rows, cols); err != nil {
+	if shift, err = mem.try(w.name+".camera_shift", device.F32, rows, cols); err != nil {
 		mem.free(&scale)
 	}
 	return scale, shift, err

@@ -3,6 +3,8 @@ package wan
 import (
 	"errors"
 	"fmt"
+
+	"gimbal/inference/device"
 )
 
 // ErrNoCamera says that a camera path was given to a model without a camera branch.
@@ -29,10 +31,39 @@ type Input struct {
 	Contexts [][]float32 // text contexts, each [n, text dim] for n <= text_len real tokens
 	Plucker  []float32   // camera rays, [camera channels, F, H, W]; nil without a camera path
 	Reuse    Reuse
+
+	Attention Attention
+}
+
+// Size is what decides the memory and the time of an input.
+type Size struct {
+	F, H, W   int   // as in Input
+	Tokens    []int // real tokens of each text context
+	Camera    bool  // with a camera path
+	Reuse     Reuse
+	Attention Attention
+}
+
+func (in Input) size(m *Model) Size {
+	s := Size{F: in.F, H: in.H, W: in.W, Camera: in.Plucker != nil, Reuse: in.Reuse, Attention: in.Attention}
+	for _, c := range in.Contexts {
+		s.Tokens = append(s.Tokens, len(c)/m.TextDim)
+	}
+	return s
+}
+
+// Attention says how attentions are computed.
+type Attention struct {
+	// Chunk is the number of queries of one call; 0 for all. The result is the same
+	// but for rounding.
+	Chunk int
+	// DType is the type of queries, keys and values, F32, F16 or BF16; 0 for F32.
+	// Sums are F32 either way.
+	DType device.DType
 }
 
 // grid returns the latent's size in patches.
-func (m *Model) grid(in Input) (grid, error) {
+func (m *Model) grid(in Size) (grid, error) {
 	size := [3]int{in.F, in.H, in.W}
 	var patches [3]int
 	for i, name := range []string{"frames", "rows", "columns"} {
@@ -51,6 +82,14 @@ func (m *Model) check(in Input) error {
 	if want := (m.Config.InDim - m.Config.OutDim) * positions; len(in.Y) != want {
 		return fmt.Errorf("image conditioning: found %d values, expected [%d %d %d %d], %d",
 			len(in.Y), m.Config.InDim-m.Config.OutDim, in.F, in.H, in.W, want)
+	}
+	if in.Attention.Chunk < 0 {
+		return fmt.Errorf("attention in chunks of %d queries, expected 0 or more", in.Attention.Chunk)
+	}
+	switch in.Attention.DType {
+	case 0, device.F32, device.F16, device.BF16:
+	default:
+		return fmt.Errorf("attention in %v, expected F32, F16 or BF16", in.Attention.DType)
 	}
 	if len(in.Contexts) == 0 {
 		return errors.New("text contexts: found none, expected at least one")

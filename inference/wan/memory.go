@@ -15,9 +15,9 @@ type memory struct {
 	err     error
 }
 
-// try returns a new F32 matrix of zeros; its error does not stick.
-func (m *memory) try(label string, rows, cols int) (device.Mat, error) {
-	b, err := m.dev.Alloc(device.Desc{Label: label, DType: device.F32, Shape: []int{rows, cols}})
+// try returns a new matrix of zeros; its error does not stick.
+func (m *memory) try(label string, dtype device.DType, rows, cols int) (device.Mat, error) {
+	b, err := m.dev.Alloc(device.Desc{Label: label, DType: dtype, Shape: []int{rows, cols}})
 	if err != nil {
 		return device.Mat{}, err
 	}
@@ -26,18 +26,26 @@ func (m *memory) try(label string, rows, cols int) (device.Mat, error) {
 }
 
 // mat returns a new F32 matrix of zeros.
-func (m *memory) mat(label string, rows, cols int) (mat device.Mat) {
+func (m *memory) mat(label string, rows, cols int) device.Mat {
+	return m.typed(label, device.F32, rows, cols)
+}
+
+// typed returns a new matrix of zeros of a type, 0 for F32.
+func (m *memory) typed(label string, dtype device.DType, rows, cols int) (mat device.Mat) {
+	if dtype == 0 {
+		dtype = device.F32
+	}
 	if m.err == nil {
-		mat, m.err = m.try(label, rows, cols)
+		mat, m.err = m.try(label, dtype, rows, cols)
 	}
 	return mat
 }
 
-// of returns a new matrix that holds values, in rows of cols.
-func (m *memory) of(ctx context.Context, label string, values []float32, cols int) device.Mat {
-	mat := m.mat(label, len(values)/cols, cols)
+// of returns a new matrix that holds what fill makes.
+func (m *memory) of(ctx context.Context, label string, rows, cols int, fill func(values []float32)) device.Mat {
+	mat := m.mat(label, rows, cols)
 	if m.err == nil {
-		m.err = m.dev.Write(ctx, mat.Buf, device.Bytes(values))
+		m.err = device.Fill(ctx, m.dev, mat.Buf, fill)
 	}
 	return mat
 }

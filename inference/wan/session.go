@@ -3,6 +3,7 @@ package wan
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"gimbal/inference/device"
 )
@@ -13,9 +14,10 @@ type Session struct {
 	// the residual stream, [tokens, dim]. An error ends the forward.
 	Inspect func(block int, hidden func() ([]float32, error)) error
 
-	m    *Model
-	grid grid
-	mem  memory
+	m         *Model
+	grid      grid
+	mem       memory
+	attention Attention
 
 	patches device.Mat // [tokens, in_dim*patch]
 	out     device.Mat // [tokens, out_dim*patch]
@@ -28,27 +30,45 @@ type Session struct {
 
 	// The host's side of patches and out. The conditioning's columns stay.
 	hostPatches, hostOut []float32
+	hostBytes            int64
 }
 
 // NewSession prepares forwards for in, of which nothing is kept: it makes all
 // buffers, and computes what in.Reuse says to compute once.
 func (m *Model) NewSession(ctx context.Context, in Input) (*Session, error) {
-	g, err := m.grid(in)
+	size := in.size(m)
+	g, err := m.grid(size)
 	if err == nil {
 		err = m.check(in)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("wan: %w", err)
 	}
-	s := &Session{m: m, grid: g, mem: memory{dev: m.dev}}
-	if err := s.prepare(ctx, in); err != nil {
+	return m.newSession(ctx, g, size, in)
+}
+
+// NewDrySession prepares forwards for an input of a size, on a device.Dry.
+func (m *Model) NewDrySession(ctx context.Context, size Size) (*Session, error) {
+	if !device.IsDry(m.dev) {
+		panic("wan: a dry session on a device that computes")
+	}
+	g, err := m.grid(size)
+	if err != nil {
+		return nil, fmt.Errorf("wan: %w", err)
+	}
+	return m.newSession(ctx, g, size, Input{})
+}
+
+func (m *Model) newSession(ctx context.Context, g grid, size Size, in Input) (*Session, error) {
+	s := &Session{m: m, grid: g, mem: memory{dev: m.dev}, attention: size.Attention}
+	if err := s.prepare(ctx, size, in); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("wan: prepare a session of %d tokens: %w", g.tokens(), err)
 	}
 	return s, nil
 }
 
-func (s *Session) prepare(ctx context.Context, in Input) error {
+func (s *Session) prepare(ctx context.Context, size Size, in Input) error {
 	cfg, tokens, volume := s.m.Config, s.grid.tokens(), s.grid.volume()
 	s.patches = s.mem.mat("patches", tokens, cfg.InDim*volume)
 	s.out = s.mem.mat("out", tokens, cfg.OutDim*volume)
@@ -56,52 +76,64 @@ func (s *Session) prepare(ctx context.Context, in Input) error {
 	if s.mem.err != nil {
 		return s.mem.err
 	}
-	s.hostPatches = make([]float32, tokens*cfg.InDim*volume)
-	s.hostOut = make([]float32, tokens*cfg.OutDim*volume)
-	s.grid.patchify(s.hostPatches, cfg.InDim*volume, cfg.OutDim*volume, in.Y, cfg.InDim-cfg.OutDim)
-
-	cos, sin := ropeTables(s.grid.f, s.grid.h, s.grid.w, cfg.Dim/cfg.NumHeads)
-	s.cos = s.mem.of(ctx, "rope.cos", cos, cfg.Dim/cfg.NumHeads/2)
-	s.sin = s.mem.of(ctx, "rope.sin", sin, cfg.Dim/cfg.NumHeads/2)
+	s.hostBytes = 4 * int64(tokens*(s.patches.Cols+s.out.Cols))
+	s.hostPatches = device.Floats(s.m.dev, tokens*cfg.InDim*volume)
+	s.hostOut = device.Floats(s.m.dev, tokens*cfg.OutDim*volume)
+	if in.Y != nil {
+		s.grid.patchify(s.hostPatches, cfg.InDim*volume, cfg.OutDim*volume, in.Y, cfg.InDim-cfg.OutDim)
+	}
+	s.cos = s.rope(ctx, "rope.cos", math.Cos)
+	s.sin = s.rope(ctx, "rope.sin", math.Sin)
 
 	rows := tokens
-	if in.Reuse.Time {
+	if size.Reuse.Time {
 		rows = 1
 	}
 	s.clock = newClock(&s.mem, cfg, rows)
 	if s.mem.err != nil {
 		return s.mem.err
 	}
-	if err := s.preparePrompts(ctx, in); err != nil {
+	if err := s.preparePrompts(ctx, size, in.Contexts); err != nil {
 		return err
 	}
-	return s.prepareCamera(ctx, in)
+	return s.prepareCamera(ctx, size, in.Plucker)
 }
 
-func (s *Session) preparePrompts(ctx context.Context, in Input) error {
-	s.prompts.load(ctx, &s.mem, s.m, in.Contexts, in.Reuse.Padding)
-	if s.mem.err != nil || !in.Reuse.CrossAttention {
+func (s *Session) rope(ctx context.Context, label string, of func(float64) float64) device.Mat {
+	d := s.m.Config.Dim / s.m.Config.NumHeads
+	return s.mem.of(ctx, label, s.grid.tokens(), d/2, func(table []float32) {
+		ropeTable(table, s.grid.f, s.grid.h, s.grid.w, d, of)
+	})
+}
+
+func (s *Session) preparePrompts(ctx context.Context, size Size, contexts [][]float32) error {
+	s.prompts.load(ctx, &s.mem, s.m, size, contexts)
+	if s.mem.err != nil || !size.Reuse.CrossAttention {
 		return s.mem.err
 	}
 	return s.prompts.keep(ctx, &s.mem, s.m)
 }
 
-func (s *Session) prepareCamera(ctx context.Context, in Input) error {
-	if in.Plucker == nil {
+func (s *Session) prepareCamera(ctx context.Context, size Size, plucker []float32) error {
+	if !size.Camera {
 		return nil
 	}
 	tokens, cols := s.grid.tokens(), s.m.CameraChannels*s.grid.volume()
-	rays := make([]float32, tokens*cols)
-	s.grid.patchify(rays, cols, 0, in.Plucker, s.m.CameraChannels)
 	s.camera = &camera{
-		plucker: s.mem.of(ctx, "camera.plucker", rays, cols),
-		signal:  s.mem.mat("camera.signal", tokens, s.m.Config.Dim),
+		plucker: s.mem.of(ctx, "camera.plucker", tokens, cols, func(rays []float32) {
+			s.grid.patchify(rays, cols, 0, plucker, s.m.CameraChannels)
+		}),
+		signal: s.mem.mat("camera.signal", tokens, s.m.Config.Dim),
 	}
-	if s.mem.err != nil || !in.Reuse.Camera {
+	if s.mem.err != nil || !size.Reuse.Camera {
 		return s.mem.err
 	}
 	return s.camera.keep(ctx, &s.mem, s.m, &s.act)
 }
+
+// DryForward records the work of one forward for number text of the contexts, on a
+// device.Dry.
+func (s *Session) DryForward(ctx context.Context, text int) error { return s.forward(ctx, 0, text) }
 
 // Velocity computes the velocity of the latent x, [out_dim, F, H, W], at timestep
 // t (0 to 1000), for number text of the contexts, and writes it to out, which may be
@@ -178,4 +210,8 @@ func (s *Session) inspect(ctx context.Context, block int) error {
 }
 
 // Close gives the session's buffers back.
-func (s *Session) Close() { s.mem.release() }
+func (s *Session) Close() {
+	s.mem.release()
+	device.Hold(s.m.dev, -s.hostBytes)
+	s.hostBytes = 0
+}

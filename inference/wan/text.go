@@ -11,6 +11,7 @@ import (
 // matrices.
 type prompts struct {
 	from    []int        // context c has the rows from[c], ..., from[c+1]-1
+	dtype   device.DType // of keys and values; 0 for F32
 	text    device.Mat   // [rows, text dim], zeros after a context's real tokens
 	keyBias []device.Mat // of a context whose last row stands for many; else zero
 
@@ -20,38 +21,38 @@ type prompts struct {
 	hidden, projection, key, value device.Mat // [rows, dim]
 }
 
-// load writes contexts, each [n, text dim], to the device. The model attends to
-// text_len rows of each, the rest zeros, whose keys and values are all equal: with
-// Reuse.Padding one row stands for them, with the logarithm of their number as
-// its bias, since n*exp(s) = exp(s + log n).
-func (p *prompts) load(ctx context.Context, mem *memory, m *Model, contexts [][]float32, reuse bool) {
-	var text []float32
+// load writes contexts, each [n, text dim] for size.Tokens, to the device. The model
+// attends to text_len rows of each, the rest zeros, whose keys and values are all
+// equal: with Reuse.Padding one row stands for them, with the logarithm of their
+// number as its bias, since n*exp(s) = exp(s + log n).
+func (p *prompts) load(ctx context.Context, mem *memory, m *Model, size Size, contexts [][]float32) {
 	p.from = []int{0}
-	for _, one := range contexts {
-		n := len(one) / m.TextDim
+	p.dtype = size.Attention.DType
+	for c, n := range size.Tokens {
 		rows := m.Config.TextLen
-		if reuse {
+		if size.Reuse.Padding {
 			rows = min(n+1, rows)
 		}
-		text = append(text, one...)
-		text = append(text, make([]float32, (rows-n)*m.TextDim)...)
-		p.from = append(p.from, len(text)/m.TextDim)
+		p.from = append(p.from, p.from[c]+rows)
 
 		var keyBias device.Mat
 		if rows < m.Config.TextLen {
-			bias := make([]float32, rows)
-			bias[n] = float32(math.Log(float64(m.Config.TextLen - n)))
-			keyBias = mem.of(ctx, "text.key_bias", bias, rows)
+			keyBias = mem.of(ctx, "text.key_bias", 1, rows, func(bias []float32) {
+				bias[n] = float32(math.Log(float64(m.Config.TextLen - n)))
+			})
 		}
 		p.keyBias = append(p.keyBias, keyBias)
 	}
-	p.text = mem.of(ctx, "text", text, m.TextDim)
-
-	rows, dim := len(text)/m.TextDim, m.Config.Dim
+	rows, dim := p.from[len(size.Tokens)], m.Config.Dim
+	p.text = mem.of(ctx, "text", rows, m.TextDim, func(text []float32) {
+		for c, one := range contexts {
+			copy(text[p.from[c]*m.TextDim:], one)
+		}
+	})
 	p.hidden = mem.mat("text.hidden", rows, dim)
 	p.projection = mem.mat("text.projection", rows, dim)
-	p.key = mem.mat("text.key", rows, dim)
-	p.value = mem.mat("text.value", rows, dim)
+	p.key = mem.typed("text.key", p.dtype, rows, dim)
+	p.value = mem.typed("text.value", p.dtype, rows, dim)
 }
 
 // keep computes the keys and values of every block and context, and gives the room
@@ -65,8 +66,8 @@ func (p *prompts) keep(ctx context.Context, mem *memory, m *Model) error {
 	}
 	for i := range m.w.blocks {
 		w := &m.w.blocks[i]
-		key := mem.mat(w.name+".text_key", p.text.Rows, m.Config.Dim)
-		value := mem.mat(w.name+".text_value", p.text.Rows, m.Config.Dim)
+		key := mem.typed(w.name+".text_key", p.dtype, p.text.Rows, m.Config.Dim)
+		value := mem.typed(w.name+".text_value", p.dtype, p.text.Rows, m.Config.Dim)
 		if mem.err != nil {
 			return mem.err
 		}

@@ -16,7 +16,6 @@ type clock struct {
 	embedding  device.Mat // [rows, dim], what the head takes
 	projection device.Mat // [rows, 6*dim], what every block takes
 	modulation device.Mat // [rows, 6*dim], the projection plus the weights of the block at hand
-	host       []float32  // the sinusoid
 }
 
 func newClock(mem *memory, cfg Config, rows int) clock {
@@ -26,23 +25,23 @@ func newClock(mem *memory, cfg Config, rows int) clock {
 		embedding:  mem.mat("time.embedding", rows, cfg.Dim),
 		projection: mem.mat("time.projection", rows, 6*cfg.Dim),
 		modulation: mem.mat("time.modulation", rows, 6*cfg.Dim),
-		host:       make([]float32, rows*cfg.FreqDim),
 	}
 }
 
 // set writes the sinusoid of timestep t: cos(t * 10000^(-i/half)) for the first
 // half of the columns, the sines for the second (arXiv:1706.03762, section 3.5).
 func (c *clock) set(ctx context.Context, dev device.Device, t float64) error {
-	row := c.host[:c.sinusoid.Cols]
-	half := len(row) / 2
-	for i := range half {
-		sin, cos := math.Sincos(t * math.Pow(10000, -float64(i)/float64(half)))
-		row[i], row[half+i] = float32(cos), float32(sin)
-	}
-	for rest := c.host[len(row):]; len(rest) > 0; rest = rest[len(row):] {
-		copy(rest, row)
-	}
-	return dev.Write(ctx, c.sinusoid.Buf, device.Bytes(c.host))
+	return device.Fill(ctx, dev, c.sinusoid.Buf, func(rows []float32) {
+		row := rows[:c.sinusoid.Cols]
+		half := len(row) / 2
+		for i := range half {
+			sin, cos := math.Sincos(t * math.Pow(10000, -float64(i)/float64(half)))
+			row[i], row[half+i] = float32(cos), float32(sin)
+		}
+		for rest := rows[len(row):]; len(rest) > 0; rest = rest[len(row):] {
+			copy(rest, row)
+		}
+	})
 }
 
 // embed computes the embedding and the projection.
