@@ -29,7 +29,7 @@ func open(tb testing.TB, threads int) rig {
 func (r rig) buffer(t device.DType, shape ...int) device.Buffer {
 	r.Helper()
 	b := r.zeros(t, shape...)
-	raw := b.(*buffer).bytes()
+	raw := b.(*buffer).Bytes()
 	switch t {
 	case device.F32:
 		v := unsafe.Slice((*float32)(unsafe.Pointer(&raw[0])), len(raw)/4)
@@ -73,7 +73,7 @@ func (r rig) blasRate(m, k, n int) float64 {
 	defer x.Release()
 	defer w.Release()
 	defer y.Release()
-	at := func(b device.Buffer, ld int) block { return block{b.(*buffer).pointer(), ld} }
+	at := func(b device.Buffer, ld int) block { return block{b.(*buffer).Mem.p, ld} }
 	blasThreads(len(r.Device.(*cpuDevice).workers))
 	defer blasThreads(1)
 	gemmT(64, n, k, at(x, k), at(w, k), 0, at(y, n))

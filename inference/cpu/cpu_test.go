@@ -46,7 +46,7 @@ func TestSameBitsForAnyNumberOfThreads(t *testing.T) {
 		r := open(t, threads)
 		for name, op := range work(r, 1) {
 			r.do(op.op)
-			got := bytes.Clone(op.out.(*buffer).bytes())
+			got := bytes.Clone(op.out.(*buffer).Bytes())
 			if want[name] == nil {
 				want[name] = got
 			} else if !bytes.Equal(got, want[name]) {

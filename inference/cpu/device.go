@@ -7,9 +7,9 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync"
 
 	"gimbal/inference/device"
+	"gimbal/inference/device/host"
 )
 
 // Options says how much of the machine a device may use.
@@ -30,7 +30,11 @@ func Open(opts Options) (device.Device, error) {
 		opts.MemoryLimit = int64(C.gb_physical_memory())
 	}
 	blasThreads(1)
-	d := &cpuDevice{limit: opts.MemoryLimit, turn: make(chan struct{}, 1), buffers: map[*buffer]bool{}}
+	d := &cpuDevice{Device: host.New("cpu", opts.MemoryLimit, func(m memory, counted int64) {
+		if counted > 0 {
+			m.free()
+		}
+	})}
 	for range opts.Threads {
 		d.workers = append(d.workers, &worker{})
 	}
@@ -38,81 +42,36 @@ func Open(opts Options) (device.Device, error) {
 }
 
 type cpuDevice struct {
-	limit   int64
-	workers []*worker     // used by the submission that has the turn
-	temps   []memory      // likewise
-	turn    chan struct{} // holds one token while a submission runs
-
-	mu        sync.Mutex // guards what follows
-	buffers   map[*buffer]bool
-	allocated int64
-	peak      int64
-	closed    bool
+	*host.Device[memory]
+	workers []*worker // used by the submission that has the turn
+	temps   []memory  // likewise
 }
 
 func (d *cpuDevice) Info() device.Info {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return device.Info{
-		Name:       fmt.Sprintf("CPU (%s, %d threads)", runtime.GOARCH, len(d.workers)),
-		Unified:    true,
-		WorkingSet: d.limit,
-		Allocated:  d.allocated,
-		Peak:       d.peak,
-	}
+	info := device.Info{Name: fmt.Sprintf("CPU (%s, %d threads)", runtime.GOARCH, len(d.workers)), Unified: true, WorkingSet: d.Limit()}
+	info.Allocated, info.Peak = d.Held()
+	return info
 }
 
 // Do runs each operation when it is recorded.
 func (d *cpuDevice) Do(ctx context.Context, label string, f func(device.Encoder)) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %w", label, err)
-	}
-	select {
-	case d.turn <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("%s: %w", label, ctx.Err())
-	}
-	defer func() { <-d.turn }()
-	if err := d.open(); err != nil {
-		return fmt.Errorf("%s: %w", label, err)
-	}
-	e := &encoder{dev: d, ctx: ctx}
-	f(e)
-	if e.err != nil {
-		return fmt.Errorf("%s: %w", label, e.err)
-	}
-	return nil
-}
-
-func (d *cpuDevice) open() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return fmt.Errorf("cpu: the device is closed: %w", device.ErrDeviceLost)
-	}
-	return nil
+	return d.Submit(ctx, label, func() error {
+		e := &encoder{dev: d, ctx: ctx}
+		f(e)
+		return e.err
+	})
 }
 
 // Close waits for the running submission and gives back all memory, that of
 // buffers which were not released included.
 func (d *cpuDevice) Close() error {
-	d.turn <- struct{}{}
-	defer func() { <-d.turn }()
-	d.mu.Lock()
-	left := make([]*buffer, 0, len(d.buffers))
-	for b := range d.buffers {
-		left = append(left, b)
-	}
-	d.closed = true
-	d.mu.Unlock()
-	for _, b := range left {
-		b.Release()
-	}
-	for _, w := range d.workers {
-		w.scratch.free()
-	}
-	for i := range d.temps {
-		d.temps[i].free()
-	}
+	d.Shut(func() {
+		for _, w := range d.workers {
+			w.scratch.free()
+		}
+		for i := range d.temps {
+			d.temps[i].free()
+		}
+	})
 	return nil
 }

@@ -4,7 +4,6 @@ package cpu
 import "C"
 
 import (
-	"fmt"
 	"unsafe"
 
 	"gimbal/inference/device"
@@ -24,15 +23,13 @@ func (e *encoder) view(m device.Mat) view {
 		return view{}
 	}
 	v := view{dt: m.DType, rows: m.Rows, cols: m.Cols, ld: m.Stride}
-	v.p = unsafe.Add(e.dev.find(m.Buf).pointer(), m.Offset*m.DType.Size())
+	v.p = unsafe.Add(e.dev.Find(m.Buf).Mem.p, m.Offset*m.DType.Size())
 	return v
 }
 
 // out is view for a destination.
 func (e *encoder) out(m device.Mat) view {
-	if b := e.dev.find(m.Buf); b.isMapped {
-		panic(fmt.Sprintf("cpu: %q is mapped and cannot be written", b.desc.Label))
-	}
+	e.dev.FindWritable(m.Buf)
 	return e.view(m)
 }
 
