@@ -1,57 +1,107 @@
 package metalkit
 
-import (
-	"slices"
-
-	"gimbal/inference/device"
-)
+import "gimbal/inference/device"
 
 // Flags of kernels/attention.metal.
 const attentionRel, attentionKey = 1, 2
-
-// attentionWidths are the columns of a head that the kernels' threadgroups take.
-var attentionWidths = []int{32, 64, 128}
-
-// A threadgroup of so many threads takes so many queries.
-const attentionThreads, queriesOfGroup = 128, 32
 
 type attentionArgs struct {
 	nq, nk, d, ldq, ldk, ldv, ldo, ldrel uint32
 	scale                                float32
 }
 
+// scores is an Attention with its operands found.
+type scores struct {
+	device.Attention
+	q, k, v, o, rel, key operand
+	with                 constants
+	nq, nk, head, width  int
+	sliced               bool
+}
+
 func (e *encoder) Attention(a device.Attention) {
 	const op = "Attention"
 	a.Check()
-	q, k, v, o := e.in(a.Q), e.in(a.K), e.in(a.V), e.out(a.O)
-	rel, key := e.in(a.RelBias), e.in(a.KeyBias)
-	nq, nk, head := a.Q.Rows, a.K.Rows, a.Q.Cols/a.Heads
-	if !e.begin(op, nq, nq+nk, a.Q.Stride, a.K.Stride, a.V.Stride, a.O.Stride) || !e.readable(op, q, k, v) || !e.writable(op, o) {
+	s := scores{
+		Attention: a, nq: a.Q.Rows, nk: a.K.Rows, head: a.Q.Cols / a.Heads,
+		q: e.in(a.Q), k: e.in(a.K), v: e.in(a.V), o: e.out(a.O), rel: e.in(a.RelBias), key: e.in(a.KeyBias),
+	}
+	if !e.begin(op, a.Cost(), s.nq, s.nq+s.nk, a.Q.Stride, a.K.Stride, a.V.Stride, a.O.Stride) || !e.readable(op, s.q, s.k, s.v) || !e.writable(op, s.o) {
 		return
 	}
-	width := attentionWidths[len(attentionWidths)-1]
-	for _, w := range slices.Backward(attentionWidths) {
-		if head <= w {
-			width = w
-		}
-	}
-	parts := ceilDiv(head, width)
-	if parts > 1 && a.O == a.Q { // a threadgroup would overwrite queries that another one reads
-		into := a.O
-		if a.O = e.temp(op, a.O.DType, nq, a.O.Cols); e.err != nil {
-			return
-		}
-		e.Attention(a)
-		e.Move(device.Move{X: a.O, Y: into})
+	s.width, s.sliced = widthOf(s.head)
+	s.with = constants{a: s.q.dt, b: s.k.dt, c: s.v.dt, y: s.o.dt, flags: s.rel.flag(attentionRel) | s.key.flag(attentionKey)}
+	s.with.aligned = aligned(s.head, s.q, s.k, s.v)
+	if !s.sliced || a.O != a.Q {
+		e.attend(&s, e.variantOfAttention(&s))
 		return
 	}
+	// A threadgroup would overwrite queries that another one reads.
+	into := s.o
+	if s.O = e.temp(op, a.O.DType, s.nq, a.O.Cols); e.err != nil {
+		return
+	}
+	s.o = e.in(s.O)
+	e.attend(&s, e.variantOfAttention(&s))
+	kernel, with := e.mover(op, s.O, a.O, moveRaw, "")
+	e.move(kernel, with, s.O, a.O, s.o, into)
+}
+
+// attend records s by number v of flashes.
+func (e *encoder) attend(s *scores, v int) {
+	f := flashes[v]
+	parts, blocks := ceilDiv(s.head, f.width), ceilDiv(s.nq, f.queries())
 	d := dispatch{
-		kernel:  e.dev.compute.attention[width],
-		with:    constants{a: q.dt, b: k.dt, c: v.dt, y: o.dt, flags: rel.flag(attentionRel) | key.flag(attentionKey), aligned: aligned(head, q, k, v)},
-		groups:  [3]int{ceilDiv(nq, queriesOfGroup), a.Heads, parts},
-		threads: attentionThreads,
-		work:    2 * float64(nq) * float64(nk) * float64(a.Q.Cols) * float64(1+parts),
+		kernel: e.dev.compute.attention[v], with: s.with, groups: [3]int{blocks, s.Heads, parts}, threads: 32 * f.simds,
+		work: 2 * float64(s.nq) * float64(s.nk) * float64(s.Q.Cols) * float64(1+parts),
+		area: float64(s.nq) / float64(blocks*f.queries()) * float64(s.head) / float64(parts*f.width),
 	}
-	args := attentionArgs{uint32(nq), uint32(nk), uint32(head), q.ld, k.ld, v.ld, o.ld, rel.ld, a.Scale}
-	record(e, d, &args, q, k, v, rel, key, o)
+	// A head's threadgroups run one after the other, and find its keys and values in
+	// the cache, or half of them in the worst case: then each reads them again.
+	d.moved = s.Cost().Bytes
+	if keys := (s.K.Bytes() + s.V.Bytes()) / int64(s.Heads); keys > e.dev.cache {
+		d.moved += int64(s.Heads) * int64(ceilDiv(blocks, e.dev.resident(d.threads))-1) * keys
+	}
+	d.moved += int64(parts-1) * (s.Q.Bytes() + s.K.Bytes())
+	args := attentionArgs{uint32(s.nq), uint32(s.nk), uint32(s.head), s.q.ld, s.k.ld, s.v.ld, s.o.ld, s.rel.ld, s.Scale}
+	record(e, d, &args, s.q, s.k, s.v, s.rel, s.key, s.o)
+}
+
+// fits reports whether f can run s.
+func (f flash) fits(s *scores, dtype uint32) bool {
+	direct := s.k.dt == dtype && s.v.dt == dtype && s.head == f.width && s.nk%8 == 0
+	return f.width == s.width && f.sliced == s.sliced && (!f.direct || direct)
+}
+
+// variantOfAttention is the number in flashes to run s by.
+func (e *encoder) variantOfAttention(s *scores) int {
+	fixed := 0
+	for !flashes[fixed].fits(s, e.dev.compute.dtype) {
+		fixed++
+	}
+	if e.dev.tuner == nil {
+		return fixed
+	}
+	shape := shape{op: opAttention, sizes: [4]int{s.nq, s.nk, s.head, s.Heads}, with: s.with}
+	if v, ok := e.dev.tuner.chosen(shape); ok {
+		return v
+	}
+	return e.timeAttention(*s, shape, fixed)
+}
+
+func (e *encoder) timeAttention(s scores, shape shape, fixed int) int {
+	c := contest{fixed: fixed}
+	for i, f := range flashes {
+		if f.fits(&s, e.dev.compute.dtype) {
+			c.add(i, f.name(device.BF16))
+		}
+	}
+	c.record = func(trial *encoder, v int) {
+		t := s
+		if t.O = trial.temp("tuning", s.O.DType, s.nq, s.O.Cols); trial.err == nil {
+			t.o = trial.in(t.O)
+			trial.attend(&t, v)
+		}
+	}
+	return e.time(shape, c)
 }

@@ -9,6 +9,7 @@ type convArgs struct {
 	h, w, cin, frame                            uint32
 	kt, kh, kw, strideT, stride, padH, padW, up uint32
 	outH, outW, cout, yframe, addframe, ldw     uint32
+	band                                        uint32
 }
 
 func (e *encoder) Conv(c device.Conv) {
@@ -18,7 +19,7 @@ func (e *encoder) Conv(c device.Conv) {
 	prev0, prev1 := e.frames(c.Prev[0]), e.frames(c.Prev[1])
 	w, bias := e.in(c.W), e.in(c.Bias)
 	pixels := c.Y.H * c.Y.W
-	if !e.begin(op, c.Y.T, pixels*c.Y.C, c.X.H*c.X.W*c.X.C, c.X.FrameStride, c.Y.FrameStride, c.W.Stride) ||
+	if !e.begin(op, c.Cost(), c.Y.T, pixels*c.Y.C, c.X.H*c.X.W*c.X.C, c.X.FrameStride, c.Y.FrameStride, c.W.Stride) ||
 		!e.readable(op, x, w, add) || !e.writable(op, y) {
 		return
 	}
@@ -42,13 +43,75 @@ func (e *encoder) Conv(c device.Conv) {
 	if c.Upsample {
 		args.up = 1
 	}
-	with := constants{a: x.dt, b: w.dt, c: add.dt, y: y.dt}
-	with.aligned = aligned(c.X.C, x, prev0, prev1, w)
-	with.flags = bias.flag(convBias) | add.flag(convAdd) | prev0.flag(convPrev0) | prev1.flag(convPrev1)
-	cols := colsOfTile(c.Y.C)
-	d := dispatch{kernel: e.dev.compute.conv[cols], with: with, threads: tileThreads, work: 2 * float64(c.Y.T*pixels) * float64(c.Y.C) * float64(c.W.Cols)}
-	d.groups = [3]int{ceilDiv(c.Y.C, cols), ceilDiv(pixels, tileRows), c.Y.T}
-	record(e, d, &args, x, prev0, prev1, w, bias, add, y)
+	f := filter{Conv: c, x: x, prev0: prev0, prev1: prev1, w: w, bias: bias, add: add, y: y, args: args}
+	f.with = constants{a: x.dt, b: w.dt, c: add.dt, y: y.dt, aligned: aligned(c.X.C, x, prev0, prev1, w)}
+	f.with.flags = bias.flag(convBias) | add.flag(convAdd) | prev0.flag(convPrev0) | prev1.flag(convPrev1)
+	e.convolve(&f, e.variantOfConv(&f))
+}
+
+// filter is a Conv with its operands found.
+type filter struct {
+	device.Conv
+	x, prev0, prev1, w, bias, add, y operand
+	with                             constants
+	args                             convArgs
+}
+
+// convolve records f by number v of convTiles.
+func (e *encoder) convolve(f *filter, v int) {
+	t, pixels := convTiles[v], f.Y.H*f.Y.W
+	wide, high := ceilDiv(f.Y.C, t.cols), ceilDiv(pixels, t.rows)
+	// The taps of one frame read the same inputs over and over, from the caches. Those
+	// of the frames before come from memory again where the caches do not keep them.
+	frame := f.X.Bytes() / int64(f.X.T)
+	if int64(f.KT)*frame > e.dev.cache {
+		frame *= int64(f.KT)
+	}
+	o := bandOf(high, wide, frame/int64(high), f.W.Bytes()/int64(wide), e.dev.cache)
+	d := dispatch{
+		kernel: e.dev.compute.conv[v], with: f.with, groups: [3]int{wide * high, 1, f.Y.T}, threads: t.threads(),
+		work: float64(f.Cost().FLOPs), area: float64(pixels) * float64(f.Y.C) / float64(wide*t.cols*high*t.rows),
+		moved: int64(f.Y.T)*o.moved + f.Bias.Bytes() + f.Add.Bytes() + f.Y.Bytes(),
+	}
+	args := f.args
+	args.band = uint32(o.band)
+	record(e, d, &args, f.x, f.prev0, f.prev1, f.w, f.bias, f.add, f.y)
+}
+
+// variantOfConv is the number in convTiles to run f by. It is the same for any number
+// of frames.
+func (e *encoder) variantOfConv(f *filter) int {
+	fixed := fixedTile(convTiles, f.Y.C)
+	if e.dev.tuner == nil {
+		return fixed
+	}
+	s := shape{op: opConv, sizes: [4]int{f.Y.H, f.Y.W, f.Y.C, f.W.Cols}, with: f.with}
+	s.with.flags = 0
+	if v, ok := e.dev.tuner.chosen(s); ok {
+		return v
+	}
+	return e.timeConv(*f, s, fixed)
+}
+
+func (e *encoder) timeConv(f filter, s shape, fixed int) int {
+	c := contest{fixed: fixed}
+	for i, t := range convTiles {
+		c.add(i, t.name(device.BF16))
+	}
+	c.record = func(trial *encoder, v int) {
+		t := f
+		y := trial.temp("tuning", f.Y.DType, f.Y.T, f.Y.H*f.Y.W*f.Y.C)
+		if trial.err != nil {
+			return
+		}
+		t.y = trial.in(y)
+		t.args.yframe = t.y.ld
+		if !f.add.none() {
+			t.add, t.args.addframe = t.y, t.y.ld
+		}
+		trial.convolve(&t, v)
+	}
+	return e.time(s, c)
 }
 
 // convPack brings filters of elements of so many bytes from (channel, tap) to
@@ -60,7 +123,7 @@ func (e *encoder) packFilters(c device.Conv) operand {
 	w, packed := e.in(c.W), e.in(e.temp("Conv", c.W.DType, c.W.Rows, c.W.Cols))
 	args := struct{ cout, cin, taps, ldw uint32 }{uint32(c.W.Rows), uint32(c.X.C), uint32(c.KT * c.KH * c.KW), w.ld}
 	if e.err == nil {
-		record(e, elementwise(convPack[c.W.DType.Size()], constants{}, c.W.Rows*c.W.Cols), &args, w, packed)
+		record(e, elementwise(convPack[c.W.DType.Size()], constants{}, c.W.Rows*c.W.Cols, 2*c.W.Bytes()), &args, w, packed)
 	}
 	return packed
 }

@@ -3,6 +3,7 @@ package metalkit
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"gimbal/inference/device"
@@ -16,6 +17,11 @@ type Options struct {
 	// MemoryLimit is the most bytes that Alloc hands out; 0 stands for the
 	// working set that the system recommends.
 	MemoryLimit int64
+	// Tuning is the folder that keeps which variants of the kernels were the fastest
+	// on this machine; without one they are timed again in every process.
+	Tuning string
+	// Log takes what cannot be kept there; nil for slog.Default.
+	Log *slog.Logger
 }
 
 // gpu is the device over any driver.
@@ -24,6 +30,9 @@ type gpu struct {
 	limits    limits
 	limit     int64
 	compute   kernelNames
+	cores     int           // of the GPU
+	cache     int64         // bytes that its last cache keeps of what one operation reads
+	tuner     *tuner        // nil: the fixed variants
 	turn      chan struct{} // holds one token while a submission runs
 	enc       encoder       // of the submission that has the turn
 	pipelines map[specialisation]int32
@@ -56,25 +65,11 @@ func open(drv driver, opts Options) (device.Device, error) {
 		d.limit = d.limits.workingSet
 	}
 	d.enc.dev = d
-	return d, nil
-}
-
-// kernelNames are the kernels that multiply in the type of Options.Compute.
-type kernelNames struct {
-	linear, conv map[int]string // by columns of a tile
-	attention    map[int]string // by columns of a head that a threadgroup takes
-}
-
-func kernelsFor(compute device.DType) (names kernelNames, ok bool) {
-	suffix, ok := map[device.DType]string{0: "_f32", device.F32: "_f32", device.F16: "_f16", device.BF16: "_bf16"}[compute]
-	variants := func(op string, widths []int) map[int]string {
-		m := map[int]string{}
-		for _, w := range widths {
-			m[w] = fmt.Sprintf("%s%s_%d", op, suffix, w)
-		}
-		return m
+	d.cores, d.cache = sizesOf(d.limits.name)
+	if d.limits.timed {
+		d.tuner = openTuner(opts, d.limits)
 	}
-	return kernelNames{variants("linear", tileCols), variants("conv", tileCols), variants("attention", attentionWidths)}, ok
+	return d, nil
 }
 
 func (d *gpu) Info() device.Info {
@@ -100,6 +95,7 @@ func (d *gpu) Do(ctx context.Context, label string, f func(device.Encoder)) erro
 	}
 	e := &d.enc
 	e.reset(ctx)
+	defer d.tuner.save()
 	defer e.releaseTemps()
 	f(e)
 	err := e.err
@@ -119,8 +115,8 @@ func (d *gpu) submit(ctx context.Context, label string, e *encoder) error {
 			return err
 		}
 		last, work := first, 0.0
-		for last < len(e.calls) && (last == first || d.limits.work == 0 || work+e.work[last] <= d.limits.work) {
-			work += e.work[last]
+		for last < len(e.calls) && (last == first || d.limits.work == 0 || work+e.notes[last].work <= d.limits.work) {
+			work += e.notes[last].work
 			last++
 		}
 		if _, err := d.drv.run(ctx, label, e.calls[first:last]); err != nil {

@@ -6,16 +6,16 @@ import "gimbal/inference/device"
 // takes.
 const elementsOfGroup = 1024
 
-// elementwise is a dispatch over n elements.
-func elementwise(kernel string, with constants, n int) dispatch {
-	return dispatch{kernel: kernel, with: with, groups: [3]int{ceilDiv(n, elementsOfGroup), 1, 1}, threads: 256}
+// elementwise is a dispatch over n elements that moves so many bytes.
+func elementwise(kernel string, with constants, n int, moved int64) dispatch {
+	return dispatch{kernel: kernel, with: with, groups: [3]int{ceilDiv(n, elementsOfGroup), 1, 1}, threads: 256, moved: moved}
 }
 
 func (e *encoder) Unary(u device.Unary) {
 	u.Check()
 	x, y := e.in(u.X), e.out(u.Y)
 	n := u.X.Rows * u.X.Cols
-	if !e.begin("Unary", n, u.X.Stride, u.Y.Stride) || !e.readable("Unary", x) || !e.writable("Unary", y) {
+	if !e.begin("Unary", u.Cost(), n, u.X.Stride, u.Y.Stride) || !e.readable("Unary", x) || !e.writable("Unary", y) {
 		return
 	}
 	args := struct {
@@ -25,30 +25,30 @@ func (e *encoder) Unary(u device.Unary) {
 	if u.Mul == 0 {
 		args.mul = 1
 	}
-	record(e, elementwise("unary", constants{a: x.dt, y: y.dt, fn: uint32(u.F)}, n), &args, x, y)
+	record(e, elementwise("unary", constants{a: x.dt, y: y.dt, fn: uint32(u.F)}, n, u.Cost().Bytes), &args, x, y)
 }
 
 func (e *encoder) Binary(b device.Binary) {
 	b.Check()
 	x, z, y := e.in(b.A), e.in(b.B), e.out(b.Y)
 	n := b.A.Rows * b.A.Cols
-	if !e.begin("Binary", n, b.A.Stride, b.B.Stride, b.Y.Stride) || !e.readable("Binary", x, z) || !e.writable("Binary", y) {
+	if !e.begin("Binary", b.Cost(), n, b.A.Stride, b.B.Stride, b.Y.Stride) || !e.readable("Binary", x, z) || !e.writable("Binary", y) {
 		return
 	}
 	args := struct{ rows, cols, lda, ldb, ldy uint32 }{uint32(b.A.Rows), uint32(b.A.Cols), x.ld, z.orZeroStep(b.B.Rows), y.ld}
-	record(e, elementwise("binary", constants{a: x.dt, b: z.dt, y: y.dt, fn: uint32(b.Op)}, n), &args, x, z, y)
+	record(e, elementwise("binary", constants{a: x.dt, b: z.dt, y: y.dt, fn: uint32(b.Op)}, n, b.Cost().Bytes), &args, x, z, y)
 }
 
 func (e *encoder) GatedAdd(g device.GatedAdd) {
 	g.Check()
 	x, gate, b, y := e.in(g.A), e.in(g.Gate), e.in(g.B), e.out(g.Y)
 	n := g.A.Rows * g.A.Cols
-	if !e.begin("GatedAdd", n, g.A.Stride, g.Gate.Stride, g.B.Stride, g.Y.Stride) || !e.readable("GatedAdd", x, gate, b) || !e.writable("GatedAdd", y) {
+	if !e.begin("GatedAdd", g.Cost(), n, g.A.Stride, g.Gate.Stride, g.B.Stride, g.Y.Stride) || !e.readable("GatedAdd", x, gate, b) || !e.writable("GatedAdd", y) {
 		return
 	}
 	args := struct {
 		rows, cols, lda, ldg, ldb, ldy uint32
 		plus                           float32
 	}{uint32(g.A.Rows), uint32(g.A.Cols), x.ld, gate.orZeroStep(g.Gate.Rows), b.ld, y.ld, g.Plus}
-	record(e, elementwise("gated_add", constants{a: x.dt, b: b.dt, c: gate.dt, y: y.dt}, n), &args, x, gate, b, y)
+	record(e, elementwise("gated_add", constants{a: x.dt, b: b.dt, c: gate.dt, y: y.dt}, n, g.Cost().Bytes), &args, x, gate, b, y)
 }

@@ -16,12 +16,24 @@ type encoder struct {
 	ctx   context.Context
 	err   error // the first one
 	calls []call
-	work  []float64       // flops of each call, where they matter
+	notes []note          // of each call
+	ops   int             // operations so far
+	op    string          // the last of them
+	cost  device.Cost     // of it, until its first call has it
 	temps []device.Buffer // of the submission
+	dense device.Mat      // of temps, what weights are expanded into
+}
+
+// note says what a call is for.
+type note struct {
+	op     string      // of which operation
+	number int         // of that operation in the submission, from 1
+	least  device.Cost // of the operation, for the first of its calls
+	dispatch
 }
 
 func (e *encoder) reset(ctx context.Context) {
-	e.ctx, e.err, e.calls, e.work = ctx, nil, e.calls[:0], e.work[:0]
+	e.ctx, e.err, e.calls, e.notes, e.ops, e.dense = ctx, nil, e.calls[:0], e.notes[:0], 0, device.Mat{}
 }
 
 // temp returns a matrix of undefined content that lives as long as the submission.
@@ -33,6 +45,19 @@ func (e *encoder) temp(op string, t device.DType, rows, cols int) device.Mat {
 	}
 	e.temps = append(e.temps, b)
 	return device.AsMat(b)
+}
+
+// scratchWeight returns a matrix of the type to multiply in for one operation's weights;
+// the next operation may overwrite it.
+func (e *encoder) scratchWeight(rows, cols int) device.Mat {
+	if e.dense.IsZero() || e.dense.Cols < rows*cols {
+		if e.dense = e.temp("weights", device.DType(e.dev.compute.dtype), 1, rows*cols); e.err != nil {
+			return device.Mat{}
+		}
+	}
+	m := e.dense
+	m.Rows, m.Cols, m.Stride = rows, cols, cols
+	return m
 }
 
 // releaseTemps ends the submission's matrices of temp.
@@ -69,6 +94,11 @@ func (o operand) orZeroStep(rows int) uint32 {
 		return 0
 	}
 	return o.ld
+}
+
+// rows16 reports whether every row begins at a multiple of 16 bytes of its memory.
+func (o operand) rows16() bool {
+	return o.offset%16 == 0 && int(o.ld)*device.DType(o.dt).Size()%16 == 0
 }
 
 // in finds m in memory.
@@ -110,10 +140,11 @@ func aligned(columns int, operands ...operand) uint32 {
 	return 1
 }
 
-// begin reports whether an operation of n elements, say, may be recorded: nothing
+// begin reports whether operation op of n elements, say, may be recorded: nothing
 // has failed, there is something to do, and n and the other sizes that its kernel
 // is told can be counted in 32 bits.
-func (e *encoder) begin(op string, n int, sizes ...int) bool {
+func (e *encoder) begin(op string, cost device.Cost, n int, sizes ...int) bool {
+	e.op, e.cost, e.ops = op, cost, e.ops+1
 	if e.err == nil {
 		e.err = e.ctx.Err()
 	}
@@ -155,7 +186,9 @@ type dispatch struct {
 	with    constants
 	groups  [3]int
 	threads int
-	work    float64 // flops
+	work    float64 // flops, where they matter
+	area    float64 // how much of what the threads compute is of use; 0 for all
+	moved   int64   // bytes that come from and go to memory, as the launch plan has it
 }
 
 // record appends a call with a structure of 32-bit arguments, as the kernel
@@ -175,7 +208,8 @@ func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
 	} else {
 		e.calls = e.calls[:len(e.calls)+1]
 	}
-	e.work = append(e.work, d.work)
+	e.notes = append(e.notes, note{e.op, e.ops, e.cost, d})
+	e.cost = device.Cost{}
 	c := &e.calls[len(e.calls)-1]
 	c.pipeline, c.threads, c.buffers = id, uint32(d.threads), uint32(len(operands))
 	for i, n := range d.groups {

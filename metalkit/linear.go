@@ -3,27 +3,7 @@ package metalkit
 import "gimbal/inference/device"
 
 // Flags of kernels/linear.metal.
-const linearBias, linearGate, linearAdd = 1, 2, 4
-
-// Tiles of Y, as in kernels/tile.h.
-const (
-	tileRows    = 64
-	tileThreads = 128
-)
-
-var tileCols = []int{64, 32}
-
-// colsOfTile chooses the columns of a tile for n columns: the fewest to waste, and
-// the most of those.
-func colsOfTile(n int) int {
-	best := tileCols[0]
-	for _, c := range tileCols {
-		if ceilDiv(n, c)*c < ceilDiv(n, best)*best {
-			best = c
-		}
-	}
-	return best
-}
+const linearBias, linearGate, linearAdd, linearScale = 1, 2, 4, 8
 
 // skinnyRows is how many rows of X, at most, go to linear_rows.
 const skinnyRows = 4
@@ -32,39 +12,217 @@ type linearArgs struct {
 	m, n, k, ldx, ldw, ldadd, ldy uint32
 	block, nestedBlock            uint32
 	nestedOffset                  float32
+	band, turned                  uint32
+}
+
+// product is a Linear with its operands found.
+type product struct {
+	device.Linear
+	x, y, add, bias, gate              operand
+	w, scale, code, nested, nestedCode operand
+	with                               constants
+	m, n, k                            int
 }
 
 func (e *encoder) Linear(l device.Linear) {
 	const op = "Linear"
 	l.Check()
-	x, y, add := e.in(l.X), e.out(l.Y), e.in(l.Add)
-	bias, gate := e.in(l.Bias), e.in(l.Gate)
-	w, scale, code := e.in(l.W.Data), e.in(l.W.Scale), e.in(l.W.Code)
-	nested, nestedCode := e.in(l.W.Nested), e.in(l.W.NestedCode)
-	m, n, k := l.X.Rows, l.W.Out, l.W.In
-	if !e.begin(op, m, l.X.Stride, l.Y.Stride, l.W.Data.Stride) || !e.readable(op, x, add) || !e.writable(op, y) {
+	p := product{
+		Linear: l, m: l.X.Rows, n: l.W.Out, k: l.W.In,
+		x: e.in(l.X), y: e.out(l.Y), add: e.in(l.Add), bias: e.in(l.Bias), gate: e.in(l.Gate),
+		w: e.in(l.W.Data), scale: e.in(l.W.Scale), code: e.in(l.W.Code), nested: e.in(l.W.Nested), nestedCode: e.in(l.W.NestedCode),
+	}
+	if !e.begin(op, l.Cost(), p.m, l.X.Stride, l.Y.Stride, l.W.Data.Stride) || !e.readable(op, p.x, p.add) || !e.writable(op, p.y) {
 		return
 	}
-	with := constants{a: x.dt, b: w.dt, c: add.dt, y: y.dt, fn: uint32(l.Act)}
-	with.aligned = aligned(k|l.W.Block, x, w) // a multiple of 4 if both are
-	with.flags = bias.flag(linearBias) | gate.flag(linearGate) | add.flag(linearAdd)
+	p.with = constants{a: p.x.dt, b: p.w.dt, c: p.add.dt, y: p.y.dt, fn: uint32(l.Act)}
+	p.with.flags = p.bias.flag(linearBias) | p.gate.flag(linearGate) | p.add.flag(linearAdd)
 	switch {
-	case l.W.NF4 && nested.none():
-		with.b = typeNF4
+	case l.W.NF4 && p.nested.none():
+		p.with.b = typeNF4
 	case l.W.NF4:
-		with.b = typeNF4Nested
-	case l.W.Data.DType != device.I8 && !e.readable(op, w):
+		p.with.b = typeNF4Nested
+	case l.W.Data.DType == device.I8:
+		p.with.flags |= linearScale
+	case !e.readable(op, p.w):
 		return
 	}
-	args := linearArgs{
-		m: uint32(m), n: uint32(n), k: uint32(k), ldx: x.ld, ldw: w.ld, ldadd: add.ld, ldy: y.ld,
-		block: uint32(l.W.Block), nestedBlock: uint32(l.W.NestedBlock), nestedOffset: l.W.NestedOffset,
+	p.with.aligned = aligned(p.k|l.W.Block, p.x, p.w) // a multiple of 4 if both are
+	if p.m <= skinnyRows {
+		d := dispatch{kernel: "linear_rows", with: p.with, groups: [3]int{ceilDiv(p.n, 4), 1, 1}, threads: 128, moved: l.Cost().Bytes}
+		e.linearCall(&p, d, order{})
+		return
 	}
-	cols := colsOfTile(n)
-	d := dispatch{kernel: e.dev.compute.linear[cols], with: with, threads: tileThreads, work: 2 * float64(m) * float64(n) * float64(k)}
-	d.groups = [3]int{ceilDiv(n, cols), ceilDiv(m, tileRows), 1}
-	if m <= skinnyRows {
-		d.kernel, d.groups = "linear_rows", [3]int{ceilDiv(n, 4), 1, 1}
+	e.product(&p, e.variantOfLinear(&p))
+}
+
+// product records p by variant v, numbered as linearVariants says.
+func (e *encoder) product(p *product, v linearVariant) {
+	q := *p
+	if v.expand {
+		e.expand(&q)
 	}
-	record(e, d, &args, x, w, scale, code, nested, nestedCode, bias, gate, add, y)
+	if v.tile < 0 {
+		e.matmul(&q)
+		return
+	}
+	t := linearTiles[v.tile]
+	wide, high := ceilDiv(q.n, t.cols), ceilDiv(q.m, t.rows)
+	row, col := int64(t.rows)*q.rowBytes(), q.W.Bytes()/int64(wide)
+	o := orderOf(wide, high, row, col, e.dev.cache)
+	d := dispatch{
+		kernel: e.dev.compute.linear[v.tile], with: q.with, groups: [3]int{wide * high, 1, 1}, threads: t.threads(),
+		work: 2 * float64(q.m) * float64(q.n) * float64(q.k), area: float64(q.m) * float64(q.n) / float64(wide*t.cols*high*t.rows),
+	}
+	d.moved = o.moved + q.rest()
+	e.linearCall(&q, d, o)
+}
+
+func (p *product) rowBytes() int64 { return int64(p.k) * int64(p.X.DType.Size()) }
+
+// rest is how many bytes are moved beside X and W.
+func (p *product) rest() int64 {
+	return p.Bias.Bytes() + p.Gate.Bytes() + p.Add.Bytes() + p.Y.Bytes()
+}
+
+func (p *product) args(o order) linearArgs {
+	return linearArgs{
+		m: uint32(p.m), n: uint32(p.n), k: uint32(p.k), ldx: p.x.ld, ldw: p.w.ld, ldadd: p.add.ld, ldy: p.y.ld,
+		block: uint32(p.W.Block), nestedBlock: uint32(p.W.NestedBlock), nestedOffset: p.W.NestedOffset,
+		band: uint32(o.band), turned: numberOf(o.turned),
+	}
+}
+
+func (e *encoder) linearCall(p *product, d dispatch, o order) {
+	args := p.args(o)
+	record(e, d, &args, p.x, p.w, p.scale, p.code, p.nested, p.nestedCode, p.bias, p.gate, p.add, p.y)
+}
+
+// expand records the weights' way to the type that the kernels multiply in, and
+// gives p those. The scales of INT8 stay for the end.
+func (e *encoder) expand(p *product) {
+	to := e.scratchWeight(p.n, p.k)
+	if e.err != nil {
+		return
+	}
+	dense := e.in(to)
+	d := dispatch{kernel: e.dev.compute.expand, with: p.with, groups: [3]int{ceilDiv(p.k, elementsOfGroup), p.n, 1}, threads: 256}
+	d.moved = p.W.Bytes() + to.Bytes()
+	args := p.args(order{})
+	record(e, d, &args, p.w, p.scale, p.code, p.nested, p.nestedCode, dense)
+	p.W, p.w, p.with.b = device.DenseWeight(to), dense, dense.dt
+	p.with.aligned = aligned(p.k, p.x, p.w)
+}
+
+// matmul records p, whose weights are of the type to multiply in, by the driver's own product.
+func (e *encoder) matmul(p *product) {
+	if p.x.dt != e.dev.compute.dtype {
+		to := e.temp("Linear", device.DType(e.dev.compute.dtype), p.m, p.k)
+		if e.err != nil {
+			return
+		}
+		x := e.in(to)
+		e.move("move_convert", constants{a: p.x.dt, y: x.dt}, p.X, to, p.x, x)
+		p.X, p.x = to, x
+	}
+	bare := p.with.flags == 0 && p.Act == device.Identity && p.Y.DType == device.F32 && p.y.rows16()
+	to, y := p.Y, p.y
+	if !bare {
+		to = e.temp("Linear", device.F32, p.m, p.n)
+		if e.err != nil {
+			return
+		}
+		y = e.in(to)
+	}
+	sizes := matmulArgs{uint32(p.m), uint32(p.n), uint32(p.k), p.x.ld, p.w.ld, y.ld}
+	d := dispatch{kernel: matmulKernel, with: constants{a: p.x.dt, b: p.w.dt, y: y.dt}, groups: [3]int{1, 1, 1}, threads: 1}
+	d.work, d.moved = 2*float64(p.m)*float64(p.n)*float64(p.k), p.X.Bytes()+p.W.Bytes()+to.Bytes()
+	record(e, d, &sizes, p.x, p.w, y)
+	if bare {
+		return
+	}
+	args := p.args(order{})
+	args.ldx = y.ld
+	d = dispatch{kernel: "linear_finish", with: p.with, groups: [3]int{ceilDiv(p.n, elementsOfGroup), p.m, 1}, threads: 256}
+	d.moved = to.Bytes() + p.rest()
+	record(e, d, &args, y, p.scale, p.bias, p.gate, p.add, p.y)
+}
+
+// linearVariant is one way to run a Linear.
+type linearVariant struct {
+	tile   int  // of linearTiles; negative: the driver's own product
+	expand bool // the weights first
+}
+
+// linearVariants are all of them.
+var linearVariants = func() (all []linearVariant) {
+	for _, expand := range []bool{false, true} {
+		for t := range linearTiles {
+			all = append(all, linearVariant{t, expand})
+		}
+		all = append(all, linearVariant{-1, expand})
+	}
+	return all
+}()
+
+func (v linearVariant) String() string {
+	s := "matmul"
+	if v.tile >= 0 {
+		s = linearTiles[v.tile].name(device.BF16)
+	}
+	if v.expand {
+		return "expand " + s
+	}
+	return s
+}
+
+// fits reports whether v can run p.
+func (v linearVariant) fits(p *product, dtype uint32) bool {
+	dense := v.expand || p.with.b == dtype
+	if v.expand && p.with.b == dtype {
+		return false // there is nothing to do
+	}
+	if v.tile < 0 {
+		return dense && p.m >= 64 && p.n >= 64 && (v.expand || p.w.rows16()) && (p.x.dt != dtype || p.x.rows16()) && p.k*device.DType(dtype).Size()%16 == 0 && p.n%4 == 0
+	}
+	direct := linearTiles[v.tile].direct
+	return (direct < 1 || dense && p.n%8 == 0 && p.k%8 == 0) && (direct < 2 || p.x.dt == dtype && p.m%8 == 0)
+}
+
+// variantOfLinear is the variant to run p by: the one that was chosen for its shape.
+func (e *encoder) variantOfLinear(p *product) linearVariant {
+	fixed := linearVariant{tile: fixedTile(linearTiles, p.n)}
+	if e.dev.tuner == nil {
+		return fixed
+	}
+	s := shape{op: opLinear, sizes: [4]int{p.m, p.n, p.k}, with: p.with}
+	if v, ok := e.dev.tuner.chosen(s); ok {
+		return linearVariants[v]
+	}
+	return e.timeLinear(*p, s, fixed)
+}
+
+func (e *encoder) timeLinear(p product, s shape, fixed linearVariant) linearVariant {
+	var c contest
+	for i, v := range linearVariants {
+		if v == fixed {
+			c.fixed = i
+		}
+		if v.fits(&p, e.dev.compute.dtype) {
+			c.add(i, v.String())
+		}
+	}
+	c.record = func(trial *encoder, v int) {
+		q := p
+		q.Y = trial.temp("tuning", p.Y.DType, p.m, p.n)
+		if trial.err != nil {
+			return
+		}
+		if q.y = trial.in(q.Y); !p.add.none() {
+			q.Add, q.add = q.Y, q.y
+			q.with.c = q.y.dt
+		}
+		trial.product(&q, linearVariants[v])
+	}
+	return linearVariants[e.time(s, c)]
 }

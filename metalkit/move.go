@@ -24,29 +24,33 @@ func (e *encoder) mover(op string, x, y device.Mat, raw map[int]string, convert 
 func (e *encoder) Move(m device.Move) {
 	m.Check()
 	x, y := e.in(m.X), e.out(m.Y)
-	n := m.X.Rows * m.X.Cols
-	if !e.begin("Move", n, m.X.Stride, m.Y.Stride) {
+	if !e.begin("Move", m.Cost(), m.X.Rows*m.X.Cols, m.X.Stride, m.Y.Stride) {
+		return
+	}
+	if !m.Transpose {
+		if kernel, with := e.mover("Move", m.X, m.Y, moveRaw, "move_convert"); e.err == nil {
+			e.move(kernel, with, m.X, m.Y, x, y)
+		}
 		return
 	}
 	args := struct{ rows, cols, ldx, ldy uint32 }{uint32(m.X.Rows), uint32(m.X.Cols), x.ld, y.ld}
-	var d dispatch
-	if m.Transpose {
-		d = dispatch{groups: [3]int{ceilDiv(m.X.Cols, 32), ceilDiv(m.X.Rows, 32), 1}, threads: 256}
-		d.kernel, d.with = e.mover("Move", m.X, m.Y, transposeRaw, "transpose_convert")
-	} else {
-		d = elementwise("", constants{}, n)
-		d.kernel, d.with = e.mover("Move", m.X, m.Y, moveRaw, "move_convert")
-	}
-	if e.err == nil {
+	d := dispatch{groups: [3]int{ceilDiv(m.X.Cols, 32), ceilDiv(m.X.Rows, 32), 1}, threads: 256, moved: m.Cost().Bytes}
+	if d.kernel, d.with = e.mover("Move", m.X, m.Y, transposeRaw, "transpose_convert"); e.err == nil {
 		record(e, d, &args, x, y)
 	}
+}
+
+// move records the copy of from to to, whose operands are x and y.
+func (e *encoder) move(kernel string, with constants, from, to device.Mat, x, y operand) {
+	args := struct{ rows, cols, ldx, ldy uint32 }{uint32(from.Rows), uint32(from.Cols), x.ld, y.ld}
+	record(e, elementwise(kernel, with, from.Rows*from.Cols, from.Bytes()+to.Bytes()), &args, x, y)
 }
 
 func (e *encoder) Gather(g device.Gather) {
 	g.Check()
 	table, ids, y := e.in(g.Table), e.in(g.IDs), e.out(g.Y)
 	n := g.Y.Rows * g.Y.Cols
-	if !e.begin("Gather", n, g.Table.Stride, g.Y.Stride) {
+	if !e.begin("Gather", g.Cost(), n, g.Table.Stride, g.Y.Stride) {
 		return
 	}
 	kernel, with := e.mover("Gather", g.Table, g.Y, gatherRaw, "gather_convert")
@@ -54,5 +58,5 @@ func (e *encoder) Gather(g device.Gather) {
 		return
 	}
 	args := struct{ rows, cols, tableRows, ldt, ldy uint32 }{uint32(g.Y.Rows), uint32(g.Y.Cols), uint32(g.Table.Rows), table.ld, y.ld}
-	record(e, elementwise(kernel, with, n), &args, table, ids, y)
+	record(e, elementwise(kernel, with, n, g.Cost().Bytes), &args, table, ids, y)
 }

@@ -18,7 +18,7 @@ func (e *encoder) Norm(n device.Norm) {
 	n.Check()
 	x, y := e.in(n.X), e.out(n.Y)
 	weight, bias, scale, shift := e.in(n.Weight), e.in(n.Bias), e.in(n.Scale), e.in(n.Shift)
-	if !e.begin("Norm", n.X.Rows, n.X.Stride, n.Y.Stride) || !e.readable("Norm", x) || !e.writable("Norm", y) {
+	if !e.begin("Norm", n.Cost(), n.X.Rows, n.X.Stride, n.Y.Stride) || !e.readable("Norm", x) || !e.writable("Norm", y) {
 		return
 	}
 	with := constants{a: x.dt, y: y.dt, fn: uint32(n.Act)}
@@ -30,7 +30,7 @@ func (e *encoder) Norm(n device.Norm) {
 		rows, cols, ldx, ldy uint32
 		eps                  float32
 	}{uint32(n.X.Rows), uint32(n.X.Cols), x.ld, y.ld, n.Eps}
-	d := dispatch{kernel: "norm_wide", with: with, groups: [3]int{n.X.Rows, 1, 1}, threads: rowThreads}
+	d := dispatch{kernel: "norm_wide", with: with, groups: [3]int{n.X.Rows, 1, 1}, threads: rowThreads, moved: n.Cost().Bytes}
 	if n.X.Cols <= narrowCols {
 		d.kernel, d.groups[0] = "norm_narrow", ceilDiv(n.X.Rows, rowThreads/simdWidth)
 	}
@@ -41,7 +41,7 @@ func (e *encoder) Rope(r device.Rope) {
 	r.Check()
 	x, y := e.in(r.X), e.out(r.Y)
 	cos, sin, weight := e.in(r.Cos), e.in(r.Sin), e.in(r.Weight)
-	if !e.begin("Rope", r.X.Rows, r.X.Stride, r.Y.Stride) || !e.readable("Rope", x) || !e.writable("Rope", y) {
+	if !e.begin("Rope", r.Cost(), r.X.Rows, r.X.Stride, r.Y.Stride) || !e.readable("Rope", x) || !e.writable("Rope", y) {
 		return
 	}
 	args := struct {
@@ -49,6 +49,6 @@ func (e *encoder) Rope(r device.Rope) {
 		eps                                    float32
 	}{uint32(r.X.Cols), uint32(r.X.Cols / r.Heads / 2), x.ld, cos.ld, sin.ld, y.ld, r.Eps}
 	with := constants{a: x.dt, y: y.dt, flags: weight.flag(ropeWeight)}
-	record(e, dispatch{kernel: "rope", with: with, groups: [3]int{r.X.Rows, 1, 1}, threads: rowThreads}, &args,
+	record(e, dispatch{kernel: "rope", with: with, groups: [3]int{r.X.Rows, 1, 1}, threads: rowThreads, moved: r.Cost().Bytes}, &args,
 		x, cos, sin, weight, y)
 }

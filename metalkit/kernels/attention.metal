@@ -12,10 +12,10 @@ enum : uint { ATTENTION_REL = 1, ATTENTION_KEY = 2 };
 
 // load_rows brings columns column to column+width-1 of rows row0 to row0+count-1
 // of one head to threadgroup memory; what is not there is 0.
-template <typename T, int width, int count>
+template <typename T, int width, int count, int threads>
 inline void load_rows(threadgroup T *to, device const void *from, uint type, uint ld_from, uint rows, uint row0, uint head,
                       uint columns, uint column, uint tid) {
-    constexpr uint ld = width + 16 / sizeof(T), threads = 128;
+    constexpr uint ld = width + 16 / sizeof(T);
     uint n = ALIGNED ? 4 : 1;
     for (uint e = tid * n; e < count * width; e += threads * n) {
         uint r = e / width, c = e % width;
@@ -28,52 +28,77 @@ inline void load_rows(threadgroup T *to, device const void *from, uint type, uin
     }
 }
 
-// attention computes 32 queries of head group.y, 8 in each of four simd-groups,
-// and columns group.z * width, ... of their results. Heads wider than width take
-// several threadgroups, each of which computes the scores, slice by slice.
-template <typename T, int width, int keys>
+// attention computes 8 queries of head group.y in each of so many simd-groups, and
+// columns group.z * width, ... of their results. The queries stay in registers. Heads
+// wider than width are sliced: they take several threadgroups, each of which computes
+// all scores, slice by slice. If direct, K and V are of type T as they are, and their
+// matrices come from device memory; then the keys and a head's columns, all of width,
+// are multiples of 8.
+template <typename T, int width, int keys, int simds, bool sliced, bool direct>
 kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void *q [[buffer(1)]], device const void *k [[buffer(2)]],
                       device const void *v [[buffer(3)]], device const float *rel [[buffer(4)]],
                       device const float *key_bias [[buffer(5)]], device void *o [[buffer(6)]],
                       uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
                       uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
-    constexpr uint queries = 32;
-    constexpr uint ld = width + 16 / sizeof(T), lds = keys + 4;
-    SHARED(T, qs, queries * ld);
-    SHARED(T, kv, keys * ld);              // a tile of K, then of V
-    SHARED(float, scores, queries * lds);  // of each simd-group its own 8 rows
-    SHARED(T, weights, queries * lds);     // the scores' exponentials, likewise
-    SHARED(float, diagonals, 4 * 8 * 8);   // factors for 8 rows, a simd-group
+    constexpr uint queries = 8 * simds, ld = width + 16 / sizeof(T), lds = keys + 4;
+    constexpr uint ldp = lds * sizeof(float) / sizeof(T), quarter = keys / 4;
+    constexpr uint sliced_q = (sliced ? queries * ld : 0), kv_size = (direct ? 0 : keys * ld);
+    // Q where it is sliced, a tile of K and then of V, scores and then weights of each
+    // simd-group's own 8 rows.
+    SHARED(T, memory, sliced_q + kv_size + queries * ldp);
+    SHARED(float, diagonals, simds * 8 * 8); // factors for 8 rows, a simd-group
+    threadgroup T *qs = memory, *kv = memory + sliced_q;
+    threadgroup float *s = (threadgroup float *)(kv + kv_size) + simd * 8 * lds, *diagonal = diagonals + simd * 64;
+    threadgroup T *p = (threadgroup T *)s; // over the scores, row by row
 
     simdgroup_float8x8 out[width / 8];
     UNROLL for (uint c = 0; c < width / 8; c++)
         out[c] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
-    threadgroup float *s = scores + simd * 8 * lds, *diagonal = diagonals + simd * 64;
-    threadgroup T *p = weights + simd * 8 * lds;
-    for (uint e = lane; e < 64; e += 32)
-        diagonal[e] = 0;
-
     uint head = group.y * a.d, i0 = group.x * queries, column = group.z * width;
     uint row = lane / 4, i = i0 + simd * 8 + row; // four lanes share a query's softmax
     float top = -INFINITY, total = 0;
     constexpr float log2e = 1.4426950408889634f;
 
+    simdgroup_matrix<T, 8, 8> qm[width / 8];
+    UNROLL for (uint c = 0; c < (sliced ? 0 : width); c += 8) {
+        threadgroup T *stage = (threadgroup T *)diagonal;
+        simdgroup_barrier(mem_flags::mem_threadgroup); // the columns before have been used
+        for (uint e = lane; e < 64; e += 32) {
+            uint r = i0 + simd * 8 + e / 8, x = c + e % 8;
+            stage[e] = T(r < a.nq && x < a.d ? load(q, TYPE_A, ulong(r) * a.ldq + head + x) : 0.0f);
+        }
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        simdgroup_load(qm[c / 8], stage, 8);
+    }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint e = lane; e < 64; e += 32)
+        diagonal[e] = 0;
+
     for (uint j0 = 0; j0 < a.nk; j0 += keys) {
+        uint last = a.nk - min(a.nk, 8u); // where the last 8 keys begin, which stand in for those beyond
         simdgroup_float8x8 products[keys / 8];
         UNROLL for (uint c = 0; c < keys / 8; c++)
             products[c] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
-        for (uint d0 = 0; d0 < a.d; d0 += width) {
-            threadgroup_barrier(mem_flags::mem_threadgroup); // what kv and qs held has been used
-            if (j0 == 0 || a.d > width)
-                load_rows<T, width, queries>(qs, q, TYPE_A, a.ldq, a.nq, i0, head, a.d, d0, tid);
-            load_rows<T, width, keys>(kv, k, TYPE_B, a.ldk, a.nk, j0, head, a.d, d0, tid);
-            threadgroup_barrier(mem_flags::mem_threadgroup);
-            for (uint c = 0; c < width && HOLDS_MATRIX; c += 8) {
-                simdgroup_matrix<T, 8, 8> qm, km;
-                simdgroup_load(qm, qs + simd * 8 * ld + c, ld);
-                UNROLL for (uint j = 0; j < keys / 8; j++) {
-                    simdgroup_load(km, kv + j * 8 * ld + c, ld, 0, true);
-                    simdgroup_multiply_accumulate(products[j], qm, km, products[j]);
+        for (uint d0 = 0; d0 < (sliced ? a.d : 1); d0 += width) {
+            if (!direct) {
+                threadgroup_barrier(mem_flags::mem_threadgroup); // what memory held has been used
+                if (sliced)
+                    load_rows<T, width, queries, 32 * simds>(qs, q, TYPE_A, a.ldq, a.nq, i0, head, a.d, d0, tid);
+                load_rows<T, width, keys, 32 * simds>(kv, k, TYPE_B, a.ldk, a.nk, j0, head, a.d, d0, tid);
+                threadgroup_barrier(mem_flags::mem_threadgroup);
+            }
+            UNROLL for (uint c = 0; c < width / 8; c++) {
+                if (!HOLDS_MATRIX)
+                    break;
+                simdgroup_matrix<T, 8, 8> km;
+                if (sliced)
+                    simdgroup_load(qm[c], qs + simd * 8 * ld + 8 * c, ld);
+                UNROLL for (uint j = 0; j < keys; j += 8) {
+                    if (direct)
+                        simdgroup_load(km, (device const T *)k + ulong(min(j0 + j, last)) * a.ldk + head + 8 * c, a.ldk, 0, true);
+                    else
+                        simdgroup_load(km, kv + j * ld + 8 * c, ld, 0, true);
+                    simdgroup_multiply_accumulate(products[j / 8], qm[c], km, products[j / 8]);
                 }
             }
         }
@@ -81,30 +106,30 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
             simdgroup_store(products[c], s + 8 * c, lds);
         simdgroup_barrier(mem_flags::mem_threadgroup);
 
-        float high = top;
-        for (uint c = lane % 4; c < keys; c += 4) {
-            uint j = j0 + c;
-            float score = -INFINITY;
+        float score[quarter], high = top;
+        UNROLL for (uint c = 0; c < quarter; c++) {
+            uint at = 4 * c + lane % 4, j = j0 + at;
+            score[c] = -INFINITY;
             if (i < a.nq && j < a.nk) {
-                score = s[row * lds + c] * a.scale;
+                score[c] = s[row * lds + at] * a.scale;
                 if (FLAGS & ATTENTION_REL)
-                    score += rel[ulong(group.y) * a.ldrel + (j + a.nq - 1 - i)];
+                    score[c] += rel[ulong(group.y) * a.ldrel + (j + a.nq - 1 - i)];
                 if (FLAGS & ATTENTION_KEY)
-                    score += key_bias[j];
+                    score[c] += key_bias[j];
             }
-            s[row * lds + c] = score;
-            high = max(high, score);
+            high = max(high, score[c]);
         }
         high = max(high, simd_shuffle_xor(high, 1));
         high = max(high, simd_shuffle_xor(high, 2));
         float base = high == -INFINITY ? 0.0f : high; // no key so far: every weight is 0
         float factor = fast::exp2((top - base) * log2e);
         float sum = 0;
-        for (uint c = lane % 4; c < keys; c += 4) {
-            float e = fast::exp2((s[row * lds + c] - base) * log2e);
+        simdgroup_barrier(mem_flags::mem_threadgroup); // all have read their scores
+        UNROLL for (uint c = 0; c < quarter; c++) {
+            float e = fast::exp2((score[c] - base) * log2e);
             sum += e;
             // A NaN stays in the sum: in the matrix it would reach other rows.
-            p[row * lds + c] = T(e >= 0 ? e : 0.0f);
+            p[row * ldp + 4 * c + lane % 4] = T(e >= 0 ? e : 0.0f);
         }
         sum += simd_shuffle_xor(sum, 1);
         sum += simd_shuffle_xor(sum, 2);
@@ -113,23 +138,34 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
         top = high;
         if (lane % 4 == 0)
             diagonal[row * 9] = factor;
-        threadgroup_barrier(mem_flags::mem_threadgroup); // kv has been used, too
-        load_rows<T, width, keys>(kv, v, TYPE_C, a.ldv, a.nk, j0, head, a.d, column, tid);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (direct) {
+            simdgroup_barrier(mem_flags::mem_threadgroup);
+        } else {
+            threadgroup_barrier(mem_flags::mem_threadgroup); // kv has been used, too
+            load_rows<T, width, keys, 32 * simds>(kv, v, TYPE_C, a.ldv, a.nk, j0, head, a.d, column, tid);
+            threadgroup_barrier(mem_flags::mem_threadgroup);
+        }
         if (!simd_all(same)) {
             simdgroup_float8x8 factors;
             simdgroup_load(factors, diagonal, 8);
             UNROLL for (uint c = 0; c < width / 8; c++)
                 simdgroup_multiply(out[c], factors, out[c]);
         }
-        for (uint j = 0; j < keys && HOLDS_MATRIX; j += 8) {
+        UNROLL for (uint j = 0; j < keys; j += 8) {
+            if (!HOLDS_MATRIX)
+                break;
             simdgroup_matrix<T, 8, 8> pm, vm;
-            simdgroup_load(pm, p + j, lds);
+            simdgroup_load(pm, p + j, ldp);
             UNROLL for (uint c = 0; c < width / 8; c++) {
-                simdgroup_load(vm, kv + j * ld + 8 * c, ld);
+                if (direct)
+                    simdgroup_load(vm, (device const T *)v + ulong(min(j0 + j, last)) * a.ldv + head + 8 * c, a.ldv);
+                else
+                    simdgroup_load(vm, kv + j * ld + 8 * c, ld);
                 simdgroup_multiply_accumulate(out[c], pm, vm, out[c]);
             }
         }
+        if (direct)
+            simdgroup_barrier(mem_flags::mem_threadgroup); // the weights have been used
     }
 
     // The results leave through the simd-group's own rows of scores, 8 columns at a time.
@@ -144,12 +180,39 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
         }
     }
 }
-INSTANCE(attention_f32_32, attention, float, 32, 32);
-INSTANCE(attention_f32_64, attention, float, 64, 32);
-INSTANCE(attention_f32_128, attention, float, 128, 16);
-INSTANCE(attention_f16_32, attention, half, 32, 32);
-INSTANCE(attention_f16_64, attention, half, 64, 32);
-INSTANCE(attention_f16_128, attention, half, 128, 32);
-INSTANCE(attention_bf16_32, attention, bfloat, 32, 32);
-INSTANCE(attention_bf16_64, attention, bfloat, 64, 32);
-INSTANCE(attention_bf16_128, attention, bfloat, 128, 32);
+INSTANCE(attention_f32_32x16x4, attention, float, 32, 16, 4, false, false);
+INSTANCE(attention_f16_32x32x4, attention, half, 32, 32, 4, false, false);
+INSTANCE(attention_bf16_32x32x4, attention, bfloat, 32, 32, 4, false, false);
+INSTANCE(attention_f32_32x32x8, attention, float, 32, 32, 8, false, false);
+INSTANCE(attention_f16_32x64x8, attention, half, 32, 64, 8, false, false);
+INSTANCE(attention_bf16_32x64x8, attention, bfloat, 32, 64, 8, false, false);
+INSTANCE(attention_f32_32x16x4_kv, attention, float, 32, 16, 4, false, true);
+INSTANCE(attention_f16_32x32x4_kv, attention, half, 32, 32, 4, false, true);
+INSTANCE(attention_bf16_32x32x4_kv, attention, bfloat, 32, 32, 4, false, true);
+INSTANCE(attention_f32_64x16x4, attention, float, 64, 16, 4, false, false);
+INSTANCE(attention_f16_64x32x4, attention, half, 64, 32, 4, false, false);
+INSTANCE(attention_bf16_64x32x4, attention, bfloat, 64, 32, 4, false, false);
+INSTANCE(attention_f32_64x32x4, attention, float, 64, 32, 4, false, false);
+INSTANCE(attention_f16_64x64x4, attention, half, 64, 64, 4, false, false);
+INSTANCE(attention_bf16_64x64x4, attention, bfloat, 64, 64, 4, false, false);
+INSTANCE(attention_f32_64x16x8, attention, float, 64, 16, 8, false, false);
+INSTANCE(attention_f16_64x32x8, attention, half, 64, 32, 8, false, false);
+INSTANCE(attention_bf16_64x32x8, attention, bfloat, 64, 32, 8, false, false);
+INSTANCE(attention_f32_64x16x4_kv, attention, float, 64, 16, 4, false, true);
+INSTANCE(attention_f16_64x32x4_kv, attention, half, 64, 32, 4, false, true);
+INSTANCE(attention_bf16_64x32x4_kv, attention, bfloat, 64, 32, 4, false, true);
+INSTANCE(attention_f32_128x16x4, attention, float, 128, 16, 4, false, false);
+INSTANCE(attention_f16_128x32x4, attention, half, 128, 32, 4, false, false);
+INSTANCE(attention_bf16_128x32x4, attention, bfloat, 128, 32, 4, false, false);
+INSTANCE(attention_f32_128x8x4, attention, float, 128, 8, 4, false, false);
+INSTANCE(attention_f16_128x16x4, attention, half, 128, 16, 4, false, false);
+INSTANCE(attention_bf16_128x16x4, attention, bfloat, 128, 16, 4, false, false);
+INSTANCE(attention_f32_128x16x8, attention, float, 128, 16, 8, false, false);
+INSTANCE(attention_f16_128x32x8, attention, half, 128, 32, 8, false, false);
+INSTANCE(attention_bf16_128x32x8, attention, bfloat, 128, 32, 8, false, false);
+INSTANCE(attention_f32_128x16x4_kv, attention, float, 128, 16, 4, false, true);
+INSTANCE(attention_f16_128x32x4_kv, attention, half, 128, 32, 4, false, true);
+INSTANCE(attention_bf16_128x32x4_kv, attention, bfloat, 128, 32, 4, false, true);
+INSTANCE(attention_f32_128x16x4_s, attention, float, 128, 16, 4, true, false);
+INSTANCE(attention_f16_128x32x4_s, attention, half, 128, 32, 4, true, false);
+INSTANCE(attention_bf16_128x32x4_s, attention, bfloat, 128, 32, 4, true, false);

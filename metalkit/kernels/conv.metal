@@ -7,7 +7,7 @@
 struct ConvArgs {
     uint h, w, cin, frame; // X: size, channels, elements from frame to frame
     uint kt, kh, kw, stride_t, stride, pad_h, pad_w, up;
-    uint oh, ow, cout, yframe, addframe, ldw;
+    uint oh, ow, cout, yframe, addframe, ldw, band;
 };
 
 // FLAGS
@@ -16,23 +16,27 @@ enum : uint { CONV_BIAS = 1, CONV_ADD = 2, CONV_PREV0 = 4, CONV_PREV1 = 8 };
 // black says whether input frame t is nothing but zeros.
 inline bool black(int t) { return (t == -1 && !(FLAGS & CONV_PREV1)) || (t == -2 && !(FLAGS & CONV_PREV0)); }
 
-// conv computes tiles of frame group.z; ldw is a filter's elements, brought in
+// conv computes tile group.x of frame group.z; ldw is a filter's elements, brought in
 // order by conv_pack.
-template <typename T, int depth, int cols>
+template <typename T, int rows, int cols, int depth, int down, int across>
 kernel void conv(constant ConvArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device const void *prev0 [[buffer(2)]],
                  device const void *prev1 [[buffer(3)]], device const void *w [[buffer(4)]], device const float *bias [[buffer(5)]],
                  device const void *add [[buffer(6)]], device void *y [[buffer(7)]],
                  uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
                  uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
-    constexpr uint ld = tile_ld<T>(depth), most = tile_rows * depth / tile_threads;
-    SHARED(float, memory, tile_memory<T>(depth, cols));
-    threadgroup T *xs = (threadgroup T *)memory, *ws = xs + tile_rows * ld;
-    simdgroup_float8x8 sums[4][cols / 16];
-    tile_clear<cols>(sums);
+    constexpr uint ld = tile_ld<T>(depth), threads = 32 * down * across, height = rows / down, wide = cols / across;
+    constexpr uint most = rows * depth / threads;
+    SHARED(float, memory, tile_memory<T>(rows + cols, depth, down * across, wide));
+    threadgroup T *xs = (threadgroup T *)memory, *ws = xs + rows * ld;
+    simdgroup_float8x8 sums[height / 8][wide / 8];
+    tile_clear(sums);
 
-    uint pixel0 = group.y * tile_rows, o0 = group.x * cols, pixels = a.oh * a.ow;
+    uint pixels = a.oh * a.ow;
+    uint2 tile = tile_of(group.x, (a.cout + cols - 1) / cols, (pixels + rows - 1) / rows, a.band, false);
+    uint pixel0 = tile[1] * rows, o0 = tile[0] * cols;
+    uint simd_row = simd / across * height, simd_col = simd % across * wide; // of the tile
     uint n = ALIGNED ? 4 : 1; // elements that a thread loads at a time
-    uint column = tid * n % depth, first = tid * n / depth, step = tile_threads * n / depth;
+    uint column = tid * n % depth, first = tid * n / depth, step = threads * n / depth;
     int h = int(a.h << a.up), width = int(a.w << a.up);
     int row_of[most], column_of[most]; // of this thread's inputs for tap 0
     for (uint p = 0; p < most / n; p++) {
@@ -71,31 +75,46 @@ kernel void conv(constant ConvArgs &a [[buffer(0)]], device const void *x [[buff
                 ws[r * ld + column] = T(there ? load(w, TYPE_B, ulong(o0 + r) * a.ldw + k) : 0.0f);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_multiply<T, depth, cols>(xs, ws, simd, sums);
+        tile_multiply<T, depth>((threadgroup const T *)(xs + simd_row * ld), ld, height, (threadgroup const T *)(ws + simd_col * ld), ld,
+                                wide, depth, sums);
     }
 
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_store<cols>(memory, simd, sums);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (uint e = tid; e < tile_rows * cols; e += tile_threads) {
-        uint pixel = pixel0 + e / cols, o = o0 + e % cols;
-        if (pixel < pixels && o < a.cout) {
-            ulong at = ulong(pixel) * a.cout + o;
-            float v = memory[e];
-            if (FLAGS & CONV_BIAS)
-                v += bias[o];
-            if (FLAGS & CONV_ADD)
-                v += load(add, TYPE_C, ulong(group.z) * a.addframe + at);
-            store(y, TYPE_Y, ulong(group.z) * a.yframe + at, v);
+    threadgroup_barrier(mem_flags::mem_threadgroup); // the slices have been used
+    threadgroup float *strip = memory + simd * 8 * strip_ld(wide);
+    UNROLL for (uint r = 0; r < height / 8; r++) {
+        tile_strip(strip, sums[r]);
+        for (uint e = lane; e < 8 * wide; e += 32) {
+            uint pixel = pixel0 + simd_row + 8 * r + e / wide, o = o0 + simd_col + e % wide;
+            if (pixel < pixels && o < a.cout) {
+                ulong at = ulong(pixel) * a.cout + o;
+                float v = strip[e / wide * strip_ld(wide) + e % wide];
+                if (FLAGS & CONV_BIAS)
+                    v += bias[o];
+                if (FLAGS & CONV_ADD)
+                    v += load(add, TYPE_C, ulong(group.z) * a.addframe + at);
+                store(y, TYPE_Y, ulong(group.z) * a.yframe + at, v);
+            }
         }
     }
 }
-INSTANCE(conv_f32_64, conv, float, 16, 64);
-INSTANCE(conv_f16_64, conv, half, 32, 64);
-INSTANCE(conv_bf16_64, conv, bfloat, 32, 64);
-INSTANCE(conv_f32_32, conv, float, 16, 32);
-INSTANCE(conv_f16_32, conv, half, 32, 32);
-INSTANCE(conv_bf16_32, conv, bfloat, 32, 32);
+INSTANCE(conv_f32_64x64x16x4, conv, float, 64, 64, 16, 2, 2);
+INSTANCE(conv_f16_64x64x32x4, conv, half, 64, 64, 32, 2, 2);
+INSTANCE(conv_bf16_64x64x32x4, conv, bfloat, 64, 64, 32, 2, 2);
+INSTANCE(conv_f32_64x32x16x4, conv, float, 64, 32, 16, 2, 2);
+INSTANCE(conv_f16_64x32x32x4, conv, half, 64, 32, 32, 2, 2);
+INSTANCE(conv_bf16_64x32x32x4, conv, bfloat, 64, 32, 32, 2, 2);
+INSTANCE(conv_f32_64x96x16x4, conv, float, 64, 96, 16, 2, 2);
+INSTANCE(conv_f16_64x96x32x4, conv, half, 64, 96, 32, 2, 2);
+INSTANCE(conv_bf16_64x96x32x4, conv, bfloat, 64, 96, 32, 2, 2);
+INSTANCE(conv_f32_128x32x16x4, conv, float, 128, 32, 16, 4, 1);
+INSTANCE(conv_f16_128x32x32x4, conv, half, 128, 32, 32, 4, 1);
+INSTANCE(conv_bf16_128x32x32x4, conv, bfloat, 128, 32, 32, 4, 1);
+INSTANCE(conv_f32_128x64x16x8, conv, float, 128, 64, 16, 4, 2);
+INSTANCE(conv_f16_128x64x32x8, conv, half, 128, 64, 32, 4, 2);
+INSTANCE(conv_bf16_128x64x32x8, conv, bfloat, 128, 64, 32, 4, 2);
+INSTANCE(conv_f32_32x32x16x4, conv, float, 32, 32, 16, 2, 2);
+INSTANCE(conv_f16_32x32x32x4, conv, half, 32, 32, 32, 2, 2);
+INSTANCE(conv_bf16_32x32x32x4, conv, bfloat, 32, 32, 32, 2, 2);
 
 struct ConvPackArgs {
     uint cout, cin, taps, ldw;

@@ -6,10 +6,11 @@ struct LinearArgs {
     uint m, n, k, ldx, ldw, ldadd, ldy;
     uint block, nested_block; // NF4: weights a scale, scales a nested scale
     float nested_offset;
+    uint band, turned; // the order of tiles, see tile_of
 };
 
 // FLAGS
-enum : uint { LINEAR_BIAS = 1, LINEAR_GATE = 2, LINEAR_ADD = 4 };
+enum : uint { LINEAR_BIAS = 1, LINEAR_GATE = 2, LINEAR_ADD = 4, LINEAR_SCALE = 8 }; // SCALE: INT8's, of each row
 
 // block_scale is the scale of NF4 weight i of the flattened matrix.
 inline float block_scale(constant LinearArgs &a, device const void *scale, device const float *nested,
@@ -51,7 +52,7 @@ inline float4 weight4(constant LinearArgs &a, device const void *w, device const
 // finish brings one sum to Y.
 inline void finish(constant LinearArgs &a, device const void *scale, device const float *bias, device const float *gate,
                    device const void *add, device void *y, uint i, uint o, float v) {
-    if (TYPE_B == I8)
+    if (FLAGS & LINEAR_SCALE)
         v *= ((device const float *)scale)[o];
     if (FLAGS & LINEAR_BIAS)
         v += bias[o];
@@ -64,8 +65,10 @@ inline void finish(constant LinearArgs &a, device const void *scale, device cons
 }
 
 // linear computes tiles of Y from slices of X and W that are converted to T on
-// their way to threadgroup memory.
-template <typename T, int depth, int cols>
+// their way to threadgroup memory. The first direct of W and X are of type T as they
+// are: their matrices come from device memory. Then W (and X) has a multiple of 8
+// rows, and so have k and the rows' length.
+template <typename T, int rows, int cols, int depth, int down, int across, int direct>
 kernel void linear(constant LinearArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device const void *w [[buffer(2)]],
                    device const void *scale [[buffer(3)]], device const float *code [[buffer(4)]],
                    device const float *nested [[buffer(5)]], device const float *nested_code [[buffer(6)]],
@@ -73,51 +76,90 @@ kernel void linear(constant LinearArgs &a [[buffer(0)]], device const void *x [[
                    device const void *add [[buffer(9)]], device void *y [[buffer(10)]],
                    uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
                    uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
-    constexpr uint ld = tile_ld<T>(depth);
-    SHARED(float, memory, tile_memory<T>(depth, cols));
-    threadgroup T *xs = (threadgroup T *)memory, *ws = xs + tile_rows * ld;
-    simdgroup_float8x8 sums[4][cols / 16];
-    tile_clear<cols>(sums);
+    constexpr uint ld = tile_ld<T>(depth), threads = 32 * down * across, height = rows / down, width = cols / across;
+    constexpr uint slices = (direct < 2 ? rows : 0) + (direct < 1 ? cols : 0);
+    SHARED(float, memory, tile_memory<T>(slices, depth, down * across, width));
+    threadgroup T *xs = (threadgroup T *)memory, *ws = xs + rows * ld;
+    simdgroup_float8x8 sums[height / 8][width / 8];
+    tile_clear(sums);
 
-    uint i0 = group.y * tile_rows, o0 = group.x * cols;
+    uint2 tile = tile_of(group.x, (a.n + cols - 1) / cols, (a.m + rows - 1) / rows, a.band, a.turned);
+    uint i0 = tile[1] * rows, o0 = tile[0] * cols;
+    uint simd_row = simd / across * height, simd_col = simd % across * width; // of the tile
+    uint i1 = min(i0 + simd_row, a.m - min(a.m, 8u)), o1 = min(o0 + simd_col, a.n - min(a.n, 8u));
     uint n = ALIGNED ? 4 : 1; // elements that a thread loads at a time
-    uint column = tid * n % depth, first = tid * n / depth, step = tile_threads * n / depth;
+    uint column = tid * n % depth, first = tid * n / depth, step = threads * n / depth;
     for (uint k0 = 0; k0 < a.k; k0 += depth) {
         uint k = k0 + column;
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        for (uint r = first; r < tile_rows; r += step) {
+        if (direct < 2)
+            threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (uint r = first; r < rows && direct < 2; r += step) {
             bool inside = k < a.k && i0 + r < a.m;
             if (ALIGNED)
                 put4(xs + r * ld + column, inside ? load4(x, TYPE_A, ulong(i0 + r) * a.ldx + k) : float4(0.0f));
             else
                 xs[r * ld + column] = T(inside ? load(x, TYPE_A, ulong(i0 + r) * a.ldx + k) : 0.0f);
         }
-        for (uint r = first; r < cols; r += step) {
+        for (uint r = first; r < cols && direct < 1; r += step) {
             bool inside = k < a.k && o0 + r < a.n;
             if (ALIGNED)
                 put4(ws + r * ld + column, inside ? weight4(a, w, scale, code, nested, nested_code, o0 + r, k) : float4(0.0f));
             else
                 ws[r * ld + column] = T(inside ? weight(a, w, scale, code, nested, nested_code, o0 + r, k) : 0.0f);
         }
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_multiply<T, depth, cols>(xs, ws, simd, sums);
+        if (direct < 2)
+            threadgroup_barrier(mem_flags::mem_threadgroup);
+        threadgroup const T *xt = xs + simd_row * ld, *wt = ws + simd_col * ld;
+        device const T *xd = (device const T *)x + ulong(i1) * a.ldx + k0, *wd = (device const T *)w + ulong(o1) * a.ldw + k0;
+        if (direct == 0)
+            tile_multiply<T, depth>(xt, ld, height, wt, ld, width, depth, sums);
+        else if (direct == 1)
+            tile_multiply<T, depth>(xt, ld, height, wd, a.ldw, a.n - 8 - o1, a.k - k0, sums);
+        else
+            tile_multiply<T, depth>(xd, a.ldx, a.m - 8 - i1, wd, a.ldw, a.n - 8 - o1, a.k - k0, sums);
     }
 
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_store<cols>(memory, simd, sums);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (uint e = tid; e < tile_rows * cols; e += tile_threads) {
-        uint i = i0 + e / cols, o = o0 + e % cols;
-        if (i < a.m && o < a.n)
-            finish(a, scale, bias, gate, add, y, i, o, memory[e]);
+    threadgroup_barrier(mem_flags::mem_threadgroup); // the slices have been used
+    threadgroup float *strip = memory + simd * 8 * strip_ld(width);
+    UNROLL for (uint s = 0; s < height / 8; s++) {
+        tile_strip(strip, sums[s]);
+        for (uint e = lane; e < 8 * width; e += 32) {
+            uint i = i0 + simd_row + 8 * s + e / width, o = o0 + simd_col + e % width;
+            if (i < a.m && o < a.n)
+                finish(a, scale, bias, gate, add, y, i, o, strip[e / width * strip_ld(width) + e % width]);
+        }
     }
 }
-INSTANCE(linear_f32_64, linear, float, 16, 64);
-INSTANCE(linear_f16_64, linear, half, 32, 64);
-INSTANCE(linear_bf16_64, linear, bfloat, 32, 64);
-INSTANCE(linear_f32_32, linear, float, 16, 32);
-INSTANCE(linear_f16_32, linear, half, 32, 32);
-INSTANCE(linear_bf16_32, linear, bfloat, 32, 32);
+INSTANCE(linear_f32_64x64x16x4, linear, float, 64, 64, 16, 2, 2, 0);
+INSTANCE(linear_f16_64x64x32x4, linear, half, 64, 64, 32, 2, 2, 0);
+INSTANCE(linear_bf16_64x64x32x4, linear, bfloat, 64, 64, 32, 2, 2, 0);
+INSTANCE(linear_f32_64x32x16x4, linear, float, 64, 32, 16, 2, 2, 0);
+INSTANCE(linear_f16_64x32x32x4, linear, half, 64, 32, 32, 2, 2, 0);
+INSTANCE(linear_bf16_64x32x32x4, linear, bfloat, 64, 32, 32, 2, 2, 0);
+INSTANCE(linear_f32_32x32x16x4, linear, float, 32, 32, 16, 2, 2, 0);
+INSTANCE(linear_f16_32x32x32x4, linear, half, 32, 32, 32, 2, 2, 0);
+INSTANCE(linear_bf16_32x32x32x4, linear, bfloat, 32, 32, 32, 2, 2, 0);
+INSTANCE(linear_f32_64x64x8x4, linear, float, 64, 64, 8, 2, 2, 0);
+INSTANCE(linear_f16_64x64x16x4, linear, half, 64, 64, 16, 2, 2, 0);
+INSTANCE(linear_bf16_64x64x16x4, linear, bfloat, 64, 64, 16, 2, 2, 0);
+INSTANCE(linear_f32_128x64x16x8, linear, float, 128, 64, 16, 4, 2, 0);
+INSTANCE(linear_f16_128x64x32x8, linear, half, 128, 64, 32, 4, 2, 0);
+INSTANCE(linear_bf16_128x64x32x8, linear, bfloat, 128, 64, 32, 4, 2, 0);
+INSTANCE(linear_f32_128x64x16x4, linear, float, 128, 64, 16, 2, 2, 0);
+INSTANCE(linear_f16_128x64x32x4, linear, half, 128, 64, 32, 2, 2, 0);
+INSTANCE(linear_bf16_128x64x32x4, linear, bfloat, 128, 64, 32, 2, 2, 0);
+INSTANCE(linear_f32_64x64x16x4_w, linear, float, 64, 64, 16, 2, 2, 1);
+INSTANCE(linear_f16_64x64x32x4_w, linear, half, 64, 64, 32, 2, 2, 1);
+INSTANCE(linear_bf16_64x64x32x4_w, linear, bfloat, 64, 64, 32, 2, 2, 1);
+INSTANCE(linear_f32_128x64x16x8_w, linear, float, 128, 64, 16, 4, 2, 1);
+INSTANCE(linear_f16_128x64x32x8_w, linear, half, 128, 64, 32, 4, 2, 1);
+INSTANCE(linear_bf16_128x64x32x8_w, linear, bfloat, 128, 64, 32, 4, 2, 1);
+INSTANCE(linear_f32_32x32x16x1_xw, linear, float, 32, 32, 16, 1, 1, 2);
+INSTANCE(linear_f16_32x32x32x1_xw, linear, half, 32, 32, 32, 1, 1, 2);
+INSTANCE(linear_bf16_32x32x32x1_xw, linear, bfloat, 32, 32, 32, 1, 1, 2);
+INSTANCE(linear_f32_64x64x16x4_xw, linear, float, 64, 64, 16, 2, 2, 2);
+INSTANCE(linear_f16_64x64x32x4_xw, linear, half, 64, 64, 32, 2, 2, 2);
+INSTANCE(linear_bf16_64x64x32x4_xw, linear, bfloat, 64, 64, 32, 2, 2, 2);
 
 // linear_rows is for up to four rows of X: one simd-group a column of Y, which
 // reads the weights once, in f32.
@@ -145,3 +187,38 @@ kernel void linear_rows(constant LinearArgs &a [[buffer(0)]], device const void 
     }
 }
 KERNEL(linear_rows);
+
+// linear_expand brings quantised weights to T, [n, k] in Y; the scales of INT8 are
+// left to finish.
+template <typename T>
+kernel void linear_expand(constant LinearArgs &a [[buffer(0)]], device const void *w [[buffer(1)]],
+                          device const void *scale [[buffer(2)]], device const float *code [[buffer(3)]],
+                          device const float *nested [[buffer(4)]], device const float *nested_code [[buffer(5)]],
+                          device T *y [[buffer(6)]], uint3 group [[threadgroup_position_in_grid]],
+                          uint tid [[thread_index_in_threadgroup]], uint simd [[simdgroup_index_in_threadgroup]],
+                          uint lane [[thread_index_in_simdgroup]]) {
+    uint o = group.y;
+    for (uint c = 0; c < 4; c++) {
+        uint k = group.x * 1024 + c * 256 + tid;
+        if (k < a.k)
+            y[ulong(o) * a.k + k] = T(weight(a, w, scale, code, nested, nested_code, o, k));
+    }
+}
+INSTANCE(linear_expand_f32, linear_expand, float);
+INSTANCE(linear_expand_f16, linear_expand, half);
+INSTANCE(linear_expand_bf16, linear_expand, bfloat);
+
+// linear_finish brings a product in F32 to Y.
+kernel void linear_finish(constant LinearArgs &a [[buffer(0)]], device const float *x [[buffer(1)]], device const void *scale [[buffer(2)]],
+                          device const float *bias [[buffer(3)]], device const float *gate [[buffer(4)]],
+                          device const void *add [[buffer(5)]], device void *y [[buffer(6)]],
+                          uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
+                          uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+    uint i = group.y;
+    for (uint c = 0; c < 4; c++) {
+        uint o = group.x * 1024 + c * 256 + tid;
+        if (o < a.n)
+            finish(a, scale, bias, gate, add, y, i, o, x[ulong(i) * a.ldx + o]);
+    }
+}
+KERNEL(linear_finish);

@@ -1,53 +1,68 @@
-// A product of 64 rows by 32 or 64 columns in a threadgroup of 128, from slices of
-// both factors in threadgroup memory: what linear and conv have in common. Two by
-// two simd-groups take 32 rows and half of the columns each.
+// A product of rows by cols in a threadgroup of down by across simd-groups, from
+// slices of depth of both factors: what linear and conv have in common. Every
+// simd-group takes rows/down by cols/across of it, in matrices of 8 x 8 that stay in
+// registers. All tiles add the same products in the same order, so that their
+// results have the same bits.
 #pragma once
 #include "common.h"
-
-constexpr constant uint tile_rows = 64, tile_threads = 128;
 
 // tile_ld is the step from row to row of a slice; rows begin in different banks.
 template <typename T> constexpr uint tile_ld(uint depth) { return depth + 16 / sizeof(T); }
 
-// tile_memory is how many floats hold both slices, and after them the results.
-template <typename T> constexpr uint tile_memory(uint depth, uint cols) {
-    uint slices = (tile_rows + cols) * tile_ld<T>(depth) * sizeof(T) / sizeof(float), results = tile_rows * cols;
-    return slices > results ? slices : results;
+// strip_ld is the step from row to row of a strip, 8 rows of a simd-group's results.
+constexpr uint strip_ld(uint width) { return width + 4; }
+
+// tile_memory is how many floats hold slices of so many rows in all, and after them
+// a strip of each simd-group.
+template <typename T> constexpr uint tile_memory(uint rows, uint depth, uint simds, uint width) {
+    uint slices = rows * tile_ld<T>(depth) * sizeof(T) / sizeof(float), strips = simds * 8 * strip_ld(width);
+    return slices > strips ? slices : strips;
 }
 
-template <int cols> inline void tile_clear(thread simdgroup_float8x8 (&sums)[4][cols / 16]) {
-    UNROLL for (uint i = 0; i < 4; i++)
-        UNROLL for (uint j = 0; j < cols / 16; j++)
+// tile_of is the column and row of tile n of a grid of wide by high tiles, which is
+// gone through in bands of so many rows (or columns, where it is turned), across
+// each band: what a band shares stays in the caches.
+inline uint2 tile_of(uint n, uint wide, uint high, uint band, bool turned) {
+    uint length = turned ? high : wide, all = turned ? wide : high;
+    uint first = n / (band * length) * band, size = min(band, all - first);
+    uint rest = n - first * length, along = rest / size, within = first + rest % size;
+    return turned ? uint2(within, along) : uint2(along, within);
+}
+
+template <int down, int across> inline void tile_clear(thread simdgroup_float8x8 (&sums)[down][across]) {
+    UNROLL for (uint i = 0; i < down; i++)
+        UNROLL for (uint j = 0; j < across; j++)
             sums[i][j] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
 }
 
-// tile_multiply adds the product of slice xs, [64, depth], and slice ws, [cols,
-// depth], transposed.
-template <typename T, int depth, int cols>
-inline void tile_multiply(threadgroup const T *xs, threadgroup const T *ws, uint simd,
-                          thread simdgroup_float8x8 (&sums)[4][cols / 16]) {
+// tile_multiply adds the product of a slice of X, 8*down rows a step of ldx apart,
+// and one of W, 8*across rows, transposed; both lie in threadgroup or in device
+// memory. Of a slice that has fewer rows the last 8 are taken again, from row lastx
+// or lastw; k is how much of depth there is.
+template <typename T, int depth, int down, int across, typename X, typename W>
+inline void tile_multiply(X xs, uint ldx, uint lastx, W ws, uint ldw, uint lastw, uint k,
+                          thread simdgroup_float8x8 (&sums)[down][across]) {
     if (!HOLDS_MATRIX)
         return;
-    constexpr uint ld = tile_ld<T>(depth);
-    xs += simd / 2 * 32 * ld;
-    ws += simd % 2 * (cols / 2) * ld;
-    UNROLL for (uint k = 0; k < depth; k += 8) {
-        simdgroup_matrix<T, 8, 8> xm[4], wm[cols / 16];
-        UNROLL for (uint i = 0; i < 4; i++)
-            simdgroup_load(xm[i], xs + 8 * i * ld + k, ld);
-        UNROLL for (uint j = 0; j < cols / 16; j++)
-            simdgroup_load(wm[j], ws + 8 * j * ld + k, ld, 0, true);
-        UNROLL for (uint i = 0; i < 4; i++)
-            UNROLL for (uint j = 0; j < cols / 16; j++)
+    UNROLL for (uint c = 0; c < depth; c += 8) {
+        if (c >= k)
+            return;
+        simdgroup_matrix<T, 8, 8> xm[down], wm[across];
+        UNROLL for (uint i = 0; i < down; i++)
+            simdgroup_load(xm[i], xs + ulong(min(8 * i, lastx)) * ldx + c, ldx);
+        UNROLL for (uint j = 0; j < across; j++)
+            simdgroup_load(wm[j], ws + ulong(min(8 * j, lastw)) * ldw + c, ldw, 0, true);
+        UNROLL for (uint i = 0; i < down; i++)
+            UNROLL for (uint j = 0; j < across; j++)
                 simdgroup_multiply_accumulate(sums[i][j], xm[i], wm[j], sums[i][j]);
     }
 }
 
-// tile_store brings the results to memory, [64, cols].
-template <int cols>
-inline void tile_store(threadgroup float *memory, uint simd, thread simdgroup_float8x8 (&sums)[4][cols / 16]) {
-    memory += simd / 2 * 32 * cols + simd % 2 * (cols / 2);
-    UNROLL for (uint i = 0; i < 4; i++)
-        UNROLL for (uint j = 0; j < cols / 16; j++)
-            simdgroup_store(sums[i][j], memory + 8 * i * cols + 8 * j, cols);
+// tile_strip brings 8 rows of results to the simd-group's own memory.
+template <int across>
+inline void tile_strip(threadgroup float *strip, thread simdgroup_float8x8 (&sums)[across]) {
+    simdgroup_barrier(mem_flags::mem_threadgroup); // the strip before has been read
+    UNROLL for (uint j = 0; j < across; j++)
+        simdgroup_store(sums[j], strip + 8 * j, strip_ld(8 * across));
+    simdgroup_barrier(mem_flags::mem_threadgroup);
 }
