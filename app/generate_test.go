@@ -17,6 +17,8 @@ func TestBadUsage(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("DISPLAY", "") // where there is one, no command opens the window
+	t.Setenv("WAYLAND_DISPLAY", "")
 	good := []string{
 		"generate", "--ckpt_dir", golden.Checkpoint(t), "--image", filepath.Join(golden.Dir(t), "image.png"),
 		"--prompt", "a walk", "--frame_num", "5", "--sample_steps", "2", "--max_area", "1536", "--save_file", filepath.Join(dir, "v.mp4"),
@@ -29,6 +31,8 @@ func TestBadUsage(t *testing.T) {
 		want []string
 	}{
 		{"no command", nil, 2, []string{"usage", "generate"}},
+		{"no command, from the Finder", []string{"-psn_0_12345"}, 2, []string{"usage", "window"}},
+		{"a file", []string{empty}, 2, []string{"usage", "window"}},
 		{"unknown command", []string{"paint"}, 2, []string{"paint"}},
 		{"unknown flag", with("--colour", "red"), 2, []string{"colour"}},
 		{"unquoted size", with("--size", "480*832", "832"), 2, []string{"quotes"}},

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -67,9 +69,9 @@ func runMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	args = withoutFinder(args)
 	if len(args) == 0 {
-		printUsage(stderr)
-		return usagef("no command given")
+		return runWindow(ctx, nil, stderr)
 	}
 	for _, c := range commands {
 		if c.name == args[0] {
@@ -81,12 +83,30 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		printUsage(stdout)
 		return nil
 	}
+	if areFiles(args) {
+		return runWindow(ctx, args, stderr)
+	}
 	printUsage(stderr)
-	return usagef("no command %q", args[0])
+	return usagef("no command and no file %q", args[0])
+}
+
+// withoutFinder leaves out the process serial number that the Finder of some systems
+// starts programs with.
+func withoutFinder(args []string) []string {
+	return slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return strings.HasPrefix(arg, "-psn_") })
+}
+
+// areFiles tells whether the arguments are files or folders, as a file manager gives
+// them to a program that they are opened with.
+func areFiles(args []string) bool {
+	return !slices.ContainsFunc(args, func(arg string) bool {
+		_, err := os.Stat(arg)
+		return err != nil
+	})
 }
 
 func printUsage(w io.Writer) {
-	fmt.Fprintf(w, "usage: gimbal COMMAND [flags]\n\ncommands:\n")
+	fmt.Fprintf(w, "usage: gimbal [FILE...]%s\n       gimbal COMMAND [flags]\n\ncommands:\n", windowUsage)
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.about)
 	}

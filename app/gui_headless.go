@@ -1,0 +1,14 @@
+package main
+
+import (
+	"context"
+	"io"
+)
+
+const windowUsage = "  (this build has no window)"
+
+// runWindow says that this build has no window and none of its C libraries.
+func runWindow(_ context.Context, _ []string, stderr io.Writer) error {
+	printUsage(stderr)
+	return usagef("this build has no window (it is built with the tag headless): give a command")
+}
