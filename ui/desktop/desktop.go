@@ -39,6 +39,7 @@ type Options struct {
 	Log    *slog.Logger
 	Main   func(func())             // runs a function on the thread that owns the window, now or later
 	Notify func(title, body string) // shows a notification
+	Files  []string                 // files and folders that the program was started with
 }
 
 // platform is one system's calls.
@@ -59,6 +60,7 @@ func New(o Options) (Desktop, error) {
 		return nil, err
 	}
 	d := &system{Options: o, folders: folders}
+	d.inbox.add(o.Files)
 	d.platform = newPlatform(o, d.inbox.add)
 	return d, nil
 }
