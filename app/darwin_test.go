@@ -26,9 +26,9 @@ type listed struct {
 	Module     *struct{ Main bool }
 }
 
-// TestDarwinTypeCheck type-checks all our packages as they are built for an Apple
-// Silicon Mac, on any machine: ours with their function bodies, their dependencies
-// without. It cannot see names of C (FakeImportC), nor what Objective-C is called by
+// TestDarwinTypeCheck type-checks all our packages and their tests as they are built
+// for an Apple Silicon Mac, on any machine: ours with their function bodies, their
+// dependencies without. It cannot see names of C (FakeImportC), nor what Objective-C is called by
 // name, which checkObjc looks at.
 func TestDarwinTypeCheck(t *testing.T) {
 	packages := listDarwin(t)
@@ -36,8 +36,8 @@ func TestDarwinTypeCheck(t *testing.T) {
 	done := map[string]*types.Package{"unsafe": types.Unsafe}
 	ours := 0
 	for _, p := range packages { // dependencies come first
-		if p.ImportPath == "unsafe" {
-			continue // the compiler's own
+		if p.ImportPath == "unsafe" || strings.HasSuffix(p.ImportPath, ".test") {
+			continue // the compiler's own, and what go test generates
 		}
 		own := p.Module != nil && p.Module.Main
 		files := parsePackage(t, fset, p, own)
@@ -88,7 +88,7 @@ func (f importerFunc) Import(path string) (*types.Package, error) { return f(pat
 
 func listDarwin(t *testing.T) []listed {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-e", "-deps", "-json=ImportPath,Dir,GoFiles,CgoFiles,ImportMap,Module", "gimbal/...")
+	cmd := exec.Command("go", "list", "-e", "-deps", "-test", "-json=ImportPath,Dir,GoFiles,CgoFiles,ImportMap,Module", "gimbal/...")
 	cmd.Env = append(os.Environ(), "GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -1,0 +1,32 @@
+package metalkit
+
+import (
+	"testing"
+
+	"gimbal/inference/device"
+	"gimbal/inference/device/devicetest"
+)
+
+// productBound is devicetest's bound of products in F32. The kernels add in order: over
+// 2600 products, of a convolution, the rounding of the sums walks to 5e-6 of their
+// size in the worst of a thousand results.
+const productBound = 8e-6
+
+func TestDevice(t *testing.T) {
+	devicetest.Run(t, openTest(t, Options{}), devicetest.Options{Product: productBound})
+}
+
+// TestNarrow multiplies in 16 bits. Rounding both factors of a product by up to u
+// puts a sum of products off by half u of its size, and the worst of a million sums
+// by five times that; where Clamp1 follows, the sum is up to seven times as large as the
+// results that the error is counted in. So 20 u covers all.
+func TestNarrow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the kernels are those of F32 but for the type")
+	}
+	for compute, u := range map[device.DType]float64{device.F16: 1.0 / (1 << 11), device.BF16: 1.0 / (1 << 8)} {
+		t.Run(compute.String(), func(t *testing.T) {
+			devicetest.Run(t, openTest(t, Options{Compute: compute}), devicetest.Options{Product: 20 * u})
+		})
+	}
+}
