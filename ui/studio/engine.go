@@ -34,6 +34,8 @@ type Request struct {
 	Job        inference.Job
 	// Resume is the folder of a run to go on with; Job is then not used.
 	Resume string
-	// Width and Height are the video's, in pixels, for Estimate.
+	// Width and Height are the video's, in pixels, and Camera says whether it has a
+	// camera path: for Estimate, which needs no files.
 	Width, Height int
+	Camera        bool
 }

@@ -10,8 +10,8 @@ const (
 	Error   Level = "error"   // the run cannot be made until this is mended
 )
 
-// Code names a kind of message, the key of its translation: "problem."+code or
-// "notice."+code. Text is its English.
+// Code names a kind of message: "message."+code is the key of its translation, a
+// template over its arguments as English gives it.
 type Code string
 
 // Problem is something that is wrong with a field of the form, or that the user
@@ -47,9 +47,10 @@ const (
 	ModelMissing     Code = "model_missing"      // Path: the model folder is not there
 	ModelBad         Code = "model_bad"          // Path; Details says what is missing
 	OutputBad        Code = "output_bad"         // Path; Details
-	MemoryShort      Code = "memory_short"       // Need, Have in bytes (warning)
-	DiskShort        Code = "disk_short"         // Need, Have in bytes
-	OtherProblem     Code = "other"              // Text is the engine's own words
+	MemoryShort      Code = "memory_short"       // Need, Have: sizes as text (warning)
+	DiskShort        Code = "disk_short"         // Need, Have: sizes as text
+	DemoBad          Code = "demo_bad"           // Details
+	OtherProblem     Code = "other"              // Text: the engine's own words
 )
 
 // Notice is a message that belongs to no field.
@@ -80,5 +81,14 @@ const (
 	PastedBad       Code = "pasted_bad"       // Details
 	SaveFailed      Code = "save_failed"      // Path; Details
 	PresetName      Code = "preset_name"      // Name: empty or taken
-	OtherNotice     Code = "other"            // Text is the engine's own words
+	OtherNotice     Code = "other_notice"     // Text
+)
+
+// The codes of runs that failed.
+const (
+	RunOutOfMemory Code = "run_out_of_memory"
+	RunDeviceLost  Code = "run_device_lost"
+	RunUnhealthy   Code = "run_unhealthy"
+	RunDiskFull    Code = "run_disk_full"
+	RunFailed      Code = "run_failed" // Text: the engine's own words
 )

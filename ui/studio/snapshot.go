@@ -220,8 +220,9 @@ type Run struct {
 	Memory           Memory
 	Preview          []image.Image // what the video will be, one small picture a latent frame
 	Messages         []string      // the engine's notices, in English
-	Error            string        // why it failed, in English; "" if it did not
-	Details          string        // to copy
+	Code             Code          // why it failed; "" if it did not
+	Error            string        // the same in English
+	Details          string        // to read and to copy
 }
 
 // Active reports whether the run is under way.

@@ -2,12 +2,17 @@ package studio
 
 import (
 	"context"
-	"image"
+	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
 
 	"gimbal/assets"
-	"gimbal/inference/quant"
 	"gimbal/ui/library"
+	"gimbal/ui/watch"
 )
 
 // Options say what a Studio works with.
@@ -27,119 +32,209 @@ type Options struct {
 }
 
 // Studio is the view-model of the main window.
-type Studio struct{}
+type Studio struct {
+	o       Options
+	lib     *library.Library
+	watcher *watch.Watcher
+	chores  *chores // what must happen in order: the library's and the settings' writes
+	notes   notifier
+
+	life   context.Context // ends with Close
+	end    context.CancelFunc
+	worker sync.WaitGroup // the goroutine that makes the runs
+	tasks  sync.WaitGroup // checks under way
+
+	mu     sync.Mutex
+	closed bool
+	now    Snapshot // its slices and maps are replaced, never written to
+	facts  facts    // what stands behind the snapshot
+	checks map[string]*check
+	queued chan struct{} // tells the worker that the queue grew
+	cancel context.CancelFunc
+}
+
+// facts are what is known beside what the snapshot shows.
+type facts struct {
+	typed    map[Field]Problem // of what was typed
+	found    map[string]Problem
+	after    map[Field]Problem // of the last run, until the field changes
+	path     loadedPath
+	demo     assets.Demo
+	demoErr  error
+	presets  []storedPreset
+	touched  bool // the user changed something
+	wantRun  bool // Generate waits for the checks
+	noticeID uint64
+	resume   map[library.ID]bool     // queued runs that go on from their state
+	planned  map[library.ID]Estimate // of queued runs
+	shelf    int                     // grows when the library changes
+	timing   timing
+}
 
 // New opens the library and the settings in Options.Dir and starts to look at the
 // last inputs in the background. It fails with library.ErrInUse if another Gimbal
 // has that folder, and if the folder cannot be written.
-func New(o Options) (*Studio, error) { return &Studio{}, nil }
+func New(o Options) (*Studio, error) {
+	if o.Process == nil {
+		o.Process = residentMemory
+	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("Gimbal's own folder cannot be made: %w", err)
+	}
+	lib, err := library.Open(filepath.Join(o.Dir, "library"))
+	if err != nil {
+		return nil, err
+	}
+	s := &Studio{
+		o: o, lib: lib, chores: newChores(), checks: map[string]*check{}, queued: make(chan struct{}, 1),
+		facts: facts{
+			typed: map[Field]Problem{}, found: map[string]Problem{}, after: map[Field]Problem{}, resume: map[library.ID]bool{}, planned: map[library.ID]Estimate{},
+		},
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.watcher = watch.New(o.Log, s.fileChanged)
+	s.change(func(n *Snapshot) {
+		n.Form.Inputs = DefaultInputs()
+		n.Settings.OutputDir = o.OutputDir
+		s.restore(n)
+		s.reportLibrary(n)
+	})
+	s.start()
+	return s, nil
+}
+
+// start begins the background work.
+func (s *Studio) start() {
+	s.worker.Go(s.work)
+	s.background(func() {
+		demo, err := s.o.Demo()
+		if err != nil {
+			s.o.Log.Error("unpacking the demo model", "err", err)
+		}
+		s.change(func(n *Snapshot) {
+			s.facts.demo, s.facts.demoErr = demo, err
+			if err == nil && !s.facts.touched {
+				s.useDemo(n) // the first start: something that works at once
+			}
+		})
+	})
+	s.background(func() {
+		dev, err := s.o.Engine.Device(s.life)
+		if err != nil {
+			dev.Error = err.Error()
+			s.o.Log.Error("opening the device", "err", err)
+		}
+		dev.Ready = err == nil
+		s.change(func(n *Snapshot) { n.Device = dev })
+	})
+}
+
+// background runs f, which returns soon after s.life ends, in a goroutine.
+func (s *Studio) background(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.tasks.Go(f)
+	}
+}
 
 // Close cancels what is under way, which the library then shows as interrupted and
 // offers to resume, saves the settings and closes the library and the engine. It
 // returns ctx's error if that ends first.
-func (s *Studio) Close(ctx context.Context) error { return nil }
+func (s *Studio) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	settings := s.stored()
+	s.mu.Unlock()
+	s.end()
+	done := make(chan error, 1)
+	go func() {
+		s.watcher.Close()
+		s.worker.Wait()
+		s.tasks.Wait()
+		err := s.saveSettings(settings)
+		s.chores.close()
+		s.notes.close()
+		done <- errors.Join(err, s.lib.Close(), s.o.Engine.Close())
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("closing: %w", ctx.Err())
+	}
+}
 
 // Snapshot returns the state as it is now: what Edit changed is in it.
-func (s *Studio) Snapshot() Snapshot { return Snapshot{} }
+func (s *Studio) Snapshot() Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
 
 // Subscribe calls f with the state, at once and after changes, from a goroutine of
 // its own, one call at a time and at most ten a second; the last change always
-// arrives. The returned function ends that.
-func (s *Studio) Subscribe(f func(Snapshot)) (stop func()) { return func() {} }
+// arrives. The returned function ends that and waits for a call under way, unless f
+// itself calls it.
+func (s *Studio) Subscribe(f func(Snapshot)) (stop func()) {
+	return s.notes.subscribe(func() { f(s.Snapshot()) })
+}
 
-// Edit takes what was typed or chosen in a field. Text that is no valid value stays
-// as it is (Form.Text), has a Problem, and leaves the last valid value in Inputs.
-func (s *Studio) Edit(field Field, text string) {}
+// change changes the state: f writes to the snapshot and to s.facts, then follows
+// what depends on them. Slices and maps in the snapshot must be replaced.
+func (s *Studio) change(f func(n *Snapshot)) {
+	s.mu.Lock()
+	f(&s.now)
+	s.follow()
+	s.derive()
+	s.followEstimates(&s.now)
+	s.now.Version++
+	s.mu.Unlock()
+	s.notes.notify()
+}
 
-// SetPicture chooses the picture to start from; "" for none.
-func (s *Studio) SetPicture(path string) {}
+// touch is change for what the user did.
+func (s *Studio) touch(f func(n *Snapshot)) {
+	s.change(func(n *Snapshot) {
+		s.facts.touched = true
+		f(n)
+	})
+}
 
-// PastePicture chooses a picture that is not a file: data in any of the formats of
-// package picture. It is kept in Options.Dir.
-func (s *Studio) PastePicture(data []byte) {}
-
-// SetCamera chooses the camera path.
-func (s *Studio) SetCamera(c Camera) {}
-
-// SetQuant chooses how the weights are kept.
-func (s *Studio) SetQuant(q quant.Options) {}
-
-// SetOffload says whether one expert's working memory is kept at a time.
-func (s *Studio) SetOffload(on bool) {}
-
-// RollSeed draws a new seed.
-func (s *Studio) RollSeed() {}
-
-// LockSeed says whether Generate keeps the seed or draws a new one.
-func (s *Studio) LockSeed(on bool) {}
-
-// SetDemo asks for the demo model even where a model folder is chosen.
-func (s *Studio) SetDemo(on bool) {}
-
-// SetModelFolder chooses the model folder; "" forgets it, and the demo model is used.
-func (s *Studio) SetModelFolder(path string) {}
-
-// SetOutputDir chooses the folder for videos.
-func (s *Studio) SetOutputDir(path string) {}
-
-// SetWindow remembers the window's size, in Fyne's units.
-func (s *Studio) SetWindow(width, height float32) {}
-
-// SetLanguage chooses the language, "" for the system's.
-func (s *Studio) SetLanguage(tag string) {}
-
-// SetAppearance chooses "light", "dark", or "" for the system's.
-func (s *Studio) SetAppearance(name string) {}
-
-// UsePreset sets the form to a preset's values. "demo" also chooses the demo model,
-// its picture, camera path and prompt; the other built-in presets go back to the
-// model folder if there is one.
-func (s *Studio) UsePreset(id string) {}
-
-// SavePreset keeps the form's values under a name, in place of one's own preset of
-// that name.
-func (s *Studio) SavePreset(name string) {}
-
-// RenamePreset renames one of one's own presets.
-func (s *Studio) RenamePreset(id, name string) {}
-
-// DeletePreset deletes one of one's own presets.
-func (s *Studio) DeletePreset(id string) {}
-
-// Drop takes files and folders that were dropped, opened from the Finder or pasted
-// as paths (file:// addresses too): pictures, action folders or a file in one, a
-// model folder, a video or sidecar that Gimbal made. A notice explains the others.
-func (s *Studio) Drop(paths []string) {}
-
-// Generate queues a run of what the form holds. If something is wrong, it only sets
-// Form.Attempted; while files are still being read, it waits for that.
-func (s *Studio) Generate() {}
-
-// Cancel ends a run or takes it off the queue. What it saved stays for Resume.
-func (s *Studio) Cancel(id library.ID) {}
-
-// Resume queues a run that was interrupted, cancelled or failed, from where it was.
-func (s *Studio) Resume(id library.ID) {}
-
-// Search sets the library's query: words that all occur in a run's settings.
-func (s *Studio) Search(query string) {}
-
-// Show puts a run on the stage; "" clears it.
-func (s *Studio) Show(id library.ID) {}
-
-// Thumbnail returns a run's thumbnail, nil if it has none. It may read a little from
-// disk.
-func (s *Studio) Thumbnail(id library.ID) image.Image { return nil }
-
-// CopySettings fills the form with a run's settings.
-func (s *Studio) CopySettings(id library.ID) {}
-
-// Delete takes a run out of the library and moves its files to the trash.
-func (s *Studio) Delete(id library.ID) {}
-
-// Export writes a run's video to path, a folder for library.ExportPNGs and else a
-// file. Snapshot.Exports shows how far it is and a notice how it ended.
-func (s *Studio) Export(id library.ID, kind library.ExportKind, path string) {}
+// notice adds a message that belongs to no field.
+func (s *Studio) notice(n *Snapshot, level Level, code Code, args map[string]any, details string) {
+	s.facts.noticeID++
+	n.Notices = append(n.Notices[:len(n.Notices):len(n.Notices)], Notice{
+		ID: s.facts.noticeID, Level: level, Code: code, Args: args, Text: render(code, args), Details: details,
+	})
+	const most = 20
+	if len(n.Notices) > most {
+		n.Notices = n.Notices[len(n.Notices)-most:]
+	}
+}
 
 // Dismiss removes a notice.
-func (s *Studio) Dismiss(notice uint64) {}
+func (s *Studio) Dismiss(notice uint64) {
+	s.change(func(n *Snapshot) {
+		var kept []Notice
+		for _, m := range n.Notices {
+			if m.ID != notice {
+				kept = append(kept, m)
+			}
+		}
+		n.Notices = kept
+	})
+}
+
+// timing is what the progress of a run is reckoned from.
+type timing struct {
+	started   time.Time
+	step      time.Time     // of the last step
+	remaining time.Duration // at that time; -1 if not known
+	decoding  time.Time     // when the first frame was there
+	planned   Estimate
+}

@@ -1,0 +1,83 @@
+package studio
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"text/template"
+)
+
+// english holds the messages in English, as templates over their arguments: the
+// syntax of Fyne's translations.
+var english = map[Code]string{
+	PictureMissing:   "Choose a picture to start from: drop one here, or press Open.",
+	PictureGone:      "The picture {{.Path}} is not there any more. Choose another, or put it back.",
+	PictureBad:       "This picture cannot be read: {{.Path}}. Choose a PNG, JPEG, WebP, BMP, TIFF or GIF.",
+	CameraGone:       "The camera folder {{.Path}} is not there any more. Choose another, or put it back.",
+	CameraBad:        "This is no camera folder that can be used: {{.Path}}. It needs poses.npy and intrinsics.npy.",
+	CameraUnused:     "This model does not follow camera paths. Choose no path, or a model with camera control.",
+	CameraShort:      "The path has {{.Poses}} poses: the video gets {{.Frames}} frames.",
+	SpeedLost:        "The model sees this path scaled, its longest step as 1 instead of {{.Scale}}: it does not know how fast the camera moves.",
+	ZoomLost:         "The zoom changes along this path. The model only knows the first one.",
+	PromptEmpty:      "Say in words what the video shows.",
+	PromptLong:       "The text has {{.Tokens}} tokens. The model reads the first {{.Limit}}.",
+	NotANumber:       "“{{.Found}}” is not a number.",
+	NotAWholeNumber:  "“{{.Found}}” is not a whole number.",
+	OutOfRange:       "{{.Found}} is out of range: {{.Low}} to {{.High}}.",
+	NotAChoice:       "“{{.Found}}” is not one of {{.Choices}}.",
+	FramesNot4n1:     "{{.Found}} frames cannot be made, only 1, 5, 9 and so on. The nearest are {{.Below}} and {{.Above}}.",
+	QuantUnsupported: "This device cannot use {{.Quant}} weights. Choose another quantisation.",
+	ModelMissing:     "The model folder {{.Path}} is not there. Connect its disk, or choose another folder.",
+	ModelBad:         "The model in {{.Path}} cannot be used. Something is missing or damaged.",
+	OutputBad:        "Videos cannot be saved in {{.Path}}. Choose another folder.",
+	MemoryShort:      "This needs {{.Need}} of memory, and {{.Have}} are there. Choose fewer frames, a smaller size or a quantisation.",
+	DiskShort:        "This needs {{.Need}} on the disk, and {{.Have}} are free. Make room, or choose another folder.",
+	OtherProblem:     "{{.Text}}",
+	DemoBad:          "The demo model cannot be unpacked. Choose a model folder.",
+
+	DroppedPictures: "{{.Used}} is the picture now. The others are among the recent ones: {{.Others}}.",
+	DroppedCameras:  "{{.Used}} is the camera path now. Not used: {{.Others}}.",
+	DroppedModel:    "{{.Path}} is the model folder from now on.",
+	DroppedUnknown:  "{{.Path}} is nothing that can be used here.",
+	SettingsDamaged: "The settings were damaged and start afresh. The old file is {{.Path}}.",
+	LibraryRebuilt:  "The library's database was damaged. It was rebuilt with {{.Runs}} runs; the old file is {{.Path}}.",
+	RunsInterrupted: "Gimbal ended in the middle of {{.Runs}} runs. They can be resumed from the library.",
+	Exported:        "Exported to {{.Path}}.",
+	ExportFailed:    "The export to {{.Path}} failed.",
+	DeleteFailed:    "“{{.Title}}” could not be deleted.",
+	Deleted:         "“{{.Title}}” is in the trash.",
+	SettingsCopied:  "The form has the settings of “{{.Title}}”.",
+	FramesGone:      "The frames of “{{.Title}}” are not in the library any more. The video itself can be opened.",
+	PastedBad:       "What was pasted is no picture.",
+	SaveFailed:      "{{.Path}} could not be written.",
+	PresetName:      "A preset needs a name of its own: “{{.Name}}” is empty or taken.",
+	OtherNotice:     "{{.Text}}",
+
+	RunOutOfMemory: "The memory was not enough. Choose fewer frames, a smaller size or a quantisation, and turn on offloading.",
+	RunDeviceLost:  "The device stopped answering. Restart Gimbal, then resume the run from the library.",
+	RunUnhealthy:   "The numbers went bad, and the run was stopped before it wasted more time.",
+	RunDiskFull:    "The disk is full. Make room, then resume the run from the library.",
+	RunFailed:      "{{.Text}}",
+}
+
+// English returns the messages in English by code, as templates over their
+// arguments, for translations to be checked against.
+func English() map[Code]string { return maps.Clone(english) }
+
+// render returns a message in English.
+func render(code Code, args map[string]any) string {
+	t, err := template.New(string(code)).Option("missingkey=error").Parse(english[code])
+	var text strings.Builder
+	if err == nil {
+		err = t.Execute(&text, args)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("studio: message %q: %v", code, err))
+	}
+	return text.String()
+}
+
+// problem returns a Problem with its English text.
+func problem(field Field, level Level, code Code, args map[string]any, details string) Problem {
+	return Problem{Field: field, Level: level, Code: code, Args: args, Text: render(code, args), Details: details}
+}
