@@ -5,8 +5,10 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -49,15 +51,36 @@ func WriteSafetensors(path string, tensors []Source, metadata map[string]string)
 // before them: it asks and writes them in the order given, which then decides
 // how they are aligned.
 func WriteInOrder(path string, tensors []Source, metadata map[string]string) error {
-	header, err := safetensorsHeader(path, tensors, metadata)
-	if err != nil {
-		return err
-	}
 	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o644))
 	if err != nil {
 		return fmt.Errorf("checkpoint: write %s: %w", path, err)
 	}
 	defer file.Cleanup()
+	if err := encode(file, path, tensors, metadata); err != nil {
+		return err
+	}
+	if err := file.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("checkpoint: write %s: %w", path, err)
+	}
+	return nil
+}
+
+// WriteTemporary is WriteInOrder for a file that nobody needs after a crash: it does
+// not wait for the disk, and what an error cuts short stays where it is.
+func WriteTemporary(path string, tensors []Source, metadata map[string]string) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("checkpoint: write %s: %w", path, err)
+	}
+	return errors.Join(encode(file, path, tensors, metadata), file.Close())
+}
+
+// encode writes the bytes of a safetensors file, whose path is for errors, to file.
+func encode(file io.Writer, path string, tensors []Source, metadata map[string]string) error {
+	header, err := safetensorsHeader(path, tensors, metadata)
+	if err != nil {
+		return err
+	}
 	w := bufio.NewWriterSize(file, 1<<20)
 	_, err = w.Write(header)
 	for _, t := range tensors {
@@ -67,9 +90,6 @@ func WriteInOrder(path string, tensors []Source, metadata map[string]string) err
 	}
 	if err == nil {
 		err = w.Flush()
-	}
-	if err == nil {
-		err = file.CloseAtomicallyReplace()
 	}
 	if err != nil {
 		return fmt.Errorf("checkpoint: write %s: %w", path, err)
