@@ -1,0 +1,183 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"gimbal/inference/device"
+)
+
+// AttentionRow is one self-attention.
+type AttentionRow struct {
+	Tokens       int     `json:"tokens"`
+	Chunk        int     `json:"chunk"` // queries at a time; 0 for all
+	DType        string  `json:"dtype"` // of queries, keys and values
+	Seconds      float64 `json:"seconds"`
+	Rate         float64 `json:"gflop_per_second"`
+	WorkingBytes int64   `json:"working_bytes"`
+	Error        float64 `json:"error"` // relative L2 against the length's first row
+}
+
+// AttentionSettings are what Attention was asked for.
+type AttentionSettings struct {
+	Tokens []int    `json:"tokens"`
+	Chunks []int    `json:"chunks"`
+	DTypes []string `json:"dtypes"`
+	Heads  int      `json:"heads"`
+	Head   int      `json:"head_dim"`
+	Runs   int      `json:"runs"`
+}
+
+// Attention runs a self-attention of heads of head channels over each number of
+// tokens, in chunks of queries and with operands of each type.
+func Attention(ctx context.Context, o Options, s AttentionSettings) (*Report, error) {
+	var report *Report
+	var rows []AttentionRow
+	for _, tokens := range s.Tokens {
+		var first []float32
+		for _, dtype := range s.DTypes {
+			for _, chunk := range s.Chunks {
+				row := AttentionRow{Tokens: tokens, Chunk: chunk, DType: dtype}
+				o.Progress(fmt.Sprintf("%d tokens, %s, %s", tokens, dtype, chunkText(chunk)))
+				dev, err := o.Open()
+				if err != nil {
+					return nil, err
+				}
+				if report == nil {
+					report = o.begin("attention", dev.Info())
+				}
+				got, err := row.measure(ctx, dev, s)
+				row.WorkingBytes = dev.Info().Peak
+				dev.Close()
+				if err != nil {
+					return nil, fmt.Errorf("attention over %d tokens in %s: %w", tokens, dtype, err)
+				}
+				if first == nil {
+					first = got
+				}
+				row.Error = relL2(got, first)
+				rows = append(rows, row)
+			}
+		}
+	}
+	report.Model = Model{Synthetic: report.Model.Synthetic}
+	report.Settings, report.Rows = s, rows
+	report.Notes = append(report.Notes, "scores are never stored whole, so a chunk of queries changes the memory little")
+	report.showAttention(s, rows)
+	return report.end(), nil
+}
+
+// measure runs the attention and returns its result.
+func (row *AttentionRow) measure(ctx context.Context, dev device.Device, s AttentionSettings) ([]float32, error) {
+	dtype, ok := device.ParseDType(row.DType)
+	if !ok {
+		return nil, fmt.Errorf("no type %q", row.DType)
+	}
+	cols := s.Heads * s.Head
+	var m [4]device.Mat // queries, keys, values, output
+	for i := range m {
+		mat, err := operand(ctx, dev, dtype, uint64(i), row.Tokens, cols)
+		if err != nil {
+			return nil, err
+		}
+		m[i] = mat
+	}
+	chunk := row.Chunk
+	if chunk == 0 {
+		chunk = row.Tokens
+	}
+	row.Seconds = math.Inf(1)
+	for range s.Runs {
+		began := time.Now()
+		err := dev.Do(ctx, "attention", func(e device.Encoder) {
+			for from := 0; from < row.Tokens; from += chunk {
+				to := min(from+chunk, row.Tokens)
+				e.Attention(device.Attention{
+					Q: m[0].RowRange(from, to), K: m[1], V: m[2], O: m[3].RowRange(from, to),
+					Heads: s.Heads, Scale: float32(1 / math.Sqrt(float64(s.Head))),
+				})
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		row.Seconds = min(row.Seconds, time.Since(began).Seconds())
+	}
+	row.Rate = 4 * float64(row.Tokens) * float64(row.Tokens) * float64(cols) / row.Seconds / 1e9
+	return floats(ctx, dev, m[3])
+}
+
+// operand returns normal values in a type, the same ones for the same seed.
+func operand(ctx context.Context, dev device.Device, dtype device.DType, seed uint64, rows, cols int) (device.Mat, error) {
+	wide, err := dev.Alloc(device.Desc{Label: "operand", DType: device.F32, Shape: []int{rows, cols}})
+	if err != nil {
+		return device.Mat{}, err
+	}
+	random := rand.New(rand.NewPCG(seed, 3))
+	values := make([]float32, rows*cols)
+	for i := range values {
+		values[i] = float32(random.NormFloat64())
+	}
+	if err := dev.Write(ctx, wide, device.Bytes(values)); err != nil || dtype == device.F32 {
+		return device.AsMat(wide), err
+	}
+	defer wide.Release()
+	narrow, err := dev.Alloc(device.Desc{Label: "operand", DType: dtype, Shape: []int{rows, cols}})
+	if err != nil {
+		return device.Mat{}, err
+	}
+	return device.AsMat(narrow), dev.Do(ctx, "narrow", func(e device.Encoder) {
+		e.Move(device.Move{X: device.AsMat(wide), Y: device.AsMat(narrow)})
+	})
+}
+
+// floats reads m, of any float type.
+func floats(ctx context.Context, dev device.Device, m device.Mat) ([]float32, error) {
+	buf, err := dev.Alloc(device.Desc{Label: "result", DType: device.F32, Shape: []int{m.Rows, m.Cols}})
+	if err != nil {
+		return nil, err
+	}
+	defer buf.Release()
+	err = dev.Do(ctx, "widen", func(e device.Encoder) { e.Move(device.Move{X: m, Y: device.AsMat(buf)}) })
+	if err != nil {
+		return nil, err
+	}
+	values := make([]float32, m.Rows*m.Cols)
+	return values, dev.Read(ctx, device.Bytes(values), buf)
+}
+
+func chunkText(chunk int) string {
+	if chunk == 0 {
+		return "all queries"
+	}
+	return fmt.Sprintf("%d queries", chunk)
+}
+
+func (r *Report) showAttention(s AttentionSettings, rows []AttentionRow) {
+	t := Table{
+		Title:  fmt.Sprintf("self-attention, %d heads of %d", s.Heads, s.Head),
+		Header: []string{"tokens", "operands", "at a time", "time", "rate", "working memory", "error"},
+	}
+	p := panel{title: "rate (GFLOP/s)"}
+	for _, tokens := range s.Tokens {
+		p.labels = append(p.labels, fmt.Sprintf("%d tokens", tokens))
+	}
+	for _, row := range rows {
+		t.Rows = append(t.Rows, []string{
+			fmt.Sprint(row.Tokens), row.DType, chunkText(row.Chunk), number(row.Seconds) + " s", number(row.Rate) + " GFLOP/s",
+			gigabytes(row.WorkingBytes), number(row.Error),
+		})
+		name := row.DType + ", " + chunkText(row.Chunk)
+		i := slices.IndexFunc(p.series, func(s series) bool { return s.name == name })
+		if i < 0 {
+			i = len(p.series)
+			p.series = append(p.series, series{name: name})
+		}
+		p.series[i].values = append(p.series[i].values, row.Rate)
+	}
+	r.Tables, r.panels = []Table{t}, []panel{p}
+}

@@ -1,0 +1,194 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/quant"
+)
+
+// folder is a temporary folder with a checkpoint and with what goes into and comes out
+// of runs. Files of another checkpoint are linked, so that quantised weights which
+// runs make stay in here.
+type folder struct {
+	path       string
+	checkpoint string // the folder of it
+}
+
+// folder makes the folder for a benchmark; the caller removes it.
+func (o Options) folder(ctx context.Context) (*folder, error) {
+	path, err := os.MkdirTemp(o.Temp, "gimbal-bench-*")
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{path, filepath.Join(path, "checkpoint")}
+	if err := f.fill(ctx, o); err != nil {
+		return nil, errors.Join(err, f.remove())
+	}
+	return f, nil
+}
+
+func (f *folder) remove() error { return os.RemoveAll(f.path) }
+
+func (f *folder) fill(ctx context.Context, o Options) error {
+	own := func(string) bool { return false } // what is not linked
+	if o.Dims != nil {
+		own = func(name string) bool {
+			name = strings.ToLower(name)
+			return strings.Contains(name, "noise_model") || strings.Contains(name, "vae")
+		}
+	}
+	if err := f.link(o.Checkpoint, own); err != nil || o.Dims == nil {
+		return err
+	}
+	o.Progress("writing random weights: " + o.Dims.String())
+	text, err := textDim(o.Checkpoint)
+	if err != nil {
+		return err
+	}
+	if err := f.expert(ctx, *o.Dims, text); err != nil {
+		return err
+	}
+	if err := f.vae(ctx, *o.Dims); err != nil {
+		return err
+	}
+	return errors.Join(f.picture(*o.Dims), f.camera(*o.Dims))
+}
+
+// link links the files of the checkpoint in dir, but for cached weights and own ones.
+func (f *folder) link(dir string, own func(name string) bool) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(f.checkpoint, rel)
+		switch {
+		case entry.Name() == quant.CacheDir || rel != "." && own(rel):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case entry.IsDir():
+			return os.Mkdir(to, 0o755)
+		}
+		return os.Symlink(path, to)
+	})
+}
+
+// textDim returns the channels of the contexts that the checkpoint's experts read.
+func textDim(dir string) (int, error) {
+	layout, err := checkpoint.OpenLayout(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer layout.Close()
+	const name = "text_embedding.0.weight"
+	for _, e := range layout.Experts {
+		for _, t := range e.Store.Shapes() {
+			if t.Name == name && len(t.Shape) == 2 {
+				return t.Shape[1], nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("checkpoint %s: found no %s of two dimensions, expected one", dir, name)
+}
+
+func (f *folder) expert(ctx context.Context, d Dims, text int) error {
+	dir := filepath.Join(f.checkpoint, checkpoint.LowNoise)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	config, err := json.Marshal(struct {
+		ModelType string `json:"model_type"`
+		checkpoint.WanConfig
+	}{"i2v", d.expertConfig()})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o644); err != nil {
+		return err
+	}
+	t := &tensors{ctx: ctx}
+	t.expert(d, text)
+	return checkpoint.WriteTemporary(filepath.Join(dir, "diffusion_pytorch_model.safetensors"), t.list, nil)
+}
+
+// vaeFile is the synthetic VAE.
+const vaeFile = "Wan2.1_VAE.safetensors"
+
+func (f *folder) vae(ctx context.Context, d Dims) error {
+	t := &tensors{ctx: ctx}
+	t.vae(d.VAE)
+	return checkpoint.WriteTemporary(filepath.Join(f.checkpoint, vaeFile), t.list, nil)
+}
+
+// picturePath and cameraPath are where runs on random weights start from.
+func (f *folder) picturePath() string { return filepath.Join(f.path, "picture.png") }
+func (f *folder) cameraPath() string  { return filepath.Join(f.path, "camera") }
+
+// picture writes a picture of the clip's size, of soft colours.
+func (f *folder) picture(d Dims) error {
+	img := image.NewRGBA(image.Rect(0, 0, d.Width, d.Height))
+	for y := range d.Height {
+		for x := range d.Width {
+			img.Set(x, y, color.RGBA{uint8(x * 255 / d.Width), uint8(y * 255 / d.Height), uint8((x*y/64)%256/2 + 64), 255})
+		}
+	}
+	var data bytes.Buffer
+	if err := png.Encode(&data, img); err != nil {
+		return err
+	}
+	return os.WriteFile(f.picturePath(), data.Bytes(), 0o644)
+}
+
+// camera writes a path that moves ahead and to the right, a pose for each frame.
+func (f *folder) camera(d Dims) error {
+	poses := make([]float32, 0, 16*d.Frames)
+	intrinsics := make([]float32, 0, 4*d.Frames)
+	for i := range d.Frames {
+		t := float32(i) / 16
+		poses = append(poses, 1, 0, 0, t/2, 0, 1, 0, 0, 0, 0, 1, t, 0, 0, 0, 1)
+		intrinsics = append(intrinsics, 500, 500, 416, 240)
+	}
+	if err := os.Mkdir(f.cameraPath(), 0o755); err != nil {
+		return err
+	}
+	return errors.Join(
+		writeNPY(filepath.Join(f.cameraPath(), "poses.npy"), poses, d.Frames, 4, 4),
+		writeNPY(filepath.Join(f.cameraPath(), "intrinsics.npy"), intrinsics, d.Frames, 4))
+}
+
+// writeNPY writes values as numpy does
+// (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1.0).
+func writeNPY(path string, values []float32, shape ...int) error {
+	sizes := strings.Trim(strings.ReplaceAll(fmt.Sprint(shape), " ", ", "), "[]")
+	header := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", sizes)
+	header += strings.Repeat(" ", 63-(10+len(header))%64) + "\n"
+	data := append([]byte("\x93NUMPY\x01\x00"), byte(len(header)), byte(len(header)>>8))
+	data = append(data, header...)
+	for _, v := range values {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+	}
+	return os.WriteFile(path, data, 0o644)
+}

@@ -1,0 +1,65 @@
+package bench
+
+import (
+	"context"
+	"math"
+
+	"gimbal/inference"
+	"gimbal/inference/device"
+)
+
+// Options say what a benchmark runs on.
+type Options struct {
+	// Open opens the device; a benchmark that measures memory opens it anew for each row.
+	Open func() (device.Device, error)
+	// Checkpoint is the folder of the checkpoint that is measured. With Dims, its text
+	// encoder and tokenizer alone are used.
+	Checkpoint string
+	Dims       *Dims // nil for the checkpoint
+	// Job is what runs of the whole pipeline make: its prompt, solver and guidance, and,
+	// without Dims, its picture, camera path, frames and size. Outputs are set by the benchmark.
+	Job inference.Job
+	// Temp is the folder for temporary files, as large as the weights; "" for the system's.
+	Temp string
+	// Progress is told, in words, what is going on.
+	Progress func(text string)
+}
+
+// run makes one video with the model in folder, and reports what happened in between.
+func (o Options) run(ctx context.Context, dev device.Device, load inference.Options, job inference.Job, emit func(inference.Event)) error {
+	load.Device = dev
+	p, err := inference.Load(ctx, load, emit)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	_, err = p.Generate(ctx, job, emit)
+	return err
+}
+
+// frames returns the number of frames of a clip.
+func (o Options) frames() int {
+	if o.Dims != nil {
+		return o.Dims.Frames
+	}
+	return o.Job.Frames
+}
+
+// size returns that of a frame, in pixels.
+func (o Options) size() (width, height int) {
+	if o.Dims != nil {
+		return o.Dims.Width, o.Dims.Height
+	}
+	side := math.Sqrt(float64(o.Job.MaxArea))
+	return int(side * math.Sqrt(aspect)), int(side / math.Sqrt(aspect))
+}
+
+// aspect is the shape of the frames that a checkpoint's VAE decodes.
+const aspect = 832. / 480
+
+// job returns o.Job for a clip of some frames.
+func (o Options) job(frames int) inference.Job {
+	j := o.Job
+	j.Frames = frames
+	return j
+}

@@ -1,0 +1,278 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/quant"
+)
+
+// QuantizationRow is what a way to keep the experts' weights costs and gives.
+type QuantizationRow struct {
+	Quant           string       `json:"quant"`
+	WeightBytes     int64        `json:"weight_bytes"`            // of all experts
+	WorkingBytes    int64        `json:"working_bytes"`           // most of the device's memory in use, weights that are mapped not counted
+	QuantizeSeconds float64      `json:"quantize_seconds"`        // from file to file; 0 where nothing was to be made
+	QuantizeRate    float64      `json:"quantize_gb_per_second"`  // of the weights as they were
+	StepSeconds     float64      `json:"step_seconds"`            // both guidance passes
+	StepRatio       float64      `json:"step_ratio"`              // of the first row's
+	Layers          []LayerError `json:"layers,omitempty"`        // against the weights as they were, multiplied in F32
+	LatentError     *float64     `json:"latent_error,omitempty"`  // relative L2 of the latent after all steps, against the row "none"
+	PSNR            *float64     `json:"video_psnr_db,omitempty"` // of the decoded video, likewise
+}
+
+// QuantizationSettings are what Quantization was asked for.
+type QuantizationSettings struct {
+	Quant  []string `json:"quant_types"`
+	Steps  int      `json:"sample_steps"`
+	Frames int      `json:"frames"`
+	Width  int      `json:"width"`
+	Height int      `json:"height"`
+}
+
+// Quantization makes the same video with each kind of weights, by o.Job's steps.
+func Quantization(ctx context.Context, o Options, kinds []quant.Options) (*Report, error) {
+	dev, err := o.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer dev.Close()
+	f, err := o.folder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer f.remove()
+	report := o.begin("quantization", dev.Info())
+	q := quantization{o: o, f: f, report: report}
+	for _, kind := range kinds {
+		o.Progress("weights in " + kind.String())
+		if err := q.add(ctx, kind); err != nil {
+			return nil, fmt.Errorf("weights in %s: %w", kind, err)
+		}
+	}
+	q.finish()
+	return report.end(), nil
+}
+
+// quantization is a benchmark under way.
+type quantization struct {
+	o        Options
+	f        *folder
+	report   *Report
+	rows     []QuantizationRow
+	plain    *result // of the weights as they are
+	settings QuantizationSettings
+}
+
+func (q *quantization) add(ctx context.Context, kind quant.Options) error {
+	r, err := q.f.run(ctx, q.o, kind, q.o.job(q.o.frames()))
+	if err != nil {
+		return err
+	}
+	step, blocks := r.step()
+	row := QuantizationRow{
+		Quant: kind.String(), WeightBytes: r.weights, WorkingBytes: r.working, StepSeconds: step,
+		QuantizeSeconds: r.quantise, StepRatio: 1,
+	}
+	if r.quantise > 0 {
+		row.QuantizeRate = float64(r.source) / r.quantise / 1e9
+	}
+	if len(q.rows) > 0 {
+		row.StepRatio = step / q.rows[0].StepSeconds
+	}
+	switch {
+	case !kind.Enabled():
+		q.plain = r
+	case q.plain != nil:
+		latent, video := relL2(r.latent, q.plain.latent), psnr(r.video, q.plain.video)
+		row.LatentError, row.PSNR = &latent, &video
+	}
+	if row.Layers, err = q.layers(ctx, r); err != nil {
+		return err
+	}
+	p := r.prepared
+	q.settings = QuantizationSettings{append(q.settings.Quant, kind.String()), p.Steps, p.Frames, p.Width, p.Height}
+	q.rows = append(q.rows, row)
+	return q.extrapolate(kind, r, step, blocks)
+}
+
+// layers compares the layers of every expert that was quantised.
+func (q *quantization) layers(ctx context.Context, r *result) (all []LayerError, err error) {
+	if len(r.files) == 0 {
+		return nil, nil
+	}
+	dev, err := q.o.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer dev.Close()
+	layout, err := checkpoint.OpenLayout(q.f.checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	defer layout.Close()
+	for _, name := range r.experts {
+		source := layout.Experts[name].Store
+		if r.files[name] == source.Path() || source.Quantised() != "" {
+			continue // the checkpoint brings nothing to compare with
+		}
+		quantised, err := openQuantised(r.files[name])
+		if err != nil {
+			return nil, err
+		}
+		errs, err := layerErrors(ctx, dev, source, quantised)
+		quantised.Close()
+		if err != nil {
+			return nil, err
+		}
+		if len(r.experts) > 1 {
+			for i := range errs {
+				errs[i].Layer = name + "." + errs[i].Layer
+			}
+		}
+		all = append(all, errs...)
+	}
+	return all, nil
+}
+
+// openQuantised opens a cached file or a folder of shards.
+func openQuantised(path string) (*checkpoint.Store, error) {
+	if filepath.Ext(path) == ".safetensors" {
+		return checkpoint.OpenSafetensors(path)
+	}
+	return checkpoint.OpenSharded(path)
+}
+
+// extrapolate adds what the real model's layers would come to, where a few of them
+// were run.
+func (q *quantization) extrapolate(kind quant.Options, r *result, step, blocks float64) error {
+	d := q.o.Dims
+	if !d.part() {
+		return nil
+	}
+	inBlocks, err := q.f.blockBytes(r)
+	if err != nil {
+		return err
+	}
+	times := float64(realLayers) / float64(d.Layers)
+	how := fmt.Sprintf("what lies in transformer blocks times %d/%d", realLayers, d.Layers)
+	q.report.Totals = append(q.report.Totals,
+		Total{fmt.Sprintf("%s: weights of an expert of %d layers", kind, realLayers),
+			(float64(inBlocks)*times + float64(r.weights-inBlocks)) / 1e9, "GB", true, how},
+		Total{fmt.Sprintf("%s: a step of %d layers", kind, realLayers), step - blocks + blocks*times, "s", true, how})
+	return nil
+}
+
+// blockBytes returns the bytes of the tensors of transformer blocks.
+func (f *folder) blockBytes(r *result) (n int64, err error) {
+	layout, err := checkpoint.OpenLayout(f.checkpoint)
+	if err != nil {
+		return 0, err
+	}
+	defer layout.Close()
+	for _, name := range r.experts {
+		store := layout.Experts[name].Store
+		if path := r.files[name]; path != "" {
+			if store, err = openQuantised(path); err != nil {
+				return 0, err
+			}
+			defer store.Close()
+		}
+		for _, t := range store.Shapes() {
+			if strings.HasPrefix(t.Name, "blocks.") {
+				n += t.Bytes()
+			}
+		}
+	}
+	return n, nil
+}
+
+func (q *quantization) finish() {
+	q.report.Rows, q.report.Settings = q.rows, q.settings
+	s := q.settings
+	main := Table{
+		Title:  fmt.Sprintf("%d steps of %d frames of %dx%d", s.Steps, s.Frames, s.Width, s.Height),
+		Header: []string{"weights", "size", "working memory", "quantising", "rate", "a step", "of the first", "latent error", "video PSNR"},
+	}
+	var labels []string
+	var sizes, steps []float64
+	for _, r := range q.rows {
+		quantising, rate := "-", "-"
+		if r.QuantizeSeconds > 0 {
+			quantising, rate = number(r.QuantizeSeconds)+" s", number(r.QuantizeRate)+" GB/s"
+		}
+		main.Rows = append(main.Rows, []string{
+			r.Quant, gigabytes(r.WeightBytes), gigabytes(r.WorkingBytes), quantising, rate,
+			number(r.StepSeconds) + " s", number(r.StepRatio), optional(r.LatentError, ""), optional(r.PSNR, " dB"),
+		})
+		labels = append(labels, r.Quant)
+		sizes, steps = append(sizes, float64(r.WeightBytes)/1e9), append(steps, r.StepSeconds)
+	}
+	q.report.Tables = []Table{main}
+	q.report.panels = []panel{bars("weights (GB)", labels, sizes), bars("a step (seconds)", labels, steps)}
+	if layers, plot := q.layerTable(); len(layers.Rows) > 0 {
+		q.report.Tables = append(q.report.Tables, layers)
+		q.report.panels = append(q.report.panels, plot)
+	}
+	if q.plain == nil {
+		q.report.Notes = append(q.report.Notes, "without none among the quant types there is nothing to compare latents with")
+	}
+	if q.o.Dims != nil {
+		q.report.Notes = append(q.report.Notes, "errors are those of random normal weights; a trained model's are its own")
+	}
+}
+
+func optional(v *float64, unit string) string {
+	if v == nil {
+		return "-"
+	}
+	return number(*v) + unit
+}
+
+// layerTable shows the mean and the worst error of each kind of layer.
+func (q *quantization) layerTable() (Table, panel) {
+	t := Table{Title: "error of a layer's product against the weights as they were (mean, worst)", Header: []string{"layer"}}
+	p := panel{title: "mean error of a layer's product"}
+	byKind := map[string][]string{} // the cells of each kind's line
+	var order []string
+	for _, row := range q.rows {
+		if len(row.Layers) == 0 {
+			continue
+		}
+		t.Header = append(t.Header, row.Quant)
+		p.labels = append(p.labels, row.Quant)
+		errs := map[string][]float64{}
+		var sum float64
+		for _, l := range row.Layers {
+			if _, seen := byKind[l.kind()]; !seen {
+				byKind[l.kind()] = nil
+				order = append(order, l.kind())
+			}
+			errs[l.kind()] = append(errs[l.kind()], l.Error)
+			sum += l.Error
+		}
+		for kind, all := range errs {
+			byKind[kind] = append(byKind[kind], number(mean(all))+", "+number(slices.Max(all)))
+		}
+		if len(p.series) == 0 {
+			p.series = []series{{}}
+		}
+		p.series[0].values = append(p.series[0].values, sum/float64(len(row.Layers)))
+	}
+	slices.Sort(order)
+	for _, kind := range order {
+		t.Rows = append(t.Rows, append([]string{kind}, byKind[kind]...))
+	}
+	return t, p
+}
+
+func mean(values []float64) (m float64) {
+	for _, v := range values {
+		m += v / float64(len(values))
+	}
+	return m
+}
