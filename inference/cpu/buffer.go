@@ -55,7 +55,7 @@ func (m *memory) grow(size int64) error {
 }
 
 func (d *cpuDevice) Alloc(desc device.Desc) (device.Buffer, error) {
-	b, err := d.Provide(desc, desc.Bytes(), func() (memory, error) {
+	b, err := d.Provide(desc, desc.Bytes(), func(int64) (memory, error) {
 		m, ok := newMemory(desc.Bytes())
 		if !ok {
 			return m, device.ErrOutOfMemory

@@ -203,5 +203,5 @@ func (c *conv) input(t int) unsafe.Pointer {
 }
 
 func (c *conv) end(t int) epilogue {
-	return epilogue{y: c.y.frame(t), add: c.add.frame(t), bias: c.bias}
+	return epilogue{y: c.y.frame(t), add: c.add.frame(t), onto: c.Add.Buf == c.Y.Buf && c.Add.Offset == c.Y.Offset, bias: c.bias}
 }

@@ -14,8 +14,9 @@ import (
 type encoder struct {
 	dev   *cpuDevice
 	ctx   context.Context
-	err   error // the first one
-	temps int   // dev.temps in use by the running operation
+	err   error  // the first one
+	temps int    // dev.temps in use by the running operation
+	count *count // nil to compute; else operations only count the memory they take
 }
 
 // worker is what one computing goroutine owns.
@@ -46,6 +47,10 @@ func (e *encoder) scratch(parts ...int) error {
 		offsets[i] = total
 		total += roundUp(n, 16)
 	}
+	if e.count != nil {
+		e.count.worker = max(e.count.worker, int64(total)*4)
+		return nil
+	}
 	for _, w := range e.dev.workers {
 		if err := w.scratch.grow(int64(total) * 4); err != nil {
 			return err
@@ -58,6 +63,11 @@ func (e *encoder) scratch(parts ...int) error {
 // temp returns memory for n floats that all workers share, undefined in content,
 // for the running operation.
 func (e *encoder) temp(n int) (unsafe.Pointer, error) {
+	if e.count != nil {
+		e.count.temp(e.temps, int64(n)*4)
+		e.temps++
+		return nil, nil
+	}
 	if e.temps == len(e.dev.temps) {
 		e.dev.temps = append(e.dev.temps, memory{})
 	}
@@ -70,6 +80,9 @@ func (e *encoder) temp(n int) (unsafe.Pointer, error) {
 // each calls f for 0 to n-1, on all workers, in no fixed order. It stops early
 // and returns the context's error when that ends.
 func (e *encoder) each(n int, f func(w *worker, i int)) error {
+	if e.count != nil {
+		return nil
+	}
 	var next atomic.Int64
 	work := func(w *worker) {
 		for e.ctx.Err() == nil {

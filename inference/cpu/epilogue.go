@@ -12,6 +12,7 @@ import (
 // epilogue is what becomes of a product: y = add + gate * act(product + bias).
 type epilogue struct {
 	y, add     view
+	onto       bool // add is y
 	bias, gate unsafe.Pointer
 	act        device.Func
 }
@@ -31,7 +32,7 @@ func (p epilogue) types() error {
 }
 
 // inPlace reports whether the product can be computed in y's memory.
-func (p epilogue) inPlace() bool { return p.y.direct() && p.add.p != p.y.p }
+func (p epilogue) inPlace() bool { return p.y.direct() && !p.onto }
 
 // need returns the scratch for tiles of n elements: partProduct, partAddend.
 func (p epilogue) need(n int) (product, addend int) {

@@ -20,7 +20,7 @@ const (
 func (e *encoder) Linear(l device.Linear) {
 	l.Check()
 	x := e.view(l.X)
-	end := epilogue{y: e.out(l.Y), add: e.view(l.Add), act: l.Act}
+	end := epilogue{y: e.out(l.Y), add: e.view(l.Add), onto: l.Add.Buf == l.Y.Buf && l.Add.Offset == l.Y.Offset, act: l.Act}
 	e.run("Linear", func() error {
 		if err := readable("X", x); err != nil {
 			return err

@@ -68,6 +68,9 @@ func (e *encoder) modulation(n device.Norm) (mul, plus unsafe.Pointer, err error
 	if plus, err = e.temp(n.X.Cols); err != nil {
 		return nil, nil, err
 	}
+	if e.count != nil {
+		return nil, nil, nil
+	}
 	muls, pluses := floats(mul, n.X.Cols), floats(plus, n.X.Cols)
 	for j := range muls {
 		a, c := float32(1), float32(0)

@@ -23,6 +23,9 @@ func (e *encoder) view(m device.Mat) view {
 		return view{}
 	}
 	v := view{dt: m.DType, rows: m.Rows, cols: m.Cols, ld: m.Stride}
+	if e.count != nil {
+		return v
+	}
 	v.p = unsafe.Add(e.dev.Find(m.Buf).Mem.p, m.Offset*m.DType.Size())
 	return v
 }
