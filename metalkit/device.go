@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 
 	"gimbal/inference/device"
+	"gimbal/inference/device/host"
 )
 
 // Options says how a device computes.
@@ -26,23 +26,16 @@ type Options struct {
 
 // gpu is the device over any driver.
 type gpu struct {
+	*host.Device[memory]
 	drv       driver
 	limits    limits
-	limit     int64
 	compute   kernelNames
-	cores     int           // of the GPU
-	cache     int64         // bytes that its last cache keeps of what one operation reads
-	tuner     *tuner        // nil: the fixed variants
-	turn      chan struct{} // holds one token while a submission runs
-	enc       encoder       // of the submission that has the turn
+	cores     int     // of the GPU
+	cache     int64   // bytes that its last cache keeps of what one operation reads
+	tuner     *tuner  // nil: the fixed variants
+	enc       encoder // of the submission that has the turn
 	pipelines map[specialisation]int32
-
-	mu        sync.Mutex // guards what follows
-	buffers   map[*buffer]bool
 	pool      pool
-	allocated int64
-	peak      int64
-	closed    bool
 }
 
 func open(drv driver, opts Options) (device.Device, error) {
@@ -54,16 +47,15 @@ func open(drv driver, opts Options) (device.Device, error) {
 	d := &gpu{
 		drv:       drv,
 		limits:    drv.limits(),
-		limit:     opts.MemoryLimit,
 		compute:   names,
-		turn:      make(chan struct{}, 1),
 		pipelines: map[specialisation]int32{},
-		buffers:   map[*buffer]bool{},
-		pool:      pool{free: map[int64][]memory{}},
 	}
-	if d.limit == 0 {
-		d.limit = d.limits.workingSet
+	limit := opts.MemoryLimit
+	if limit == 0 {
+		limit = d.limits.workingSet
 	}
+	d.Device = host.New("metalkit", limit, d.giveBack)
+	d.pool = pool{free: map[int64][]memory{}, most: limit / 8}
 	d.enc.dev = d
 	d.cores, d.cache = sizesOf(d.limits.name)
 	if d.limits.timed {
@@ -73,39 +65,24 @@ func open(drv driver, opts Options) (device.Device, error) {
 }
 
 func (d *gpu) Info() device.Info {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return device.Info{Name: d.limits.name, Unified: true, WorkingSet: d.limit, Allocated: d.allocated, Peak: d.peak}
+	info := device.Info{Name: d.limits.name, Unified: true, WorkingSet: d.Limit()}
+	info.Allocated, info.Peak = d.Held()
+	return info
 }
 
 // Do records f and runs what it recorded, unless recording failed: then nothing
 // has run.
 func (d *gpu) Do(ctx context.Context, label string, f func(device.Encoder)) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %w", label, err)
-	}
-	select {
-	case d.turn <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("%s: %w", label, ctx.Err())
-	}
-	defer func() { <-d.turn }()
-	if err := d.open(); err != nil {
-		return fmt.Errorf("%s: %w", label, err)
-	}
-	e := &d.enc
-	e.reset(ctx)
-	defer d.tuner.save()
-	defer e.releaseTemps()
-	f(e)
-	err := e.err
-	if err == nil {
-		err = d.submit(ctx, label, e)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", label, err)
-	}
-	return nil
+	return d.Submit(ctx, label, func() error {
+		e := &d.enc
+		e.reset(ctx)
+		defer d.tuner.save()
+		defer e.releaseTemps()
+		if f(e); e.err != nil {
+			return e.err
+		}
+		return d.submit(ctx, label, e)
+	})
 }
 
 // submit runs the recorded calls, in as many runs as the limit on their work asks.
@@ -127,37 +104,12 @@ func (d *gpu) submit(ctx context.Context, label string, e *encoder) error {
 	return ctx.Err()
 }
 
-func (d *gpu) open() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return fmt.Errorf("metalkit: the device is closed: %w", device.ErrDeviceLost)
-	}
-	return nil
-}
-
 // Close waits for the running submission and gives back all memory, that of
 // buffers which were not released included.
 func (d *gpu) Close() error {
-	d.turn <- struct{}{}
-	defer func() { <-d.turn }()
-	d.mu.Lock()
-	if d.closed {
-		d.mu.Unlock()
-		return nil
-	}
-	d.closed = true
-	left := make([]*buffer, 0, len(d.buffers))
-	for b := range d.buffers {
-		left = append(left, b)
-	}
-	d.mu.Unlock()
-	for _, b := range left {
-		b.Release()
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.pool.drain(d.drv)
-	d.drv.close()
+	d.Shut(func() {
+		d.pool.close(d.drv)
+		d.drv.close()
+	})
 	return nil
 }

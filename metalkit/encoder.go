@@ -106,12 +106,12 @@ func (e *encoder) in(m device.Mat) operand {
 	if m.IsZero() {
 		return operand{}
 	}
-	b := e.dev.find(m.Buf)
+	b := e.dev.Find(m.Buf)
 	size := uint64(m.DType.Size())
 	at := uint64(m.Offset) * size
-	address := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b.mem.host)))) + at
+	address := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b.Mem.host)))) + at
 	return operand{
-		binding: binding{b.mem.handle, b.mem.offset + at},
+		binding: binding{b.Mem.handle, b.Mem.offset + at},
 		dt:      uint32(m.DType),
 		ld:      uint32(m.Stride),
 		aligned: address%(4*size) == 0 && (m.Stride%4 == 0 || m.Rows <= 1),
@@ -120,9 +120,7 @@ func (e *encoder) in(m device.Mat) operand {
 
 // out is in for a destination.
 func (e *encoder) out(m device.Mat) operand {
-	if b := e.dev.find(m.Buf); b.mapped {
-		panic(fmt.Sprintf("metalkit: %q is mapped and cannot be written", b.desc.Label))
-	}
+	e.dev.FindWritable(m.Buf)
 	return e.in(m)
 }
 

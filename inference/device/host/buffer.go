@@ -46,9 +46,9 @@ func (b *Buffer[M]) Release() {
 
 // Provide returns a buffer of memory that provide returns, which counts as so many
 // bytes: device.Device's Alloc. It fails with ErrOutOfMemory without calling provide
-// where the limit would be passed; provide's calls, and those of New's free, come one
-// at a time.
-func (d *Device[M]) Provide(desc device.Desc, counted int64, provide func() (M, error)) (*Buffer[M], error) {
+// where they are more than the room that the limit leaves. The calls of provide, and
+// those of New's free, come one at a time.
+func (d *Device[M]) Provide(desc device.Desc, counted int64, provide func(room int64) (M, error)) (*Buffer[M], error) {
 	if err := d.check(desc); err != nil {
 		return nil, err
 	}
@@ -66,10 +66,10 @@ func (d *Device[M]) Provide(desc device.Desc, counted int64, provide func() (M, 
 }
 
 // fill gives b its memory and counts it.
-func (d *Device[M]) fill(b *Buffer[M], provide func() (M, error)) (err error) {
+func (d *Device[M]) fill(b *Buffer[M], provide func(room int64) (M, error)) (err error) {
 	err = device.ErrOutOfMemory
 	if b.counted <= d.limit-d.allocated {
-		b.Mem, err = provide()
+		b.Mem, err = provide(d.limit - d.allocated)
 	}
 	if err != nil {
 		return fmt.Errorf("%d bytes, with %d of %d in use: %w", b.counted, d.allocated, d.limit, err)
