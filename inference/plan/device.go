@@ -1,0 +1,137 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+
+	"gimbal/inference/device"
+)
+
+// Device counts what a job takes: a device.Dry that stands for another device. It
+// is used by one goroutine.
+type Device struct {
+	info    device.Info
+	sizer   device.Sizer // nil for a device that holds its buffers' bytes only
+	scratch device.ScratchCounter
+	strict  bool // Alloc keeps to the limit
+
+	host    int64 // held by the program
+	garbage int64 // given back by the program in this phase, until the collector runs
+	phase   Phase
+	used    map[*buffer]bool // mapped buffers that the phase reads
+}
+
+// NewDevice returns a device that counts for of. With strict, Alloc fails with
+// ErrOutOfMemory where of would; else it counts on.
+func NewDevice(of device.Device, strict bool) *Device {
+	d := &Device{info: of.Info(), strict: strict}
+	d.info.Allocated, d.info.Peak = 0, 0
+	if d.sizer, _ = of.(device.Sizer); d.sizer != nil {
+		d.scratch = d.sizer.Count()
+	}
+	d.begin("")
+	return d
+}
+
+func (d *Device) begin(name string) {
+	d.phase = Phase{Name: name, Times: 1, Work: Work{Kinds: map[string]device.Cost{}}}
+	d.used = map[*buffer]bool{}
+	d.garbage = 0
+	d.note()
+}
+
+// Phase runs f and returns what it took. What is held before counts.
+func (d *Device) Phase(name string, f func() error) (Phase, error) {
+	d.begin(name)
+	err := f()
+	for b := range d.used {
+		d.phase.Weights += b.desc.Bytes()
+	}
+	return d.phase, err
+}
+
+// Repeated returns the phase with its work done n times.
+func (p Phase) Repeated(n int) Phase {
+	p.Times = n
+	once := p.Work
+	p.Work = Work{Kinds: make(map[string]device.Cost, len(once.Kinds)), Submissions: int64(n) * once.Submissions}
+	for kind, c := range once.Kinds {
+		p.Work.Kinds[kind] = device.Cost{FLOPs: int64(n) * c.FLOPs, Bytes: int64(n) * c.Bytes}
+	}
+	return p
+}
+
+// note keeps the peak: the moment at which all memory together is the most.
+func (d *Device) note() {
+	now := Phase{Buffers: d.info.Allocated, Host: d.host + d.garbage}
+	if d.scratch != nil {
+		now.Scratch = d.scratch.Scratch()
+	}
+	if now.Memory() > d.phase.Memory() {
+		d.phase.Buffers, d.phase.Scratch, d.phase.Host = now.Buffers, now.Scratch, now.Host
+	}
+}
+
+// Host implements device.Dry. What is given back counts until the phase ends.
+func (d *Device) Host(n int64) {
+	d.host += n
+	d.garbage += max(0, -n)
+	d.note()
+}
+
+// Info implements device.Device.
+func (d *Device) Info() device.Info { return d.info }
+
+type buffer struct {
+	dev    *Device
+	desc   device.Desc
+	size   int64
+	mapped bool
+	gone   bool
+}
+
+func (b *buffer) Desc() device.Desc { return b.desc }
+
+func (b *buffer) Release() {
+	if !b.gone {
+		b.gone = true
+		b.dev.info.Allocated -= b.size
+	}
+}
+
+// Alloc implements device.Device.
+func (d *Device) Alloc(desc device.Desc) (device.Buffer, error) {
+	size := desc.Bytes()
+	if d.sizer != nil {
+		size = d.sizer.AllocSize(size)
+	}
+	if limit := d.info.WorkingSet; d.strict && limit > 0 && size > limit-d.info.Allocated {
+		return nil, fmt.Errorf("plan: no %d bytes for %q, with %d of %d in use: %w", size, desc.Label, d.info.Allocated, limit, device.ErrOutOfMemory)
+	}
+	d.info.Allocated += size
+	d.info.Peak = max(d.info.Peak, d.info.Allocated)
+	d.note()
+	return &buffer{dev: d, desc: desc, size: size}, nil
+}
+
+// Map implements device.Device; mem may be nil.
+func (d *Device) Map(desc device.Desc, _ []byte, _ func()) (device.Buffer, error) {
+	return &buffer{dev: d, desc: desc, mapped: true}, nil
+}
+
+// Write implements device.Device: it does nothing.
+func (d *Device) Write(ctx context.Context, _ device.Buffer, _ []byte) error { return ctx.Err() }
+
+// Read implements device.Device: it does nothing.
+func (d *Device) Read(ctx context.Context, _ []byte, _ device.Buffer) error { return ctx.Err() }
+
+// Do implements device.Device.
+func (d *Device) Do(ctx context.Context, _ string, f func(device.Encoder)) error {
+	d.phase.Work.Submissions++
+	f(encoder{d})
+	d.note()
+	return ctx.Err()
+}
+
+// Close implements device.Device.
+func (d *Device) Close() error { return nil }
