@@ -38,6 +38,7 @@ var commands = []command{
 	{"generate", "make a video from a picture, a camera path and a prompt", runGenerate},
 	{"demo", "make a video with the model, picture and camera path that come with Gimbal", runDemo},
 	{"quantize", "make a checkpoint's quantised weights ahead of time", runQuantize},
+	{"bench", "measure what this machine makes of the model", runBench},
 	{"inspect", "say what a checkpoint or action folder holds and what is wrong with it", runInspect},
 }
 

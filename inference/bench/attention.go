@@ -168,8 +168,8 @@ func (r *Report) showAttention(s AttentionSettings, rows []AttentionRow) {
 	}
 	for _, row := range rows {
 		t.Rows = append(t.Rows, []string{
-			fmt.Sprint(row.Tokens), row.DType, chunkText(row.Chunk), number(row.Seconds) + " s", number(row.Rate) + " GFLOP/s",
-			gigabytes(row.WorkingBytes), number(row.Error),
+			fmt.Sprint(row.Tokens), row.DType, chunkText(row.Chunk), duration(row.Seconds), number(row.Rate) + " GFLOP/s",
+			size(row.WorkingBytes), number(row.Error),
 		})
 		name := row.DType + ", " + chunkText(row.Chunk)
 		i := slices.IndexFunc(p.series, func(s series) bool { return s.name == name })

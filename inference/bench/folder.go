@@ -51,7 +51,7 @@ func (f *folder) fill(ctx context.Context, o Options) error {
 			return strings.Contains(name, "noise_model") || strings.Contains(name, "vae")
 		}
 	}
-	if err := f.link(o.Checkpoint, own); err != nil || o.Dims == nil {
+	if err := errors.Join(f.link(o.Checkpoint, own), f.camera(o.frames())); err != nil || o.Dims == nil {
 		return err
 	}
 	o.Progress("writing random weights: " + o.Dims.String())
@@ -65,7 +65,7 @@ func (f *folder) fill(ctx context.Context, o Options) error {
 	if err := f.vae(ctx, *o.Dims); err != nil {
 		return err
 	}
-	return errors.Join(f.picture(*o.Dims), f.camera(*o.Dims))
+	return f.picture(*o.Dims)
 }
 
 // link links the files of the checkpoint in dir, but for cached weights and own ones.
@@ -143,7 +143,8 @@ func (f *folder) vae(ctx context.Context, d Dims) error {
 	return checkpoint.WriteTemporary(filepath.Join(f.checkpoint, vaeFile), t.list, nil)
 }
 
-// picturePath and cameraPath are where runs on random weights start from.
+// picturePath is what runs on random weights start from, cameraPath a path for runs that
+// have none of their own.
 func (f *folder) picturePath() string { return filepath.Join(f.path, "picture.png") }
 func (f *folder) cameraPath() string  { return filepath.Join(f.path, "camera") }
 
@@ -163,10 +164,10 @@ func (f *folder) picture(d Dims) error {
 }
 
 // camera writes a path that moves ahead and to the right, a pose for each frame.
-func (f *folder) camera(d Dims) error {
-	poses := make([]float32, 0, 16*d.Frames)
-	intrinsics := make([]float32, 0, 4*d.Frames)
-	for i := range d.Frames {
+func (f *folder) camera(frames int) error {
+	poses := make([]float32, 0, 16*frames)
+	intrinsics := make([]float32, 0, 4*frames)
+	for i := range frames {
 		t := float32(i) / 16
 		poses = append(poses, 1, 0, 0, t/2, 0, 1, 0, 0, 0, 0, 1, t, 0, 0, 0, 1)
 		intrinsics = append(intrinsics, 500, 500, 416, 240)
@@ -175,8 +176,8 @@ func (f *folder) camera(d Dims) error {
 		return err
 	}
 	return errors.Join(
-		writeNPY(filepath.Join(f.cameraPath(), "poses.npy"), poses, d.Frames, 4, 4),
-		writeNPY(filepath.Join(f.cameraPath(), "intrinsics.npy"), intrinsics, d.Frames, 4))
+		writeNPY(filepath.Join(f.cameraPath(), "poses.npy"), poses, frames, 4, 4),
+		writeNPY(filepath.Join(f.cameraPath(), "intrinsics.npy"), intrinsics, frames, 4))
 }
 
 // writeNPY writes values as numpy does

@@ -17,7 +17,8 @@ type Options struct {
 	Checkpoint string
 	Dims       *Dims // nil for the checkpoint
 	// Job is what runs of the whole pipeline make: its prompt, solver and guidance, and,
-	// without Dims, its picture, camera path, frames and size. Outputs are set by the benchmark.
+	// without Dims, its picture, frames, size and camera path (none for one of the
+	// benchmark's own). Outputs are set by the benchmark.
 	Job inference.Job
 	// Temp is the folder for temporary files, as large as the weights; "" for the system's.
 	Temp string
@@ -56,10 +57,3 @@ func (o Options) size() (width, height int) {
 
 // aspect is the shape of the frames that a checkpoint's VAE decodes.
 const aspect = 832. / 480
-
-// job returns o.Job for a clip of some frames.
-func (o Options) job(frames int) inference.Job {
-	j := o.Job
-	j.Frames = frames
-	return j
-}

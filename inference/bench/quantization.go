@@ -46,6 +46,7 @@ func Quantization(ctx context.Context, o Options, kinds []quant.Options) (*Repor
 		return nil, err
 	}
 	defer f.remove()
+	o.Job.Frames = o.frames()
 	report := o.begin("quantization", dev.Info())
 	q := quantization{o: o, f: f, report: report}
 	for _, kind := range kinds {
@@ -69,7 +70,7 @@ type quantization struct {
 }
 
 func (q *quantization) add(ctx context.Context, kind quant.Options) error {
-	r, err := q.f.run(ctx, q.o, kind, q.o.job(q.o.frames()))
+	r, err := q.f.run(ctx, q.o, kind, q.o.Job)
 	if err != nil {
 		return err
 	}
@@ -203,11 +204,11 @@ func (q *quantization) finish() {
 	for _, r := range q.rows {
 		quantising, rate := "-", "-"
 		if r.QuantizeSeconds > 0 {
-			quantising, rate = number(r.QuantizeSeconds)+" s", number(r.QuantizeRate)+" GB/s"
+			quantising, rate = duration(r.QuantizeSeconds), number(r.QuantizeRate)+" GB/s"
 		}
 		main.Rows = append(main.Rows, []string{
-			r.Quant, gigabytes(r.WeightBytes), gigabytes(r.WorkingBytes), quantising, rate,
-			number(r.StepSeconds) + " s", number(r.StepRatio), optional(r.LatentError, ""), optional(r.PSNR, " dB"),
+			r.Quant, size(r.WeightBytes), size(r.WorkingBytes), quantising, rate,
+			duration(r.StepSeconds), number(r.StepRatio), optional(r.LatentError, ""), optional(r.PSNR, " dB"),
 		})
 		labels = append(labels, r.Quant)
 		sizes, steps = append(sizes, float64(r.WeightBytes)/1e9), append(steps, r.StepSeconds)

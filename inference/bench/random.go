@@ -22,9 +22,10 @@ const blockValues = 1<<18 + 1
 
 // add adds a tensor of normal values of the given mean and deviation.
 func (t *tensors) add(name string, dtype device.DType, mean, deviation float64, shape ...int) {
+	seed := uint64(len(t.list))
 	t.list = append(t.list, checkpoint.Source{Name: name, DType: dtype, Shape: shape, Write: func(to io.Writer) error {
 		left := int(device.Desc{DType: dtype, Shape: shape}.Bytes())
-		block := randomBlock(dtype, mean, deviation, min(left/dtype.Size(), blockValues), uint64(len(t.list)))
+		block := randomBlock(dtype, mean, deviation, min(left/dtype.Size(), blockValues), seed)
 		for left > 0 {
 			if err := t.ctx.Err(); err != nil {
 				return err

@@ -122,5 +122,24 @@ func number(v float64) string {
 	return fmt.Sprintf("%.1e", v)
 }
 
-// gigabytes writes a size in GB.
-func gigabytes(n int64) string { return number(float64(n)/1e9) + " GB" }
+// size writes a number of bytes.
+func size(n int64) string {
+	v, unit := float64(n), ""
+	for _, unit = range []string{"B", "kB", "MB", "GB"} {
+		if v < 1000 {
+			break
+		}
+		if unit != "GB" {
+			v /= 1000
+		}
+	}
+	return number(v) + " " + unit
+}
+
+// duration writes seconds.
+func duration(seconds float64) string {
+	if seconds < 0.1 {
+		return number(seconds*1000) + " ms"
+	}
+	return number(seconds) + " s"
+}

@@ -31,7 +31,7 @@ type result struct {
 }
 
 // run makes a video on a device of its own, with the experts' weights kept as kind
-// says, and with what goes wrong named by label.
+// says.
 func (f *folder) run(ctx context.Context, o Options, kind quant.Options, job inference.Job) (*result, error) {
 	plain, err := o.Open()
 	if err != nil {
@@ -46,7 +46,10 @@ func (f *folder) run(ctx context.Context, o Options, kind quant.Options, job inf
 	defer os.RemoveAll(out)
 	job.Output, job.DumpFile = filepath.Join(out, "video.mp4"), filepath.Join(out, "tensors.safetensors")
 	if o.Dims != nil {
-		job.Image, job.ActionPath, job.MaxArea = f.picturePath(), f.cameraPath(), o.Dims.Height*o.Dims.Width
+		job.Image, job.MaxArea = f.picturePath(), o.Dims.Height*o.Dims.Width
+	}
+	if o.Dims != nil || job.ActionPath == "" {
+		job.ActionPath = f.cameraPath()
 	}
 	r := &result{files: map[string]string{}}
 	load := inference.Options{Checkpoint: f.checkpoint, Quant: kind}

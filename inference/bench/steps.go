@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"gimbal/inference/quant"
 )
@@ -41,15 +42,7 @@ func Steps(ctx context.Context, o Options, frames []int, kind quant.Options) (*R
 		return nil, err
 	}
 	defer dev.Close()
-	long := o
-	if o.Dims != nil {
-		d := *o.Dims
-		for _, n := range frames {
-			d.Frames = max(d.Frames, n) // so that the camera path is long enough
-		}
-		long.Dims = &d
-	}
-	f, err := long.folder(ctx)
+	f, err := o.lasting(slices.Max(frames)).folder(ctx) // with a camera path that is long enough
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +52,7 @@ func Steps(ctx context.Context, o Options, frames []int, kind quant.Options) (*R
 	settings := StepsSettings{Steps: o.Job.Steps, Quant: kind.String()}
 	for _, n := range frames {
 		o.Progress(fmt.Sprintf("%d frames", n))
-		r, err := f.run(ctx, o, kind, o.job(n))
+		r, err := f.run(ctx, o, kind, o.lasting(n).Job)
 		if err != nil {
 			return nil, fmt.Errorf("%d frames: %w", n, err)
 		}
@@ -68,9 +61,6 @@ func Steps(ctx context.Context, o Options, frames []int, kind quant.Options) (*R
 		settings.Frames = append(settings.Frames, row.Frames)
 		settings.Width, settings.Height = r.prepared.Width, r.prepared.Height
 		report.Totals = append(report.Totals, stepTotals(o.Dims, row, o.Job.Steps)...)
-		if row.Frames < n {
-			report.Notes = append(report.Notes, fmt.Sprintf("%d frames instead of %d: the camera path is no longer", row.Frames, n))
-		}
 	}
 	report.Settings, report.Rows = settings, rows
 	if o.Dims != nil {
@@ -78,6 +68,17 @@ func Steps(ctx context.Context, o Options, frames []int, kind quant.Options) (*R
 	}
 	report.showSteps(settings, rows)
 	return report.end(), nil
+}
+
+// lasting returns o for clips of some frames.
+func (o Options) lasting(frames int) Options {
+	o.Job.Frames, o.Job.ActionPath = frames, ""
+	if o.Dims != nil {
+		d := *o.Dims
+		d.Frames = frames
+		o.Dims = &d
+	}
+	return o
 }
 
 func stepsRow(r *result) StepsRow {
@@ -122,10 +123,9 @@ func (r *Report) showSteps(s StepsSettings, rows []StepsRow) {
 	var labels []string
 	var step, decode []float64
 	for _, row := range rows {
-		seconds := func(v float64) string { return number(v) + " s" }
 		t.Rows = append(t.Rows, []string{
-			fmt.Sprint(row.Frames), fmt.Sprint(row.Tokens), seconds(row.TextSeconds), seconds(row.PictureSeconds),
-			seconds(row.PrepareSeconds), seconds(row.StepSeconds), seconds(row.DecodeSeconds), seconds(row.TotalSeconds), gigabytes(row.WorkingBytes),
+			fmt.Sprint(row.Frames), fmt.Sprint(row.Tokens), duration(row.TextSeconds), duration(row.PictureSeconds),
+			duration(row.PrepareSeconds), duration(row.StepSeconds), duration(row.DecodeSeconds), duration(row.TotalSeconds), size(row.WorkingBytes),
 		})
 		labels = append(labels, fmt.Sprintf("%d frames", row.Frames))
 		step, decode = append(step, row.StepSeconds), append(decode, row.DecodeSeconds)

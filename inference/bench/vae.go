@@ -172,7 +172,7 @@ func (r *Report) showVAE(s VAESettings, rows []VAERow) {
 		if !row.SameBits {
 			bits = "other"
 		}
-		t.Rows = append(t.Rows, []string{chunk, number(row.Seconds) + " s", number(row.Speedup) + "x", gigabytes(row.WorkingBytes), fmt.Sprint(row.Frames), bits})
+		t.Rows = append(t.Rows, []string{chunk, duration(row.Seconds), number(row.Speedup) + "x", size(row.WorkingBytes), fmt.Sprint(row.Frames), bits})
 		labels = append(labels, chunk)
 		seconds, memory = append(seconds, row.Seconds), append(memory, float64(row.WorkingBytes)/1e9)
 	}

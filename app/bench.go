@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gimbal/assets"
+	"gimbal/inference"
+	"gimbal/inference/bench"
+	"gimbal/inference/device"
+	"gimbal/inference/quant"
+)
+
+// benchmark is one of gimbal bench's, by its name.
+type benchmark struct {
+	name, about string
+	flags       func(b *benchRun, fs *flag.FlagSet)
+	run         func(b *benchRun, ctx context.Context) (*bench.Report, error)
+}
+
+var benchmarks = []benchmark{
+	{"quantization", "weights as they are, in 4 and in 8 bits: memory, time, error", (*benchRun).quantizationFlags, (*benchRun).quantization},
+	{"vae", "the VAE in chunks of latent frames: time, memory, frames", (*benchRun).vaeFlags, (*benchRun).vae},
+	{"steps", "clips of several lengths: time a step, in all, memory", (*benchRun).stepsFlags, (*benchRun).steps},
+	{"attention", "self-attention by length, chunk of queries and type", (*benchRun).attentionFlags, (*benchRun).attention},
+}
+
+// standardDims are the layers that plain gimbal bench measures: a few minutes on two
+// cores.
+const standardDims = "dim=1536,ffn=8960,heads=12,layers=2,vae=96,frames=5,height=240,width=416"
+
+// benchRun is what the flags of a benchmark say.
+type benchRun struct {
+	options   bench.Options
+	synthetic string
+	ckptDir   string
+	out       string
+	device    string
+	image     string
+
+	quants  words
+	chunks  numbers
+	frames  numbers
+	tokens  numbers
+	queries numbers
+	dtypes  words
+	quant   quant.Options
+	runs    int
+	job     inference.Job // of the flags; zeros for what the model's settings say
+	stdout  io.Writer
+	written []string
+}
+
+func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	b := &benchRun{stdout: stdout}
+	b.options.Progress = func(text string) { fmt.Fprintln(stderr, text) }
+	for _, m := range benchmarks {
+		if len(args) > 0 && args[0] == m.name {
+			return b.one(ctx, m, args[1:])
+		}
+	}
+	return b.standard(ctx, args)
+}
+
+// one runs one benchmark.
+func (b *benchRun) one(ctx context.Context, m benchmark, args []string) error {
+	fs := flag.NewFlagSet("bench "+m.name, flag.ContinueOnError)
+	b.commonFlags(fs)
+	m.flags(b, fs)
+	if err := parse(fs, joinLists(fs, args), b.stdout, 0); err != nil {
+		return err
+	}
+	if err := b.complete(); err != nil {
+		return err
+	}
+	if err := b.measure(ctx, m); err != nil {
+		return err
+	}
+	return b.close()
+}
+
+// standard runs all benchmarks: on the model that the flags name, or else on
+// standardDims, but for the errors of quantised weights, which only a trained model
+// tells: those on the demo model too.
+func (b *benchRun) standard(ctx context.Context, args []string) error {
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.Usage = func() {
+		fmt.Fprintf(fs.Output(), "usage: gimbal bench [flags]\n       gimbal bench BENCHMARK [flags]\n\n"+
+			"Without a BENCHMARK, a short set of all of them, into a folder to send in:\n")
+		for _, m := range benchmarks {
+			fmt.Fprintf(fs.Output(), "  %-13s %s\n", m.name, m.about)
+		}
+		fmt.Fprintln(fs.Output(), "\nflags:")
+		fs.PrintDefaults()
+	}
+	b.commonFlags(fs)
+	if err := parse(fs, args, b.stdout, 0); err != nil {
+		return err
+	}
+	if b.synthetic == "" && b.ckptDir == "" {
+		b.synthetic = standardDims
+	}
+	for _, m := range benchmarks {
+		m.flags(b, flag.NewFlagSet("", flag.ContinueOnError)) // their defaults
+	}
+	b.frames = numbers{5, 9}
+	if err := b.complete(); err != nil {
+		return err
+	}
+	for _, m := range benchmarks {
+		if err := b.measure(ctx, m); err != nil {
+			return err
+		}
+	}
+	return b.close()
+}
+
+func (b *benchRun) commonFlags(fs *flag.FlagSet) {
+	fs.StringVar(&b.synthetic, "synthetic", "", "layers of these `DIMS` with random weights instead of a checkpoint: "+bench.Grammar)
+	fs.StringVar(&b.ckptDir, "ckpt_dir", "", "`folder` of the checkpoint to measure; without it and --synthetic, the demo model")
+	fs.StringVar(&b.out, "out", "", "`folder` for the report, made of the time if not given")
+	fs.StringVar(&b.device, "device", "cpu", "`device` that runs the model: cpu")
+}
+
+// runFlags are those of benchmarks that make videos.
+func (b *benchRun) runFlags(fs *flag.FlagSet) {
+	fs.IntVar(&b.job.Steps, "sample_steps", 0, "denoising `steps`; 2 with --synthetic, else the model's own number")
+	fs.IntVar(&b.job.MaxArea, "max_area", 0, "area of a frame in `pixels`, without --synthetic")
+	fs.StringVar(&b.image, "image", "", "`picture` to start from, without --synthetic; one of the demo's if not given")
+}
+
+func (b *benchRun) quantizationFlags(fs *flag.FlagSet) {
+	b.runFlags(fs)
+	b.quants = words{"none", "nf4", "int8"}
+	fs.Var(&b.quants, "quant_types", "`kinds` of weights: none, nf4, nf4-double, int8")
+	fs.IntVar(&b.job.Frames, "frame_num", 0, "`frames` of the video, without --synthetic")
+}
+
+func (b *benchRun) vaeFlags(fs *flag.FlagSet) {
+	b.chunks = numbers{1, 2, 4, 0}
+	fs.Var(&b.chunks, "chunk_sizes", "latent `frames` at once, 0 for all")
+	fs.IntVar(&b.job.Frames, "frame_num", 0, "`frames` of the video, without --synthetic")
+	fs.IntVar(&b.job.MaxArea, "max_area", 0, "area of a frame in `pixels`, without --synthetic")
+	fs.IntVar(&b.runs, "runs", 1, "`times` that each is measured; the fastest counts")
+}
+
+func (b *benchRun) stepsFlags(fs *flag.FlagSet) {
+	b.runFlags(fs)
+	b.frames = numbers{5, 41, 81}
+	fs.Var(&b.frames, "frames", "`lengths` of the clips, 4n+1 frames each")
+	quantFlags(fs, &b.quant)
+}
+
+func (b *benchRun) attentionFlags(fs *flag.FlagSet) {
+	b.tokens, b.queries, b.dtypes = numbers{780, 1560, 3120}, numbers{0, 512}, words{"f32", "bf16", "f16"}
+	fs.Var(&b.tokens, "lengths", "`tokens` that attend to each other")
+	fs.Var(&b.queries, "attention_chunks", "`queries` at a time, 0 for all")
+	fs.Var(&b.dtypes, "attention_dtypes", "`types` of queries, keys and values: f32, bf16, f16")
+	fs.IntVar(&b.runs, "runs", 1, "`times` that each is measured; the fastest counts")
+}
+
+// complete turns the flags into options.
+func (b *benchRun) complete() error {
+	if b.synthetic != "" {
+		if b.ckptDir != "" {
+			return usagef("--synthetic and --ckpt_dir: want one of them")
+		}
+		d, err := bench.ParseDims(b.synthetic)
+		if err != nil {
+			return usagef("--synthetic: %w", err)
+		}
+		b.options.Dims = &d
+	}
+	if b.runs < 0 || b.job.Steps < 0 {
+		return usagef("--runs and --sample_steps: want 1 or more")
+	}
+	b.options.Open = func() (device.Device, error) { return (&reference{device: b.device}).open() }
+	demo, err := unpackDemo()
+	if err != nil {
+		return err
+	}
+	b.options.Checkpoint, b.options.Job = demo.Checkpoint, b.settings(demo)
+	if b.ckptDir != "" {
+		b.options.Checkpoint = b.ckptDir
+	}
+	if b.out == "" {
+		b.out = "gimbal-bench-" + time.Now().Format("20060102-150405")
+	}
+	return nil
+}
+
+// settings returns the job of a benchmark's runs: the demo's where the demo model
+// runs, and its picture and prompt elsewhere too.
+func (b *benchRun) settings(demo assets.Demo) inference.Job {
+	own := demoRun(demo)
+	job := own.job
+	job.MaxArea = own.maxArea
+	switch {
+	case b.synthetic != "":
+		job.Steps, job.Shift = 2, inference.DefaultShift
+	case b.ckptDir != "":
+		d := inference.DefaultJob()
+		job.MaxArea, job.Steps, job.Shift, job.Guidance, job.Boundary, job.Frames = d.MaxArea, 2, d.Shift, d.Guidance, d.Boundary, 5
+	}
+	job.ActionPath = ""
+	if b.image != "" {
+		job.Image = b.image
+	}
+	for _, f := range []struct{ from, to *int }{{&b.job.Steps, &job.Steps}, {&b.job.Frames, &job.Frames}, {&b.job.MaxArea, &job.MaxArea}} {
+		if *f.from != 0 {
+			*f.to = *f.from
+		}
+	}
+	return job
+}
+
+func (b *benchRun) quantization(ctx context.Context) (*bench.Report, error) {
+	var kinds []quant.Options
+	for _, word := range b.quants {
+		o := quant.Options{Kind: quant.Kind(strings.TrimSuffix(word, "-double")), Nested: strings.HasSuffix(word, "-double")}
+		if err := o.Validate(); err != nil {
+			return nil, usagef("--quant_types: %w", err)
+		}
+		kinds = append(kinds, o)
+	}
+	return bench.Quantization(ctx, b.options, kinds)
+}
+
+func (b *benchRun) vae(ctx context.Context) (*bench.Report, error) {
+	return bench.VAE(ctx, b.options, b.chunks, max(1, b.runs))
+}
+
+func (b *benchRun) steps(ctx context.Context) (*bench.Report, error) {
+	if err := b.quant.Validate(); err != nil {
+		return nil, usageError{err}
+	}
+	for _, n := range b.frames {
+		if err := inference.CheckFrames(n); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	return bench.Steps(ctx, b.options, b.frames, b.quant)
+}
+
+func (b *benchRun) attention(ctx context.Context) (*bench.Report, error) {
+	d := bench.Real
+	if b.options.Dims != nil {
+		d = *b.options.Dims
+	}
+	s := bench.AttentionSettings{Tokens: b.tokens, Chunks: b.queries, Heads: d.Heads, Head: d.Dim / d.Heads, Runs: max(1, b.runs)}
+	for _, word := range b.dtypes {
+		dtype, ok := device.ParseDType(strings.ToUpper(word))
+		if !ok {
+			return nil, usagef("--attention_dtypes: %q, want f32, bf16 or f16", word)
+		}
+		s.DTypes = append(s.DTypes, dtype.String())
+	}
+	return bench.Attention(ctx, b.options, s)
+}
+
+// measure runs m and shows and keeps its report.
+func (b *benchRun) measure(ctx context.Context, m benchmark) error {
+	report, err := m.run(b, ctx)
+	if err != nil {
+		return fmt.Errorf("bench %s: %w", m.name, err)
+	}
+	text := reportText(report)
+	fmt.Fprint(b.stdout, text)
+	files, err := report.WriteFiles(b.out)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(b.out, "report.txt")
+	all, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer all.Close()
+	_, err = all.WriteString(text)
+	b.written = append(b.written, files...)
+	return err
+}
+
+// close says where the report is.
+func (b *benchRun) close() error {
+	_, err := fmt.Fprintf(b.stdout, "report: %s\n", b.out)
+	return err
+}
