@@ -1,36 +1,57 @@
-# Gimbal: `make demo` makes a video, `make test` checks everything.
-# Both install what is missing (a C compiler and OpenBLAS on Linux; the Xcode
-# command line tools bring both on a Mac).
+# Gimbal: `make build` builds it with its window, `make demo` makes a video, `make test`
+# checks everything, `make app` bundles it for a Mac. All install what is missing: by
+# apt on Debian and its like; on a Mac the Xcode command line tools bring all of it.
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
+# Says that all calls into Fyne come from the right goroutine, which then need not be
+# checked; the tests build without it, to check it.
+WINDOW_TAGS := migrated_fynedo
 # The packages that start goroutines or are used by several at once.
 RACE        := ./inference ./inference/camera ./inference/checkpoint ./inference/cpu/... ./inference/picture ./inference/quant \
-               ./inference/runstate ./inference/tokenizer ./inference/video
+               ./inference/runstate ./inference/tokenizer ./inference/video ./ui/...
 # A count, not a time: when a time runs out, Go 1.26 at times fails the target with "context deadline exceeded".
 FUZZTIME    ?= 100000x
 OUT         ?= out
+SOURCES     := app inference metalkit ui assets
 
 export CGO_ENABLED := 1
 
-.PHONY: build demo test check race fuzz bench deps clean
+.PHONY: build demo app test check race fuzz bench deps deps-window deps-test clean
 
-build: deps
-	$(GO) build -o gimbal ./app
+build: deps-window
+	$(GO) build -tags $(WINDOW_TAGS) -o gimbal ./app
 
-demo: build
+# The demo needs no window, and a machine that has none no libraries for it.
+demo: deps
 	@mkdir -p $(OUT)
-	./gimbal demo --save_file $(OUT)/demo.mp4
+	$(GO) build -tags headless -o $(OUT)/gimbal ./app
+	$(OUT)/gimbal demo --save_file $(OUT)/demo.mp4
 
-test: deps check
-	$(GO) test ./...
+# On a Mac this is Gimbal.app; elsewhere a bundle of the same structure, to check it.
+app: export MACOSX_DEPLOYMENT_TARGET := 14.0
+app: deps-window
+	@mkdir -p $(OUT)
+	$(GO) build -trimpath -ldflags '-s -w' -tags $(WINDOW_TAGS) -o $(OUT)/gimbal-app ./app
+	$(GO) run ./assets/mac/icon $(OUT)/icon.icns
+	assets/mac/bundle.sh $(OUT)/gimbal-app $(OUT)/icon.icns $(OUT)
+	GIMBAL_APP=$(abspath $(OUT))/Gimbal.app $(GO) test -count 1 -run TestBundle ./assets
+
+# The program's own tests run alone: they start it and look at how soon it answers.
+test: deps-test check
+	$(GO) test $$($(GO) list ./... | grep -v '^gimbal/app$$')
+	$(GO) test ./app
+	$(GO) test -tags headless -run TestBadUsage ./app
 	$(MAKE) --no-print-directory race
 	$(MAKE) --no-print-directory fuzz FUZZTIME=2000x
+	$(MAKE) --no-print-directory app
 
 check:
-	@test -z "$$(gofmt -l app inference metalkit ui assets)" || { echo "not gofmt'ed:"; gofmt -l app inference metalkit ui assets; exit 1; }
+	@test -z "$$(gofmt -l $(SOURCES))" || { echo "not gofmt'ed:"; gofmt -l $(SOURCES); exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags headless ./app
 	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(STATICCHECK) -tags headless ./app
 
 race:
 	$(GO) test -race -short $(RACE)
@@ -47,15 +68,30 @@ fuzz: deps
 bench: deps
 	$(GO) test -run '^$$' -bench . -benchtime 2x ./inference/...
 
-# deps installs what the build needs and this machine lacks.
-deps:
+# install PACKAGES installs those that are missing. Where there is no apt, whoever
+# builds sees to them.
+define install
 	@if [ "$$(uname)" = Darwin ]; then \
 	  xcode-select -p >/dev/null 2>&1 || { echo "installing the Xcode command line tools; run make again when they are there"; xcode-select --install; exit 1; }; \
-	elif ! { command -v gcc && command -v g++ && ls /usr/include/cblas.h /usr/include/*/cblas.h | grep . && ls /etc/ssl/certs | grep .; } >/dev/null 2>&1; then \
-	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  $$sudo apt-get update -q && \
-	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ca-certificates gcc g++ libc6-dev libopenblas-dev; \
+	elif command -v apt-get >/dev/null; then \
+	  missing=; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	  if [ -n "$$missing" ]; then \
+	    sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	    $$sudo apt-get update -q && \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
+	  fi; \
 	fi
+endef
+
+# What the engine needs, the window, and the tests.
+deps:
+	$(call install,ca-certificates gcc g++ libc6-dev libopenblas-dev)
+
+deps-window: deps
+	$(call install,pkg-config libgl1-mesa-dev xorg-dev)
+
+deps-test: deps-window
+	$(call install,xvfb libgl1-mesa-dri dbus-daemon clang-14)
 
 clean:
 	rm -rf gimbal $(OUT)
