@@ -75,9 +75,9 @@ func (f flash) fits(s *scores, dtype uint32) bool {
 
 // variantOfAttention is the number in flashes to run s by.
 func (e *encoder) variantOfAttention(s *scores) int {
-	fixed := 0
+	fixed := max(e.dev.favoured.attention, 0)
 	for !flashes[fixed].fits(s, e.dev.compute.dtype) {
-		fixed++
+		fixed = (fixed + 1) % len(flashes)
 	}
 	if e.dev.tuner == nil {
 		return fixed

@@ -82,6 +82,9 @@ func (e *encoder) convolve(f *filter, v int) {
 // of frames.
 func (e *encoder) variantOfConv(f *filter) int {
 	fixed := fixedTile(convTiles, f.Y.C)
+	if v := e.dev.favoured.conv; v >= 0 {
+		fixed = v
+	}
 	if e.dev.tuner == nil {
 		return fixed
 	}

@@ -30,9 +30,10 @@ type gpu struct {
 	drv       driver
 	limits    limits
 	compute   kernelNames
-	cores     int     // of the GPU
-	cache     int64   // bytes that its last cache keeps of what one operation reads
-	tuner     *tuner  // nil: the fixed variants
+	cores     int    // of the GPU
+	cache     int64  // bytes that its last cache keeps of what one operation reads
+	tuner     *tuner // nil: the fixed variants
+	favoured  favoured
 	enc       encoder // of the submission that has the turn
 	pipelines map[specialisation]int32
 	pool      pool
@@ -58,6 +59,7 @@ func open(drv driver, opts Options) (device.Device, error) {
 	d.pool = pool{free: map[int64][]memory{}, most: limit / 8}
 	d.enc.dev = d
 	d.cores, d.cache = sizesOf(d.limits.name)
+	d.favoured = noFavourites
 	if d.limits.timed {
 		d.tuner = openTuner(opts, d.limits)
 	}

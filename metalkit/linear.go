@@ -154,16 +154,12 @@ type linearVariant struct {
 	expand bool // the weights first
 }
 
-// linearVariants are all of them.
-var linearVariants = func() (all []linearVariant) {
-	for _, expand := range []bool{false, true} {
-		for t := range linearTiles {
-			all = append(all, linearVariant{t, expand})
-		}
-		all = append(all, linearVariant{-1, expand})
-	}
-	return all
-}()
+// linearVariants are the tiles, as they are and, of those which read the weights best, after an
+// expansion.
+var linearVariants = []linearVariant{
+	{0, false}, {1, false}, {2, false}, {3, false}, {4, false}, {5, false}, {6, false}, {7, false}, {8, false}, {9, false}, {-1, false},
+	{4, true}, {6, true}, {9, true}, {-1, true},
+}
 
 func (v linearVariant) String() string {
 	s := "matmul"
@@ -183,7 +179,7 @@ func (v linearVariant) fits(p *product, dtype uint32) bool {
 		return false // there is nothing to do
 	}
 	if v.tile < 0 {
-		return dense && p.m >= 64 && p.n >= 64 && (v.expand || p.w.rows16()) && (p.x.dt != dtype || p.x.rows16()) && p.k*device.DType(dtype).Size()%16 == 0 && p.n%4 == 0
+		return matmulTypes(constants{a: dtype, b: dtype, y: uint32(device.F32)}) && dense && p.m >= 64 && p.n >= 64 && (v.expand || p.w.rows16()) && (p.x.dt != dtype || p.x.rows16()) && p.k*device.DType(dtype).Size()%16 == 0 && p.n%4 == 0
 	}
 	direct := linearTiles[v.tile].direct
 	return (direct < 1 || dense && p.n%8 == 0 && p.k%8 == 0) && (direct < 2 || p.x.dt == dtype && p.m%8 == 0)
@@ -192,6 +188,9 @@ func (v linearVariant) fits(p *product, dtype uint32) bool {
 // variantOfLinear is the variant to run p by: the one that was chosen for its shape.
 func (e *encoder) variantOfLinear(p *product) linearVariant {
 	fixed := linearVariant{tile: fixedTile(linearTiles, p.n)}
+	if v := e.dev.favoured.linear; v >= 0 && linearVariants[v].fits(p, e.dev.compute.dtype) {
+		fixed = linearVariants[v]
+	}
 	if e.dev.tuner == nil {
 		return fixed
 	}

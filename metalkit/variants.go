@@ -2,7 +2,6 @@ package metalkit
 
 import (
 	"fmt"
-	"slices"
 
 	"gimbal/inference/device"
 )
@@ -156,5 +155,8 @@ func numberOf(turned bool) uint32 {
 	return 0
 }
 
-// indexOf is the first variant that fits.
-func indexOf[V any](variants []V, fits func(V) bool) int { return slices.IndexFunc(variants, fits) }
+// favoured are the numbers of the variants that are taken without timing where they fit; -1
+// for none.
+type favoured struct{ linear, attention, conv int }
+
+var noFavourites = favoured{-1, -1, -1}

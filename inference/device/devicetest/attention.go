@@ -33,6 +33,12 @@ func attention(t *testing.T, s suite) {
 		c.in, c.out = f32, f32
 		s.attention(t, c, true)
 	}
+	for _, in := range floats { // sizes that kernels like, and queries beyond a tile
+		for _, d := range []int{32, 64, 128} {
+			s.attention(t, attentionCase{nq: 37, nk: 72, heads: 2, d: d, in: in, out: f32, key: true}, in == f32)
+		}
+		s.attention(t, attentionCase{nq: 70, nk: 8, heads: 1, d: 64, in: in, out: f32, rel: true}, in == f32)
+	}
 	for _, in := range floats {
 		for _, out := range floats {
 			s.attention(t, attentionCase{nq: 19, nk: 37, heads: 3, d: 21, in: in, out: out, key: true}, in == f32 && out == f32)

@@ -27,6 +27,11 @@ func linear(t *testing.T, s suite) {
 		c.x, c.w, c.y = f32, f32, f32
 		s.linear(t, c)
 	}
+	for _, dt := range floats { // sizes that kernels like, and rows and columns beyond a tile
+		for _, k := range []int{40, 104, 64} {
+			s.linear(t, linearCase{m: 136, n: 72, k: k, x: dt, w: dt, y: f32, act: device.SiLU, bias: k != 40, add: true})
+		}
+	}
 	for i, act := range actions {
 		for options := range 16 {
 			s.linear(t, linearCase{m: 5 + 30*(i%2), n: 37, k: 41, x: f32, w: f32, y: f32, act: act,

@@ -20,9 +20,13 @@ func quantised(t *testing.T, s suite) {
 	for _, c := range []linearCase{
 		{m: 1, n: 2, k: 2}, {m: 1, n: 70, k: 130}, {m: 3, n: 10, k: 7}, {m: 9, n: 64, k: 64, bias: true},
 		{m: 40, n: 66, k: 193, act: device.GELU, gate: true, inPlace: true}, {m: 20, n: 600, k: 96, bias: true, add: true},
-		{m: 140, n: 30, k: 257, act: device.SiLU}, {m: 1, n: 700, k: 602},
+		{m: 140, n: 30, k: 257, act: device.SiLU}, {m: 1, n: 700, k: 602}, {m: 72, n: 136, k: 96, bias: true, add: true},
+		{m: 72, n: 136, k: 96, x: device.F16}, {m: 72, n: 136, k: 96, x: device.BF16},
 	} {
-		c.x, c.y = f32, f32
+		c.y = f32
+		if c.x == 0 {
+			c.x = f32
+		}
 		t.Run("I8", func(t *testing.T) { s.rig(t).int8(c) })
 		for _, block := range []int{64, 16, 6} {
 			t.Run("NF4", func(t *testing.T) { s.rig(t).nf4(c, block, 0) })
@@ -37,7 +41,7 @@ func (r *rig) int8(c linearCase) {
 	w := &tensor{v: each(c.n, c.k, func(o, k int) float64 { return q.v[o*c.k+k] * scale.v[o] })}
 	r.linear(c, w, func(*tensor) device.Weight {
 		return device.Weight{Data: q.Mat, Out: c.n, In: c.k, Scale: scale.Mat}
-	}, true)
+	}, c.x == device.F32)
 }
 
 // nf4 checks 4-bit weights in blocks; with nested not 0, so many scales share one
@@ -60,5 +64,5 @@ func (r *rig) nf4(c linearCase, block, nested int) {
 		scales = each(1, blocks, func(_, b int) float64 { return table.v[int(bytes.v[b])]*outer.v[b/nested] + 0.25 })
 	}
 	values := each(1, n, func(_, i int) float64 { return code.v[int(codes[i])] * scales[i/block] })
-	r.linear(c, &tensor{v: values}, func(*tensor) device.Weight { return w }, true)
+	r.linear(c, &tensor{v: values}, func(*tensor) device.Weight { return w }, c.x == device.F32)
 }

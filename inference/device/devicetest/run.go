@@ -1,6 +1,7 @@
 package devicetest
 
 import (
+	"slices"
 	"testing"
 
 	"gimbal/inference/device"
@@ -12,6 +13,8 @@ import (
 type Options struct {
 	Product   float64 // of Linear, Attention and Conv; 0 stands for 4e-6, arithmetic in F32
 	Pointwise float64 // of all other operations; 0 stands for 2e-6
+
+	Parts []string // of the suite to run, such as "Linear"; none stands for all
 }
 
 // Run checks dev, which it uses alone and leaves open.
@@ -42,6 +45,9 @@ func Run(t *testing.T, dev device.Device, opts Options) {
 		{"Gather", gather},
 		{"Move", move},
 	} {
+		if len(opts.Parts) > 0 && !slices.Contains(opts.Parts, part.name) {
+			continue
+		}
 		t.Run(part.name, func(t *testing.T) { part.run(t, suite{dev, opts}) })
 	}
 }
