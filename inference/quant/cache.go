@@ -35,16 +35,7 @@ const (
 // file, which it makes first if there is none of this very source. That tells
 // progress how many bytes of source are done.
 func Open(ctx context.Context, dir, expert string, source *checkpoint.Store, o Options, progress func(done, total int64)) (*checkpoint.Store, error) {
-	switch kind := Kind(source.Quantised()); kind {
-	case "":
-	case o.Kind:
-		return source, nil
-	default:
-		return nil, fmt.Errorf("%s: its weights are in %s already, found where %s is wanted: use --quant %s or none, or a checkpoint that is not quantised",
-			source.Path(), kind, o.Kind, kind)
-	}
-	store, err := checkpoint.OpenQuantised(dir, expert, string(o.Kind))
-	if !errors.Is(err, fs.ErrNotExist) {
+	if store, err := brought(dir, expert, source, o); store != nil || err != nil {
 		return store, err
 	}
 	c, err := newCache(expert, source, o)
@@ -58,6 +49,24 @@ func Open(ctx context.Context, dir, expert string, source *checkpoint.Store, o O
 		}
 	}
 	return c.make(ctx, folders, source, progress)
+}
+
+// brought returns the quantised weights that the checkpoint brings, nil if it brings
+// none.
+func brought(dir, expert string, source *checkpoint.Store, o Options) (*checkpoint.Store, error) {
+	switch kind := Kind(source.Quantised()); kind {
+	case "":
+	case o.Kind:
+		return source, nil
+	default:
+		return nil, fmt.Errorf("%s: its weights are in %s already, found where %s is wanted: use --quant %s or none, or a checkpoint that is not quantised",
+			source.Path(), kind, o.Kind, kind)
+	}
+	store, err := checkpoint.OpenQuantised(dir, expert, string(o.Kind))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return store, err
 }
 
 // folders lists where cached files may be, the best place first.

@@ -156,11 +156,10 @@ func (w *writer) nf4(t checkpoint.Tensor) []checkpoint.Source {
 		if err := checkFinite(t, w.absmax); err != nil {
 			return err
 		}
-		state := checkpoint.NF4State{QuantType: string(NF4), BlockSize: Block, DType: torchType(t.DType), Shape: t.Shape}
+		state := nf4State(t, w.o)
 		if w.o.Nested {
 			w.codes8, w.nested = resize(w.codes8, blocks), resize(w.nested, nested)
 			state.NestedOffset = EncodeNested(w.codes8, w.nested, w.absmax)
-			state.NestedBlock, state.NestedDType = NestedBlock, "float32"
 		}
 		return w.setState(state)
 	}
@@ -178,8 +177,20 @@ func (w *writer) nf4(t checkpoint.Tensor) []checkpoint.Source {
 	}
 	layer[0] = starting(layer[0], encode)
 	return append(layer,
-		raw(t.Name+".quant_state.bitsandbytes__nf4", device.U8, []int{stateSize}, func() []byte { return w.state }),
+		raw(t.Name+stateSuffix, device.U8, []int{stateSize}, func() []byte { return w.state }),
 		w.finishing(raw(t.Name, device.U8, []int{codes, 1}, func() []byte { return w.codes }), t))
+}
+
+// stateSuffix is what the name of a layer's JSON text ends in.
+const stateSuffix = ".quant_state.bitsandbytes__nf4"
+
+// nf4State describes t quantised as o says, but for the offset of its scales.
+func nf4State(t checkpoint.Tensor, o Options) checkpoint.NF4State {
+	s := checkpoint.NF4State{QuantType: string(NF4), BlockSize: Block, DType: torchType(t.DType), Shape: t.Shape}
+	if o.Nested {
+		s.NestedBlock, s.NestedDType = NestedBlock, "float32"
+	}
+	return s
 }
 
 // stateSize is the room for a layer's JSON text, whose length is not known before
