@@ -3,9 +3,11 @@ package studio
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"gimbal/inference/camera"
 	"gimbal/inference/picture"
+	"gimbal/inference/plan"
 	"gimbal/inference/tokenizer"
 )
 
@@ -102,9 +104,13 @@ func (s *Studio) problems(n *Snapshot) []Problem {
 	if why, no := n.Device.Unsupported[in.Quant.Kind]; no && in.Quant.Enabled() {
 		add(problem(FieldQuant, Error, QuantUnsupported, map[string]any{"Quant": in.Quant.String()}, why))
 	}
-	if e := f.Estimate; e.Known && !e.Fits && n.Device.Limit > 0 {
-		add(problem(FieldFrames, Warning, MemoryShort,
-			map[string]any{"Need": bytesText(e.Memory), "Have": bytesText(n.Device.Limit)}, e.Details))
+	if e := f.Estimate; e.Known && e.Fit != plan.Fits {
+		code, need := MemoryShort, e.Memory
+		if e.Fit == plan.Reloads {
+			code, need = MemoryReloads, e.Resident
+		}
+		add(problem(FieldFrames, Warning, code,
+			map[string]any{"Need": bytesText(need), "Have": bytesText(n.Device.Limit)}, strings.Join(e.Notices, "\n")))
 	}
 	if s.usesDemo(n) && s.facts.demoErr != nil {
 		add(problem(FieldModel, Error, DemoBad, nil, s.facts.demoErr.Error()))

@@ -17,7 +17,7 @@ type Engine interface {
 	Inspect(ctx context.Context, checkpoint string) (Model, error)
 	// Tokens counts the tokens of texts.
 	Tokens(ctx context.Context, checkpoint string, texts ...string) ([]Tokens, error)
-	// Estimate says what a run will take.
+	// Estimate says what a run will take. The job may lack a picture and prompts.
 	Estimate(ctx context.Context, r Request) (Estimate, error)
 	// Run makes a video, or goes on with one, and reports what happens.
 	Run(ctx context.Context, r Request, emit func(inference.Event)) (inference.Saved, error)
@@ -34,8 +34,7 @@ type Request struct {
 	Job        inference.Job
 	// Resume is the folder of a run to go on with; Job is then not used.
 	Resume string
-	// Width and Height are the video's, in pixels, and Camera says whether it has a
-	// camera path: for Estimate, which needs no files.
-	Width, Height int
-	Camera        bool
+	// Camera says for Estimate that there is a camera path, whose folder need not be
+	// there yet.
+	Camera bool
 }

@@ -2,10 +2,232 @@ package studio
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
 
+	"gimbal/inference"
+	"gimbal/inference/camera"
 	"gimbal/inference/device"
+	"gimbal/inference/plan"
+	"gimbal/inference/quant"
+	"gimbal/ui/watch"
 )
 
-// NewEngine returns the real Engine, over inference. open opens the device, once,
-// when it is first needed.
-func NewEngine(open func(context.Context) (device.Device, error)) Engine { return nil }
+// EngineOptions say what the real engine works with.
+type EngineOptions struct {
+	// Open opens the device; it is called once, when it is first needed.
+	Open func(context.Context) (device.Device, error)
+	// RatesDir is the folder for what the device was measured to do; "" for the
+	// user's cache folder.
+	RatesDir string
+	Log      *slog.Logger
+}
+
+// engine is the real Engine, over inference.
+type engine struct {
+	o EngineOptions
+
+	opening sync.Mutex // held while the device is opened or measured
+	mu      sync.Mutex // guards what follows, never held for long
+	dev     device.Device
+	rates   plan.Rates
+	words   map[string]*vocabulary // by checkpoint
+	temp    string                 // folder of a camera path for estimates
+
+	running  sync.Mutex // held during Run, and guards what follows
+	pipeline *inference.Pipeline
+	of       pipelineOf
+}
+
+// pipelineOf tells what a pipeline was opened from.
+type pipelineOf struct {
+	checkpoint string
+	quant      quant.Options
+	look       string // of the checkpoint's files
+}
+
+// NewEngine returns the real Engine. It keeps the checkpoint of the last run open for
+// the next one, unless its files changed.
+func NewEngine(o EngineOptions) Engine {
+	return &engine{o: o, words: map[string]*vocabulary{}}
+}
+
+// open returns the device.
+func (e *engine) open(ctx context.Context) (device.Device, error) {
+	e.opening.Lock()
+	defer e.opening.Unlock()
+	if dev := e.opened(); dev != nil {
+		return dev, nil
+	}
+	dev, err := e.o.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	e.dev = dev
+	e.mu.Unlock()
+	return dev, nil
+}
+
+func (e *engine) opened() device.Device {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.dev
+}
+
+// Device implements Engine.
+func (e *engine) Device(ctx context.Context) (Device, error) {
+	dev, err := e.open(ctx)
+	if err != nil {
+		return Device{}, err
+	}
+	info := dev.Info()
+	return Device{
+		Name: info.Name, Allocated: info.Allocated, Limit: info.WorkingSet, Unsupported: unsupported(ctx, dev),
+	}, nil
+}
+
+// Memory implements Engine.
+func (e *engine) Memory() Memory {
+	dev := e.opened()
+	if dev == nil {
+		return Memory{}
+	}
+	info := dev.Info()
+	return Memory{Device: info.Allocated, Limit: info.WorkingSet}
+}
+
+// Run implements Engine.
+func (e *engine) Run(ctx context.Context, r Request, emit func(inference.Event)) (inference.Saved, error) {
+	e.running.Lock()
+	defer e.running.Unlock()
+	dev, err := e.open(ctx)
+	if err != nil {
+		return inference.Saved{}, err
+	}
+	want := pipelineOf{r.Checkpoint, r.Quant, watch.See(r.Checkpoint)}
+	if e.pipeline != nil && e.of != want {
+		err := e.pipeline.Close()
+		e.pipeline = nil
+		if err != nil {
+			return inference.Saved{}, fmt.Errorf("closing the last model: %w", err)
+		}
+	}
+	if e.pipeline == nil {
+		if e.pipeline, err = inference.Load(ctx, inference.Options{Checkpoint: r.Checkpoint, Device: dev, Quant: r.Quant}, emit); err != nil {
+			return inference.Saved{}, err
+		}
+		e.of = pipelineOf{r.Checkpoint, r.Quant, watch.See(r.Checkpoint)} // quantising may have added files
+	}
+	if r.Resume != "" {
+		return e.pipeline.Resume(ctx, r.Resume, emit)
+	}
+	return e.pipeline.Generate(ctx, r.Job, emit)
+}
+
+// Estimate implements Engine.
+func (e *engine) Estimate(ctx context.Context, r Request) (Estimate, error) {
+	dev, err := e.open(ctx)
+	if err != nil {
+		return Estimate{}, err
+	}
+	rates := e.measured(ctx, dev)
+	if r.Camera && r.Job.ActionPath == "" {
+		if r.Job.ActionPath, err = e.anyPath(); err != nil {
+			return Estimate{}, err
+		}
+	}
+	p, err := inference.PlanOf(ctx, inference.PlanRequest{Checkpoint: r.Checkpoint, Job: r.Job, Quant: r.Quant, Device: dev, Rates: rates})
+	if err != nil {
+		return Estimate{}, err
+	}
+	return estimateOf(p), nil
+}
+
+// estimateOf tells what a plan says.
+func estimateOf(p plan.Plan) Estimate {
+	out := Estimate{
+		Known: true, Time: p.Time.Likely, TimeLow: p.Time.Low, TimeHigh: p.Time.High,
+		Memory: p.Peak().Memory(), Resident: p.Largest().Resident(), Fit: p.Fit(), Notices: p.Notices,
+	}
+	for _, d := range p.Disk {
+		out.Disk += d.Bytes
+	}
+	for _, phase := range p.Phases {
+		out.Phases = append(out.Phases, PhaseEstimate{Name: phase.Name, Time: phase.Time.Likely, Memory: phase.Memory()})
+	}
+	return out
+}
+
+// measured returns the device's rates, which it measures once if they are not known
+// and no run is in the way; the zero Rates otherwise.
+func (e *engine) measured(ctx context.Context, dev device.Device) plan.Rates {
+	e.opening.Lock()
+	defer e.opening.Unlock()
+	e.mu.Lock()
+	rates := e.rates
+	e.mu.Unlock()
+	if rates.Known() {
+		return rates
+	}
+	if rates = plan.ReadRates(e.o.RatesDir, dev); !rates.Known() && e.running.TryLock() {
+		var err error
+		rates, err = plan.Measure(ctx, dev)
+		e.running.Unlock()
+		if err == nil {
+			err = rates.Write(e.o.RatesDir, dev)
+		}
+		if err != nil {
+			e.o.Log.Warn("measuring the device", "err", err)
+		}
+	}
+	e.mu.Lock()
+	e.rates = rates
+	e.mu.Unlock()
+	return rates
+}
+
+// anyPath returns an action folder that is long enough for every video: estimates do
+// not depend on where a path goes.
+func (e *engine) anyPath() (string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.temp != "" {
+		return e.temp, nil
+	}
+	temp, err := os.MkdirTemp("", "gimbal-estimate-*")
+	if err != nil {
+		return "", err
+	}
+	path, err := camera.Builtin(camera.BuiltinNames()[0], maxFrames)
+	if err == nil {
+		err = path.Write(temp)
+	}
+	if err != nil {
+		return "", errors.Join(err, os.RemoveAll(temp))
+	}
+	e.temp = filepath.Clean(temp)
+	return e.temp, nil
+}
+
+// Close implements Engine.
+func (e *engine) Close() error {
+	e.running.Lock()
+	defer e.running.Unlock()
+	var errs []error
+	if e.pipeline != nil {
+		errs = append(errs, e.pipeline.Close())
+		e.pipeline = nil
+	}
+	if e.temp != "" {
+		errs = append(errs, os.RemoveAll(e.temp))
+	}
+	if e.dev != nil {
+		errs = append(errs, e.dev.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -31,7 +31,7 @@ var english = map[Code]string{
 	ModelBad:         "The model in {{.Path}} cannot be used. Something is missing or damaged.",
 	OutputBad:        "Videos cannot be saved in {{.Path}}. Choose another folder.",
 	MemoryShort:      "This needs {{.Need}} of memory, and {{.Have}} are there. Choose fewer frames, a smaller size or a quantisation.",
-	DiskShort:        "This needs {{.Need}} on the disk, and {{.Have}} are free. Make room, or choose another folder.",
+	MemoryReloads:    "The weights do not fit beside the rest ({{.Need}} of {{.Have}}): they are read from the disk in every step. A quantisation is faster.",
 	OtherProblem:     "{{.Text}}",
 	DemoBad:          "The demo model cannot be unpacked. Choose a model folder.",
 

@@ -3,8 +3,6 @@ package studio
 import (
 	"context"
 	"os"
-
-	"gimbal/inference/picture"
 )
 
 // usesDemo reports whether the demo model is the one that runs.
@@ -73,7 +71,8 @@ func (s *Studio) followTokens(n *Snapshot) {
 type planned struct {
 	checkpoint    string
 	values        Values
-	width, height int
+	picture       string // path, "" for none
+	width, height int    // of the video in pixels
 	camera        bool
 	device        bool
 }
@@ -82,11 +81,11 @@ type planned struct {
 func (s *Studio) followEstimates(n *Snapshot) {
 	of := planned{
 		checkpoint: s.checkpoint(n), values: valuesOf(n.Form.Inputs), width: n.Form.Width, height: n.Form.Height,
-		camera: n.Form.Camera.Kind != CameraNone, device: n.Device.Ready,
+		camera: n.Form.Camera.Kind != CameraNone && n.Model.HasCamera, device: n.Device.Ready,
 	}
 	of.values.Frames = n.Form.Frames
-	if of.width == 0 {
-		of.width, of.height = fitted(0, 0, of.values.MaxArea)
+	if of.width > 0 {
+		of.picture = n.Form.Inputs.Picture
 	}
 	s.look("estimate", of, planning, func(ctx context.Context) func(*Snapshot) {
 		e := s.estimate(ctx, of)
@@ -97,31 +96,17 @@ func (s *Studio) followEstimates(n *Snapshot) {
 
 // estimate asks the engine; what cannot be reckoned is not known.
 func (s *Studio) estimate(ctx context.Context, of planned) Estimate {
-	if of.checkpoint == "" || !of.device || of.width == 0 {
+	if of.checkpoint == "" || !of.device {
 		return Estimate{}
 	}
 	in := DefaultInputs()
 	of.values.apply(&in)
-	e, err := s.o.Engine.Estimate(ctx, Request{
-		Checkpoint: of.checkpoint, Quant: of.values.Quant, Job: in.job(), Width: of.width, Height: of.height, Camera: of.camera,
-	})
+	in.Picture = of.picture
+	e, err := s.o.Engine.Estimate(ctx, Request{Checkpoint: of.checkpoint, Quant: of.values.Quant, Job: in.job(), Camera: of.camera})
 	if err != nil {
-		return Estimate{Details: err.Error()}
+		return Estimate{Error: err.Error()}
 	}
 	return e
-}
-
-// fitted returns the size of the video for a picture of width x height, or while
-// there is none for one of the reference's shape; 0 if none fits.
-func fitted(width, height, area int) (int, int) {
-	if width == 0 {
-		width, height = 832, 480
-	}
-	size, err := picture.Fit(width, height, area)
-	if err != nil {
-		return 0, 0
-	}
-	return size.Width, size.Height
 }
 
 func exists(path string) bool {

@@ -138,7 +138,6 @@ func (s *Studio) followPresets(n *Snapshot, of planned) {
 	common := about{planned: of, quant: of.values.Quant, folder: n.Settings.ModelFolder, presets: key.String()}
 	common.values = Values{}
 	demo, folder := s.facts.demo.Checkpoint, n.Settings.ModelFolder
-	width, height := n.Form.Picture.Width, n.Form.Picture.Height
 	s.look("presets", common, planning, func(ctx context.Context) func(*Snapshot) {
 		found := map[string]Estimate{}
 		for _, p := range presets {
@@ -147,7 +146,6 @@ func (s *Studio) followPresets(n *Snapshot, of planned) {
 			}
 			one := of
 			one.values = p.Values
-			one.width, one.height = fitted(width, height, p.Values.MaxArea)
 			if one.checkpoint = folder; p.ID == PresetDemo || folder == "" {
 				one.checkpoint = demo
 			}

@@ -48,7 +48,7 @@ const (
 	ModelBad         Code = "model_bad"          // Path; Details says what is missing
 	OutputBad        Code = "output_bad"         // Path; Details
 	MemoryShort      Code = "memory_short"       // Need, Have: sizes as text (warning)
-	DiskShort        Code = "disk_short"         // Need, Have: sizes as text
+	MemoryReloads    Code = "memory_reloads"     // Need, Have: weights are read from disk in every step (warning)
 	DemoBad          Code = "demo_bad"           // Details
 	OtherProblem     Code = "other"              // Text: the engine's own words
 )

@@ -85,11 +85,8 @@ func (s *Studio) run(ctx context.Context, e library.Entry, resume bool) {
 // finish notes how the run ended.
 func (s *Studio) finish(ctx context.Context, saved inference.Saved, err error) {
 	if err == nil {
-		id := s.Snapshot().Run.Entry.ID
-		if v, err := s.lib.Video(id); err == nil {
-			if frame, err := v.Frame(v.Frames / 2); err == nil {
-				err = s.lib.SetThumbnail(id, frame)
-			}
+		if err := s.thumbnail(s.Snapshot().Run.Entry.ID); err != nil {
+			s.o.Log.Warn("keeping a thumbnail", "err", err)
 		}
 	}
 	s.change(func(n *Snapshot) {
@@ -124,6 +121,19 @@ func (s *Studio) finish(ctx context.Context, saved inference.Saved, err error) {
 			s.show(n, e)
 		}
 	})
+}
+
+// thumbnail makes the middle frame of a run's video its thumbnail.
+func (s *Studio) thumbnail(id library.ID) error {
+	v, err := s.lib.Video(id)
+	if err != nil {
+		return err
+	}
+	frame, err := v.Frame(v.Frames / 2)
+	if err != nil {
+		return err
+	}
+	return s.lib.SetThumbnail(id, frame)
 }
 
 // explain says in words why a run failed.

@@ -4,6 +4,7 @@ import (
 	"image"
 	"time"
 
+	"gimbal/inference/plan"
 	"gimbal/inference/quant"
 	"gimbal/ui/library"
 )
@@ -159,18 +160,22 @@ type Device struct {
 
 // Estimate is what a run will take on this device.
 type Estimate struct {
-	Known   bool
-	Time    time.Duration
-	Memory  int64 // bytes at the most
-	Disk    int64 // bytes written
-	Fits    bool  // the memory is there
-	Phases  []PhaseEstimate
-	Details string // how it was found, in English
+	Known    bool
+	Time     time.Duration // the likely one; 0 if not known
+	TimeLow  time.Duration
+	TimeHigh time.Duration
+	Memory   int64    // bytes at the most that the system cannot drop
+	Resident int64    // the same with the weights, which are read again if they are dropped
+	Fit      plan.Fit // how that compares with what the device has
+	Disk     int64    // bytes written, for good or for a while
+	Phases   []PhaseEstimate
+	Notices  []string // in English
+	Error    string   // why it is not known
 }
 
 // PhaseEstimate is the estimate of one phase.
 type PhaseEstimate struct {
-	Name   string
+	Name   string // as plan.Phase has it: "text", "picture", "sample low_noise_model", "decode" and others
 	Time   time.Duration
 	Memory int64
 }
