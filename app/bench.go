@@ -208,7 +208,9 @@ func (b *benchRun) settings(demo assets.Demo) inference.Job {
 		d := inference.DefaultJob()
 		job.MaxArea, job.Steps, job.Shift, job.Guidance, job.Boundary, job.Frames = d.MaxArea, 2, d.Shift, d.Guidance, d.Boundary, 5
 	}
-	job.ActionPath = ""
+	if b.ckptDir != "" {
+		job.ActionPath = "" // whose path may be short
+	}
 	if b.image != "" {
 		job.Image = b.image
 	}

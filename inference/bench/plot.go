@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-analyze/charts"
@@ -24,6 +26,19 @@ func bars(title string, labels []string, values []float64) panel {
 	return panel{title, labels, []series{{"", values}}}
 }
 
+// sizes is a panel of sizes in bytes, in a unit that suits the largest.
+func sizes(title string, labels []string, bytes []int64) panel {
+	unit, scale := "GB", 1e9
+	if slices.Max(bytes) < 1e9 {
+		unit, scale = "MB", 1e6
+	}
+	values := make([]float64, len(bytes))
+	for i, n := range bytes {
+		values[i] = float64(n) / scale
+	}
+	return bars(fmt.Sprintf("%s (%s)", title, unit), labels, values)
+}
+
 // The sizes of a plot in pixels.
 const (
 	panelWidth  = 460
@@ -45,7 +60,8 @@ func (r *Report) plot() ([]byte, error) {
 	p.Text(r.where(), margin, 44, 0, font)
 	p.Text(r.Model.String(), margin, 59, 0, font)
 	for i, panel := range r.panels {
-		box := charts.NewBox(i*panelWidth, headHeight, (i+1)*panelWidth, headHeight+panelHeight)
+		each := width / len(r.panels)
+		box := charts.NewBox(i*each, headHeight, (i+1)*each, headHeight+panelHeight)
 		if err := panel.draw(p.Child(charts.PainterBoxOption(box)), theme); err != nil {
 			return nil, err
 		}
@@ -70,6 +86,7 @@ func (p panel) draw(painter *charts.Painter, theme charts.ColorPalette) error {
 	opt.Legend.Show = charts.Ptr(strings.Join(names, "") != "")
 	opt.Legend.SeriesNames = names
 	opt.Legend.Offset = charts.OffsetStr{Left: charts.PositionRight}
+	opt.Legend.Padding = charts.NewBox(0, 0, 0, margin/2)
 	opt.Legend.FontStyle = charts.NewFontStyleWithSize(9)
 	for i := range opt.SeriesList {
 		opt.SeriesList[i].Label = charts.SeriesLabel{Show: charts.Ptr(true), ValueFormatter: number, FontStyle: charts.NewFontStyleWithSize(8)}

@@ -200,7 +200,8 @@ func (q *quantization) finish() {
 		Header: []string{"weights", "size", "working memory", "quantising", "rate", "a step", "of the first", "latent error", "video PSNR"},
 	}
 	var labels []string
-	var sizes, steps []float64
+	var weights []int64
+	var steps []float64
 	for _, r := range q.rows {
 		quantising, rate := "-", "-"
 		if r.QuantizeSeconds > 0 {
@@ -211,10 +212,10 @@ func (q *quantization) finish() {
 			duration(r.StepSeconds), number(r.StepRatio), optional(r.LatentError, ""), optional(r.PSNR, " dB"),
 		})
 		labels = append(labels, r.Quant)
-		sizes, steps = append(sizes, float64(r.WeightBytes)/1e9), append(steps, r.StepSeconds)
+		weights, steps = append(weights, r.WeightBytes), append(steps, r.StepSeconds)
 	}
 	q.report.Tables = []Table{main}
-	q.report.panels = []panel{bars("weights (GB)", labels, sizes), bars("a step (seconds)", labels, steps)}
+	q.report.panels = []panel{sizes("weights", labels, weights), bars("a step (seconds)", labels, steps)}
 	if layers, plot := q.layerTable(); len(layers.Rows) > 0 {
 		q.report.Tables = append(q.report.Tables, layers)
 		q.report.panels = append(q.report.panels, plot)

@@ -33,7 +33,7 @@ type Report struct {
 
 // Model is what a benchmark ran on: a checkpoint, or Dims with random weights.
 type Model struct {
-	Checkpoint string `json:"checkpoint,omitempty"`
+	Checkpoint string `json:"checkpoint,omitempty"` // its folder's name
 	Synthetic  *Dims  `json:"synthetic,omitempty"`
 }
 
@@ -74,7 +74,7 @@ type Table struct {
 func (o Options) begin(name string, dev device.Info) *Report {
 	r := &Report{Benchmark: name, Started: time.Now(), Machine: thisMachine(), Device: dev.Name}
 	if r.Model.Synthetic = o.Dims; o.Dims == nil {
-		r.Model.Checkpoint = o.Checkpoint
+		r.Model.Checkpoint = filepath.Base(o.Checkpoint)
 	}
 	return r
 }

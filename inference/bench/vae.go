@@ -163,7 +163,8 @@ func (r *Report) showVAE(s VAESettings, rows []VAERow) {
 		Header: []string{"chunk", "time", "of the first", "working memory", "frames", "bits"},
 	}
 	var labels []string
-	var seconds, memory []float64
+	var seconds []float64
+	var memory []int64
 	for _, row := range rows {
 		chunk, bits := fmt.Sprint(row.Chunk), "same"
 		if row.Chunk == 0 {
@@ -174,8 +175,8 @@ func (r *Report) showVAE(s VAESettings, rows []VAERow) {
 		}
 		t.Rows = append(t.Rows, []string{chunk, duration(row.Seconds), number(row.Speedup) + "x", size(row.WorkingBytes), fmt.Sprint(row.Frames), bits})
 		labels = append(labels, chunk)
-		seconds, memory = append(seconds, row.Seconds), append(memory, float64(row.WorkingBytes)/1e9)
+		seconds, memory = append(seconds, row.Seconds), append(memory, row.WorkingBytes)
 	}
 	r.Tables = []Table{t}
-	r.panels = []panel{bars("decode, by chunk of latent frames (seconds)", labels, seconds), bars("working memory (GB)", labels, memory)}
+	r.panels = []panel{bars("decode, by chunk of latent frames (seconds)", labels, seconds), sizes("working memory", labels, memory)}
 }

@@ -1,0 +1,305 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"image/png"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gimbal/inference/bench"
+)
+
+// tinyDims are those of a synthetic model that takes no time.
+const tinyDims = "dim=64,ffn=128,heads=4,layers=2,vae=8,frames=5,height=32,width=48"
+
+// ownFolders keeps the user's cache out of the test and returns the folder that
+// temporary files of the program go to.
+func ownFolders(t *testing.T) (temp string) {
+	t.Helper()
+	cache, temp := t.TempDir(), t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	t.Setenv("HOME", cache)
+	t.Setenv("TMPDIR", temp)
+	return temp
+}
+
+// benchReport is a report as its JSON has it, with rows of a benchmark's own.
+type benchReport[Row any] struct {
+	bench.Report
+	Rows []Row `json:"rows"`
+}
+
+// benchmarked runs a benchmark of the program and returns its output and report.
+func benchmarked[Row any](t *testing.T, args ...string) (out string, r benchReport[Row]) {
+	t.Helper()
+	temp := ownFolders(t)
+	dir := filepath.Join(t.TempDir(), "report")
+	out, errs, code := gimbal(t, append(append([]string{"bench"}, args...), "--out", dir)...)
+	if code != 0 {
+		t.Fatalf("%v: exit code %d\n%s%s", args, code, out, errs)
+	}
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("%v left temporary files: %v", args, left)
+	}
+	return out, readReport[Row](t, dir, args[0])
+}
+
+// readReport reads a report's JSON, of which no field may be unknown, and checks what
+// every report has; its plot must be a picture with something on it.
+func readReport[Row any](t *testing.T, dir, name string) (r benchReport[Row]) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	var raw map[string]any
+	if err := json.Unmarshal(text, &raw); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"benchmark", "started", "seconds", "machine", "device", "model", "settings", "rows"} {
+		if v := raw[key]; v == nil || reflect.ValueOf(v).IsZero() {
+			t.Errorf("%s: %q is %v", name, key, v)
+		}
+	}
+	if m := r.Machine; m.Cores < 1 || m.Memory < 1<<20 || m.OS == "" || m.Arch == "" {
+		t.Errorf("%s: machine %+v", name, m)
+	}
+	if r.Benchmark != name || len(r.Rows) == 0 {
+		t.Errorf("%s: benchmark %q with %d rows", name, r.Benchmark, len(r.Rows))
+	}
+	plot, err := os.ReadFile(filepath.Join(dir, name+".png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := png.Decode(bytes.NewReader(plot))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	size, colours := img.Bounds(), map[any]bool{}
+	for y := size.Min.Y; y < size.Max.Y; y += 3 {
+		for x := size.Min.X; x < size.Max.X; x += 3 {
+			colours[img.At(x, y)] = true
+		}
+	}
+	if size.Dx() < 600 || size.Dy() < 300 || len(colours) < 3 {
+		t.Errorf("%s: plot of %v with %d colours", name, size, len(colours))
+	}
+	return r
+}
+
+func TestBenchQuantization(t *testing.T) {
+	out, r := benchmarked[bench.QuantizationRow](t, "quantization", "--quant_types", "none", "nf4", "nf4-double", "int8", "--synthetic", tinyDims)
+	var kinds []string
+	for i, row := range r.Rows {
+		kinds = append(kinds, row.Quant)
+		if row.WeightBytes <= 0 || row.WorkingBytes <= 0 || row.StepSeconds <= 0 {
+			t.Errorf("%+v", row)
+		}
+		if i == 0 {
+			continue
+		}
+		if row.WeightBytes >= r.Rows[0].WeightBytes || row.QuantizeSeconds <= 0 || len(row.Layers) == 0 {
+			t.Errorf("%s: %+v", row.Quant, row)
+		}
+		if e := row.LatentError; e == nil || !(*e > 0 && *e < 0.5) {
+			t.Errorf("%s: latent error %v", row.Quant, e)
+		}
+		if p := row.PSNR; p == nil || !(*p > 15 && *p < 90) {
+			t.Errorf("%s: PSNR %v", row.Quant, p)
+		}
+		bound := map[string]float64{"nf4": 0.15, "nf4-double": 0.15, "int8": 0.02}[row.Quant]
+		for _, l := range row.Layers {
+			if !(l.Error > 0 && l.Error < bound) {
+				t.Errorf("%s: error %v of layer %s", row.Quant, l.Error, l.Layer)
+			}
+		}
+	}
+	if want := []string{"none", "nf4", "nf4-double", "int8"}; !slices.Equal(kinds, want) {
+		t.Errorf("rows %v, want %v", kinds, want)
+	}
+	for _, want := range append(kinds, "blocks.*.ffn.2", "video PSNR", "cores", "load average") {
+		if !strings.Contains(out, want) {
+			t.Errorf("the table does not say %q:\n%s", want, out)
+		}
+	}
+	if len(r.Totals) != 0 {
+		t.Errorf("totals of a model that is no part of the real one: %v", r.Totals)
+	}
+}
+
+// TestBenchExtrapolation makes sure that what was worked out for the whole model
+// says so; the sizes are right to what arithmetic says of an expert.
+func TestBenchExtrapolation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes a layer of the real size")
+	}
+	out, r := benchmarked[bench.QuantizationRow](t, "quantization", "--quant_types", "nf4", "--sample_steps", "1", "--synthetic", "real,vae=8,height=16,width=16")
+	if len(r.Totals) != 2 || len(r.Notes) == 0 {
+		t.Fatalf("totals %v, notes %v", r.Totals, r.Notes)
+	}
+	for _, total := range r.Totals {
+		if !total.Extrapolated || total.How == "" || !strings.Contains(out, total.String()) {
+			t.Errorf("%+v", total)
+		}
+	}
+	if size := r.Totals[0].Value; size < 8.8 || size > 10.5 {
+		t.Errorf("an expert in NF4 has %v GB, want 8.8 to 10.5", size)
+	}
+}
+
+func TestBenchVAE(t *testing.T) {
+	_, r := benchmarked[bench.VAERow](t, "vae", "--chunk_sizes", "1,2", "0", "--synthetic", strings.Replace(tinyDims, "frames=5", "frames=13", 1))
+	if len(r.Rows) != 3 {
+		t.Fatalf("%d rows, want 3", len(r.Rows))
+	}
+	for _, row := range r.Rows {
+		if row.Frames != 13 || !row.SameBits || row.Seconds <= 0 || row.WorkingBytes <= 0 {
+			t.Errorf("%+v", row)
+		}
+	}
+	if r.Rows[2].Chunk != 0 || r.Rows[2].WorkingBytes <= r.Rows[0].WorkingBytes {
+		t.Errorf("all at once takes %d bytes, one at a time %d", r.Rows[2].WorkingBytes, r.Rows[0].WorkingBytes)
+	}
+}
+
+func TestBenchSteps(t *testing.T) {
+	out, r := benchmarked[bench.StepsRow](t, "steps", "--frames", "5", "81", "--quant", "int8", "--synthetic", strings.Replace(tinyDims, "height=32,width=48", "height=16,width=32", 1))
+	if len(r.Rows) != 2 || r.Rows[0].Frames != 5 || r.Rows[1].Frames != 81 {
+		t.Fatalf("%+v", r.Rows)
+	}
+	for _, row := range r.Rows {
+		if row.Tokens != ((row.Frames-1)/4+1)*2 || row.StepSeconds <= 0 || row.BlockSeconds > row.StepSeconds || row.DecodeSeconds <= 0 {
+			t.Errorf("%+v", row)
+		}
+	}
+	if !strings.Contains(out, "extrapolated: from 2 steps") {
+		t.Errorf("the total of 20 steps does not say that it was extrapolated:\n%s", out)
+	}
+}
+
+func TestBenchAttention(t *testing.T) {
+	_, r := benchmarked[bench.AttentionRow](t, "attention", "--lengths", "16", "33", "--attention_chunks", "0", "7", "--attention_dtypes", "f32", "f16", "--synthetic", tinyDims)
+	if len(r.Rows) != 8 {
+		t.Fatalf("%d rows, want 8", len(r.Rows))
+	}
+	for _, row := range r.Rows {
+		bound := map[string]float64{"F32": 1e-6, "F16": 2e-3}[row.DType]
+		if !(row.Error <= bound) || row.Rate <= 0 || math.IsInf(row.Rate, 0) || row.WorkingBytes <= 0 {
+			t.Errorf("%+v", row)
+		}
+	}
+}
+
+// TestBenchStandard runs the set that a user sends in.
+func TestBenchStandard(t *testing.T) {
+	ownFolders(t)
+	dir := filepath.Join(t.TempDir(), "report")
+	out, errs, code := gimbal(t, "bench", "--synthetic", tinyDims, "--out", dir)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	readReport[bench.QuantizationRow](t, dir, "quantization")
+	readReport[bench.VAERow](t, dir, "vae")
+	readReport[bench.StepsRow](t, dir, "steps")
+	readReport[bench.AttentionRow](t, dir, "attention")
+	text, err := os.ReadFile(filepath.Join(dir, "report.txt"))
+	if err != nil || !strings.HasPrefix(out, string(text)) || !strings.Contains(out, "report: "+dir) {
+		t.Errorf("report.txt, %v, is not what was printed:\n%s", err, out)
+	}
+}
+
+// TestBenchCheckpoint measures the demo model, whose trained weights say what
+// quantisation costs: the latent after its steps and the video that becomes of it.
+func TestBenchCheckpoint(t *testing.T) {
+	_, r := benchmarked[bench.QuantizationRow](t, "quantization")
+	if r.Model.Checkpoint == "" || len(r.Rows) != 3 {
+		t.Fatalf("%+v", r)
+	}
+	for _, row := range r.Rows[1:] {
+		t.Logf("%s: latent error %.3g, video PSNR %.3g dB", row.Quant, *row.LatentError, *row.PSNR)
+	}
+	if e := *r.Rows[2].LatentError; r.Rows[2].Quant != "int8" || e > 0.02 {
+		t.Errorf("latent error %v in %s, want 0.02 at most in int8", e, r.Rows[2].Quant)
+	}
+	if p := *r.Rows[2].PSNR; p < 30 {
+		t.Errorf("video PSNR %v dB in int8, want 30 at least", p)
+	}
+}
+
+// TestBenchInterrupt makes sure that a benchmark ends within a second of an
+// interrupt, whatever it is at, and leaves nothing behind.
+func TestBenchInterrupt(t *testing.T) {
+	for _, at := range []string{"writing random weights", "weights in nf4", "step 1"} {
+		temp := ownFolders(t)
+		cmd := exec.Command(program, "bench", "quantization", "--quant_types", "nf4", "--sample_steps", "50", "--out", filepath.Join(temp, "report"),
+			"--synthetic", "dim=2048,ffn=8192,heads=16,layers=3,vae=16,frames=5,height=128,width=128")
+		errs, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, errs, at)
+		time.Sleep(30 * time.Millisecond)
+		began := time.Now()
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, errs)
+		cmd.Wait()
+		if code, took := cmd.ProcessState.ExitCode(), time.Since(began); code != 130 || took > time.Second {
+			t.Errorf("interrupted at %q: exit code %d after %v, want 130 within a second", at, code, took)
+		}
+		if left, _ := os.ReadDir(temp); len(left) > 0 {
+			t.Errorf("interrupted at %q: left %v", at, left)
+		}
+	}
+}
+
+// waitFor reads until text comes.
+func waitFor(t *testing.T, from io.Reader, text string) {
+	t.Helper()
+	var seen []byte
+	for one := make([]byte, 1); !bytes.Contains(seen, []byte(text)); seen = append(seen, one[0]) {
+		if _, err := from.Read(one); err != nil {
+			t.Fatalf("%v before %q came:\n%s", err, text, seen)
+		}
+	}
+}
+
+func TestBenchUsage(t *testing.T) {
+	ownFolders(t)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"quantization", "--quant_types", "fp4"}, "fp4"},
+		{[]string{"quantization", "--quant_types"}, "quant_types"},
+		{[]string{"vae", "--chunk_sizes", "1", "two"}, "two"},
+		{[]string{"vae", "--synthetic", "depth=3"}, "depth=3"},
+		{[]string{"vae", "--synthetic", "heads=7"}, "multiple of twice heads"},
+		{[]string{"vae", "--synthetic", "real", "--ckpt_dir", "x"}, "one of them"},
+		{[]string{"steps", "--frames", "6"}, "5 and 9"},
+		{[]string{"attention", "--attention_dtypes", "f64"}, "f64"},
+		{[]string{"speed"}, "speed"},
+	} {
+		if out, errs, code := gimbal(t, append([]string{"bench"}, c.args...)...); code != 2 || !strings.Contains(errs, c.want) {
+			t.Errorf("%v: exit code %d, want 2 and %q\n%s%s", c.args, code, c.want, out, errs)
+		}
+	}
+}
