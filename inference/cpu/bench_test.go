@@ -3,6 +3,7 @@ package cpu
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 	"unsafe"
@@ -95,6 +96,39 @@ func (r rig) ratio(b *testing.B, flops float64, f func(device.Encoder)) {
 	}
 	b.ReportMetric(own/1e9, "GFLOP/s")
 	b.ReportMetric(own/blas, "of-sgemm")
+}
+
+// BenchmarkQuantizedLinear compares products of the real feed-forward's size, one
+// after the other, so that what else the machine does slows all of them: the best
+// rate of each as a part of that with F32 weights.
+func BenchmarkQuantizedLinear(b *testing.B) {
+	const m, k, n = 3120, 5120, 13824
+	r := open(b, 0)
+	int8Weight := device.Weight{Out: n, In: k, Data: r.mat(device.I8, n, k), Scale: r.mat(device.F32, n)}
+	nf4Weight := device.Weight{Out: n, In: k, Data: r.mat(device.U8, n*k/2), NF4: true, Block: 64,
+		Code: r.mat(device.F32, 16), Scale: r.mat(device.F32, n*k/64)}
+	x, y := r.mat(device.F32, m, k), r.mat(device.F32, m, n)
+	kinds := []struct {
+		name   string
+		weight device.Weight
+		best   float64 // seconds
+	}{
+		{"f32", device.DenseWeight(r.mat(device.F32, n, k)), math.Inf(1)},
+		{"bf16", device.DenseWeight(r.mat(device.BF16, n, k)), math.Inf(1)},
+		{"int8", int8Weight, math.Inf(1)},
+		{"nf4", nf4Weight, math.Inf(1)},
+	}
+	for b.Loop() {
+		for i := range kinds {
+			start := time.Now()
+			r.do(func(e device.Encoder) { e.Linear(device.Linear{X: x, W: kinds[i].weight, Y: y}) })
+			kinds[i].best = min(kinds[i].best, time.Since(start).Seconds())
+		}
+	}
+	b.ReportMetric(2*m*k*n/kinds[0].best/1e9, "f32-GFLOP/s")
+	for _, kind := range kinds[1:] {
+		b.ReportMetric(kinds[0].best/kind.best, kind.name+"-of-f32")
+	}
 }
 
 func BenchmarkLinear(b *testing.B) {
