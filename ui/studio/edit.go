@@ -94,7 +94,7 @@ func edit(in *Inputs, field Field, text string) *Problem {
 }
 
 // quantChoices are the ways in which weights can be kept.
-var quantChoices = []quant.Options{{Kind: quant.None}, {Kind: quant.INT8}, {Kind: quant.NF4}, {Kind: quant.NF4, Nested: true}}
+var quantChoices = []quant.Options{{}, {Kind: quant.INT8}, {Kind: quant.NF4}, {Kind: quant.NF4, Nested: true}}
 
 func names(choices []quant.Options) []string {
 	all := make([]string, len(choices))

@@ -38,6 +38,12 @@ const (
 	PresetDemo       = "demo"
 )
 
+// The demo's picture and built-in camera path.
+const (
+	demoPicture = "meadow.png"
+	demoCamera  = "orbit-left"
+)
+
 // storedPreset is one of the user's own presets.
 type storedPreset struct {
 	ID     string `json:"id"`
@@ -187,8 +193,8 @@ func (s *Studio) useDemo(n *Snapshot) {
 		s.demoValues().apply(in)
 		in.Demo = n.Settings.ModelFolder != ""
 		in.Prompt, in.NegativePrompt = demo.Settings.Prompt, demo.Settings.NegativePrompt
-		in.Picture = filepath.Join(demo.Pictures, "meadow.png")
-		in.Camera = Camera{Kind: CameraBuiltin, Name: "orbit"}
+		in.Picture = filepath.Join(demo.Pictures, demoPicture)
+		in.Camera = Camera{Kind: CameraBuiltin, Name: demoCamera}
 	})
 }
 

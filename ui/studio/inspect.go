@@ -1,0 +1,226 @@
+package studio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gimbal/inference"
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
+	"gimbal/inference/quant"
+	"gimbal/inference/tokenizer"
+	"gimbal/ui/watch"
+)
+
+// Inspect implements Engine.
+func (e *engine) Inspect(ctx context.Context, dir string) (Model, error) {
+	parts, err := checkpoint.Inspect(dir)
+	if err != nil {
+		return Model{}, err
+	}
+	var m Model
+	var errs []error
+	for _, p := range parts {
+		part := Part{Name: p.Name, Path: p.Path, Bytes: p.Bytes}
+		if p.Err != nil {
+			part.Error = p.Err.Error()
+			errs = append(errs, p.Err)
+		}
+		m.Parts = append(m.Parts, part)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return m, err
+	}
+	dev, err := e.open(ctx)
+	if err != nil {
+		return m, err
+	}
+	p, err := inference.Load(ctx, inference.Options{Checkpoint: dir, Device: dev}, func(inference.Event) {})
+	if err != nil {
+		return m, err
+	}
+	m.Whole, m.HasCamera = true, p.HasCamera()
+	if err := p.Close(); err != nil {
+		return m, err
+	}
+	m.Cached, err = cached(dir)
+	return m, err
+}
+
+// cached returns the quantisations that need not be made: those that the checkpoint
+// in dir brings, and those that were made before, for all of its experts.
+func cached(dir string) ([]quant.Options, error) {
+	l, err := checkpoint.OpenLayout(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	var all []quant.Options
+	for _, o := range quantChoices[1:] {
+		there := true
+		for name, expert := range l.Experts {
+			there = there && isCached(dir, name, expert.Store, o)
+		}
+		if there {
+			all = append(all, o)
+		}
+	}
+	return all, nil
+}
+
+// isCached reports whether the quantised weights of an expert are there: in the
+// checkpoint, or in one of the folders where package quant keeps what it made, whose
+// names end in the weights' fingerprint.
+func isCached(dir, expert string, weights *checkpoint.Store, o quant.Options) bool {
+	if weights.Quantised() == string(o.Kind) || exists(filepath.Join(dir, fmt.Sprintf("%s_bnb_%s", expert, o.Kind))) {
+		return true
+	}
+	folders := []string{filepath.Join(dir, quant.CacheDir)}
+	if user, err := os.UserCacheDir(); err == nil {
+		folders = append(folders, filepath.Join(user, "Gimbal", quant.CacheDir))
+	}
+	fingerprint := ""
+	for _, folder := range folders {
+		files, err := os.ReadDir(folder)
+		if err != nil {
+			continue
+		}
+		for _, f := range files {
+			if !strings.HasPrefix(f.Name(), fmt.Sprintf("%s-%s-v", expert, o)) {
+				continue
+			}
+			if fingerprint == "" {
+				if fingerprint, err = weights.Fingerprint(); err != nil {
+					return false
+				}
+			}
+			if strings.HasSuffix(f.Name(), fmt.Sprintf("-%.16s.safetensors", fingerprint)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// vocabulary is a checkpoint's tokenizer.
+type vocabulary struct {
+	look      string // of the checkpoint's files when it was opened
+	tokenizer *tokenizer.Tokenizer
+	limit     int
+}
+
+// Tokens implements Engine.
+func (e *engine) Tokens(ctx context.Context, dir string, texts ...string) ([]Tokens, error) {
+	v, err := e.vocabulary(dir)
+	if err != nil {
+		return nil, err
+	}
+	counts := make([]Tokens, len(texts))
+	for i, text := range texts {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		counts[i] = Tokens{N: v.tokenizer.Count(text), Limit: v.limit}
+	}
+	return counts, nil
+}
+
+func (e *engine) vocabulary(dir string) (*vocabulary, error) {
+	look := watch.See(dir)
+	e.mu.Lock()
+	v := e.words[dir]
+	e.mu.Unlock()
+	if v != nil && v.look == look {
+		return v, nil
+	}
+	v, err := openVocabulary(dir)
+	if err != nil {
+		return nil, err
+	}
+	v.look = look
+	e.mu.Lock()
+	clear(e.words) // one is enough, and it is large
+	e.words[dir] = v
+	e.mu.Unlock()
+	return v, nil
+}
+
+// openVocabulary opens a checkpoint's tokenizer. The experts say how much they read.
+func openVocabulary(dir string) (*vocabulary, error) {
+	parts, err := checkpoint.Inspect(dir)
+	if err != nil {
+		return nil, err
+	}
+	v := &vocabulary{limit: tokenizer.DefaultMaxLen}
+	for _, p := range parts {
+		if p.Config != nil {
+			v.limit = min(v.limit, p.Config.TextLen)
+		}
+		if p.Name == "tokenizer" {
+			if p.Err != nil {
+				return nil, p.Err
+			}
+			if v.tokenizer, err = tokenizer.Open(p.Path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if v.tokenizer == nil {
+		return nil, fmt.Errorf("%s: no tokenizer", dir)
+	}
+	return v, nil
+}
+
+// unsupported tries a small matrix of every quantisation on the device and returns
+// why it cannot do which.
+func unsupported(ctx context.Context, dev device.Device) map[quant.Kind]string {
+	missing := map[quant.Kind]string{}
+	for _, kind := range []quant.Kind{quant.INT8, quant.NF4} {
+		if err := try(ctx, dev, kind); errors.Is(err, device.ErrUnsupported) {
+			missing[kind] = err.Error()
+		}
+	}
+	return missing
+}
+
+// try multiplies by a matrix of zeros that is kept as kind says.
+func try(ctx context.Context, dev device.Device, kind quant.Kind) error {
+	const n = quant.Block
+	var err error
+	var buffers []device.Buffer
+	defer func() {
+		for _, b := range buffers {
+			b.Release()
+		}
+	}()
+	mat := func(t device.DType, rows, cols int) device.Mat {
+		if err != nil {
+			return device.Mat{}
+		}
+		d := device.Desc{Label: "quantisation test", DType: t, Shape: []int{rows, cols}}
+		var b device.Buffer
+		if b, err = dev.Alloc(d); err != nil {
+			return device.Mat{}
+		}
+		buffers = append(buffers, b)
+		err = dev.Write(ctx, b, make([]byte, d.Bytes()))
+		return device.AsMat(b)
+	}
+	l := device.Linear{X: mat(device.F32, 1, n), Y: mat(device.F32, 1, n)}
+	if kind == quant.INT8 {
+		l.W = device.Weight{Data: mat(device.I8, n, n), Out: n, In: n, Scale: mat(device.F32, 1, n)}
+	} else {
+		l.W = device.Weight{
+			Data: mat(device.U8, 1, n*n/2), Out: n, In: n, NF4: true, Block: quant.Block,
+			Scale: mat(device.F32, 1, n), Code: mat(device.F32, 1, len(quant.NF4Code)),
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return dev.Do(ctx, "quantisation test", func(e device.Encoder) { e.Linear(l) })
+}
