@@ -22,7 +22,8 @@ func (r *run) decode(ctx context.Context, c conditioning) (Saved, error) {
 	}
 	defer out.abort()
 	chunk := r.job.vaeChunk(r.frames)
-	err = r.p.vae.Decode(ctx, r.latent, r.f, r.h, r.w, chunk, func(t int, rgb []float32) error {
+	tiled := func(done, total int) { r.emit(Decoding{Frames: (r.frames - 1) * done / total, Total: r.frames}) }
+	err = r.p.vae.DecodeTiles(ctx, r.latent, r.f, r.h, r.w, chunk, r.job.tiles(), tiled, func(t int, rgb []float32) error {
 		if bad := notFinite(rgb); bad != "" {
 			return fmt.Errorf("frame %d: %s", t+1, bad)
 		}

@@ -70,9 +70,11 @@ func (r *run) work(ctx context.Context) (Saved, error) {
 			return Saved{}, err
 		}
 	}
+	r.p.collect()
 	if err := r.sample(ctx, c); err != nil {
 		return Saved{}, err
 	}
+	r.p.collect()
 	return r.decode(ctx, c)
 }
 
@@ -80,18 +82,13 @@ func (r *run) work(ctx context.Context) (Saved, error) {
 type conditioning struct {
 	prompts [][]float32 // the prompt's and the negative prompt's hidden states, each [n, text]
 	picture []float32   // the encoded picture and black frames, [z, f, h, w]
-	plucker []float32   // camera rays, [384, f, h, w]; nil for no camera control
 }
 
 func (r *run) condition(ctx context.Context) (c conditioning, err error) {
 	begin := time.Now()
 	ids := [][]int32{r.p.tokenizer.Encode(r.job.Prompt), r.p.tokenizer.Encode(r.job.NegativePrompt)}
-	for _, prompt := range ids {
-		hidden, err := r.p.text.Encode(ctx, prompt)
-		if err != nil {
-			return c, fmt.Errorf("encoding the prompt: %w", err)
-		}
-		c.prompts = append(c.prompts, hidden)
+	if c.prompts, err = r.encodePrompts(ctx, ids); err != nil {
+		return c, fmt.Errorf("encoding the prompt: %w", err)
 	}
 	r.emit(TextEncoded{Tokens: len(ids[0]), NegativeTokens: len(ids[1]), Seconds: time.Since(begin).Seconds()})
 
@@ -100,25 +97,40 @@ func (r *run) condition(ctx context.Context) (c conditioning, err error) {
 		return c, fmt.Errorf("encoding the picture: %w", err)
 	}
 	r.emit(PictureEncoded{Seconds: time.Since(begin).Seconds()})
-
-	if r.path != nil {
-		c.plucker = r.path.Plucker(r.frames, r.height, r.width)
-	}
 	return c, nil
+}
+
+// encodePrompts returns the hidden states of prompts. With Offload the text encoder
+// is then let go of, until the next job.
+func (r *run) encodePrompts(ctx context.Context, ids [][]int32) (hidden [][]float32, err error) {
+	if err := r.p.openText(ctx); err != nil {
+		return nil, err
+	}
+	for _, prompt := range ids {
+		states, err := r.p.text.Encode(ctx, prompt)
+		if err != nil {
+			return nil, err
+		}
+		hidden = append(hidden, states)
+	}
+	if r.job.Offload {
+		r.p.closeText()
+	}
+	return hidden, nil
 }
 
 // encodePicture returns the latent of the picture followed by grey frames, as
 // the reference encodes it.
 func (r *run) encodePicture(ctx context.Context) ([]float32, error) {
 	first := picture.Tensor(r.picture, r.width, r.height)
-	latent, err := r.p.vae.Encode(ctx, func(t int, dst []float32) error {
+	latent, err := r.p.vae.EncodeTiles(ctx, func(t int, dst []float32) error {
 		if t == 0 {
 			copy(dst, first)
 		} else {
 			clear(dst)
 		}
 		return nil
-	}, r.frames, r.height, r.width)
+	}, r.frames, r.height, r.width, r.job.tiles())
 	if err == nil {
 		if bad := unhealthy(latent); bad != "" {
 			err = fmt.Errorf("the latent is damaged: %s", bad)

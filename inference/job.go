@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math"
 
+	"gimbal/inference/device"
 	"gimbal/inference/noise"
 	"gimbal/inference/sampler"
 	"gimbal/inference/tokenizer"
+	"gimbal/inference/vae"
 	"gimbal/inference/wan"
 )
 
@@ -63,10 +65,13 @@ type Job struct {
 	FramesDir string `json:"frames_dir,omitempty"` // folder for the frames as PNG files; "" for none
 	DumpFile  string `json:"dump_file,omitempty"`  // safetensors file for the intermediate tensors; "" for none
 
-	Offload           bool      `json:"offload_model"` // keep one expert's working memory at a time
+	Offload           bool      `json:"offload_model"` // keep one part of the model in memory at a time
 	Reuse             wan.Reuse `json:"reuse"`
-	VAEChunk          int       `json:"vae_chunk_size"`      // latent frames decoded at once; 0 for all
-	VAEChunkThreshold int       `json:"vae_chunk_threshold"` // frames above which decoding is chunked
+	VAEChunk          int       `json:"vae_chunk_size"`            // latent frames decoded at once; 0 for all
+	VAEChunkThreshold int       `json:"vae_chunk_threshold"`       // frames above which decoding is chunked
+	VAETile           int       `json:"vae_tile,omitempty"`        // side of the VAE's tiles in pixels; 0 for none
+	AttentionChunk    int       `json:"attention_chunk,omitempty"` // queries of an attention at once; 0 for all
+	AttentionDType    string    `json:"attention_dtype,omitempty"` // of queries, keys and values: f32 (or ""), f16 or bf16
 }
 
 // DefaultJob returns the reference's settings, without picture, prompt and output.
@@ -131,7 +136,24 @@ func (j Job) Validate() error {
 	if j.VAEChunkThreshold < 0 {
 		bad("VAE_CHUNK_THRESHOLD: %d frames, want 0 or more", j.VAEChunkThreshold)
 	}
+	if j.VAETile != 0 && j.VAETile < vae.MinTile {
+		bad("vae_tile: %d pixels, want %d or more, or 0 for no tiles", j.VAETile, vae.MinTile)
+	}
+	if j.AttentionChunk < 0 {
+		bad("attention_chunk: %d queries, want 1 or more, or 0 for all at once", j.AttentionChunk)
+	}
+	if _, ok := attentionTypes[j.AttentionDType]; !ok {
+		bad("attention_dtype: %q, want f32, f16 or bf16", j.AttentionDType)
+	}
 	return errors.Join(errs...)
+}
+
+// attentionTypes are the values of Job.AttentionDType.
+var attentionTypes = map[string]device.DType{"": device.F32, "f32": device.F32, "f16": device.F16, "bf16": device.BF16}
+
+// attention says how the job's attentions are computed.
+func (j Job) attention() wan.Attention {
+	return wan.Attention{Chunk: j.AttentionChunk, DType: attentionTypes[j.AttentionDType]}
 }
 
 // CheckFrames returns an error unless n is a frame count that the model can
@@ -150,6 +172,14 @@ func CheckFrames(n int) error {
 	return fmt.Errorf("frame_num: %d, want 4n+1 frames; the nearest are %d and %d", n, below, below+4)
 }
 
+// scale returns the guidance scale at timestep t.
+func (j Job) scale(t float64) float64 {
+	if t >= j.Boundary*trainTimesteps {
+		return j.Guidance.High
+	}
+	return j.Guidance.Low
+}
+
 // generator returns the noise generator that the job asks for.
 func (j Job) generator() noise.Generator {
 	if j.NoiseRNG == noise.KindCPU {
@@ -157,6 +187,9 @@ func (j Job) generator() noise.Generator {
 	}
 	return noise.NewCUDA(j.Seed, noise.DefaultMultiprocessors)
 }
+
+// tiles returns the tiles of the VAE.
+func (j Job) tiles() vae.Tiles { return vae.Tiles{Side: j.VAETile} }
 
 // vaeChunk returns the latent frames to decode at once in a clip of frames.
 func (j Job) vaeChunk(frames int) int {

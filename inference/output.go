@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"gimbal/inference/plan"
 	"gimbal/inference/video"
 )
 
@@ -127,19 +128,30 @@ func nearest(dir string) string {
 	}
 }
 
-// checkSpace returns an error unless the disks have room for what the job writes:
-// three states of four latents each at the most, the video as it is encoded and
-// copied, and what else it asks for.
-func (q *prepared) checkSpace(channels int) error {
-	latent := 4 * uint64(channels*q.f*q.h*q.w)
-	pixels := uint64(q.frames * q.width * q.height)
-	needs := map[string]uint64{}
-	needs[filepath.Dir(q.job.Output)] += 3*4*latent + pixels/5
+// disk lists what the job writes: three states of four latents each at the most, the
+// video as it is encoded and copied, and what else it asks for.
+func (q *prepared) disk(channels int) []plan.Disk {
+	latent := 4 * int64(channels*q.f*q.h*q.w)
+	pixels := int64(q.frames * q.width * q.height)
+	beside := filepath.Dir(q.job.Output)
+	list := []plan.Disk{
+		{What: "run state", Folder: beside, Bytes: 3 * 4 * latent},
+		{What: "video", Folder: beside, Bytes: pixels / 5, Stays: true},
+	}
 	if q.job.DumpFile != "" {
-		needs[filepath.Dir(q.job.DumpFile)] += 3*latent + 2*3*4*pixels
+		list = append(list, plan.Disk{What: "tensors", Folder: filepath.Dir(q.job.DumpFile), Bytes: 3*latent + 2*3*4*pixels, Stays: true})
 	}
 	if q.job.FramesDir != "" {
-		needs[nearest(q.job.FramesDir)] += 2 * pixels
+		list = append(list, plan.Disk{What: "frames", Folder: nearest(q.job.FramesDir), Bytes: 2 * pixels, Stays: true})
+	}
+	return list
+}
+
+// checkSpace returns an error unless the disks have room for what the job writes.
+func (q *prepared) checkSpace(channels int) error {
+	needs := map[string]uint64{}
+	for _, d := range q.disk(channels) {
+		needs[d.Folder] += uint64(d.Bytes)
 	}
 	for folder, need := range needs {
 		var disk syscall.Statfs_t

@@ -144,13 +144,16 @@ func statistics(l *checkpoint.Layout) vae.Statistics {
 
 // expert returns the folder of the expert that runs at timestep t. A checkpoint
 // of one expert runs it at every step.
-func (p *Pipeline) expert(t, boundary float64) string {
+func (p *Pipeline) expert(t, boundary float64) string { return expertAt(t, boundary, p.experts) }
+
+// expertAt returns that of experts which runs at timestep t.
+func expertAt(t, boundary float64, experts map[string]*wan.Model) string {
 	want := checkpoint.LowNoise
 	if t >= boundary*trainTimesteps {
 		want = checkpoint.HighNoise
 	}
-	if p.experts[want] == nil {
-		for name := range p.experts {
+	if experts[want] == nil {
+		for name := range experts {
 			return name
 		}
 	}

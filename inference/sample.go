@@ -16,7 +16,8 @@ type sampling struct {
 	c            conditioning
 	sessions     map[string]*wan.Session
 	cond, uncond []float32
-	clean        []float32 // the video that the velocity points to, for previews
+	clean        []float32     // the video that the velocity points to, for previews
+	ahead        chan struct{} // closed when the next expert's weights are read; nil before that began
 }
 
 // sample does the steps that are left, saving the run's state after each.
@@ -29,6 +30,13 @@ func (r *run) sample(ctx context.Context, c conditioning) error {
 		cond: make([]float32, len(r.latent)), uncond: make([]float32, len(r.latent)), clean: make([]float32, len(r.latent)),
 	}
 	defer s.close()
+	ctx, stop := context.WithCancel(ctx)
+	defer func() {
+		stop()
+		if s.ahead != nil {
+			<-s.ahead
+		}
+	}()
 	begin, first := time.Now(), r.step
 	for r.step < r.job.Steps {
 		stepBegin := time.Now()
@@ -51,11 +59,8 @@ func (r *run) sample(ctx context.Context, c conditioning) error {
 func (s *sampling) next(ctx context.Context) (Step, error) {
 	t, sigma := s.solver.Timesteps()[s.step], s.solver.Sigmas()[s.step]
 	e := Step{Index: s.step + 1, Total: s.job.Steps, Expert: s.p.expert(t, s.job.Boundary), Timestep: t}
-	scale := s.job.Guidance.Low
-	if t >= s.job.Boundary*trainTimesteps {
-		scale = s.job.Guidance.High
-	}
-	if err := s.velocity(ctx, e, float32(scale)); err != nil {
+	s.readAhead(ctx, e.Expert)
+	if err := s.velocity(ctx, e, float32(s.job.scale(t))); err != nil {
 		return e, err
 	}
 	for i, v := range s.cond {
@@ -109,18 +114,24 @@ func (s *sampling) session(ctx context.Context, expert string) (*wan.Session, er
 	}
 	if s.job.Offload {
 		s.close()
+		letGo(s.p.layout, expert)
 	}
-	session, err := s.p.experts[expert].NewSession(ctx, wan.Input{
+	in := wan.Input{
 		F: s.f, H: s.h, W: s.w,
-		Y:        append(s.mask(), s.c.picture...),
-		Contexts: s.c.prompts,
-		Plucker:  s.c.plucker,
-		Reuse:    s.job.Reuse,
-	})
+		Y:         append(s.mask(), s.c.picture...),
+		Contexts:  s.c.prompts,
+		Reuse:     s.job.Reuse,
+		Attention: s.job.attention(),
+	}
+	if s.path != nil {
+		in.Plucker = s.path.Plucker(s.frames, s.height, s.width)
+	}
+	session, err := s.p.experts[expert].NewSession(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", expert, err)
 	}
 	s.sessions[expert] = session
+	s.p.collect()
 	return session, nil
 }
 

@@ -32,7 +32,9 @@ func (e *encoder) view(m device.Mat) view {
 
 // out is view for a destination.
 func (e *encoder) out(m device.Mat) view {
-	e.dev.FindWritable(m.Buf)
+	if e.count == nil {
+		e.dev.FindWritable(m.Buf)
+	}
 	return e.view(m)
 }
 

@@ -37,7 +37,9 @@ func Floats(dev Device, n int) []float32 {
 
 // Fill writes to the whole of dst, an F32 buffer of dev, the values that fill makes.
 func Fill(ctx context.Context, dev Device, dst Buffer, fill func(values []float32)) error {
-	values := Floats(dev, dst.Desc().Len())
+	n := dst.Desc().Len()
+	values := Floats(dev, n)
+	defer Hold(dev, -4*int64(n))
 	if values == nil {
 		return ctx.Err()
 	}

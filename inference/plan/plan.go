@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strings"
 	"time"
 
 	"gimbal/inference/device"
@@ -132,4 +133,20 @@ type Choice struct {
 	Setting string `json:"setting"` // the flag, such as "quant"
 	Value   string `json:"value"`   // such as "int8"
 	Why     string `json:"why"`
+}
+
+// Estimate fills in the times of the phases and of the whole.
+func (p *Plan) Estimate(r Rates) {
+	p.Time = Estimate{}
+	for i := range p.Phases {
+		phase := &p.Phases[i]
+		phase.Time = r.Of(phase.Kind(), phase.Work)
+		p.Time = p.Time.plus(phase.Time)
+	}
+}
+
+// Kind returns the first word of the phase's name: "sample" for every expert.
+func (p Phase) Kind() string {
+	kind, _, _ := strings.Cut(p.Name, " ")
+	return kind
 }

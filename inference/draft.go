@@ -1,0 +1,251 @@
+package inference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
+	"gimbal/inference/plan"
+	"gimbal/inference/sampler"
+	"gimbal/inference/umt5"
+	"gimbal/inference/vae"
+	"gimbal/inference/wan"
+)
+
+// draft makes a plan: it loads a model onto a device that counts, and does with it in
+// short what a run does.
+type draft struct {
+	*parts
+	*prepared
+	tokens []int // of the prompt and the negative prompt
+	camera bool  // with a camera path
+	dev    device.Device
+	rates  plan.Rates
+
+	count *plan.Device
+	model struct {
+		text    *umt5.Encoder
+		vae     *vae.VAE
+		experts map[string]*wan.Model
+	}
+	phases []plan.Phase
+}
+
+// plan makes the plan. A job that the device has no room for is planned without the
+// device's limit, so that the plan says how much it lacks.
+func (d *draft) plan(ctx context.Context) (plan.Plan, error) {
+	err := d.walk(ctx, true)
+	if errors.Is(err, device.ErrOutOfMemory) {
+		err = d.walk(ctx, false)
+	}
+	if err != nil {
+		return plan.Plan{}, fmt.Errorf("planning: %w", err)
+	}
+	info := d.dev.Info()
+	p := plan.Plan{
+		Device: info.Name, Limit: info.WorkingSet,
+		Width: d.width, Height: d.height, Frames: d.frames,
+		LatentShape: [4]int{d.model.vae.Channels(), d.f, d.h, d.w},
+		Phases:      d.phases,
+		Disk:        append(d.prepared.disk(d.model.vae.Channels()), d.toMake...),
+	}
+	p.Parts = append(p.Parts, plan.Part{Name: "text encoder", Bytes: d.text.Bytes()}, plan.Part{Name: "VAE", Bytes: d.vae.Bytes()})
+	for _, name := range d.names() {
+		part := plan.Part{Name: name, Quant: d.experts[name].Store.Quantised(), Bytes: d.experts[name].Store.Bytes()}
+		p.Parts = append(p.Parts, part)
+		patch := d.model.experts[name].Patch
+		p.Tokens = d.f * d.h * d.w / (patch[0] * patch[1] * patch[2])
+	}
+	p.Estimate(d.rates)
+	return p, nil
+}
+
+// names returns the experts' names, the first to run first.
+func (d *draft) names() (names []string) {
+	for _, name := range []string{checkpoint.HighNoise, checkpoint.LowNoise} {
+		if _, ok := d.experts[name]; ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// walk goes through the phases of a run.
+func (d *draft) walk(ctx context.Context, strict bool) error {
+	d.count, d.phases = plan.NewDevice(d.dev, strict), nil
+	if err := d.load(ctx); err != nil {
+		return err
+	}
+	d.f = (d.frames-1)/d.model.vae.StrideT() + 1
+	latent := 4 * int64(d.model.vae.Channels()*d.f*d.h*d.w)
+	d.count.Host(programBytes + latent)
+	if d.picture != nil {
+		size := d.picture.Bounds().Size()
+		d.count.Host(4 * int64(size.X*size.Y))
+	}
+	err := errors.Join(d.phase(ctx, "text", d.encodeText), d.phase(ctx, "picture", d.encodePicture))
+	if err != nil {
+		return err
+	}
+	d.count.Host(latent)                               // the picture's
+	work := (3 + solverLatents(d.job.Solver)) * latent // velocities, preview and solver
+	d.count.Host(work)
+	if err := d.sample(ctx); err != nil {
+		return err
+	}
+	d.count.Host(-3 * latent)
+	return d.phase(ctx, "decode", d.decode)
+}
+
+// programBytes is what the program itself holds: code, tables, the tokenizer.
+const programBytes = 16 << 20
+
+// solverLatents is how many latents a solver keeps.
+func solverLatents(solver string) int64 {
+	if solver == sampler.DPMPP {
+		return 1
+	}
+	return 3
+}
+
+func (d *draft) load(ctx context.Context) (err error) {
+	if d.model.text, err = umt5.Load(ctx, d.count, d.text); err != nil {
+		return err
+	}
+	if d.model.vae, err = vae.Load(ctx, d.count, d.vae, d.statistics); err != nil {
+		return err
+	}
+	d.model.experts = map[string]*wan.Model{}
+	for _, name := range d.names() {
+		if d.model.experts[name], err = wan.Load(ctx, d.count, d.experts[name].Store, d.experts[name].Config); err != nil {
+			return err
+		}
+	}
+	for i := range d.tokens {
+		for _, m := range d.model.experts {
+			d.tokens[i] = min(d.tokens[i], m.Config.TextLen)
+		}
+	}
+	return nil
+}
+
+func (d *draft) phase(ctx context.Context, name string, f func(ctx context.Context) error) error {
+	phase, err := d.count.Phase(name, func() error { return f(ctx) })
+	d.phases = append(d.phases, phase)
+	return err
+}
+
+func (d *draft) encodeText(ctx context.Context) error {
+	for _, n := range d.tokens {
+		if _, err := d.model.text.Encode(ctx, make([]int32, n)); err != nil {
+			return err
+		}
+		d.count.Host(4 * int64(n*d.model.text.Dim()))
+	}
+	if d.job.Offload {
+		d.model.text.Close()
+	}
+	return nil
+}
+
+func (d *draft) encodePicture(ctx context.Context) error {
+	first := 3 * 4 * int64(d.width*d.height)
+	d.count.Host(first)
+	defer d.count.Host(-first)
+	return d.model.vae.DryEncodeTiles(ctx, d.frames, d.height, d.width, d.job.tiles())
+}
+
+// sample goes through the experts as the schedule does.
+func (d *draft) sample(ctx context.Context) error {
+	solver, err := sampler.New(d.job.Solver, d.job.Steps, d.job.Shift)
+	if err != nil {
+		return err
+	}
+	steps := map[[2]any]int{} // by expert and passes of a step
+	var order [][2]any
+	for _, t := range solver.Timesteps() {
+		passes := 2
+		if d.job.scale(t) == 1 {
+			passes = 1
+		}
+		key := [2]any{expertAt(t, d.job.Boundary, d.model.experts), passes}
+		if steps[key]++; steps[key] == 1 {
+			order = append(order, key)
+		}
+	}
+	sessions := map[string]*wan.Session{}
+	defer func() {
+		for _, s := range sessions {
+			s.Close()
+		}
+	}()
+	for _, key := range order {
+		name, passes := key[0].(string), key[1].(int)
+		if sessions[name] == nil {
+			if d.job.Offload {
+				for other, s := range sessions {
+					s.Close()
+					delete(sessions, other)
+				}
+			}
+			err := d.phase(ctx, "prepare "+name, func(ctx context.Context) (err error) {
+				sessions[name], err = d.session(ctx, name)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		err := d.phase(ctx, "sample "+name, func(ctx context.Context) error {
+			for text := range passes {
+				if err := sessions[name].DryForward(ctx, text); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		last := &d.phases[len(d.phases)-1]
+		*last = last.Repeated(steps[key])
+	}
+	return nil
+}
+
+// session makes the session of an expert.
+func (d *draft) session(ctx context.Context, name string) (*wan.Session, error) {
+	m, positions := d.model.experts[name], d.f*d.h*d.w
+	// The mask, and mask and picture together; the rays of the camera's path.
+	held := 4 * int64(positions*(d.model.vae.StrideT()+m.Config.InDim-m.Config.OutDim))
+	if d.camera {
+		held += 4*int64(positions*m.CameraChannels) + 3*4*int64(d.width*d.height)
+	}
+	d.count.Host(held)
+	defer d.count.Host(-held)
+	return m.NewDrySession(ctx, wan.Size{
+		F: d.f, H: d.h, W: d.w,
+		Tokens: slices.Clone(d.tokens), Camera: d.camera, Reuse: d.job.Reuse, Attention: d.job.attention(),
+	})
+}
+
+func (d *draft) decode(ctx context.Context) error {
+	pixels := int64(d.width * d.height)
+	held := videoBytes*pixels + sheetBytes // the frame at hand and the encoder's, the contact sheet
+	if d.job.DumpFile != "" {
+		held += int64(d.frames) * 3 * 4 * pixels
+	}
+	d.count.Host(held)
+	defer d.count.Host(-held)
+	return d.model.vae.DryDecodeTiles(ctx, d.f, d.h, d.w, d.job.vaeChunk(d.frames), d.job.tiles())
+}
+
+// What the video's files take while they are written, as measured: bytes a pixel of
+// a frame, and of the contact sheet.
+const (
+	videoBytes = 24
+	sheetBytes = 12 << 20
+)
