@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"howett.net/plist"
@@ -55,7 +56,39 @@ func TestBundle(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	checkStrings(t, info, filepath.Join(app, "Contents", "Resources", "zh-Hans.lproj", "InfoPlist.strings"))
 	readPlist(t, filepath.Join("mac", "entitlements.plist"))
+}
+
+// checkStrings wants a translation of every reason for which the Mac asks the user,
+// and none of anything else.
+func checkStrings(t *testing.T, info map[string]any, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words map[string]string
+	if format, err := plist.Unmarshal(text, &words); err != nil || format != plist.OpenStepFormat {
+		t.Fatalf("%s holds no strings: %v", path, err)
+	}
+	known := map[string]bool{}
+	for key := range info {
+		if strings.HasSuffix(key, "UsageDescription") {
+			known[key] = true
+		}
+	}
+	for _, document := range info["CFBundleDocumentTypes"].([]any) {
+		known[document.(map[string]any)["CFBundleTypeName"].(string)] = true
+	}
+	for key := range known {
+		if words[key] == "" {
+			t.Errorf("%s does not translate %q", path, key)
+		}
+	}
+	if len(words) != len(known) {
+		t.Errorf("%s translates %d words, want %d", path, len(words), len(known))
+	}
 }
 
 func makeBundle(t *testing.T) string {

@@ -19,7 +19,8 @@ cp "$executable" "$app/Contents/MacOS/gimbal"
 chmod 755 "$app/Contents/MacOS/gimbal"
 cp "$icon" "$app/Contents/Resources/icon.icns"
 cp "$here/../../LICENSE" "$app/Contents/Resources/LICENSE"
-for language in en zh-Hans; do mkdir "$app/Contents/Resources/$language.lproj"; done
+mkdir "$app/Contents/Resources/en.lproj" # its words are those of Info.plist
+cp -R "$here/zh-Hans.lproj" "$app/Contents/Resources/"
 sed "s/@NAME@/$(value Name)/; s/@ID@/$(value ID)/; s/@VERSION@/$(value Version)/; s/@BUILD@/$(value Build)/" \
   "$here/Info.plist" > "$app/Contents/Info.plist"
 printf 'APPL????' > "$app/Contents/PkgInfo"
