@@ -69,7 +69,7 @@ func (r *rig) matOf(t device.DType, rows, cols int, v []float64) *tensor {
 	if r.rng.IntN(2) == 0 {
 		x.Offset, x.Stride = 1+r.rng.IntN(9), cols+r.rng.IntN(6)
 	}
-	x.fill(v, x.Offset+rows*x.Stride+r.rng.IntN(5))
+	x.fill(v, x.Offset+rows*x.Stride+1+r.rng.IntN(5)) // at least one element after the last row that nobody may touch
 	r.upload(x)
 	return x
 }

@@ -152,20 +152,46 @@ const uint32_t *Worker::exchange(uint32_t bits, const void *kind) {
 // declare returns the threadgroup's memory for the running thread's next array.
 void *Worker::declare(uint32_t bytes) {
     Thread &t = running();
-    uint32_t at = (t.shared + 15) / 16 * 16;
-    if (at + bytes > max_shared)
+    t.shared = (t.shared + 15) / 16 * 16 + bytes;
+    if (t.shared > max_shared)
         fail("more than 32768 bytes of threadgroup memory");
-    t.shared = at + bytes;
-    if (t.shared > shared_used)
-        shared_used = t.shared;
-    return shared + at;
+    if (t.arrays == max_arrays)
+        fail("more arrays of threadgroup memory than the software driver keeps apart");
+    uint32_t i = t.arrays++;
+    if (i == array_count) {
+        arrays[i].at = (shared_used + moat + 15) / 16 * 16;
+        arrays[i].bytes = bytes;
+        shared_used = arrays[i].at + bytes;
+        array_count++;
+    }
+    if (arrays[i].bytes != bytes)
+        fail("the threads of a threadgroup declare different arrays");
+    return shared + arrays[i].at;
+}
+
+// moats_hold says whether what is around the arrays is as run_group left it.
+bool Worker::moats_hold() const {
+    if (array_count == 0)
+        return true;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i <= array_count; i++) {
+        uint32_t to = i < array_count ? arrays[i].at : shared_used + moat;
+        for (; at < to; at++)
+            if (shared[at] != 0xff)
+                return false;
+        if (i < array_count)
+            at += arrays[i].bytes;
+    }
+    return true;
 }
 
 void Worker::run_group() {
-    memset(shared, 0xff, shared_used); // NaN: nothing is left of the group before
+    if (array_count > 0)
+        memset(shared, 0xff, shared_used + moat); // NaN: nothing is left of the group before
+    array_count = shared_used = 0;
     for (uint32_t i = 0; i < threads; i++) {
         uint32_t up = (i + 1) % threads, down = (i + threads - 1) % threads;
-        thread[i] = Thread{nullptr, nullptr, backward ? down : up, backward ? up : down, false, 0, 0, 0};
+        thread[i] = Thread{nullptr, nullptr, backward ? down : up, backward ? up : down, false, 0, 0, 0, 0};
         if (i % simd_width == 0)
             simdgroup[i / simd_width].meeting = Meeting{};
     }
@@ -182,6 +208,8 @@ void Worker::run_group() {
     for (uint32_t i = 0; i < threads && error == nullptr; i++)
         if (thread[i].barriers != thread[0].barriers)
             error = "not every thread passed every barrier";
+    if (error == nullptr && !moats_hold())
+        error = "threadgroup memory is written outside of its array";
 }
 
 } // namespace soft
@@ -225,6 +253,9 @@ const char *soft_run(void *p, const void *kernel, const void *constants, const v
     w->constants = (const uint32_t *)constants;
     w->threads = w->call->threads;
     w->error = nullptr;
+    if (w->threads > max_threads)
+        return "more than 1024 threads in a threadgroup";
+    memset(w->shared, 0xff, sizeof w->shared);
     worker = w;
     const uint32_t *groups = w->call->groups;
     for (uint64_t g = first; g < last && w->error == nullptr; g++) {
@@ -237,12 +268,23 @@ const char *soft_run(void *p, const void *kernel, const void *constants, const v
 
 size_t soft_call_size(void) { return sizeof(Call); }
 
+// Pages that nobody may touch lie around memory.
+static size_t page_size(void) { return size_t(sysconf(_SC_PAGESIZE)); }
+static size_t whole_pages(size_t bytes) { return (bytes + page_size() - 1) / page_size() * page_size(); }
+
 void *soft_alloc(size_t bytes) {
-    void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
-    return p == MAP_FAILED ? nullptr : p;
+    size_t page = page_size(), whole = whole_pages(bytes);
+    char *p = (char *)mmap(nullptr, whole + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return nullptr;
+    if (mmap(p + page, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON | MAP_FIXED, -1, 0) == MAP_FAILED) {
+        munmap(p, whole + 2 * page);
+        return nullptr;
+    }
+    return p + page;
 }
 
-void soft_free(void *p, size_t bytes) { munmap(p, bytes); }
+void soft_free(void *p, size_t bytes) { munmap((char *)p - page_size(), whole_pages(bytes) + 2 * page_size()); }
 
 int64_t soft_physical_memory(void) { return int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE); }
 }

@@ -12,3 +12,4 @@
 #include "../../kernels/attention.metal"
 #include "../../kernels/conv.metal"
 #include "matmul.metal"
+#include "faults.metal"

@@ -12,6 +12,8 @@ namespace soft {
 constexpr uint32_t simd_width = 32;
 constexpr uint32_t max_threads = 1024;  // of a threadgroup, as on Apple GPUs
 constexpr uint32_t max_shared = 32768;  // bytes of threadgroup memory, likewise
+constexpr uint32_t max_arrays = 8;      // of threadgroup memory
+constexpr uint32_t moat = 1024;         // bytes before and after each of them that nobody may write
 constexpr size_t stack_size = 128 << 10;
 
 // Call is one dispatch; metalkit's call has the same layout.
@@ -48,6 +50,7 @@ struct Thread {
     uint32_t next, previous; // among those not finished
     bool finished;
     uint32_t shared;         // bytes of threadgroup memory that it has declared
+    uint32_t arrays;         // in so many arrays
     uint32_t barriers;       // passed
     uint32_t exchanges;      // passed
 };
@@ -71,10 +74,14 @@ struct Worker {
     uint32_t free_stacks;
     char *memory; // of all stacks
     Meeting barrier;
-    uint32_t shared_used;
+    uint32_t shared_used; // moats included
+    struct {
+        uint32_t at, bytes;
+    } arrays[max_arrays]; // of the threadgroup's memory
+    uint32_t array_count;
     Thread thread[max_threads];
     Simdgroup simdgroup[max_threads / simd_width];
-    alignas(64) unsigned char shared[max_shared];
+    alignas(64) unsigned char shared[max_shared + (max_arrays + 1) * (moat + 16)];
 
     void run_group();
     uint32_t neighbour() const;
@@ -83,6 +90,7 @@ struct Worker {
     void threadgroup_barrier();
     const uint32_t *exchange(uint32_t bits, const void *kind);
     void *declare(uint32_t bytes);
+    bool moats_hold() const;
     [[noreturn]] void fail(const char *why);
 
     Thread &running() { return thread[position.index]; }

@@ -1,0 +1,112 @@
+//go:build !darwin
+
+package soft
+
+import (
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// dispatch is what Run takes.
+type dispatch struct {
+	pipeline int32
+	threads  uint32
+	groups   [3]uint32
+	buffers  uint32
+	bind     [12]struct {
+		handle uintptr
+		offset uint64
+	}
+	args [192]byte
+}
+
+// The mistakes of faults.metal.
+const (
+	none = iota
+	noBarrier
+	returned
+	fewer
+	divergent
+	different
+	beyond
+	before
+	unaligned
+	tooMuch
+)
+
+// TestFaults runs a kernel with every kind of mistake: the driver stops it, or what
+// it computes is wrong.
+func TestFaults(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		mistake uint32
+		at      uint32
+		threads uint32
+		want    string // in the error; "wrong" for none but a wrong result
+	}{
+		{"none", none, 0, 64, ""},
+		{"no barrier", noBarrier, 0, 64, "wrong"},
+		{"return of one thread before a barrier", returned, 5, 64, "wait for others"},
+		{"return of the last thread before a barrier", returned, 63, 64, "wait for others"},
+		{"return of a simd-group before a barrier", fewer, 0, 64, "wait for others"},
+		{"simd function in half of the lanes", divergent, 16, 64, "wait for others"},
+		{"simd function in all lanes but one", divergent, 31, 64, "wait for others"},
+		{"different simd functions", different, 16, 64, "different functions"},
+		{"write right after an array", beyond, 64, 64, "outside of its array"},
+		{"write well after an array", beyond, 200, 64, "outside of its array"},
+		{"write right before an array", before, 1, 64, "outside of its array"},
+		{"vector at an odd element", unaligned, 1, 64, "not aligned"},
+		{"vector where it may be", unaligned, 4, 64, ""},
+		{"too much threadgroup memory", tooMuch, 0, 64, "more than 32768 bytes"},
+		{"too many threads", none, 0, 1056, "more than 1024 threads"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, backward := range []bool{false, true} {
+				right, err := runFault(t, backward, c.mistake, c.at, c.threads)
+				switch {
+				case c.want == "" && (err != nil || !right):
+					t.Errorf("backward %v: right is %v, %v", backward, right, err)
+				case c.want == "wrong" && (err != nil || right):
+					t.Errorf("backward %v: not noticed, or %v", backward, err)
+				case c.want != "" && c.want != "wrong" && (err == nil || !strings.Contains(err.Error(), c.want)):
+					t.Errorf("backward %v: got %v, want %q", backward, err, c.want)
+				}
+			}
+		})
+	}
+}
+
+// runFault reports whether the kernel turns 64 elements around.
+func runFault(t *testing.T, backward bool, mistake, at, threads uint32) (right bool, err error) {
+	t.Helper()
+	k, ok := Lookup("fault")
+	if !ok || int(unsafe.Sizeof(dispatch{})) != CallSize() {
+		t.Fatalf("kernel found: %v; a dispatch has %d bytes, want %d", ok, unsafe.Sizeof(dispatch{}), CallSize())
+	}
+	w, err := NewWorker(backward)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	const n = 64
+	x, y := Alloc(4*n), Alloc(4*n)
+	defer Free(x)
+	defer Free(y)
+	from, to := unsafe.Slice((*float32)(unsafe.Pointer(&x[0])), n), unsafe.Slice((*float32)(unsafe.Pointer(&y[0])), n)
+	for i := range from {
+		from[i] = float32(i + 1)
+	}
+	d := dispatch{threads: threads, groups: [3]uint32{1, 1, 1}, buffers: 2}
+	d.bind[0].handle, d.bind[1].handle = uintptr(unsafe.Pointer(&x[0])), uintptr(unsafe.Pointer(&y[0]))
+	*(*uint32)(unsafe.Pointer(&d.args)) = at
+	constants := [7]uint32{mistake}
+	if err := w.Run(k, unsafe.Pointer(&constants), unsafe.Pointer(&d), 0, 1); err != nil {
+		return false, err
+	}
+	right = true
+	for i, v := range to {
+		right = right && v == from[n-1-i]
+	}
+	return right, nil
+}
