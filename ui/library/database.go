@@ -27,7 +27,10 @@ func (l *Library) openDatabase() error {
 	}
 	if err == nil {
 		l.db, l.entries = db, entries
-		return nil
+		if len(entries) == 0 { // new, or the database was lost
+			err = l.rebuild()
+		}
+		return err
 	}
 	if errors.Is(err, os.ErrPermission) {
 		return err
@@ -40,11 +43,8 @@ func (l *Library) openDatabase() error {
 		return err
 	}
 	l.db, l.entries = db, map[ID]Entry{}
-	if err := l.rebuild(); err != nil {
-		return err
-	}
-	l.report.SetAside, l.report.Rebuilt = aside, len(l.entries)
-	return nil
+	l.report.SetAside = aside
+	return l.rebuild()
 }
 
 // readDatabase opens the database at path and reads every entry. bbolt panics on
@@ -103,6 +103,7 @@ func (l *Library) rebuild() error {
 		}
 		l.entries[e.ID] = e
 	}
+	l.report.Rebuilt = len(l.entries)
 	return nil
 }
 

@@ -43,8 +43,8 @@ type Library struct {
 
 // Report is what Open did besides opening.
 type Report struct {
-	// SetAside is where a damaged database was put, "" if it was whole; Rebuilt is
-	// the number of runs that the new one has.
+	// SetAside is where a damaged database was put, "" if it was whole or not there;
+	// Rebuilt is the number of runs that the new one got from the runs' folders.
 	SetAside string
 	Rebuilt  int
 	// Interrupted are the runs that a program was at when it ended.

@@ -71,8 +71,7 @@ func (v *Video) Frame(i int) (*image.RGBA, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.keep(i, frame)
-	return frame, nil
+	return v.keep(i, frame), nil
 }
 
 // Cached returns frame i if it is in memory, and nil otherwise.
@@ -111,15 +110,20 @@ func (v *Video) Prefetch(i, n int) {
 // capacity returns how many frames stay in memory.
 func (v *Video) capacity() int { return max(4, cacheBytes/max(1, 4*v.Width*v.Height)) }
 
-func (v *Video) keep(i int, frame *image.RGBA) {
+// keep puts frame i into memory and returns it, or what is there already.
+func (v *Video) keep(i int, frame *image.RGBA) *image.RGBA {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.decoded[i] = frame
+	if v.decoded[i] == nil {
+		v.decoded[i] = frame
+	}
+	frame = v.decoded[i]
 	v.touch(i)
 	for len(v.used) > v.capacity() {
 		delete(v.decoded, v.used[0])
 		v.used = v.used[1:]
 	}
+	return frame
 }
 
 // touch makes i the frame used last.

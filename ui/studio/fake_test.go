@@ -149,14 +149,14 @@ func (t fakeTrash) Trash(path string) error {
 // bench is a Studio with a fake engine in a folder of its own.
 type bench struct {
 	*Studio
-	t      *testing.T
+	t      testing.TB
 	engine *fakeEngine
 	dir    string
 	trash  string
 }
 
 // newBench returns a Studio that has started, with all checks done.
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir()}
 	b.trash = filepath.Join(b.dir, "trash")
@@ -269,14 +269,14 @@ func (b *bench) finished(id library.ID, state library.State) library.Entry {
 	return e
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func writePicture(t *testing.T, path string) {
+func writePicture(t testing.TB, path string) {
 	t.Helper()
 	f, err := os.Create(path)
 	must(t, err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"text/template"
 )
 
@@ -40,7 +41,7 @@ var english = map[Code]string{
 	DroppedModel:    "{{.Path}} is the model folder from now on.",
 	DroppedUnknown:  "{{.Path}} is nothing that can be used here.",
 	SettingsDamaged: "The settings were damaged and start afresh. The old file is {{.Path}}.",
-	LibraryRebuilt:  "The library's database was damaged. It was rebuilt with {{.Runs}} runs; the old file is {{.Path}}.",
+	LibraryRebuilt:  "The library's database was damaged or lost. It was rebuilt, with {{.Runs}} runs.{{if .Path}} The old file is {{.Path}}.{{end}}",
 	RunsInterrupted: "Gimbal ended in the middle of {{.Runs}} runs. They can be resumed from the library.",
 	Exported:        "Exported to {{.Path}}.",
 	ExportFailed:    "The export to {{.Path}} failed.",
@@ -66,16 +67,20 @@ func English() map[Code]string { return maps.Clone(english) }
 
 // render returns a message in English.
 func render(code Code, args map[string]any) string {
-	t, err := template.New(string(code)).Option("missingkey=error").Parse(english[code])
 	var text strings.Builder
-	if err == nil {
-		err = t.Execute(&text, args)
-	}
-	if err != nil {
+	if err := templates().ExecuteTemplate(&text, string(code), args); err != nil {
 		panic(fmt.Sprintf("studio: message %q: %v", code, err))
 	}
 	return text.String()
 }
+
+var templates = sync.OnceValue(func() *template.Template {
+	all := template.New("").Option("missingkey=error")
+	for code, text := range english {
+		template.Must(all.New(string(code)).Parse(text))
+	}
+	return all
+})
 
 // problem returns a Problem with its English text.
 func problem(field Field, level Level, code Code, args map[string]any, details string) Problem {

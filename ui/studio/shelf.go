@@ -15,7 +15,7 @@ import (
 // reportLibrary tells what opening the library found.
 func (s *Studio) reportLibrary(n *Snapshot) {
 	r := s.lib.Report()
-	if r.SetAside != "" {
+	if r.SetAside != "" || r.Rebuilt > 0 {
 		s.notice(n, Warning, LibraryRebuilt, map[string]any{"Path": r.SetAside, "Runs": r.Rebuilt}, "")
 	}
 	if len(r.Interrupted) > 0 {

@@ -1,0 +1,11 @@
+package studio
+
+import "testing"
+
+// BenchmarkEdit times a key press.
+func BenchmarkEdit(b *testing.B) {
+	st := newBench(b)
+	for b.Loop() {
+		st.Edit(FieldPrompt, "a green meadow with columns at noon, and a long road that leads to the hills")
+	}
+}
