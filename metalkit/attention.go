@@ -53,14 +53,15 @@ func (e *encoder) attend(s *scores, v int) {
 	parts, blocks := ceilDiv(s.head, f.width), ceilDiv(s.nq, f.queries())
 	d := dispatch{
 		kernel: e.dev.compute.attention[v], with: s.with, groups: [3]int{blocks, s.Heads, parts}, threads: 32 * f.simds,
-		work: 2 * float64(s.nq) * float64(s.nk) * float64(s.Q.Cols) * float64(1+parts),
-		area: float64(s.nq) / float64(blocks*f.queries()) * float64(s.head) / float64(parts*f.width),
+		work:  2 * float64(s.nq) * float64(s.nk) * float64(s.Q.Cols) * float64(1+parts),
+		sizes: [4]int{s.nq, s.nk, s.head, s.Heads},
+		area:  float64(s.nq) / float64(blocks*f.queries()) * float64(s.head) / float64(parts*f.width),
 	}
-	// A head's threadgroups run one after the other, and find its keys and values in
-	// the cache, or half of them in the worst case: then each reads them again.
+	// A head's keys and values stay in the cache while its threadgroups run; if they are
+	// too many, those that run at once still read them together.
 	d.moved = s.Cost().Bytes
 	if keys := (s.K.Bytes() + s.V.Bytes()) / int64(s.Heads); keys > e.dev.cache {
-		d.moved += int64(s.Heads) * int64(ceilDiv(blocks, e.dev.resident(d.threads))-1) * keys
+		d.moved += int64(s.Heads) * int64(ceilDiv(blocks, e.dev.chip.resident(d.threads))-1) * keys
 	}
 	d.moved += int64(parts-1) * (s.Q.Bytes() + s.K.Bytes())
 	args := attentionArgs{uint32(s.nq), uint32(s.nk), uint32(s.head), s.q.ld, s.k.ld, s.v.ld, s.o.ld, s.rel.ld, s.Scale}

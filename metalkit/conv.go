@@ -70,7 +70,8 @@ func (e *encoder) convolve(f *filter, v int) {
 	o := bandOf(high, wide, frame/int64(high), f.W.Bytes()/int64(wide), e.dev.cache)
 	d := dispatch{
 		kernel: e.dev.compute.conv[v], with: f.with, groups: [3]int{wide * high, 1, f.Y.T}, threads: t.threads(),
-		work: float64(f.Cost().FLOPs), area: float64(pixels) * float64(f.Y.C) / float64(wide*t.cols*high*t.rows),
+		sizes: [4]int{f.Y.T, pixels, f.W.Cols, f.Y.C},
+		work:  float64(f.Cost().FLOPs), area: float64(pixels) * float64(f.Y.C) / float64(wide*t.cols*high*t.rows),
 		moved: int64(f.Y.T)*o.moved + f.Bias.Bytes() + f.Add.Bytes() + f.Y.Bytes(),
 	}
 	args := f.args
@@ -126,7 +127,7 @@ func (e *encoder) packFilters(c device.Conv) operand {
 	w, packed := e.in(c.W), e.in(e.temp("Conv", c.W.DType, c.W.Rows, c.W.Cols))
 	args := struct{ cout, cin, taps, ldw uint32 }{uint32(c.W.Rows), uint32(c.X.C), uint32(c.KT * c.KH * c.KW), w.ld}
 	if e.err == nil {
-		record(e, elementwise(convPack[c.W.DType.Size()], constants{}, c.W.Rows*c.W.Cols, 2*c.W.Bytes()), &args, w, packed)
+		record(e, elementwise(convPack[c.W.DType.Size()], constants{}, c.W.Rows, c.W.Cols, 2*c.W.Bytes()), &args, w, packed)
 	}
 	return packed
 }

@@ -30,13 +30,14 @@ type gpu struct {
 	drv       driver
 	limits    limits
 	compute   kernelNames
-	cores     int    // of the GPU
-	cache     int64  // bytes that its last cache keeps of what one operation reads
+	chip      Chip
+	cache     int64  // bytes that the chip keeps of what one operation reads
 	tuner     *tuner // nil: the fixed variants
 	favoured  favoured
 	enc       encoder // of the submission that has the turn
 	pipelines map[specialisation]int32
 	pool      pool
+	observe   func(label string, notes []note) // of every submission, if there is one
 }
 
 func open(drv driver, opts Options) (device.Device, error) {
@@ -58,7 +59,8 @@ func open(drv driver, opts Options) (device.Device, error) {
 	d.Device = host.New("metalkit", limit, d.giveBack)
 	d.pool = pool{free: map[int64][]memory{}, most: limit / 8}
 	d.enc.dev = d
-	d.cores, d.cache = sizesOf(d.limits.name)
+	d.chip = chipOf(d.limits.name)
+	d.cache = d.chip.kept()
 	d.favoured = noFavourites
 	if d.limits.timed {
 		d.tuner = openTuner(opts, d.limits)
@@ -69,6 +71,9 @@ func open(drv driver, opts Options) (device.Device, error) {
 func (d *gpu) Info() device.Info {
 	info := device.Info{Name: d.limits.name, Unified: true, WorkingSet: d.Limit()}
 	info.Allocated, info.Peak = d.Held()
+	if t := device.DType(d.compute.dtype); t != device.F32 {
+		info.Factors = t
+	}
 	return info
 }
 
@@ -89,6 +94,9 @@ func (d *gpu) Do(ctx context.Context, label string, f func(device.Encoder)) erro
 
 // submit runs the recorded calls, in as many runs as the limit on their work asks.
 func (d *gpu) submit(ctx context.Context, label string, e *encoder) error {
+	if d.observe != nil {
+		d.observe(label, e.notes)
+	}
 	for first := 0; first < len(e.calls); {
 		if err := ctx.Err(); err != nil {
 			return err

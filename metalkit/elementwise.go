@@ -6,9 +6,12 @@ import "gimbal/inference/device"
 // takes.
 const elementsOfGroup = 1024
 
-// elementwise is a dispatch over n elements that moves so many bytes.
-func elementwise(kernel string, with constants, n int, moved int64) dispatch {
-	return dispatch{kernel: kernel, with: with, groups: [3]int{ceilDiv(n, elementsOfGroup), 1, 1}, threads: 256, moved: moved}
+// elementwise is a dispatch over a matrix that moves so many bytes.
+func elementwise(kernel string, with constants, rows, cols int, moved int64) dispatch {
+	return dispatch{
+		kernel: kernel, with: with, groups: [3]int{ceilDiv(rows*cols, elementsOfGroup), 1, 1}, threads: 256,
+		sizes: [4]int{rows, cols}, moved: moved,
+	}
 }
 
 func (e *encoder) Unary(u device.Unary) {
@@ -25,7 +28,7 @@ func (e *encoder) Unary(u device.Unary) {
 	if u.Mul == 0 {
 		args.mul = 1
 	}
-	record(e, elementwise("unary", constants{a: x.dt, y: y.dt, fn: uint32(u.F)}, n, u.Cost().Bytes), &args, x, y)
+	record(e, elementwise("unary", constants{a: x.dt, y: y.dt, fn: uint32(u.F)}, u.X.Rows, u.X.Cols, u.Cost().Bytes), &args, x, y)
 }
 
 func (e *encoder) Binary(b device.Binary) {
@@ -36,7 +39,7 @@ func (e *encoder) Binary(b device.Binary) {
 		return
 	}
 	args := struct{ rows, cols, lda, ldb, ldy uint32 }{uint32(b.A.Rows), uint32(b.A.Cols), x.ld, z.orZeroStep(b.B.Rows), y.ld}
-	record(e, elementwise("binary", constants{a: x.dt, b: z.dt, y: y.dt, fn: uint32(b.Op)}, n, b.Cost().Bytes), &args, x, z, y)
+	record(e, elementwise("binary", constants{a: x.dt, b: z.dt, y: y.dt, fn: uint32(b.Op)}, b.A.Rows, b.A.Cols, b.Cost().Bytes), &args, x, z, y)
 }
 
 func (e *encoder) GatedAdd(g device.GatedAdd) {
@@ -50,5 +53,5 @@ func (e *encoder) GatedAdd(g device.GatedAdd) {
 		rows, cols, lda, ldg, ldb, ldy uint32
 		plus                           float32
 	}{uint32(g.A.Rows), uint32(g.A.Cols), x.ld, gate.orZeroStep(g.Gate.Rows), b.ld, y.ld, g.Plus}
-	record(e, elementwise("gated_add", constants{a: x.dt, b: b.dt, c: gate.dt, y: y.dt}, n, g.Cost().Bytes), &args, x, gate, b, y)
+	record(e, elementwise("gated_add", constants{a: x.dt, b: b.dt, c: gate.dt, y: y.dt}, g.A.Rows, g.A.Cols, g.Cost().Bytes), &args, x, gate, b, y)
 }

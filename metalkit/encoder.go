@@ -186,6 +186,7 @@ type dispatch struct {
 	threads int
 	work    float64 // flops, where they matter
 	area    float64 // how much of what the threads compute is of use; 0 for all
+	sizes   [4]int  // of the operation, for people
 	moved   int64   // bytes that come from and go to memory, as the launch plan has it
 }
 

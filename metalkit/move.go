@@ -34,7 +34,7 @@ func (e *encoder) Move(m device.Move) {
 		return
 	}
 	args := struct{ rows, cols, ldx, ldy uint32 }{uint32(m.X.Rows), uint32(m.X.Cols), x.ld, y.ld}
-	d := dispatch{groups: [3]int{ceilDiv(m.X.Cols, 32), ceilDiv(m.X.Rows, 32), 1}, threads: 256, moved: m.Cost().Bytes}
+	d := dispatch{groups: [3]int{ceilDiv(m.X.Cols, 32), ceilDiv(m.X.Rows, 32), 1}, threads: 256, moved: m.Cost().Bytes, sizes: [4]int{m.X.Rows, m.X.Cols}}
 	if d.kernel, d.with = e.mover("Move", m.X, m.Y, transposeRaw, "transpose_convert"); e.err == nil {
 		record(e, d, &args, x, y)
 	}
@@ -43,7 +43,7 @@ func (e *encoder) Move(m device.Move) {
 // move records the copy of from to to, whose operands are x and y.
 func (e *encoder) move(kernel string, with constants, from, to device.Mat, x, y operand) {
 	args := struct{ rows, cols, ldx, ldy uint32 }{uint32(from.Rows), uint32(from.Cols), x.ld, y.ld}
-	record(e, elementwise(kernel, with, from.Rows*from.Cols, from.Bytes()+to.Bytes()), &args, x, y)
+	record(e, elementwise(kernel, with, from.Rows, from.Cols, from.Bytes()+to.Bytes()), &args, x, y)
 }
 
 func (e *encoder) Gather(g device.Gather) {
@@ -58,5 +58,5 @@ func (e *encoder) Gather(g device.Gather) {
 		return
 	}
 	args := struct{ rows, cols, tableRows, ldt, ldy uint32 }{uint32(g.Y.Rows), uint32(g.Y.Cols), uint32(g.Table.Rows), table.ld, y.ld}
-	record(e, elementwise(kernel, with, n, g.Cost().Bytes), &args, table, ids, y)
+	record(e, elementwise(kernel, with, g.Y.Rows, g.Y.Cols, g.Cost().Bytes), &args, table, ids, y)
 }

@@ -30,7 +30,7 @@ func (e *encoder) Norm(n device.Norm) {
 		rows, cols, ldx, ldy uint32
 		eps                  float32
 	}{uint32(n.X.Rows), uint32(n.X.Cols), x.ld, y.ld, n.Eps}
-	d := dispatch{kernel: "norm_wide", with: with, groups: [3]int{n.X.Rows, 1, 1}, threads: rowThreads, moved: n.Cost().Bytes}
+	d := dispatch{kernel: "norm_wide", with: with, groups: [3]int{n.X.Rows, 1, 1}, threads: rowThreads, moved: n.Cost().Bytes, sizes: [4]int{n.X.Rows, n.X.Cols}}
 	if n.X.Cols <= narrowCols {
 		d.kernel, d.groups[0] = "norm_narrow", ceilDiv(n.X.Rows, rowThreads/simdWidth)
 	}
@@ -49,6 +49,6 @@ func (e *encoder) Rope(r device.Rope) {
 		eps                                    float32
 	}{uint32(r.X.Cols), uint32(r.X.Cols / r.Heads / 2), x.ld, cos.ld, sin.ld, y.ld, r.Eps}
 	with := constants{a: x.dt, y: y.dt, flags: weight.flag(ropeWeight)}
-	record(e, dispatch{kernel: "rope", with: with, groups: [3]int{r.X.Rows, 1, 1}, threads: rowThreads, moved: r.Cost().Bytes}, &args,
+	record(e, dispatch{kernel: "rope", with: with, groups: [3]int{r.X.Rows, 1, 1}, threads: rowThreads, moved: r.Cost().Bytes, sizes: [4]int{r.X.Rows, r.X.Cols}}, &args,
 		x, cos, sin, weight, y)
 }

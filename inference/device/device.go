@@ -22,6 +22,10 @@ type Info struct {
 	WorkingSet int64  // bytes that the device can hold before it slows down; 0 if not known
 	Allocated  int64  // bytes held by Alloc, not by Map
 	Peak       int64  // largest Allocated so far
+
+	// Factors is the type that products' factors are rounded to, and may be stored in
+	// without a change of the result; 0 where they are not.
+	Factors DType
 }
 
 // Desc says what a buffer holds. Elements are stored row-major without gaps.

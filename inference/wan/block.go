@@ -41,7 +41,7 @@ func (s *Session) block(enc device.Encoder, i, text int) {
 }
 
 func (s *Session) selfAttention(enc device.Encoder, w *blockWeights) {
-	x, h := s.act.x, s.act.h
+	x, h := s.act.x, s.factor(s.act.h)
 	q, k, v := s.act.third(0), s.act.third(1), s.act.third(2)
 	heads := s.m.Config.NumHeads
 
@@ -62,11 +62,11 @@ func (s *Session) selfAttention(enc device.Encoder, w *blockWeights) {
 	}
 	enc.Linear(w.selfV.op(h, v))
 	s.attend(enc, device.Attention{Q: q, K: k, V: v, O: out, Heads: heads, Scale: s.m.attentionScale()})
-	s.clock.residual(enc, w.selfO, out, h, x, attentionGate)
+	s.clock.residual(enc, w.selfO, out, s.act.h, x, attentionGate)
 }
 
 func (s *Session) crossAttention(enc device.Encoder, w *blockWeights, i, text int) {
-	x, h, q := s.act.x, s.act.h, s.act.third(0)
+	x, h, q := s.act.x, s.factor(s.act.h), s.act.third(0)
 	k, v := s.prompts.keysValues(enc, w, s.m.eps, text, i)
 
 	enc.Norm(device.Norm{X: x, Y: h, Kind: device.LayerNorm, Eps: s.m.eps, Weight: w.norm3Weight, Bias: w.norm3Bias})
@@ -113,14 +113,26 @@ func (s *Session) narrow(m device.Mat, half int) device.Mat {
 }
 
 func (s *Session) feedForward(enc device.Encoder, w *blockWeights) {
-	x, h := s.act.x, s.act.h
-	hidden := slice(s.act.room, 0, x.Rows, s.m.Config.FFNDim)
+	x, h := s.act.x, s.factor(s.act.h)
+	hidden := s.factor(slice(s.act.room, 0, x.Rows, s.m.Config.FFNDim))
 
 	s.clock.norm(enc, x, h, s.m.eps, ffnShift, ffnScale)
 	first := w.ffn0.op(h, hidden)
 	first.Act = device.GELU
 	enc.Linear(first)
-	s.clock.residual(enc, w.ffn2, hidden, h, x, ffnGate)
+	s.clock.residual(enc, w.ffn2, hidden, s.act.h, x, ffnGate)
+}
+
+// factor views m, which only products will read, as a matrix of the type that the
+// device rounds it to, so that half the bytes are moved. Where a matrix is written
+// in two steps, as without one time embedding for all tokens, it stays F32.
+func (s *Session) factor(m device.Mat) device.Mat {
+	if s.factors == 0 || s.clock.modulation.Rows > 1 {
+		return m
+	}
+	m.DType = s.factors
+	m.Offset *= device.F32.Size() / s.factors.Size()
+	return m
 }
 
 // attentionScale is 1/sqrt(d) for heads of d channels.

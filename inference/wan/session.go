@@ -18,6 +18,7 @@ type Session struct {
 	grid      grid
 	mem       memory
 	attention Attention
+	factors   device.DType // see device.Info
 
 	patches device.Mat // [tokens, in_dim*patch]
 	out     device.Mat // [tokens, out_dim*patch]
@@ -60,7 +61,7 @@ func (m *Model) NewDrySession(ctx context.Context, size Size) (*Session, error) 
 }
 
 func (m *Model) newSession(ctx context.Context, g grid, size Size, in Input) (*Session, error) {
-	s := &Session{m: m, grid: g, mem: memory{dev: m.dev}, attention: size.Attention}
+	s := &Session{m: m, grid: g, mem: memory{dev: m.dev}, attention: size.Attention, factors: m.dev.Info().Factors}
 	if err := s.prepare(ctx, size, in); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("wan: prepare a session of %d tokens: %w", g.tokens(), err)
