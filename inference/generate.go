@@ -20,6 +20,11 @@ func (p *Pipeline) Generate(ctx context.Context, job Job, emit func(Event)) (Sav
 	if err != nil {
 		return Saved{}, err
 	}
+	planned, err := p.checkMemory(ctx, q)
+	if err != nil {
+		return Saved{}, err
+	}
+	q.noticeReloads(planned)
 	r, err := p.start(q, emit)
 	if err != nil {
 		return Saved{}, err
@@ -32,7 +37,7 @@ func (p *Pipeline) Generate(ctx context.Context, job Job, emit func(Event)) (Sav
 func (p *Pipeline) Resume(ctx context.Context, dir string, emit func(Event)) (Saved, error) {
 	p.running.Lock()
 	defer p.running.Unlock()
-	r, err := p.reopen(dir, emit)
+	r, err := p.reopen(ctx, dir, emit)
 	if err != nil {
 		return Saved{}, err
 	}

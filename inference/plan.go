@@ -60,6 +60,7 @@ func (p *Pipeline) Plan(ctx context.Context, job Job, rates plan.Rates) (plan.Pl
 	return p.plan(ctx, q, rates)
 }
 
+// plan plans a job that was prepared.
 func (p *Pipeline) plan(ctx context.Context, q *prepared, rates plan.Rates) (plan.Plan, error) {
 	d := &draft{parts: p.parts(), prepared: q, dev: p.dev, rates: rates, camera: q.path != nil}
 	for _, prompt := range []string{q.job.Prompt, q.job.NegativePrompt} {

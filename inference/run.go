@@ -1,6 +1,7 @@
 package inference
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,7 +102,7 @@ func (r *run) noise() []float32 {
 }
 
 // reopen loads a run's state from its folder.
-func (p *Pipeline) reopen(dir string, emit func(Event)) (_ *run, err error) {
+func (p *Pipeline) reopen(ctx context.Context, dir string, emit func(Event)) (_ *run, err error) {
 	state, err := runstate.Open(dir)
 	if err != nil {
 		return nil, err
@@ -126,6 +127,11 @@ func (p *Pipeline) reopen(dir string, emit func(Event)) (_ *run, err error) {
 		return nil, err
 	}
 	q.job = rec.Job
+	planned, err := p.checkMemory(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	q.noticeReloads(planned)
 	if rec.Device != p.dev.Info().Name {
 		q.notices = append(q.notices, fmt.Sprintf("the run began on %s: on %s the video may differ in its last bits", rec.Device, p.dev.Info().Name))
 	}

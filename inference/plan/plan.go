@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -149,4 +150,23 @@ func (p *Plan) Estimate(r Rates) {
 func (p Phase) Kind() string {
 	kind, _, _ := strings.Cut(p.Name, " ")
 	return kind
+}
+
+// Flag writes the choice as on a command line.
+func (c Choice) Flag() string {
+	if c.Setting == strings.ToUpper(c.Setting) { // an environment variable
+		return c.Setting + "=" + c.Value
+	}
+	return "--" + c.Setting + " " + c.Value
+}
+
+// Size writes a size as people read it, in powers of ten.
+func Size(bytes int64) string {
+	switch {
+	case bytes >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(bytes)/1e9)
+	case bytes >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
+	}
+	return fmt.Sprintf("%.1f kB", float64(bytes)/1e3)
 }
