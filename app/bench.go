@@ -71,7 +71,7 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 // one runs one benchmark.
 func (b *benchRun) one(ctx context.Context, m benchmark, args []string) error {
 	fs := flag.NewFlagSet("bench "+m.name, flag.ContinueOnError)
-	b.commonFlags(fs)
+	b.commonFlags(fs, "the demo model")
 	m.flags(b, fs)
 	if err := parse(fs, joinLists(fs, args), b.stdout, 0); err != nil {
 		return err
@@ -86,8 +86,7 @@ func (b *benchRun) one(ctx context.Context, m benchmark, args []string) error {
 }
 
 // standard runs all benchmarks: on the model that the flags name, or else on
-// standardDims, but for the errors of quantised weights, which only a trained model
-// tells: those on the demo model too.
+// standardDims.
 func (b *benchRun) standard(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.Usage = func() {
@@ -99,7 +98,7 @@ func (b *benchRun) standard(ctx context.Context, args []string) error {
 		fmt.Fprintln(fs.Output(), "\nflags:")
 		fs.PrintDefaults()
 	}
-	b.commonFlags(fs)
+	b.commonFlags(fs, standardDims)
 	if err := parse(fs, args, b.stdout, 0); err != nil {
 		return err
 	}
@@ -121,9 +120,11 @@ func (b *benchRun) standard(ctx context.Context, args []string) error {
 	return b.close()
 }
 
-func (b *benchRun) commonFlags(fs *flag.FlagSet) {
+// commonFlags adds the flags of all benchmarks, which measure what otherwise says
+// where the flags name no model.
+func (b *benchRun) commonFlags(fs *flag.FlagSet, otherwise string) {
 	fs.StringVar(&b.synthetic, "synthetic", "", "layers of these `DIMS` with random weights instead of a checkpoint: "+bench.Grammar)
-	fs.StringVar(&b.ckptDir, "ckpt_dir", "", "`folder` of the checkpoint to measure; without it and --synthetic, the demo model")
+	fs.StringVar(&b.ckptDir, "ckpt_dir", "", "`folder` of the checkpoint to measure; without it and --synthetic, "+otherwise)
 	fs.StringVar(&b.out, "out", "", "`folder` for the report, made of the time if not given")
 	fs.StringVar(&b.device, "device", "cpu", "`device` that runs the model: cpu")
 }

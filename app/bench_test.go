@@ -118,8 +118,8 @@ func TestBenchQuantization(t *testing.T) {
 		if e := row.LatentError; e == nil || !(*e > 0 && *e < 0.5) {
 			t.Errorf("%s: latent error %v", row.Quant, e)
 		}
-		if p := row.PSNR; p == nil || !(*p > 15 && *p < 90) {
-			t.Errorf("%s: PSNR %v", row.Quant, p)
+		if row.PSNR != nil {
+			t.Errorf("%s: PSNR %v of random weights", row.Quant, *row.PSNR)
 		}
 		bound := map[string]float64{"nf4": 0.15, "nf4-double": 0.15, "int8": 0.02}[row.Quant]
 		for _, l := range row.Layers {
@@ -147,7 +147,7 @@ func TestBenchExtrapolation(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes a layer of the real size")
 	}
-	out, r := benchmarked[bench.QuantizationRow](t, "quantization", "--quant_types", "nf4", "--sample_steps", "1", "--synthetic", "real,vae=8,height=16,width=16")
+	out, r := benchmarked[bench.QuantizationRow](t, "quantization", "--quant_types", "nf4", "--sample_steps", "1", "--synthetic", "real,height=16,width=16")
 	if len(r.Totals) != 2 || len(r.Notes) == 0 {
 		t.Fatalf("totals %v, notes %v", r.Totals, r.Notes)
 	}

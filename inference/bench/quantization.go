@@ -22,7 +22,7 @@ type QuantizationRow struct {
 	StepRatio       float64      `json:"step_ratio"`              // of the first row's
 	Layers          []LayerError `json:"layers,omitempty"`        // against the weights as they were, multiplied in F32
 	LatentError     *float64     `json:"latent_error,omitempty"`  // relative L2 of the latent after all steps, against the row "none"
-	PSNR            *float64     `json:"video_psnr_db,omitempty"` // of the decoded video, likewise
+	PSNR            *float64     `json:"video_psnr_db,omitempty"` // of the decoded video, likewise, where weights are trained
 }
 
 // QuantizationSettings are what Quantization was asked for.
@@ -34,19 +34,29 @@ type QuantizationSettings struct {
 	Height int      `json:"height"`
 }
 
-// Quantization makes the same video with each kind of weights, by o.Job's steps.
+// quantizationVAE is the channels of the VAE beside random weights: what it makes of a
+// latent is not measured.
+const quantizationVAE = 8
+
+// Quantization makes the same video with each kind of weights, by o.Job's steps. With
+// random weights, of layers and of a small VAE, the video is not compared.
 func Quantization(ctx context.Context, o Options, kinds []quant.Options) (*Report, error) {
 	dev, err := o.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer dev.Close()
+	o.Job.Frames = o.frames()
+	if o.Dims != nil {
+		d := *o.Dims
+		d.VAE = quantizationVAE
+		o.Dims = &d
+	}
 	f, err := o.folder(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer f.remove()
-	o.Job.Frames = o.frames()
 	report := o.begin("quantization", dev.Info())
 	q := quantization{o: o, f: f, report: report}
 	for _, kind := range kinds {
@@ -89,8 +99,12 @@ func (q *quantization) add(ctx context.Context, kind quant.Options) error {
 	case !kind.Enabled():
 		q.plain = r
 	case q.plain != nil:
-		latent, video := relL2(r.latent, q.plain.latent), psnr(r.video, q.plain.video)
-		row.LatentError, row.PSNR = &latent, &video
+		latent := relL2(r.latent, q.plain.latent)
+		row.LatentError = &latent
+		if q.o.Dims == nil {
+			video := psnr(r.video, q.plain.video)
+			row.PSNR = &video
+		}
 	}
 	if row.Layers, err = q.layers(ctx, r); err != nil {
 		return err
