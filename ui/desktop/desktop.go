@@ -55,7 +55,7 @@ type platform interface {
 // New returns the desktop that the program runs on. Call it before the window's
 // toolkit starts: files that the program was started with are announced then.
 func New(o Options) (Desktop, error) {
-	folders, err := userFolders()
+	folders, err := UserFolders()
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,8 @@ type Folders struct {
 
 const name = "Gimbal"
 
-func userFolders() (Folders, error) {
+// UserFolders returns the user's folders for this program; they need not be there yet.
+func UserFolders() (Folders, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return Folders{}, fmt.Errorf("finding the folders for %s's data and logs: %w", name, err)

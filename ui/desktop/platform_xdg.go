@@ -61,7 +61,7 @@ func (xdg) open(url string) error {
 }
 
 func (xdg) trash(path string) error {
-	folders, err := userFolders()
+	folders, err := UserFolders()
 	if err != nil {
 		return err
 	}
