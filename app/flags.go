@@ -9,6 +9,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/noise"
 	"gimbal/inference/quant"
+	"gimbal/inference/shapes"
 	"gimbal/inference/wan"
 )
 
@@ -26,7 +27,11 @@ type reference struct {
 	json    bool
 	quant   quant.Options
 	seed    int64
-	given   []string // names of the flags on the command line
+	auto    bool
+	memory  size
+	tile    tile
+	dims    shapes.Dims // of gimbal plan; the zero value for a checkpoint
+	given   []string    // names of the flags on the command line
 }
 
 // sizes are the values of --size that the reference supports for its task.
@@ -57,7 +62,12 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	fs.StringVar(&j.Output, "save_file", j.Output, "the .mp4 `file` to write; a name made of the settings if not given")
 	fs.StringVar(&j.FramesDir, "save_frames", "", "`folder` to write every frame to as a PNG file")
 	fs.StringVar(&j.DumpFile, "dump_tensors", "", "safetensors `file` for noise, vae_input, image_latent, latent and video")
-	fs.Var((*boolWord)(&j.Offload), "offload_model", "`True` keeps one expert's working memory at a time, False both")
+	fs.Var((*boolWord)(&j.Offload), "offload_model", "`True` keeps one part of the model in memory at a time, and reads an expert ahead while the last steps of the one before run; False keeps all")
+	fs.BoolVar(&r.auto, "auto", false, "choose settings that fit the device where these do not")
+	fs.Var(&r.memory, "memory_limit", "memory that the device may hand out, in `bytes`, or as 20GB; 0 for what it has")
+	fs.IntVar(&j.AttentionChunk, "attention_chunk", 0, "`queries` of an attention at once; 0 for all")
+	fs.StringVar(&j.AttentionDType, "attention_dtype", "f32", "`type` of attention's queries, keys and values: f32, f16 or bf16; sums are f32 always")
+	fs.Var(&r.tile, "vae_tile", "side of the VAE's tiles in `pixels`, for sizes that do not fit otherwise; auto for the largest that fits, 0 for none")
 	fs.Var(&reuse{&j.Reuse}, "no_reuse", "exact reuse to turn off, for measuring: `list` of camera, cross_attention, time, padding, or all")
 	quantFlags(fs, &r.quant)
 	fs.StringVar(&r.device, "device", "cpu", "`device` that runs the model: cpu")
@@ -135,6 +145,49 @@ func (r *rng) String() string { return string(*r) }
 func (r *rng) Set(text string) error {
 	if *r = rng(text); *r != rng(noise.KindCUDA) && *r != rng(noise.KindCPU) {
 		return fmt.Errorf("want %s or %s", noise.KindCUDA, noise.KindCPU)
+	}
+	return nil
+}
+
+// size is a flag of bytes, such as 20000000000 or 20GB.
+type size int64
+
+func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
+
+func (s *size) Set(text string) error {
+	number, unit := strings.TrimSpace(strings.ToUpper(text)), 1.0
+	for suffix, bytes := range map[string]float64{"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12} {
+		if rest, ok := strings.CutSuffix(number, suffix); ok {
+			number, unit = strings.TrimSpace(rest), bytes
+		}
+	}
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(n >= 0 && n*unit < 1<<62) {
+		return fmt.Errorf("%q, want a number of bytes, or of kB, MB or GB such as 20GB", text)
+	}
+	*s = size(n * unit)
+	return nil
+}
+
+// tile is a flag of pixels, or the word auto.
+type tile struct {
+	pixels int
+	auto   bool
+}
+
+func (t *tile) String() string {
+	if t.auto {
+		return "auto"
+	}
+	return strconv.Itoa(t.pixels)
+}
+
+func (t *tile) Set(text string) (err error) {
+	if *t = (tile{auto: text == "auto"}); t.auto {
+		return nil
+	}
+	if t.pixels, err = strconv.Atoi(text); err != nil {
+		return fmt.Errorf("%q, want a number of pixels or auto", text)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
+	"gimbal/inference/plan"
 	"gimbal/inference/video"
 )
 
@@ -63,6 +64,7 @@ func (r *reference) complete() error {
 	if err := r.quant.Validate(); err != nil {
 		return usageError{err}
 	}
+	r.job.VAETile = r.tile.pixels
 	if r.job.Output == "" {
 		name := video.DefaultName(r.task, r.size, strconv.Itoa(r.ulysses), r.job.Prompt, time.Now())
 		var err error
@@ -106,6 +108,12 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer dev.Close()
+	var choices []plan.Choice
+	if r.resume == "" {
+		if choices, err = r.choose(ctx, dev); err != nil {
+			return err
+		}
+	}
 	options := inference.Options{Checkpoint: r.ckptDir, Device: dev, Quant: r.quant}
 	if r.resume != "" {
 		run, err := inference.ReadRun(r.resume)
@@ -123,10 +131,9 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) error {
 	defer p.Close()
 	if r.resume != "" {
 		_, err = p.Resume(ctx, r.resume, show.event)
-	} else {
-		_, err = p.Generate(ctx, r.job, show.event)
+		return err
 	}
-	return err
+	return r.make(ctx, p, dev, choices, show)
 }
 
 // open returns the device that the flags name.
@@ -134,7 +141,7 @@ func (r *reference) open() (device.Device, error) {
 	if r.device != "cpu" {
 		return nil, usagef("--device %s: want cpu, the one device of this build", r.device)
 	}
-	return cpu.Open(cpu.Options{})
+	return cpu.Open(cpu.Options{MemoryLimit: int64(r.memory)})
 }
 
 // warnIgnored names the flags that were given and change nothing.

@@ -36,6 +36,7 @@ type command struct {
 
 var commands = []command{
 	{"generate", "make a video from a picture, a camera path and a prompt", runGenerate},
+	{"plan", "say what generate would take: memory, disk and time", runPlan},
 	{"demo", "make a video with the model, picture and camera path that come with Gimbal", runDemo},
 	{"quantize", "make a checkpoint's quantised weights ahead of time", runQuantize},
 	{"bench", "measure what this machine makes of the model", runBench},

@@ -49,6 +49,10 @@ func (r *reporter) event(e inference.Event) {
 		r.line("%s: %s weights in %s (%s)", e.Part, e.Quant, e.File, bytesText(e.Bytes))
 	case inference.Notice:
 		r.line("note: %s", e.Text)
+	case inference.Planned:
+		for _, text := range planLines(e) {
+			r.line("%s", text)
+		}
 	case inference.Prepared:
 		r.line("%d frames of %dx%d, latent %v, steps %d to %d; run folder %s",
 			e.Frames, e.Width, e.Height, e.LatentShape, e.FirstStep, e.Steps, e.RunDir)

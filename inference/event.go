@@ -3,6 +3,8 @@ package inference
 import (
 	"image"
 	"time"
+
+	"gimbal/inference/plan"
 )
 
 // Event is something that a Pipeline reports while it works: one of the types
@@ -40,6 +42,12 @@ type Quantized struct {
 // fewer frames than asked for.
 type Notice struct {
 	Text string `json:"text"`
+}
+
+// Planned reports what the job will take.
+type Planned struct {
+	Plan    plan.Plan     `json:"plan"`
+	Choices []plan.Choice `json:"choices,omitempty"` // settings that were chosen for the user
 }
 
 // Prepared reports what the job comes to, before any long work.
@@ -104,6 +112,9 @@ func (Quantized) Kind() string { return "quantized" }
 
 // Kind implements Event.
 func (Notice) Kind() string { return "notice" }
+
+// Kind implements Event.
+func (Planned) Kind() string { return "planned" }
 
 // Kind implements Event.
 func (Prepared) Kind() string { return "prepared" }

@@ -170,3 +170,11 @@ func Size(bytes int64) string {
 	}
 	return fmt.Sprintf("%.1f kB", float64(bytes)/1e3)
 }
+
+// FLOPs returns the floating-point operations of all phases.
+func (p Plan) FLOPs() (n int64) {
+	for _, phase := range p.Phases {
+		n += phase.Work.FLOPs()
+	}
+	return n
+}

@@ -69,10 +69,13 @@ func (e Estimate) plus(o Estimate) Estimate {
 	return Estimate{e.Low + o.Low, e.Likely + o.Likely, e.High + o.High}
 }
 
+// enough is the least time, in seconds, of work that tells something of longer work.
+const enough = 1
+
 // Learn returns r with the correction of a phase moved towards a run that took
-// actual seconds where r says likely.
+// actual seconds where r says likely. Work that took no time to speak of is left out.
 func (r Rates) Learn(phase string, likely, actual float64) Rates {
-	if !(likely > 0) || !(actual > 0) {
+	if !(likely > enough) || !(actual > 0) {
 		return r
 	}
 	old := r.Corrections[phase]

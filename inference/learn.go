@@ -1,0 +1,62 @@
+package inference
+
+import (
+	"slices"
+	"time"
+
+	"gimbal/inference/plan"
+)
+
+// Learner compares a run with its plan: it is told the run's events.
+type Learner struct {
+	plan  plan.Plan
+	took  map[string]float64   // seconds by kind of phase
+	steps map[string][]float64 // by expert
+	last  time.Time            // of the last step
+}
+
+// NewLearner returns a learner for a run that was planned so.
+func NewLearner(p plan.Plan) *Learner {
+	return &Learner{plan: p, took: map[string]float64{}, steps: map[string][]float64{}}
+}
+
+// Event takes the next event of the run.
+func (l *Learner) Event(e Event) {
+	switch e := e.(type) {
+	case TextEncoded:
+		l.took["text"] = e.Seconds
+	case PictureEncoded:
+		l.took["picture"] = e.Seconds
+	case Step:
+		l.steps[e.Expert] = append(l.steps[e.Expert], e.Seconds)
+		l.last = time.Now()
+	case Saved:
+		if !l.last.IsZero() {
+			l.took["decode"] = time.Since(l.last).Seconds()
+		}
+	}
+}
+
+// Rates returns r, which the plan's times were made with, corrected by what the run
+// took. An expert's first step, which prepares, and runs of fewer than three steps say
+// little and are left out.
+func (l *Learner) Rates(r plan.Rates) plan.Rates {
+	for _, phase := range l.plan.Phases {
+		likely := phase.Time.Likely.Seconds()
+		kind := phase.Kind()
+		if seconds, ok := l.took[kind]; ok {
+			r = r.Learn(kind, likely, seconds)
+			continue
+		}
+		if kind != "sample" {
+			continue
+		}
+		for expert, steps := range l.steps {
+			if phase.Name == kind+" "+expert && len(steps) > 3 {
+				steps = slices.Sorted(slices.Values(steps[1:]))
+				r = r.Learn(kind, likely/float64(phase.Times), steps[len(steps)/2])
+			}
+		}
+	}
+	return r
+}
