@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -199,9 +200,10 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		os.Exit(m.Run())
 	}
+	o := quant.Options{Kind: quant.Kind(os.Getenv("GIMBAL_QUANTISE_KIND"))}
 	source, err := checkpoint.OpenSafetensors(filepath.Join(dir, "expert.safetensors"))
 	if err == nil {
-		_, err = quant.Open(context.Background(), dir, "expert", source, nf4, func(int64, int64) { os.Stdout.Write([]byte{'.'}) })
+		_, err = quant.Open(context.Background(), dir, "expert", source, o, func(int64, int64) { os.Stdout.Write([]byte{'.'}) })
 	}
 	if err != nil {
 		panic(err)
@@ -209,51 +211,81 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// TestKill kills the making of a cached file 50 times, at every stage; each time,
-// what is there is whole or not there, and the next call makes it anew without
-// leftovers.
+// TestKill kills the making of cached files 50 times, at every stage; each time, any
+// file there that loads, under whatever name, is whole and of its kind, and the next
+// call makes what is missing without leftovers.
 func TestKill(t *testing.T) {
 	const layers = 8
 	dir := t.TempDir()
 	source := expert(t, dir, layers, 256)
 	folder := filepath.Join(dir, quant.CacheDir)
-	path := open(t, dir, source, nf4).Path()
-	want := sum(t, path)
-
+	kinds := []quant.Options{nf4, {Kind: quant.INT8}}
+	paths, want := map[quant.Kind]string{}, map[quant.Kind][]byte{}
+	for _, o := range kinds {
+		paths[o.Kind] = open(t, dir, source, o).Path()
+		want[o.Kind] = sum(t, paths[o.Kind])
+	}
 	random := rand.New(rand.NewPCG(7, 8))
 	missing, cut := 0, 0
 	for i := range 50 {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		o := kinds[i%len(kinds)]
+		if err := os.Remove(paths[o.Kind]); err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
 		}
-		killAfter(t, dir, i%(layers+1), time.Duration(random.IntN(2000))*time.Microsecond)
-		if _, err := os.Stat(path); err != nil {
+		killAfter(t, dir, o.Kind, i%(layers+1), time.Duration(random.IntN(2000))*time.Microsecond)
+		if _, err := os.Stat(paths[o.Kind]); err != nil {
 			missing++
-			temporary, _ := filepath.Glob(filepath.Join(folder, ".*"))
-			cut += len(temporary)
-		} else if got := sum(t, path); !bytes.Equal(got, want) {
-			t.Fatal("a killed process left another file")
+		}
+		cut += checkLoadable(t, folder, want)
+		if i%5 != 0 { // the next process finds what the killed one left
+			continue
+		}
+		open(t, dir, source, o)
+		if got := sum(t, paths[o.Kind]); !bytes.Equal(got, want[o.Kind]) {
+			t.Fatalf("%s: the file made after a kill differs", o)
+		}
+		if left, _ := filepath.Glob(filepath.Join(folder, ".*")); len(left) > 0 {
+			t.Errorf("left over: %v", left)
 		}
 	}
-	os.Remove(path)
-	open(t, dir, source, nf4)
-	if got := sum(t, path); !bytes.Equal(got, want) {
-		t.Error("the file made after the kills differs")
-	}
-	if left, _ := filepath.Glob(filepath.Join(folder, ".*")); len(left) > 0 {
-		t.Errorf("left over: %v", left)
-	}
-	t.Logf("50 kills: %d before the file was there, %d of them while it was written", missing, cut)
+	t.Logf("50 kills: %d before the file was there, %d while it was written", missing, cut)
 	if missing < 10 {
 		t.Errorf("only %d of 50 kills came before the end", missing)
 	}
 }
 
+// checkLoadable makes sure that every file of a folder of cached ones which loads is
+// whole, and returns how many do not load.
+func checkLoadable(t *testing.T, folder string, want map[quant.Kind][]byte) (cut int) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.safetensors*"))
+	hidden, err2 := filepath.Glob(filepath.Join(folder, ".*"))
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	for _, path := range append(files, hidden...) {
+		store, err := checkpoint.OpenSafetensors(path)
+		if err != nil {
+			if !slices.Contains(hidden, path) {
+				t.Errorf("%s is there and does not load: %v", path, err)
+			}
+			cut++
+			continue
+		}
+		kind := quant.Kind(store.Quantised())
+		store.Close()
+		if !bytes.Equal(sum(t, path), want[kind]) {
+			t.Fatalf("%s loads as %q and is another file", path, kind)
+		}
+	}
+	return cut
+}
+
 // killAfter starts the program above and kills it a while after so many layers.
-func killAfter(t *testing.T, dir string, layers int, while time.Duration) {
+func killAfter(t *testing.T, dir string, kind quant.Kind, layers int, while time.Duration) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "GIMBAL_QUANTISE="+dir)
+	cmd.Env = append(os.Environ(), "GIMBAL_QUANTISE="+dir, "GIMBAL_QUANTISE_KIND="+string(kind))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
