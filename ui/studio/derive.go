@@ -9,6 +9,7 @@ import (
 	"gimbal/inference/picture"
 	"gimbal/inference/plan"
 	"gimbal/inference/tokenizer"
+	"gimbal/inference/video"
 )
 
 // loadedPath is the action folder as it was read.
@@ -22,7 +23,8 @@ func (s *Studio) derive() {
 	n := &s.now
 	s.derivePicture(n)
 	s.deriveCamera(n)
-	n.Form.Checking = s.pending("picture", "camera", "model")
+	unpacking := s.usesDemo(n) && s.checkpoint(n) == "" && s.facts.demoErr == nil
+	n.Form.Checking = unpacking || s.pending("picture", "camera", "model")
 	n.Form.Problems = s.problems(n)
 	n.Form.CanRun = !slices.ContainsFunc(n.Form.Problems, func(p Problem) bool { return p.Level == Error })
 	s.derivePresets(n)
@@ -41,10 +43,18 @@ func (s *Studio) derivePicture(n *Snapshot) {
 	}
 	f.Picture.Checking = s.pending("picture")
 	f.Width, f.Height = 0, 0
-	if f.Picture.Width > 0 {
-		if size, err := picture.Fit(f.Picture.Width, f.Picture.Height, f.Inputs.MaxArea); err == nil {
-			f.Width, f.Height = size.Width, size.Height
-		}
+	s.find("size", nil)
+	if f.Picture.Width == 0 {
+		return
+	}
+	size, err := picture.Fit(f.Picture.Width, f.Picture.Height, f.Inputs.MaxArea)
+	if err == nil {
+		f.Width, f.Height = size.Width, size.Height
+		err = video.Options{Width: f.Width, Height: f.Height, FPS: f.Inputs.FPS}.Check()
+	}
+	if err != nil {
+		p := problem(FieldSize, Error, SizeBad, nil, err.Error())
+		s.find("size", &p)
 	}
 }
 
@@ -127,6 +137,11 @@ func (s *Studio) problems(n *Snapshot) []Problem {
 	for _, p := range s.facts.after {
 		add(p)
 	}
+	if !slices.ContainsFunc(all, func(p Problem) bool { return p.Level == Error }) {
+		job := in.job()
+		job.Output = "video.mp4"
+		all = append(all, placed(job.Validate(), Error)...) // what only the engine knows
+	}
 	slices.SortFunc(all, compareProblems)
 	return all
 }
@@ -155,7 +170,7 @@ func (s *Studio) cameraProblems(n *Snapshot, add func(Problem)) {
 var order = []Field{
 	FieldModel, FieldPicture, FieldCamera, FieldPrompt, FieldNegative, FieldFrames, FieldSize, FieldSteps, FieldSolver, FieldShift,
 	FieldGuidanceLow, FieldGuidanceHigh, FieldBoundary, FieldSeed, FieldNoise, FieldFPS, FieldQuant, FieldVAEChunk, FieldVAEThreshold,
-	FieldOutput, FieldNone,
+	FieldVAETile, FieldAttnChunk, FieldAttnType, FieldOutput, FieldNone,
 }
 
 func compareProblems(a, b Problem) int {

@@ -13,6 +13,7 @@ import (
 	"gimbal/inference/noise"
 	"gimbal/inference/quant"
 	"gimbal/inference/sampler"
+	"gimbal/inference/vae"
 )
 
 // maxFrames is the most frames that inference.CheckFrames lets pass.
@@ -80,6 +81,21 @@ func edit(in *Inputs, field Field, text string) *Problem {
 		return whole(&in.VAEChunk, field, word, 0, 1024)
 	case FieldVAEThreshold:
 		return whole(&in.VAEThreshold, field, word, 0, maxFrames)
+	case FieldVAETile:
+		if word == "0" {
+			in.VAETile = 0
+			return nil
+		}
+		return whole(&in.VAETile, field, word, vae.MinTile, 4096)
+	case FieldAttnChunk:
+		return whole(&in.AttentionChunk, field, word, 0, 1<<20)
+	case FieldAttnType:
+		name := "f32"
+		p := choice(&name, field, word, "f32", "f16", "bf16")
+		if p == nil {
+			in.AttentionType = strings.TrimPrefix(name, "f32")
+		}
+		return p
 	case FieldQuant:
 		all := map[string]quant.Options{}
 		for _, o := range quantChoices {

@@ -19,6 +19,10 @@ type Engine interface {
 	Tokens(ctx context.Context, checkpoint string, texts ...string) ([]Tokens, error)
 	// Estimate says what a run will take. The job may lack a picture and prompts.
 	Estimate(ctx context.Context, r Request) (Estimate, error)
+	// Fit changes settings of a run, as few and harmless ones as will do, until it fits
+	// the device: it returns the run with them and names them. It names none if the run
+	// fits already, or if nothing makes it fit.
+	Fit(ctx context.Context, r Request) (Request, []string, error)
 	// Run makes a video, or goes on with one, and reports what happens.
 	Run(ctx context.Context, r Request, emit func(inference.Event)) (inference.Saved, error)
 	// Memory returns what is allocated on the device, at once.

@@ -16,6 +16,7 @@ import (
 
 	"gimbal/assets"
 	"gimbal/inference"
+	"gimbal/inference/quant"
 	"gimbal/inference/video"
 	"gimbal/ui/library"
 )
@@ -63,6 +64,15 @@ func (f *fakeEngine) Tokens(_ context.Context, _ string, texts ...string) ([]Tok
 func (f *fakeEngine) Estimate(_ context.Context, r Request) (Estimate, error) {
 	n := r.Job.Frames * r.Job.Steps
 	return Estimate{Known: true, Time: time.Duration(n) * time.Second, Memory: int64(n) << 20}, nil
+}
+
+// Fit makes everything fit by INT8, but not 81 frames.
+func (f *fakeEngine) Fit(_ context.Context, r Request) (Request, []string, error) {
+	if r.Job.Frames == 81 {
+		return r, nil, errors.New("too much")
+	}
+	r.Quant = quant.Options{Kind: quant.INT8}
+	return r, []string{"quant int8"}, nil
 }
 
 func (f *fakeEngine) Memory() Memory { return Memory{Device: 5, Limit: 10} }

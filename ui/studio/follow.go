@@ -61,8 +61,21 @@ func (s *Studio) fileChanged(path string) {
 	case in.Camera.Folder:
 		s.again("camera")
 	default:
-		s.again("model")
+		s.modelChanged()
 	}
+}
+
+// modelChanged looks at the model again, but not while a run may be writing quantised
+// weights to its folder.
+func (s *Studio) modelChanged() {
+	s.change(func(n *Snapshot) {
+		if s.facts.modelOld = n.Run.Active(); s.facts.modelOld {
+			return
+		}
+		if c := s.checks["model"]; c != nil {
+			c.of = nil
+		}
+	})
 }
 
 // readPicture looks at the chosen picture.
@@ -75,12 +88,10 @@ func (s *Studio) readPicture(path string) func(n *Snapshot) {
 		case err == nil:
 			size := img.Bounds().Size()
 			found.Width, found.Height, found.Thumb = size.X, size.Y, library.Shrink(img, ThumbSize)
-			_, err = picture.Fit(size.X, size.Y, 480*832) // too long or too small for any video
 		case gone(err):
 			p := problem(FieldPicture, Error, PictureGone, map[string]any{"Path": path}, err.Error())
 			wrong = &p
-		}
-		if err != nil && wrong == nil {
+		default:
 			p := problem(FieldPicture, Error, PictureBad, map[string]any{"Path": path}, err.Error())
 			wrong = &p
 		}

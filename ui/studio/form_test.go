@@ -321,6 +321,27 @@ func TestDrop(t *testing.T) {
 	}
 }
 
+func TestMakeFit(t *testing.T) {
+	b := newBench(t)
+	b.Edit(FieldFrames, "9")
+	b.MakeFit()
+	b.notice(FitChosen)
+	if in := b.Snapshot().Form.Inputs; in.Quant.Kind != quant.INT8 || in.Frames != 9 || in.MaxArea != 28672 || in.Prompt != "a meadow" {
+		t.Errorf("inputs %+v", in)
+	}
+	b.Edit(FieldFrames, "81")
+	b.MakeFit()
+	b.notice(FitNone)
+}
+
+func TestSizeBad(t *testing.T) {
+	b := newBench(t)
+	b.Edit(FieldSize, "256")
+	if p := b.problem(FieldSize, SizeBad); p.Details == "" || b.Snapshot().Form.CanRun {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestPaste(t *testing.T) {
 	b := newBench(t)
 	data, err := os.ReadFile(b.Snapshot().Form.Inputs.Picture)

@@ -16,23 +16,26 @@ const (
 	FieldCamera       Field = "camera"  // text: a path of an action folder, or "" for none
 	FieldPrompt       Field = "prompt"  // text
 	FieldNegative     Field = "negative_prompt"
-	FieldFrames       Field = "frames"        // text: 4n+1
-	FieldSize         Field = "size"          // text: pixels, or width x height as 480x832
-	FieldSteps        Field = "steps"         // text
-	FieldSolver       Field = "solver"        // text: unipc or dpm++
-	FieldShift        Field = "shift"         // text
-	FieldGuidanceLow  Field = "guidance_low"  // text
-	FieldGuidanceHigh Field = "guidance_high" // text
-	FieldBoundary     Field = "boundary"      // text: 0 to 1
-	FieldSeed         Field = "seed"          // text: 0 to 2^64-1; typing one locks it
-	FieldNoise        Field = "noise"         // text: cuda or cpu
-	FieldFPS          Field = "fps"           // text: frames a second
-	FieldVAEChunk     Field = "vae_chunk"     // text: latent frames; 0 for all at once
-	FieldVAEThreshold Field = "vae_threshold" // text: frames up to which all are decoded at once
-	FieldQuant        Field = "quant"         // text: none, int8, nf4 or nf4-double
-	FieldOutput       Field = "output"        // text: folder for the videos
-	FieldModel        Field = "model"         // the model folder
-	FieldNone         Field = ""              // the form as a whole
+	FieldFrames       Field = "frames"          // text: 4n+1
+	FieldSize         Field = "size"            // text: pixels, or width x height as 480x832
+	FieldSteps        Field = "steps"           // text
+	FieldSolver       Field = "solver"          // text: unipc or dpm++
+	FieldShift        Field = "shift"           // text
+	FieldGuidanceLow  Field = "guidance_low"    // text
+	FieldGuidanceHigh Field = "guidance_high"   // text
+	FieldBoundary     Field = "boundary"        // text: 0 to 1
+	FieldSeed         Field = "seed"            // text: 0 to 2^64-1; typing one locks it
+	FieldNoise        Field = "noise"           // text: cuda or cpu
+	FieldFPS          Field = "fps"             // text: frames a second
+	FieldVAEChunk     Field = "vae_chunk"       // text: latent frames; 0 for all at once
+	FieldVAEThreshold Field = "vae_threshold"   // text: frames up to which all are decoded at once
+	FieldVAETile      Field = "vae_tile"        // text: side of the VAE's tiles in pixels; 0 for none
+	FieldAttnChunk    Field = "attention_chunk" // text: queries of an attention at once; 0 for all
+	FieldAttnType     Field = "attention_type"  // text: f32, f16 or bf16
+	FieldQuant        Field = "quant"           // text: none, int8, nf4 or nf4-double
+	FieldOutput       Field = "output"          // text: folder for the videos
+	FieldModel        Field = "model"           // the model folder
+	FieldNone         Field = ""                // the form as a whole
 )
 
 // CameraKind says where a camera path comes from.
@@ -74,6 +77,9 @@ type Inputs struct {
 	Quant          quant.Options      `json:"quant,omitzero"`
 	VAEChunk       int                `json:"vae_chunk"`
 	VAEThreshold   int                `json:"vae_threshold"`
+	VAETile        int                `json:"vae_tile,omitempty"`
+	AttentionChunk int                `json:"attention_chunk,omitempty"`
+	AttentionType  string             `json:"attention_type,omitempty"` // "f16", "bf16"; "" for f32
 	Offload        bool               `json:"offload"`
 	Reuse          wan.Reuse          `json:"reuse"`
 }
@@ -95,6 +101,9 @@ func DefaultInputs() Inputs {
 		FPS:            j.FPS,
 		VAEChunk:       j.VAEChunk,
 		VAEThreshold:   j.VAEChunkThreshold,
+		VAETile:        j.VAETile,
+		AttentionChunk: j.AttentionChunk,
+		AttentionType:  j.AttentionDType,
 		Offload:        j.Offload,
 		Reuse:          j.Reuse,
 	}
@@ -102,9 +111,13 @@ func DefaultInputs() Inputs {
 
 // job returns the inputs as a Job, without an output.
 func (in Inputs) job() inference.Job {
+	folder := ""
+	if in.Camera.Kind == CameraFolder {
+		folder = in.Camera.Folder
+	}
 	return inference.Job{
 		Image:             in.Picture,
-		ActionPath:        in.Camera.Folder,
+		ActionPath:        folder,
 		Prompt:            in.Prompt,
 		NegativePrompt:    in.NegativePrompt,
 		Frames:            in.Frames,
@@ -121,5 +134,8 @@ func (in Inputs) job() inference.Job {
 		Reuse:             in.Reuse,
 		VAEChunk:          in.VAEChunk,
 		VAEChunkThreshold: in.VAEThreshold,
+		VAETile:           in.VAETile,
+		AttentionChunk:    in.AttentionChunk,
+		AttentionDType:    in.AttentionType,
 	}
 }

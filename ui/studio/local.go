@@ -31,14 +31,14 @@ type EngineOptions struct {
 type engine struct {
 	o EngineOptions
 
-	opening sync.Mutex // held while the device is opened or measured
+	opening gate       // held while the device is opened or measured
 	mu      sync.Mutex // guards what follows, never held for long
 	dev     device.Device
 	rates   plan.Rates
 	words   map[string]*vocabulary // by checkpoint
 	temp    string                 // folder of a camera path for estimates
 
-	running  sync.Mutex // held during Run, and guards what follows
+	running  gate // held during Run, and guards what follows
 	pipeline *inference.Pipeline
 	of       pipelineOf
 }
@@ -53,13 +53,15 @@ type pipelineOf struct {
 // NewEngine returns the real Engine. It keeps the checkpoint of the last run open for
 // the next one, unless its files changed.
 func NewEngine(o EngineOptions) Engine {
-	return &engine{o: o, words: map[string]*vocabulary{}}
+	return &engine{o: o, words: map[string]*vocabulary{}, opening: newGate(), running: newGate()}
 }
 
 // open returns the device.
 func (e *engine) open(ctx context.Context) (device.Device, error) {
-	e.opening.Lock()
-	defer e.opening.Unlock()
+	if err := e.opening.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer e.opening.unlock()
 	if dev := e.opened(); dev != nil {
 		return dev, nil
 	}
@@ -87,7 +89,7 @@ func (e *engine) Device(ctx context.Context) (Device, error) {
 	}
 	info := dev.Info()
 	return Device{
-		Name: info.Name, Allocated: info.Allocated, Limit: info.WorkingSet, Unsupported: unsupported(ctx, dev),
+		Name: info.Name, Limit: info.WorkingSet, Unsupported: unsupported(ctx, dev),
 	}, nil
 }
 
@@ -103,12 +105,14 @@ func (e *engine) Memory() Memory {
 
 // Run implements Engine.
 func (e *engine) Run(ctx context.Context, r Request, emit func(inference.Event)) (inference.Saved, error) {
-	e.running.Lock()
-	defer e.running.Unlock()
 	dev, err := e.open(ctx)
+	if err == nil {
+		err = e.running.lock(ctx)
+	}
 	if err != nil {
 		return inference.Saved{}, err
 	}
+	defer e.running.unlock()
 	want := pipelineOf{r.Checkpoint, r.Quant, watch.See(r.Checkpoint)}
 	if e.pipeline != nil && e.of != want {
 		err := e.pipeline.Close()
@@ -131,21 +135,50 @@ func (e *engine) Run(ctx context.Context, r Request, emit func(inference.Event))
 
 // Estimate implements Engine.
 func (e *engine) Estimate(ctx context.Context, r Request) (Estimate, error) {
-	dev, err := e.open(ctx)
+	q, err := e.planned(ctx, r)
 	if err != nil {
 		return Estimate{}, err
 	}
-	rates := e.measured(ctx, dev)
-	if r.Camera && r.Job.ActionPath == "" {
-		if r.Job.ActionPath, err = e.anyPath(); err != nil {
-			return Estimate{}, err
-		}
-	}
-	p, err := inference.PlanOf(ctx, inference.PlanRequest{Checkpoint: r.Checkpoint, Job: r.Job, Quant: r.Quant, Device: dev, Rates: rates})
+	q.Rates = e.measured(ctx, q.Device)
+	p, err := inference.PlanOf(ctx, q)
 	if err != nil {
 		return Estimate{}, err
 	}
 	return estimateOf(p), nil
+}
+
+// Fit implements Engine.
+func (e *engine) Fit(ctx context.Context, r Request) (Request, []string, error) {
+	q, err := e.planned(ctx, r)
+	if err != nil {
+		return r, nil, err
+	}
+	q, p, choices, err := inference.PlanAuto(ctx, q)
+	if err != nil || p.Fit() == plan.TooMuch {
+		return r, nil, err
+	}
+	var names []string
+	for _, c := range choices {
+		names = append(names, c.Setting+" "+c.Value)
+	}
+	path := r.Job.ActionPath
+	r.Job, r.Quant = q.Job, q.Quant
+	r.Job.ActionPath = path
+	return r, names, nil
+}
+
+// planned returns the request as a plan wants it.
+func (e *engine) planned(ctx context.Context, r Request) (inference.PlanRequest, error) {
+	dev, err := e.open(ctx)
+	if err != nil {
+		return inference.PlanRequest{}, err
+	}
+	if r.Camera && r.Job.ActionPath == "" {
+		if r.Job.ActionPath, err = e.anyPath(); err != nil {
+			return inference.PlanRequest{}, err
+		}
+	}
+	return inference.PlanRequest{Checkpoint: r.Checkpoint, Job: r.Job, Quant: r.Quant, Device: dev}, nil
 }
 
 // estimateOf tells what a plan says.
@@ -166,18 +199,20 @@ func estimateOf(p plan.Plan) Estimate {
 // measured returns the device's rates, which it measures once if they are not known
 // and no run is in the way; the zero Rates otherwise.
 func (e *engine) measured(ctx context.Context, dev device.Device) plan.Rates {
-	e.opening.Lock()
-	defer e.opening.Unlock()
+	if e.opening.lock(ctx) != nil {
+		return plan.Rates{}
+	}
+	defer e.opening.unlock()
 	e.mu.Lock()
 	rates := e.rates
 	e.mu.Unlock()
 	if rates.Known() {
 		return rates
 	}
-	if rates = plan.ReadRates(e.o.RatesDir, dev); !rates.Known() && e.running.TryLock() {
+	if rates = plan.ReadRates(e.o.RatesDir, dev); !rates.Known() && e.running.tryLock() {
 		var err error
 		rates, err = plan.Measure(ctx, dev)
-		e.running.Unlock()
+		e.running.unlock()
 		if err == nil {
 			err = rates.Write(e.o.RatesDir, dev)
 		}
@@ -216,8 +251,10 @@ func (e *engine) anyPath() (string, error) {
 
 // Close implements Engine.
 func (e *engine) Close() error {
-	e.running.Lock()
-	defer e.running.Unlock()
+	if err := e.running.lock(context.Background()); err != nil {
+		return err
+	}
+	defer e.running.unlock()
 	var errs []error
 	if e.pipeline != nil {
 		errs = append(errs, e.pipeline.Close())

@@ -2,15 +2,14 @@ package studio
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 	"sync"
 	"text/template"
 )
 
-// english holds the messages in English, as templates over their arguments: the
-// syntax of Fyne's translations.
-var english = map[Code]string{
+// The messages in English, as templates over their arguments: the syntax of Fyne's
+// translations.
+var problemTexts = map[Code]string{
 	PictureMissing:   "Choose a picture to start from: drop one here, or press Open.",
 	PictureGone:      "The picture {{.Path}} is not there any more. Choose another, or put it back.",
 	PictureBad:       "This picture cannot be read: {{.Path}}. Choose a PNG, JPEG, WebP, BMP, TIFF or GIF.",
@@ -34,8 +33,11 @@ var english = map[Code]string{
 	MemoryShort:      "This needs {{.Need}} of memory, and {{.Have}} are there. Choose fewer frames, a smaller size or a quantisation.",
 	MemoryReloads:    "The weights do not fit beside the rest ({{.Need}} of {{.Have}}): they are read from the disk in every step. A quantisation is faster.",
 	OtherProblem:     "{{.Text}}",
+	SizeBad:          "No video can be made of this picture in this size.",
 	DemoBad:          "The demo model cannot be unpacked. Choose a model folder.",
+}
 
+var noticeTexts = map[Code]string{
 	DroppedPictures: "{{.Used}} is the picture now. The others are among the recent ones: {{.Others}}.",
 	DroppedCameras:  "{{.Used}} is the camera path now. Not used: {{.Others}}.",
 	DroppedModel:    "{{.Path}} is the model folder from now on.",
@@ -52,37 +54,49 @@ var english = map[Code]string{
 	PastedBad:       "What was pasted is no picture.",
 	SaveFailed:      "{{.Path}} could not be written.",
 	PresetName:      "A preset needs a name of its own: “{{.Name}}” is empty or taken.",
-	OtherNotice:     "{{.Text}}",
+	FitChosen:       "Changed so that it fits: {{.Settings}}.",
+	FitNone:         "No settings make this fit. Choose fewer frames or a smaller size.",
+}
 
+var runTexts = map[Code]string{
 	RunOutOfMemory: "The memory was not enough. Choose fewer frames, a smaller size or a quantisation, and turn on offloading.",
 	RunDeviceLost:  "The device stopped answering. Restart Gimbal, then resume the run from the library.",
 	RunUnhealthy:   "The numbers went bad, and the run was stopped before it wasted more time.",
 	RunDiskFull:    "The disk is full. Make room, then resume the run from the library.",
+	RunTooLarge:    "This is more than the memory holds. {{.Text}}",
 	RunFailed:      "{{.Text}}",
 }
 
-// English returns the messages in English by code, as templates over their
-// arguments, for translations to be checked against.
-func English() map[Code]string { return maps.Clone(english) }
+// English returns the messages in English, as templates over their arguments, by the
+// keys that translations have them under: "problem.", "notice." or "run." and the code.
+func English() map[string]string {
+	all := map[string]string{}
+	for kind, texts := range map[string]map[Code]string{"problem.": problemTexts, "notice.": noticeTexts, "run.": runTexts} {
+		for code, text := range texts {
+			all[kind+string(code)] = text
+		}
+	}
+	return all
+}
 
-// render returns a message in English.
-func render(code Code, args map[string]any) string {
+// render returns the message under a key in English.
+func render(key string, args map[string]any) string {
 	var text strings.Builder
-	if err := templates().ExecuteTemplate(&text, string(code), args); err != nil {
-		panic(fmt.Sprintf("studio: message %q: %v", code, err))
+	if err := templates().ExecuteTemplate(&text, key, args); err != nil {
+		panic(fmt.Sprintf("studio: message %q: %v", key, err))
 	}
 	return text.String()
 }
 
 var templates = sync.OnceValue(func() *template.Template {
 	all := template.New("").Option("missingkey=error")
-	for code, text := range english {
-		template.Must(all.New(string(code)).Parse(text))
+	for key, text := range English() {
+		template.Must(all.New(key).Parse(text))
 	}
 	return all
 })
 
 // problem returns a Problem with its English text.
 func problem(field Field, level Level, code Code, args map[string]any, details string) Problem {
-	return Problem{Field: field, Level: level, Code: code, Args: args, Text: render(code, args), Details: details}
+	return Problem{Field: field, Level: level, Code: code, Args: args, Text: render("problem."+string(code), args), Details: details}
 }

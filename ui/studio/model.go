@@ -3,6 +3,10 @@ package studio
 import (
 	"context"
 	"os"
+	"strings"
+
+	"gimbal/inference/plan"
+	"gimbal/ui/library"
 )
 
 // usesDemo reports whether the demo model is the one that runs.
@@ -70,23 +74,31 @@ func (s *Studio) followTokens(n *Snapshot) {
 // planned is what an estimate depends on.
 type planned struct {
 	checkpoint    string
-	values        Values
+	values        Values // with the frames that there will be
+	asked         Values // as the form has them
 	picture       string // path, "" for none
 	width, height int    // of the video in pixels
 	camera        bool
 	device        bool
 }
 
-// followEstimates asks for the estimates of the form and of every preset.
-func (s *Studio) followEstimates(n *Snapshot) {
+// planned returns what the form's estimate depends on.
+func (s *Studio) planned(n *Snapshot) planned {
 	of := planned{
-		checkpoint: s.checkpoint(n), values: valuesOf(n.Form.Inputs), width: n.Form.Width, height: n.Form.Height,
+		checkpoint: s.checkpoint(n), values: valuesOf(n.Form.Inputs), asked: valuesOf(n.Form.Inputs),
+		width: n.Form.Width, height: n.Form.Height,
 		camera: n.Form.Camera.Kind != CameraNone && n.Model.HasCamera, device: n.Device.Ready,
 	}
 	of.values.Frames = n.Form.Frames
 	if of.width > 0 {
 		of.picture = n.Form.Inputs.Picture
 	}
+	return of
+}
+
+// followEstimates asks for the estimates of the form and of every preset.
+func (s *Studio) followEstimates(n *Snapshot) {
+	of := s.planned(n)
 	s.look("estimate", of, planning, func(ctx context.Context) func(*Snapshot) {
 		e := s.estimate(ctx, of)
 		return func(n *Snapshot) { n.Form.Estimate = e }
@@ -99,14 +111,50 @@ func (s *Studio) estimate(ctx context.Context, of planned) Estimate {
 	if of.checkpoint == "" || !of.device {
 		return Estimate{}
 	}
-	in := DefaultInputs()
-	of.values.apply(&in)
-	in.Picture = of.picture
-	e, err := s.o.Engine.Estimate(ctx, Request{Checkpoint: of.checkpoint, Quant: of.values.Quant, Job: in.job(), Camera: of.camera})
+	e, err := s.o.Engine.Estimate(ctx, of.request())
 	if err != nil {
 		return Estimate{Error: err.Error()}
 	}
 	return e
+}
+
+// request returns what an engine is asked about.
+func (of planned) request() Request {
+	in := DefaultInputs()
+	of.values.apply(&in)
+	in.Picture = of.picture
+	return Request{Checkpoint: of.checkpoint, Quant: of.values.Quant, Job: in.job(), Camera: of.camera}
+}
+
+// MakeFit changes settings, as few and harmless ones as will do, so that the run fits
+// the device's memory. A notice names them.
+func (s *Studio) MakeFit() {
+	s.background(func() {
+		s.mu.Lock()
+		of := s.planned(&s.now)
+		s.mu.Unlock()
+		r, changed, err := s.o.Engine.Fit(s.life, of.request())
+		s.touch(func(n *Snapshot) {
+			switch {
+			case err != nil || len(changed) == 0 && n.Form.Estimate.Fit == plan.TooMuch:
+				s.notice(n, Warning, FitNone, nil, errorText(err))
+			case len(changed) > 0 && valuesOf(n.Form.Inputs) == of.asked:
+				fit := inputsOf(library.Settings{Job: r.Job, Quant: r.Quant})
+				s.fill(n, func(in *Inputs) {
+					fit.Frames = in.Frames
+					valuesOf(fit).apply(in)
+				})
+				s.notice(n, Info, FitChosen, map[string]any{"Settings": strings.Join(changed, ", ")}, "")
+			}
+		})
+	})
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 func exists(path string) bool {

@@ -27,6 +27,9 @@ type Values struct {
 	Quant        quant.Options      `json:"quant,omitzero"`
 	VAEChunk     int                `json:"vae_chunk"`
 	VAEThreshold int                `json:"vae_threshold"`
+	VAETile      int                `json:"vae_tile,omitempty"`
+	AttnChunk    int                `json:"attention_chunk,omitempty"`
+	AttnType     string             `json:"attention_type,omitempty"`
 	Offload      bool               `json:"offload"`
 }
 
@@ -55,14 +58,15 @@ func valuesOf(in Inputs) Values {
 	return Values{
 		Frames: in.Frames, MaxArea: in.MaxArea, Steps: in.Steps, Solver: in.Solver, Shift: in.Shift, Guidance: in.Guidance,
 		Boundary: in.Boundary, Noise: in.Noise, FPS: in.FPS, Quant: in.Quant, VAEChunk: in.VAEChunk, VAEThreshold: in.VAEThreshold,
-		Offload: in.Offload,
+		VAETile: in.VAETile, AttnChunk: in.AttentionChunk, AttnType: in.AttentionType, Offload: in.Offload,
 	}
 }
 
 func (v Values) apply(in *Inputs) {
 	in.Frames, in.MaxArea, in.Steps, in.Solver, in.Shift, in.Guidance = v.Frames, v.MaxArea, v.Steps, v.Solver, v.Shift, v.Guidance
 	in.Boundary, in.Noise, in.FPS, in.Quant, in.Offload = v.Boundary, v.Noise, v.FPS, v.Quant, v.Offload
-	in.VAEChunk, in.VAEThreshold = v.VAEChunk, v.VAEThreshold
+	in.VAEChunk, in.VAEThreshold, in.VAETile = v.VAEChunk, v.VAEThreshold, v.VAETile
+	in.AttentionChunk, in.AttentionType = v.AttnChunk, v.AttnType
 }
 
 // like reports whether v and w differ in frames and steps at most, which every model
@@ -142,7 +146,7 @@ func (s *Studio) followPresets(n *Snapshot, of planned) {
 		presets string
 	}
 	common := about{planned: of, quant: of.values.Quant, folder: n.Settings.ModelFolder, presets: key.String()}
-	common.values = Values{}
+	common.values, common.asked = Values{}, Values{}
 	demo, folder := s.facts.demo.Checkpoint, n.Settings.ModelFolder
 	s.look("presets", common, planning, func(ctx context.Context) func(*Snapshot) {
 		found := map[string]Estimate{}

@@ -10,8 +10,8 @@ const (
 	Error   Level = "error"   // the run cannot be made until this is mended
 )
 
-// Code names a kind of message: "message."+code is the key of its translation, a
-// template over its arguments as English gives it.
+// Code names a kind of message. With "problem.", "notice." or "run." before it, it is
+// the key of a translation, a template over the arguments as English gives it.
 type Code string
 
 // Problem is something that is wrong with a field of the form, or that the user
@@ -49,6 +49,7 @@ const (
 	OutputBad        Code = "output_bad"         // Path; Details
 	MemoryShort      Code = "memory_short"       // Need, Have: sizes as text (warning)
 	MemoryReloads    Code = "memory_reloads"     // Need, Have: weights are read from disk in every step (warning)
+	SizeBad          Code = "size_bad"           // Details
 	DemoBad          Code = "demo_bad"           // Details
 	OtherProblem     Code = "other"              // Text: the engine's own words
 )
@@ -81,14 +82,16 @@ const (
 	PastedBad       Code = "pasted_bad"       // Details
 	SaveFailed      Code = "save_failed"      // Path; Details
 	PresetName      Code = "preset_name"      // Name: empty or taken
-	OtherNotice     Code = "other_notice"     // Text
+	FitChosen       Code = "fit_chosen"       // Settings
+	FitNone         Code = "fit_none"         //
 )
 
 // The codes of runs that failed.
 const (
-	RunOutOfMemory Code = "run_out_of_memory"
-	RunDeviceLost  Code = "run_device_lost"
-	RunUnhealthy   Code = "run_unhealthy"
-	RunDiskFull    Code = "run_disk_full"
-	RunFailed      Code = "run_failed" // Text: the engine's own words
+	RunOutOfMemory Code = "out_of_memory"
+	RunDeviceLost  Code = "device_lost"
+	RunUnhealthy   Code = "unhealthy"
+	RunDiskFull    Code = "disk_full"
+	RunFailed      Code = "failed"    // Text: the engine's own words
+	RunTooLarge    Code = "too_large" // Text: the same, with settings that fit
 )

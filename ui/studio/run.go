@@ -111,12 +111,18 @@ func (s *Studio) finish(ctx context.Context, saved inference.Saved, err error) {
 			run.Code, run.Error = explain(err)
 			run.Details = details(n, e, err)
 			e.Error = run.Error
-			s.place(err)
+			for _, p := range placed(err, Warning) { // until the field changes; another attempt is free
+				s.facts.after[p.Field] = p
+			}
 			s.o.Log.Error("run failed", "id", e.ID, "err", err)
 		}
 		run.Entry = e
 		n.Run = run
 		s.put(e)
+		if c := s.checks["model"]; c != nil && s.facts.modelOld {
+			c.of = nil
+		}
+		s.facts.modelOld = false
 		if err == nil {
 			s.show(n, e)
 		}
@@ -140,7 +146,10 @@ func (s *Studio) thumbnail(id library.ID) error {
 func explain(err error) (Code, string) {
 	code := RunFailed
 	var unhealthy *inference.UnhealthyError
+	var large *inference.TooLargeError
 	switch {
+	case errors.As(err, &large):
+		code = RunTooLarge
 	case errors.Is(err, device.ErrOutOfMemory):
 		code = RunOutOfMemory
 	case errors.Is(err, device.ErrDeviceLost):
@@ -152,7 +161,7 @@ func explain(err error) (Code, string) {
 	}
 	// What the pipeline adds for its command line is not for a window.
 	text, _, _ := strings.Cut(err.Error(), " (the run is kept in ")
-	return code, render(code, map[string]any{"Text": text})
+	return code, render("run."+string(code), map[string]any{"Text": text})
 }
 
 // details is what to copy into a report of what went wrong.
@@ -176,21 +185,26 @@ var places = []struct {
 	{"frame_num:", FieldFrames}, {"max_area:", FieldSize}, {"sample_steps:", FieldSteps}, {"sample_solver:", FieldSolver},
 	{"sample_shift:", FieldShift}, {"sample_guide_scale:", FieldGuidanceLow}, {"boundary:", FieldBoundary}, {"noise_rng:", FieldNoise},
 	{"fps:", FieldFPS}, {"save_file:", FieldOutput}, {"VAE_CHUNK_SIZE:", FieldVAEChunk}, {"VAE_CHUNK_THRESHOLD:", FieldVAEThreshold},
-	{"quant:", FieldQuant}, {"checkpoint ", FieldModel},
+	{"vae_tile:", FieldVAETile}, {"attention_chunk:", FieldAttnChunk}, {"attention_dtype:", FieldAttnType}, {"quant:", FieldQuant}, {"checkpoint ", FieldModel},
 }
 
-// place shows the lines of an error at the fields that they belong to, until these
-// change. They do not stop another attempt.
-func (s *Studio) place(err error) {
+// placed returns the lines of an error as problems of the fields that they belong to;
+// other lines are left out.
+func placed(err error, level Level) []Problem {
+	if err == nil {
+		return nil
+	}
+	var all []Problem
 	for line := range strings.Lines(err.Error()) {
 		line = strings.TrimSpace(line)
 		for _, p := range places {
 			if strings.HasPrefix(line, p.prefix) {
-				s.facts.after[p.field] = problem(p.field, Warning, OtherProblem, map[string]any{"Text": line}, err.Error())
+				all = append(all, problem(p.field, level, OtherProblem, map[string]any{"Text": line}, err.Error()))
 				break
 			}
 		}
 	}
+	return all
 }
 
 // event takes what the engine reports.
@@ -274,7 +288,10 @@ func (s *Studio) progress(n *Snapshot) {
 	run, t := &n.Run, s.facts.timing
 	run.Elapsed = time.Since(t.started)
 	run.Remaining = -1
-	if t.remaining >= 0 {
+	switch {
+	case t.remaining < 0 && t.planned.Time > 0 && run.Phase != PhaseQuantizing:
+		run.Remaining = max(0, t.planned.Time-run.Elapsed)
+	case t.remaining >= 0:
 		run.Remaining = max(0, t.remaining-time.Since(t.step))
 		if run.Step < run.Steps {
 			run.Remaining += decodeTime(t.planned)

@@ -86,6 +86,9 @@ func sane(in Inputs) Inputs {
 	for _, field := range order {
 		edit(&good, field, in.text(field)) // leaves the default where it finds a problem
 	}
+	if k := in.Camera.Kind; k != CameraBuiltin && k != CameraFolder {
+		in.Camera = Camera{}
+	}
 	good.Demo, good.Camera, good.SeedLocked, good.Offload, good.Reuse = in.Demo, in.Camera, in.SeedLocked, in.Offload, in.Reuse
 	return good
 }

@@ -153,6 +153,9 @@ func inputsOf(settings library.Settings) Inputs {
 		Quant:          settings.Quant,
 		VAEChunk:       j.VAEChunk,
 		VAEThreshold:   j.VAEChunkThreshold,
+		VAETile:        j.VAETile,
+		AttentionChunk: j.AttentionChunk,
+		AttentionType:  j.AttentionDType,
 		Offload:        j.Offload,
 		Reuse:          j.Reuse,
 	}

@@ -42,7 +42,9 @@ type Form struct {
 	// back problems of fields never touched shows them now.
 	Attempted bool
 	Checking  bool // files are being read; problems may follow
-	CanRun    bool // there is no problem of level Error
+	// CanRun says that there is no problem of level Error. Generate may be called all
+	// the same: it tells what is missing, and tries again what failed.
+	CanRun bool
 
 	Picture        Picture
 	Camera         CameraPath
@@ -149,11 +151,10 @@ type Part struct {
 
 // Device is the machine that runs the model.
 type Device struct {
-	Ready     bool   // false while it opens
-	Name      string // such as "Apple M3 Ultra"
-	Allocated int64  // bytes
-	Limit     int64  // bytes of memory that a run may use; 0 if not known
-	Error     string
+	Ready bool   // false while it opens
+	Name  string // such as "Apple M3 Ultra"
+	Limit int64  // bytes of memory that a run may use; 0 if not known
+	Error string
 	// Unsupported holds, for each quantisation that this device cannot run, why.
 	Unsupported map[quant.Kind]string
 }

@@ -68,6 +68,7 @@ type facts struct {
 	resume   map[library.ID]bool     // queued runs that go on from their state
 	planned  map[library.ID]Estimate // of queued runs
 	shelf    int                     // grows when the library changes
+	modelOld bool                    // its files changed during a run
 	timing   timing
 }
 
@@ -178,8 +179,7 @@ func (s *Studio) Snapshot() Snapshot {
 
 // Subscribe calls f with the state, at once and after changes, from a goroutine of
 // its own, one call at a time and at most ten a second; the last change always
-// arrives. The returned function ends that and waits for a call under way, unless f
-// itself calls it.
+// arrives. The returned function ends that; a call under way may still finish.
 func (s *Studio) Subscribe(f func(Snapshot)) (stop func()) {
 	return s.notes.subscribe(func() { f(s.Snapshot()) })
 }
@@ -209,7 +209,7 @@ func (s *Studio) touch(f func(n *Snapshot)) {
 func (s *Studio) notice(n *Snapshot, level Level, code Code, args map[string]any, details string) {
 	s.facts.noticeID++
 	n.Notices = append(n.Notices[:len(n.Notices):len(n.Notices)], Notice{
-		ID: s.facts.noticeID, Level: level, Code: code, Args: args, Text: render(code, args), Details: details,
+		ID: s.facts.noticeID, Level: level, Code: code, Args: args, Text: render("notice."+string(code), args), Details: details,
 	})
 	const most = 20
 	if len(n.Notices) > most {

@@ -1,6 +1,9 @@
 package studio
 
-import "strconv"
+import (
+	"cmp"
+	"strconv"
+)
 
 // text returns a field's value as an entry shows it.
 func (in Inputs) text(field Field) string {
@@ -40,6 +43,12 @@ func (in Inputs) text(field Field) string {
 		return strconv.Itoa(in.VAEChunk)
 	case FieldVAEThreshold:
 		return strconv.Itoa(in.VAEThreshold)
+	case FieldVAETile:
+		return strconv.Itoa(in.VAETile)
+	case FieldAttnChunk:
+		return strconv.Itoa(in.AttentionChunk)
+	case FieldAttnType:
+		return cmp.Or(in.AttentionType, "f32")
 	case FieldQuant:
 		return in.Quant.String()
 	}
