@@ -66,6 +66,14 @@ func (p *pool) close(drv driver) {
 	p.most = 0
 }
 
+// fits fails for a buffer that is larger than any that the GPU takes.
+func (d *gpu) fits(size int64) error {
+	if most := d.limits.maxBuffer; most > 0 && size > most {
+		return fmt.Errorf("%d bytes in one piece, of which the GPU takes %d; use smaller or fewer frames, or --device cpu: %w", size, most, device.ErrOutOfMemory)
+	}
+	return nil
+}
+
 func (d *gpu) Alloc(desc device.Desc) (device.Buffer, error) {
 	size, pooled := (desc.Bytes()+pageSize-1)/pageSize*pageSize, false
 	b, err := d.Provide(desc, size, func(room int64) (m memory, err error) {
@@ -74,6 +82,9 @@ func (d *gpu) Alloc(desc device.Desc) (device.Buffer, error) {
 		}
 		if m, pooled = d.pool.take(size); pooled {
 			return m, nil
+		}
+		if err := d.fits(size); err != nil {
+			return memory{}, err
 		}
 		if size > room-d.pool.held {
 			d.pool.drain(d.drv)
@@ -95,8 +106,11 @@ func (d *gpu) Map(desc device.Desc, mem []byte, release func()) (device.Buffer, 
 		if len(mem) == 0 {
 			return memory{}, false, nil
 		}
+		if err := d.fits(int64(len(mem)) + pageSize); err != nil { // with the rest of its first page
+			return memory{}, false, err
+		}
 		if uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%uintptr(desc.DType.Size()) == 0 {
-			if m, ok := d.drv.alias(mem, false); ok {
+			if m, ok := d.drv.alias(mem); ok {
 				return m, false, nil
 			}
 		}

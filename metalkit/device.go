@@ -14,14 +14,40 @@ type Options struct {
 	// Compute is the type in which Linear, Attention and Conv multiply: F32, F16
 	// or BF16. 0 stands for F32.
 	Compute device.DType
-	// MemoryLimit is the most bytes that Alloc hands out; 0 stands for the
-	// working set that the system recommends.
+	// HighWatermark is the share of the working set that the system recommends beyond
+	// which Alloc fails with device.ErrOutOfMemory, as PyTorch's
+	// PYTORCH_MPS_HIGH_WATERMARK_RATIO: 0 stands for 1, +Inf for no limit.
+	HighWatermark float64
+	// MemoryLimit is the most bytes that Alloc hands out, instead; 0 for none.
 	MemoryLimit int64
+	// Capture is the .gputrace file to which the first submission with the label
+	// CaptureLabel is captured, for Xcode; nothing for none.
+	Capture, CaptureLabel string
 	// Tuning is the folder that keeps which variants of the kernels were the fastest
 	// on this machine; without one they are timed again in every process.
 	Tuning string
 	// Log takes what cannot be kept there; nil for slog.Default.
 	Log *slog.Logger
+}
+
+// check checks all but the type.
+func (o Options) check() error {
+	if o.MemoryLimit < 0 || !(o.HighWatermark >= 0) {
+		return fmt.Errorf("a high watermark of %g and a limit of %d bytes: want 0 or more", o.HighWatermark, o.MemoryLimit)
+	}
+	return checkCapture(o.Capture)
+}
+
+// limit returns the most bytes that Alloc hands out, given the working set.
+func (o Options) limit(workingSet int64) int64 {
+	switch {
+	case o.MemoryLimit > 0:
+		return o.MemoryLimit
+	case o.HighWatermark == 0:
+		return workingSet
+	}
+	const most = 1 << 62 // bytes; never reached
+	return int64(min(most, o.HighWatermark*float64(workingSet)))
 }
 
 // gpu is the device over any driver.
@@ -38,13 +64,18 @@ type gpu struct {
 	pipelines map[specialisation]int32
 	pool      pool
 	observe   func(label string, notes []note) // of every submission, if there is one
+	capture   capture
 }
 
 func open(drv driver, opts Options) (device.Device, error) {
 	names, ok := kernelsFor(opts.Compute)
-	if !ok || opts.MemoryLimit < 0 {
+	err := opts.check()
+	if !ok {
+		err = fmt.Errorf("compute in %v: want F32, F16 or BF16", opts.Compute)
+	}
+	if err != nil {
 		drv.close()
-		return nil, fmt.Errorf("metalkit: compute in %v with %d bytes: want F32, F16 or BF16, and 0 or more bytes", opts.Compute, opts.MemoryLimit)
+		return nil, fmt.Errorf("metalkit: %w", err)
 	}
 	d := &gpu{
 		drv:       drv,
@@ -52,12 +83,10 @@ func open(drv driver, opts Options) (device.Device, error) {
 		compute:   names,
 		pipelines: map[specialisation]int32{},
 	}
-	limit := opts.MemoryLimit
-	if limit == 0 {
-		limit = d.limits.workingSet
-	}
+	limit := opts.limit(d.limits.workingSet)
 	d.Device = host.New("metalkit", limit, d.giveBack)
-	d.pool = pool{free: map[int64][]memory{}, most: limit / 8}
+	d.pool = pool{free: map[int64][]memory{}, most: min(limit, d.limits.workingSet) / 8}
+	d.capture = capture{file: opts.Capture, label: opts.CaptureLabel}
 	d.enc.dev = d
 	d.chip = chipOf(d.limits.name)
 	d.cache = d.chip.kept()
@@ -69,7 +98,7 @@ func open(drv driver, opts Options) (device.Device, error) {
 }
 
 func (d *gpu) Info() device.Info {
-	info := device.Info{Name: d.limits.name, Unified: true, WorkingSet: d.Limit()}
+	info := device.Info{Name: d.limits.name, Unified: true, WorkingSet: min(d.Limit(), d.limits.workingSet)}
 	info.Allocated, info.Peak = d.Held()
 	if t := device.DType(d.compute.dtype); t != device.F32 {
 		info.Factors = t
@@ -88,7 +117,7 @@ func (d *gpu) Do(ctx context.Context, label string, f func(device.Encoder)) erro
 		if f(e); e.err != nil {
 			return e.err
 		}
-		return d.submit(ctx, label, e)
+		return d.capture.around(d.drv, label, func() error { return d.submit(ctx, label, e) })
 	})
 }
 
@@ -121,5 +150,5 @@ func (d *gpu) Close() error {
 		d.pool.close(d.drv)
 		d.drv.close()
 	})
-	return nil
+	return d.capture.missed()
 }

@@ -9,9 +9,8 @@ type driver interface {
 	// alloc returns zeroed memory. It fails with device.ErrOutOfMemory.
 	alloc(size int64) (memory, error)
 	// alias returns memory that is mem, without a copy, where the driver can: ok
-	// is false where it cannot. It may stay resident between runs, as memory of
-	// alloc does.
-	alias(mem []byte, resident bool) (m memory, ok bool)
+	// is false where it cannot.
+	alias(mem []byte) (m memory, ok bool)
 	free(m memory)
 	// pipeline makes the kernel called s.kernel with s.constants ready to run and
 	// returns its number for call.pipeline. s.kernel may be matmulKernel, for

@@ -66,6 +66,7 @@ func (d *appleDriver) limits() (l limits) {
 	return l
 }
 
+// alloc keeps memory resident between runs.
 func (d *appleDriver) alloc(size int64) (memory, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -77,15 +78,11 @@ func (d *appleDriver) alloc(size int64) (memory, error) {
 	return memory{handle: uintptr(buffer), host: unsafe.Slice((*byte)(host), size)}, nil
 }
 
-func (d *appleDriver) alias(mem []byte, resident bool) (memory, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// alias leaves memory to be resident in the runs that use it only: a checkpoint may
+// be larger than memory.
+func (d *appleDriver) alias(mem []byte) (memory, bool) {
 	pages, size, offset := wholePages(mem)
-	keep := C.int(0)
-	if resident {
-		keep = 1
-	}
-	buffer := C.metal_alias(&d.c, C.uintptr_t(pages), C.uint64_t(size), keep)
+	buffer := C.metal_alias(&d.c, C.uintptr_t(pages), C.uint64_t(size))
 	if buffer == 0 {
 		return memory{}, false
 	}

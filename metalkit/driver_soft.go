@@ -69,7 +69,7 @@ func (d *softDriver) alloc(size int64) (memory, error) {
 	return memory{handle: uintptr(unsafe.Pointer(unsafe.SliceData(host))), host: host}, nil
 }
 
-func (d *softDriver) alias(mem []byte, _ bool) (memory, bool) {
+func (d *softDriver) alias(mem []byte) (memory, bool) {
 	pin := new(runtime.Pinner)
 	pin.Pin(unsafe.SliceData(mem))
 	pages, _, offset := wholePages(mem)

@@ -44,10 +44,10 @@ int metal_open(metal_driver *d, const char *source, metal_error *err);
 void metal_close(metal_driver *d);
 uint64_t metal_max_threads(const metal_driver *d);
 
-// Buffers are MTLBuffers, 0 for none. metal_settle makes resident what was made to
-// stay so; these four are not called at the same time.
+// Buffers are MTLBuffers, 0 for none. Those of metal_alloc stay resident from the next
+// metal_settle on; it, metal_alloc and metal_free are not called at the same time.
 uintptr_t metal_alloc(metal_driver *d, uint64_t size, void **host);
-uintptr_t metal_alias(metal_driver *d, uintptr_t pages, uint64_t size, int resident);
+uintptr_t metal_alias(const metal_driver *d, uintptr_t pages, uint64_t size);
 void metal_free(metal_driver *d, uintptr_t buffer);
 void metal_settle(metal_driver *d);
 

@@ -81,17 +81,6 @@ uint64_t metal_max_threads(const metal_driver *d) { return [(id<MTLDevice>)d->de
 
 // Buffers
 
-static void keep_resident(metal_driver *d, id<MTLBuffer> buffer) {
-#if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
-    if (@available(macOS 15.0, *)) {
-        if (buffer && d->residency) {
-            [(id<MTLResidencySet>)d->residency addAllocation:buffer];
-            d->changed = 1;
-        }
-    }
-#endif
-}
-
 void metal_settle(metal_driver *d) {
 #if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
     if (@available(macOS 15.0, *)) {
@@ -106,19 +95,24 @@ uintptr_t metal_alloc(metal_driver *d, uint64_t size, void **host) {
     @autoreleasepool {
         id<MTLBuffer> buffer = [(id<MTLDevice>)d->device newBufferWithLength:size options:MTLResourceStorageModeShared];
         *host = [buffer contents];
-        keep_resident(d, buffer);
+#if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
+        if (@available(macOS 15.0, *)) {
+            if (buffer && d->residency) {
+                [(id<MTLResidencySet>)d->residency addAllocation:buffer];
+                d->changed = 1;
+            }
+        }
+#endif
         return (uintptr_t)(void *)buffer;
     }
 }
 
-uintptr_t metal_alias(metal_driver *d, uintptr_t pages, uint64_t size, int resident) {
+uintptr_t metal_alias(const metal_driver *d, uintptr_t pages, uint64_t size) {
     @autoreleasepool {
         id<MTLBuffer> buffer = [(id<MTLDevice>)d->device newBufferWithBytesNoCopy:(void *)pages
                                                                           length:size
                                                                          options:MTLResourceStorageModeShared
                                                                      deallocator:nil];
-        if (resident)
-            keep_resident(d, buffer);
         return (uintptr_t)(void *)buffer;
     }
 }
@@ -131,8 +125,7 @@ void metal_free(metal_driver *d, uintptr_t handle) {
             id<MTLResidencySet> set = d->residency;
             if (set && [set containsAllocation:buffer]) {
                 [set removeAllocation:buffer];
-                d->changed = 1;
-                metal_settle(d); // the memory may be unmapped next
+                [set commit]; // or the set keeps the memory
             }
         }
 #endif

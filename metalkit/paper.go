@@ -131,7 +131,7 @@ func (d paperDriver) limits() limits {
 }
 
 func (paperDriver) alloc(int64) (memory, error)            { return memory{handle: 1}, nil }
-func (paperDriver) alias([]byte, bool) (memory, bool)      { return memory{handle: 1}, true }
+func (paperDriver) alias([]byte) (memory, bool)            { return memory{handle: 1}, true }
 func (paperDriver) free(memory)                            {}
 func (paperDriver) pipeline(specialisation) (int32, error) { return 0, nil }
 func (paperDriver) close()                                 {}

@@ -14,6 +14,9 @@ type nullDriver struct {
 	max  limits
 	runs []int // calls of each run
 	ran  func()
+
+	blind  bool     // has no captures
+	events []string // captures
 }
 
 func (d *nullDriver) limits() limits { return d.max }
@@ -22,9 +25,7 @@ func (d *nullDriver) alloc(size int64) (memory, error) {
 	return memory{handle: 1, host: make([]byte, size)}, nil
 }
 
-func (d *nullDriver) alias(mem []byte, _ bool) (memory, bool) {
-	return memory{handle: 1, host: mem}, true
-}
+func (d *nullDriver) alias(mem []byte) (memory, bool) { return memory{handle: 1, host: mem}, true }
 
 func (d *nullDriver) free(memory) {}
 
@@ -38,7 +39,13 @@ func (d *nullDriver) run(_ context.Context, _ string, calls []call) (float64, er
 	return 0, nil
 }
 
-func (d *nullDriver) capture(string) (func() error, error) { return nil, device.ErrUnsupported }
+func (d *nullDriver) capture(string) (func() error, error) {
+	if d.blind {
+		return nil, device.ErrUnsupported
+	}
+	d.events = append(d.events, "capture")
+	return func() error { d.events = append(d.events, "stop"); return nil }, nil
+}
 
 func (d *nullDriver) close() {}
 

@@ -106,6 +106,9 @@ func kernelsFor(compute device.DType) (names kernelNames, ok bool) {
 		compute = device.F32
 	}
 	suffix, ok := map[device.DType]string{device.F32: "_f32_", device.F16: "_f16_", device.BF16: "_bf16_"}[compute]
+	if !ok {
+		return names, false
+	}
 	names.dtype = uint32(compute)
 	for _, t := range linearTiles {
 		names.linear = append(names.linear, "linear"+suffix+t.name(compute))
@@ -117,7 +120,7 @@ func kernelsFor(compute device.DType) (names kernelNames, ok bool) {
 		names.attention = append(names.attention, "attention"+suffix+f.name(compute))
 	}
 	names.expand = "linear_expand" + suffix[:len(suffix)-1]
-	return names, ok
+	return names, true
 }
 
 // order says how a grid of tiles is gone through: in bands of so many rows of tiles,

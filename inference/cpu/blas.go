@@ -9,9 +9,11 @@ package cpu
 #ifdef __APPLE__
 #include <Accelerate/Accelerate.h>
 static void gb_blas_threads(int n) { (void)n; }
+static const char *gb_blas(void) { return "Accelerate"; }
 #else
 #include <cblas.h>
 static void gb_blas_threads(int n) { openblas_set_num_threads(n); }
+static const char *gb_blas(void) { return openblas_get_config(); }
 #endif
 
 static void gb_gemm(int transB, long m, long n, long k, const void *a, long lda, const void *b, long ldb, float beta, void *c, long ldc) {
@@ -37,6 +39,9 @@ func (b block) at(i, j int) block {
 // blasThreads sets how many threads OpenBLAS uses in a call: one, because this
 // package's workers are the threads. Accelerate decides by itself.
 func blasThreads(n int) { C.gb_blas_threads(C.int(n)) }
+
+// blasName returns the library's name and version.
+func blasName() string { return C.GoString(C.gb_blas()) }
 
 // gemm computes C = A·B + beta*C for A [m, k] and B [k, n].
 func gemm(m, n, k int, a, b block, beta float32, c block) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strconv"
 
 	"gimbal/inference/device"
 	"gimbal/inference/device/host"
@@ -51,6 +52,15 @@ func (d *cpuDevice) Info() device.Info {
 	info := device.Info{Name: fmt.Sprintf("CPU (%s, %d threads)", runtime.GOARCH, len(d.workers)), Unified: true, WorkingSet: d.Limit()}
 	info.Allocated, info.Peak = d.Held()
 	return info
+}
+
+// Describe implements device.Describer.
+func (d *cpuDevice) Describe() []device.Property {
+	return []device.Property{
+		{Name: "threads", Value: strconv.Itoa(len(d.workers))},
+		{Name: "BLAS", Value: blasName()},
+		{Name: "compute types", Value: "F32"},
+	}
 }
 
 // Do runs each operation when it is recorded.

@@ -1,0 +1,22 @@
+package metalkit
+
+import (
+	"fmt"
+
+	"gimbal/inference/device"
+)
+
+// Describe implements device.Describer.
+func (d *gpu) Describe() []device.Property {
+	l := d.limits
+	return []device.Property{
+		{Name: "system", Value: l.system},
+		{Name: "recommended working set", Value: gibibytes(l.workingSet)},
+		{Name: "largest buffer", Value: gibibytes(l.maxBuffer)},
+		{Name: "threads of a threadgroup", Value: fmt.Sprint(l.maxThreads)},
+		{Name: "threadgroup memory", Value: fmt.Sprintf("%d KiB", l.maxShared>>10)},
+		{Name: "compute types", Value: "BF16, F16, F32"},
+	}
+}
+
+func gibibytes(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }

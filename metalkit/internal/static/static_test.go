@@ -1,0 +1,163 @@
+//go:build !darwin
+
+package static
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const metalkit = "../.."
+
+// clang returns the compiler's path. It must be there where CI is set.
+func clang(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"clang-14", "clang"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("no clang: install the package clang-14")
+	}
+	t.Skip("no clang (the package clang-14): what only a Mac compiles is not checked")
+	return ""
+}
+
+// check has clang check source, which has the name of a file beside the others of
+// folder, and returns what it says.
+func check(t *testing.T, folder, name, source string, args ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(clang(t), append(args, "-fsyntax-only", "-Werror", "-Wall", "-I", folder, file)...)
+	out, err := cmd.CombinedOutput()
+	if (err != nil) != (len(out) > 0) {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+	return string(out)
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// objectiveC checks a text of metal_darwin.m against an SDK.
+func objectiveC(t *testing.T, source, sdk string) string {
+	t.Helper()
+	return check(t, metalkit, "metal_darwin.m", source, "-target", "arm64-apple-macos14.0", "-std=gnu11", "-ffreestanding", "-nostdlibinc",
+		"-fblocks", "-Wunguarded-availability", "-DSDK_VERSION="+sdk, "-I", "testdata/apple")
+}
+
+// SDKs of macOS 14 and 15.
+var sdks = []string{"140000", "150000"}
+
+func TestObjectiveC(t *testing.T) {
+	source := read(t, metalkit+"/metal_darwin.m")
+	for _, sdk := range sdks {
+		if said := objectiveC(t, source, sdk); said != "" {
+			t.Errorf("SDK %s:\n%s", sdk, said)
+		}
+	}
+}
+
+// TestObjectiveCMistakes makes mistakes that the check must find.
+func TestObjectiveCMistakes(t *testing.T) {
+	source := read(t, metalkit+"/metal_darwin.m")
+	for _, c := range []struct{ what, from, to, want string }{
+		{"a selector that there is not", "newCommandQueue]", "makeCommandQueue]", "makeCommandQueue"},
+		{"an argument too few", "atIndex:0]", "]", "setBytes:length:"},
+		{"an argument of another type", "setLanguageVersion:MTLLanguageVersion3_1", "setLanguageVersion:@\"3.1\"", "NSString"},
+		{"no check of the system's version", "if (@available(macOS 15.0, *))", "", "macOS 15.0"},
+		{"a property that there is not", "maxThreadsPerThreadgroup].width", "maxThreadsPerThreadgroup].size", "size"},
+	} {
+		wrong := strings.Replace(source, c.from, c.to, 1)
+		if wrong == source {
+			t.Errorf("%s: %q is not in the source any more", c.what, c.from)
+		}
+		if said := objectiveC(t, wrong, "150000"); !strings.Contains(said, "error: ") || !strings.Contains(said, c.want) {
+			t.Errorf("%s is not found: %s", c.what, said)
+		}
+	}
+}
+
+// kernel checks the text of a kernel.
+func kernel(t *testing.T, source string) string {
+	t.Helper()
+	return check(t, metalkit+"/kernels", "kernel.metal", source, "-target", "spir64", "-x", "clcpp", "-cl-std=clc++2021",
+		"-Xclang", "-cl-ext=-all,+cl_khr_fp16,+__cl_clang_function_pointers", // no generic address space, no double
+		"-Wno-unknown-attributes", "-Wno-unused-variable", "-I", "testdata/opencl")
+}
+
+// TestKernels checks the syntax and the address spaces of every kernel and instance.
+func TestKernels(t *testing.T) {
+	files, err := filepath.Glob(metalkit + "/kernels/*.metal")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no kernels", err)
+	}
+	for _, file := range files {
+		if said := kernel(t, read(t, file)); said != "" {
+			t.Errorf("%s:\n%s", filepath.Base(file), said)
+		}
+	}
+}
+
+// TestKernelMistakes makes mistakes that the processor would not notice.
+func TestKernelMistakes(t *testing.T) {
+	const sound = `#include "common.h"
+struct Args {
+    uint n;
+};
+template <typename T> inline void bring(threadgroup T *to, device const T *from, uint i) { to[i] = from[i]; }
+template <typename T>
+kernel void copy(constant Args &a [[buffer(0)]], device const T *x [[buffer(1)]], device T *y [[buffer(2)]],
+                 uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
+                 uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
+    SHARED(T, all, 32);
+    bring(all, x, tid);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (tid < a.n)
+        y[tid] = all[tid];
+}
+INSTANCE(copy_f32, copy, float);
+`
+	if said := kernel(t, sound); said != "" {
+		t.Fatal(said)
+	}
+	for _, c := range []struct{ what, from, to string }{
+		{"an address space left out", "threadgroup T *to", "T *to"},
+		{"another address space", "bring(all, x, tid)", "bring(y, x, tid)"},
+		{"a pointer cast between them", "y[tid] = all[tid]", "y[tid] = ((device T *)all)[tid]"},
+		{"a write to constant memory", "y[tid] = all[tid]", "a.n = 1"},
+		{"double precision", "y[tid] = all[tid]", "double d = all[tid]; y[tid] = T(d)"},
+		{"a missing semicolon", "bring(all, x, tid);", "bring(all, x, tid)"},
+	} {
+		wrong := strings.Replace(sound, c.from, c.to, 1)
+		if said := kernel(t, wrong); wrong == sound || !strings.Contains(said, "error: ") {
+			t.Errorf("%s is not found: %s", c.what, said)
+		}
+	}
+}
+
+// TestLogsNothing keeps the Mac's files from writing to the system's log.
+func TestLogsNothing(t *testing.T) {
+	files, err := filepath.Glob(metalkit + "/*_darwin*")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, file := range files {
+		if strings.Contains(read(t, file), "NSLog") {
+			t.Errorf("%s logs", file)
+		}
+	}
+}

@@ -1,0 +1,50 @@
+// What metal_darwin.m uses of Foundation and C, declared after Apple's documentation.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#define __MAC_OS_X_VERSION_MAX_ALLOWED SDK_VERSION // a macro of the test's
+#define SINCE(v) __attribute__((availability(macos, introduced = v)))
+
+typedef signed char BOOL; // bool on arm64, which clang takes for the same here
+#define YES ((BOOL)1)
+#define NO ((BOOL)0)
+#define nil ((id)0)
+typedef unsigned long NSUInteger;
+typedef long NSInteger;
+typedef double CFTimeInterval;
+
+typedef struct {
+    NSUInteger location, length;
+} NSRange;
+static inline NSRange NSMakeRange(NSUInteger location, NSUInteger length) { return (NSRange){location, length}; }
+
+@protocol NSObject
+- (instancetype)retain;
+- (void)release;
+- (instancetype)autorelease;
+@end
+
+__attribute__((objc_root_class))
+@interface NSObject <NSObject>
++ (instancetype)alloc;
+- (instancetype)init;
+@end
+
+@interface NSString : NSObject
++ (instancetype)stringWithUTF8String:(const char *)s;
+- (NSString *)stringByAppendingString:(NSString *)s;
+@property(readonly) const char *UTF8String;
+@end
+
+@interface NSConstantString : NSString
+@end
+
+@interface NSError : NSObject
+@property(readonly) NSInteger code;
+@property(readonly, copy) NSString *localizedDescription;
+@end
+
+@interface NSURL : NSObject
++ (NSURL *)fileURLWithPath:(NSString *)path;
+@end
