@@ -81,7 +81,7 @@ func (d *draft) walk(ctx context.Context, strict bool) error {
 	}
 	d.f = (d.frames-1)/d.model.vae.StrideT() + 1
 	latent := 4 * int64(d.model.vae.Channels()*d.f*d.h*d.w)
-	d.count.Host(programBytes + latent)
+	d.count.Host(programBytes + pieceBytes*int64(d.model.text.Vocab()) + latent)
 	if d.picture != nil {
 		size := d.picture.Bounds().Size()
 		d.count.Host(4 * int64(size.X*size.Y))
@@ -100,8 +100,12 @@ func (d *draft) walk(ctx context.Context, strict bool) error {
 	return d.phase(ctx, "decode", d.decode)
 }
 
-// programBytes is what the program itself holds: code, tables, the tokenizer.
-const programBytes = 16 << 20
+// What the program itself holds, as measured: its own tables and stacks, and a piece
+// of the tokenizer.
+const (
+	programBytes = 9 << 20
+	pieceBytes   = 150
+)
 
 // solverLatents is how many latents a solver keeps.
 func solverLatents(solver string) int64 {
@@ -234,7 +238,8 @@ func (d *draft) session(ctx context.Context, name string) (*wan.Session, error) 
 
 func (d *draft) decode(ctx context.Context) error {
 	pixels := int64(d.width * d.height)
-	held := videoBytes*pixels + sheetBytes // the frame at hand and the encoder's, the contact sheet
+	sheet := int64(min(d.frames, sheetPictures)) * min(pixels, sheetPixels)
+	held := videoBytes*pixels + 2*4*sheet // the frame at hand and the encoder's; the contact sheet and its pictures
 	if d.job.DumpFile != "" {
 		held += int64(d.frames) * 3 * 4 * pixels
 	}
@@ -243,9 +248,10 @@ func (d *draft) decode(ctx context.Context) error {
 	return d.model.vae.DryDecodeTiles(ctx, d.f, d.h, d.w, d.job.vaeChunk(d.frames), d.job.tiles())
 }
 
-// What the video's files take while they are written, as measured: bytes a pixel of
-// a frame, and of the contact sheet.
+// What the video's files take while they are written: bytes a pixel of a frame, as
+// measured, and the pictures of the contact sheet and their pixels.
 const (
-	videoBytes = 24
-	sheetBytes = 12 << 20
+	videoBytes    = 24
+	sheetPictures = 12
+	sheetPixels   = 400 * 250
 )

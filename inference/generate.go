@@ -68,6 +68,7 @@ func (r *run) finish(ctx context.Context) (Saved, error) {
 }
 
 func (r *run) work(ctx context.Context) (Saved, error) {
+	r.p.collect()
 	c := conditioning{}
 	if r.step < r.job.Steps || r.job.DumpFile != "" {
 		var err error

@@ -99,10 +99,11 @@ func (v *VAE) DecodeTiles(ctx context.Context, latent []float32, f, h, w, chunk 
 	rows, cols := cut(h, v.cells(t)), cut(w, v.cells(t))
 	fine, wide := weigh(rows, v.stride), weigh(cols, v.stride)
 	video := make([]float32, v.Frames(f)*3*plane)
+	in, out := room{dev: v.dev}, pictures{room{dev: v.dev}, room{dev: v.dev}, 0}
 	done, total := 0, len(rows)*len(cols)*v.Frames(f)
 	for i, row := range rows {
 		for j, col := range cols {
-			in, out := room{dev: v.dev}, pictures{room{dev: v.dev}, room{dev: v.dev}, 0}
+			out.done = 0
 			part := area{row.from, col.from, row.n, col.n}
 			err := v.decode(ctx, f, row.n, col.n, chunk,
 				func(t, n int) []float32 { return v.denormalise(&in, latent, part, f, h*w, w, t, n) },
