@@ -25,6 +25,7 @@ type reference struct {
 	resume  string
 	device  string
 	json    bool
+	profile string
 	quant   quant.Options
 	seed    int64
 	auto    bool
@@ -73,6 +74,7 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	fs.StringVar(&r.device, "device", "cpu", "`device` that runs the model: cpu")
 	fs.StringVar(&r.resume, "resume", "", "go on with the run in this `folder`; its settings are kept, and its checkpoint unless --ckpt_dir says where that is now")
 	fs.BoolVar(&r.json, "json", false, "print events as JSON lines")
+	fs.StringVar(&r.profile, "profile", "", "time every operation: a trace for ui.perfetto.dev to this `file`, a table beside it in .txt and at the end")
 	r.ignoredFlags(fs)
 	return fs
 }

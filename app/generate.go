@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"io"
 	"log/slog"
@@ -97,7 +98,7 @@ func (r *reference) vaeChunks() error {
 }
 
 // run opens the device and the checkpoint, and makes the video.
-func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) error {
+func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	show := newReporter(r.json, stdout, stderr)
 	defer show.close()
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -108,6 +109,14 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer dev.Close()
+	if r.profile != "" {
+		var timed *timedDevice
+		if timed, err = newProfile(ctx, dev); err != nil {
+			return err
+		}
+		dev = timed
+		defer func() { err = errors.Join(err, timed.save(r.profile, stderr)) }()
+	}
 	var choices []plan.Choice
 	if r.resume == "" {
 		if choices, err = r.choose(ctx, dev); err != nil {
@@ -148,7 +157,7 @@ func (r *reference) open() (device.Device, error) {
 func (r *reference) warnIgnored(log *slog.Logger) {
 	for _, name := range r.given {
 		why, of := ignored[name]
-		if r.resume != "" && !slices.Contains([]string{"resume", "ckpt_dir", "device", "json"}, name) {
+		if r.resume != "" && !slices.Contains([]string{"resume", "ckpt_dir", "device", "json", "profile"}, name) {
 			why, of = "a resumed run keeps its settings", true
 		}
 		if of {

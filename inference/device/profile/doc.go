@@ -1,0 +1,7 @@
+// Package profile times what a device runs: it wraps a device.Device, has each
+// operation run as a submission of its own, and tells the times as a table and as a
+// trace that Perfetto (ui.perfetto.dev) and chrome://tracing show.
+//
+// It knows devices by their interface only. What it adds to a run is the time of
+// one submission an operation.
+package profile

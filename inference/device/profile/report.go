@@ -1,0 +1,130 @@
+package profile
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"gimbal/inference/device"
+)
+
+// Peak is the most that a device can do in a second; 0 where it is not known.
+type Peak struct {
+	FLOPS     float64
+	Bandwidth float64 // bytes
+	Source    string  // where the numbers come from, for the table
+}
+
+// Row is all that the profile knows of operations of one kind and size.
+type Row struct {
+	Name  string
+	Count int
+	Time  time.Duration
+	Cost  device.Cost
+}
+
+// Rows returns operations and transfers by name, those that took longest first.
+func (d *Device) Rows() []Row {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	rows := map[string]Row{}
+	for _, e := range d.events {
+		if e.kind != submission {
+			r := rows[e.name]
+			rows[e.name] = Row{e.name, r.Count + 1, r.Time + e.duration, r.Cost.Plus(e.cost)}
+		}
+	}
+	return slices.SortedFunc(maps.Values(rows), func(a, b Row) int {
+		return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// share returns how much of peak a row reaches, by what holds it up more: arithmetic
+// or memory.
+func (p Peak) share(r Row) (share float64, known bool) {
+	if p.FLOPS <= 0 || p.Bandwidth <= 0 || r.Time <= 0 {
+		return 0, false
+	}
+	return max(float64(r.Cost.FLOPs)/p.FLOPS, float64(r.Cost.Bytes)/p.Bandwidth) / r.Time.Seconds(), true
+}
+
+// WriteTable writes the rows as a table: count, time, rates, and per cent of peak.
+func (d *Device) WriteTable(w io.Writer, peak Peak) error {
+	rows := d.Rows()
+	total := Row{Name: "all"}
+	for _, r := range rows {
+		total = Row{total.Name, total.Count + r.Count, total.Time + r.Time, total.Cost.Plus(r.Cost)}
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "count\tseconds\ttime %\tTFLOP/s\tGB/s\tpeak %\t  operation")
+	for _, r := range append(rows, total) {
+		seconds := r.Time.Seconds()
+		percent := "-"
+		if share, known := peak.share(r); known {
+			percent = fmt.Sprintf("%.0f", 100*share)
+		}
+		fmt.Fprintf(t, "%d\t%.3f\t%.1f\t%.3f\t%.1f\t%s\t  %s\n", r.Count, seconds, 100*seconds/max(total.Time.Seconds(), 1e-12),
+			rate(r.Cost.FLOPs, seconds)/1e12, rate(r.Cost.Bytes, seconds)/1e9, percent, r.Name)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if peak.FLOPS <= 0 || peak.Bandwidth <= 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "peak: %.3g TFLOP/s and %.3g GB/s, %s; bytes are the least that an operation can move\n",
+		peak.FLOPS/1e12, peak.Bandwidth/1e9, peak.Source)
+	return err
+}
+
+func rate(n int64, seconds float64) float64 { return float64(n) / max(seconds, 1e-12) }
+
+// traceEvent is an event of Chrome's trace format: a complete event, "X", with times in
+// microseconds.
+type traceEvent struct {
+	Name     string         `json:"name"`
+	Category string         `json:"cat"`
+	Phase    string         `json:"ph"`
+	Start    float64        `json:"ts"`
+	Duration float64        `json:"dur"`
+	Process  int            `json:"pid"`
+	Thread   int            `json:"tid"`
+	Args     map[string]any `json:"args,omitempty"`
+}
+
+// WriteTrace writes all events as a trace in JSON: operations lie within submissions.
+func (d *Device) WriteTrace(w io.Writer) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := bufio.NewWriter(w)
+	fmt.Fprint(out, `{"displayTimeUnit":"ms","traceEvents":[`)
+	for i, e := range d.events {
+		t := traceEvent{
+			Name: e.name, Category: kindNames[e.kind], Phase: "X", Process: 1, Thread: 1,
+			Start: float64(e.start) / 1e3, Duration: float64(e.duration) / 1e3,
+		}
+		if seconds := e.duration.Seconds(); e.kind != submission {
+			t.Args = map[string]any{
+				"flop": e.cost.FLOPs, "bytes": e.cost.Bytes,
+				"TFLOP/s": rate(e.cost.FLOPs, seconds) / 1e12, "GB/s": rate(e.cost.Bytes, seconds) / 1e9,
+			}
+		}
+		text, err := json.Marshal(t)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		out.WriteByte('\n')
+		out.Write(text)
+	}
+	fmt.Fprint(out, "\n]}\n")
+	return out.Flush()
+}
