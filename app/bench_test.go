@@ -106,7 +106,7 @@ func TestBenchQuantization(t *testing.T) {
 	var kinds []string
 	for i, row := range r.Rows {
 		kinds = append(kinds, row.Quant)
-		if row.WeightBytes <= 0 || row.WorkingBytes <= 0 || row.StepSeconds <= 0 {
+		if row.WeightBytes <= 0 || row.WorkingBytes <= 0 || row.StepSeconds <= 0 || row.ProductSeconds <= 0 || row.ProductRatio <= 0 {
 			t.Errorf("%+v", row)
 		}
 		if i == 0 {

@@ -18,8 +18,8 @@ type AttentionRow struct {
 	DType        string  `json:"dtype"` // of queries, keys and values
 	Seconds      float64 `json:"seconds"`
 	Rate         float64 `json:"gflop_per_second"`
-	WorkingBytes int64   `json:"working_bytes"`
-	Error        float64 `json:"error"` // relative L2 against the length's first row
+	WorkingBytes int64   `json:"working_bytes"` // queries, keys, values and output
+	Error        float64 `json:"error"`         // relative L2 against the length's first row
 }
 
 // AttentionSettings are what Attention was asked for.
@@ -33,36 +33,36 @@ type AttentionSettings struct {
 }
 
 // Attention runs a self-attention of heads of head channels over each number of
-// tokens, in chunks of queries and with operands of each type.
+// tokens, in chunks of queries and with operands of each type: all of them in turn,
+// s.Runs times, so that what else the machine does slows all of them.
 func Attention(ctx context.Context, o Options, s AttentionSettings) (*Report, error) {
-	var report *Report
+	dev, err := o.Open()
+	if err != nil {
+		return nil, err
+	}
+	report := o.begin("attention", dev.Info())
+	if err := dev.Close(); err != nil {
+		return nil, err
+	}
 	var rows []AttentionRow
 	for _, tokens := range s.Tokens {
-		var first []float32
-		for _, dtype := range s.DTypes {
-			for _, chunk := range s.Chunks {
-				row := AttentionRow{Tokens: tokens, Chunk: chunk, DType: dtype}
-				o.Progress(fmt.Sprintf("%d tokens, %s, %s", tokens, dtype, chunkText(chunk)))
-				dev, err := o.Open()
+		part := s.rows(tokens)
+		for run := range s.Runs {
+			var first []float32
+			for i := range part {
+				row := &part[i]
+				o.Progress(fmt.Sprintf("%d of %d: %d tokens, %s, %s", run+1, s.Runs, tokens, row.DType, chunkText(row.Chunk)))
+				got, err := row.measure(ctx, o, s)
 				if err != nil {
-					return nil, err
-				}
-				if report == nil {
-					report = o.begin("attention", dev.Info())
-				}
-				got, err := row.measure(ctx, dev, s)
-				row.WorkingBytes = dev.Info().Peak
-				dev.Close()
-				if err != nil {
-					return nil, fmt.Errorf("attention over %d tokens in %s: %w", tokens, dtype, err)
+					return nil, fmt.Errorf("attention over %d tokens in %s: %w", tokens, row.DType, err)
 				}
 				if first == nil {
 					first = got
 				}
 				row.Error = relL2(got, first)
-				rows = append(rows, row)
 			}
 		}
+		rows = append(rows, part...)
 	}
 	report.Model = Model{Synthetic: report.Model.Synthetic}
 	report.Settings, report.Rows = s, rows
@@ -71,42 +71,53 @@ func Attention(ctx context.Context, o Options, s AttentionSettings) (*Report, er
 	return report.end(), nil
 }
 
-// measure runs the attention and returns its result.
-func (row *AttentionRow) measure(ctx context.Context, dev device.Device, s AttentionSettings) ([]float32, error) {
+// rows lists what is measured at a length.
+func (s AttentionSettings) rows(tokens int) (rows []AttentionRow) {
+	for _, dtype := range s.DTypes {
+		for _, chunk := range s.Chunks {
+			rows = append(rows, AttentionRow{Tokens: tokens, Chunk: chunk, DType: dtype, Seconds: math.Inf(1)})
+		}
+	}
+	return rows
+}
+
+// measure runs the attention on a device of its own and returns its result.
+func (row *AttentionRow) measure(ctx context.Context, o Options, s AttentionSettings) ([]float32, error) {
 	dtype, ok := device.ParseDType(row.DType)
 	if !ok {
 		return nil, fmt.Errorf("no type %q", row.DType)
 	}
+	dev, err := o.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer dev.Close()
 	cols := s.Heads * s.Head
 	var m [4]device.Mat // queries, keys, values, output
 	for i := range m {
-		mat, err := operand(ctx, dev, dtype, uint64(i), row.Tokens, cols)
-		if err != nil {
+		if m[i], err = operand(ctx, dev, dtype, uint64(i), row.Tokens, cols); err != nil {
 			return nil, err
 		}
-		m[i] = mat
 	}
+	row.WorkingBytes = dev.Info().Allocated
 	chunk := row.Chunk
 	if chunk == 0 {
 		chunk = row.Tokens
 	}
-	row.Seconds = math.Inf(1)
-	for range s.Runs {
-		began := time.Now()
-		err := dev.Do(ctx, "attention", func(e device.Encoder) {
-			for from := 0; from < row.Tokens; from += chunk {
-				to := min(from+chunk, row.Tokens)
-				e.Attention(device.Attention{
-					Q: m[0].RowRange(from, to), K: m[1], V: m[2], O: m[3].RowRange(from, to),
-					Heads: s.Heads, Scale: float32(1 / math.Sqrt(float64(s.Head))),
-				})
-			}
-		})
-		if err != nil {
-			return nil, err
+	began := time.Now()
+	err = dev.Do(ctx, "attention", func(e device.Encoder) {
+		for from := 0; from < row.Tokens; from += chunk {
+			to := min(from+chunk, row.Tokens)
+			e.Attention(device.Attention{
+				Q: m[0].RowRange(from, to), K: m[1], V: m[2], O: m[3].RowRange(from, to),
+				Heads: s.Heads, Scale: float32(1 / math.Sqrt(float64(s.Head))),
+			})
 		}
-		row.Seconds = min(row.Seconds, time.Since(began).Seconds())
+	})
+	if err != nil {
+		return nil, err
 	}
+	row.Seconds = min(row.Seconds, time.Since(began).Seconds())
 	row.Rate = 4 * float64(row.Tokens) * float64(row.Tokens) * float64(cols) / row.Seconds / 1e9
 	return floats(ctx, dev, m[3])
 }

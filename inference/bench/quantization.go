@@ -20,6 +20,8 @@ type QuantizationRow struct {
 	QuantizeRate    float64      `json:"quantize_gb_per_second"`  // of the weights as they were
 	StepSeconds     float64      `json:"step_seconds"`            // both guidance passes
 	StepRatio       float64      `json:"step_ratio"`              // of the first row's
+	ProductSeconds  float64      `json:"product_seconds"`         // of all tokens with the largest layer, the rows in turn
+	ProductRatio    float64      `json:"product_ratio"`           // the rate as a part of the first row's
 	Layers          []LayerError `json:"layers,omitempty"`        // against the weights as they were, multiplied in F32
 	LatentError     *float64     `json:"latent_error,omitempty"`  // relative L2 of the latent after all steps, against the row "none"
 	PSNR            *float64     `json:"video_psnr_db,omitempty"` // of the decoded video, likewise, where weights are trained
@@ -65,6 +67,9 @@ func Quantization(ctx context.Context, o Options, kinds []quant.Options) (*Repor
 			return nil, fmt.Errorf("weights in %s: %w", kind, err)
 		}
 	}
+	if err := q.products(ctx); err != nil {
+		return nil, err
+	}
 	q.finish()
 	return report.end(), nil
 }
@@ -75,7 +80,8 @@ type quantization struct {
 	f        *folder
 	report   *Report
 	rows     []QuantizationRow
-	plain    *result // of the weights as they are
+	plain    *result   // of the weights as they are
+	results  []*result // one a row, without what the runs gave
 	settings QuantizationSettings
 }
 
@@ -112,6 +118,7 @@ func (q *quantization) add(ctx context.Context, kind quant.Options) error {
 	p := r.prepared
 	q.settings = QuantizationSettings{append(q.settings.Quant, kind.String()), p.Steps, p.Frames, p.Width, p.Height}
 	q.rows = append(q.rows, row)
+	q.results = append(q.results, &result{prepared: p, experts: r.experts, files: r.files})
 	return q.extrapolate(kind, r, step, blocks)
 }
 
@@ -125,33 +132,46 @@ func (q *quantization) layers(ctx context.Context, r *result) (all []LayerError,
 		return nil, err
 	}
 	defer dev.Close()
-	layout, err := checkpoint.OpenLayout(q.f.checkpoint)
-	if err != nil {
-		return nil, err
-	}
-	defer layout.Close()
-	for _, name := range r.experts {
-		source := layout.Experts[name].Store
-		if r.files[name] == source.Path() || source.Quantised() != "" {
-			continue // the checkpoint brings nothing to compare with
-		}
-		quantised, err := openQuantised(r.files[name])
-		if err != nil {
-			return nil, err
-		}
-		errs, err := layerErrors(ctx, dev, source, quantised)
-		quantised.Close()
+	for _, expert := range r.experts {
+		var errs []LayerError
+		err := q.store(&result{}, expert, func(source *checkpoint.Store) error {
+			if source.Quantised() != "" {
+				return nil // there is nothing to compare with
+			}
+			return q.store(r, expert, func(quantised *checkpoint.Store) (err error) {
+				errs, err = layerErrors(ctx, dev, source, quantised)
+				return err
+			})
+		})
 		if err != nil {
 			return nil, err
 		}
 		if len(r.experts) > 1 {
 			for i := range errs {
-				errs[i].Layer = name + "." + errs[i].Layer
+				errs[i].Layer = expert + "." + errs[i].Layer
 			}
 		}
 		all = append(all, errs...)
 	}
 	return all, nil
+}
+
+// store calls f with the weights of an expert that r ran with.
+func (q *quantization) store(r *result, expert string, f func(*checkpoint.Store) error) error {
+	if path := r.files[expert]; path != "" {
+		store, err := openQuantised(path)
+		if err != nil {
+			return err
+		}
+		defer store.Close()
+		return f(store)
+	}
+	layout, err := checkpoint.OpenLayout(q.f.checkpoint)
+	if err != nil {
+		return err
+	}
+	defer layout.Close()
+	return f(layout.Experts[expert].Store)
 }
 
 // openQuantised opens a cached file or a folder of shards.
@@ -169,7 +189,7 @@ func (q *quantization) extrapolate(kind quant.Options, r *result, step, blocks f
 	if !d.part() {
 		return nil
 	}
-	inBlocks, err := q.f.blockBytes(r)
+	inBlocks, err := q.blockBytes(r)
 	if err != nil {
 		return err
 	}
@@ -183,24 +203,18 @@ func (q *quantization) extrapolate(kind quant.Options, r *result, step, blocks f
 }
 
 // blockBytes returns the bytes of the tensors of transformer blocks.
-func (f *folder) blockBytes(r *result) (n int64, err error) {
-	layout, err := checkpoint.OpenLayout(f.checkpoint)
-	if err != nil {
-		return 0, err
-	}
-	defer layout.Close()
-	for _, name := range r.experts {
-		store := layout.Experts[name].Store
-		if path := r.files[name]; path != "" {
-			if store, err = openQuantised(path); err != nil {
-				return 0, err
+func (q *quantization) blockBytes(r *result) (n int64, err error) {
+	for _, expert := range r.experts {
+		err := q.store(r, expert, func(s *checkpoint.Store) error {
+			for _, t := range s.Shapes() {
+				if strings.HasPrefix(t.Name, "blocks.") {
+					n += t.Bytes()
+				}
 			}
-			defer store.Close()
-		}
-		for _, t := range store.Shapes() {
-			if strings.HasPrefix(t.Name, "blocks.") {
-				n += t.Bytes()
-			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
 		}
 	}
 	return n, nil
@@ -211,7 +225,7 @@ func (q *quantization) finish() {
 	s := q.settings
 	main := Table{
 		Title:  fmt.Sprintf("%d steps of %d frames of %dx%d", s.Steps, s.Frames, s.Width, s.Height),
-		Header: []string{"weights", "size", "working memory", "quantising", "rate", "a step", "of the first", "latent error", "video PSNR"},
+		Header: []string{"weights", "size", "working memory", "quantising", "speed", "a step", "product", "rate of the first", "latent error", "video PSNR"},
 	}
 	var labels []string
 	var weights []int64
@@ -223,7 +237,7 @@ func (q *quantization) finish() {
 		}
 		main.Rows = append(main.Rows, []string{
 			r.Quant, size(r.WeightBytes), size(r.WorkingBytes), quantising, rate,
-			duration(r.StepSeconds), number(r.StepRatio), optional(r.LatentError, ""), optional(r.PSNR, " dB"),
+			duration(r.StepSeconds), duration(r.ProductSeconds), number(r.ProductRatio), optional(r.LatentError, ""), optional(r.PSNR, " dB"),
 		})
 		labels = append(labels, r.Quant)
 		weights, steps = append(weights, r.WeightBytes), append(steps, r.StepSeconds)

@@ -136,5 +136,8 @@ func (r *result) once() float64 {
 	return max(0, r.steps[0]-step)
 }
 
-// frames returns the video's.
-func (r *result) frames() int { return r.prepared.Frames }
+// tokens returns how many there are in an attention.
+func (r *result) tokens() int {
+	p := r.prepared.LatentShape
+	return p[1] * p[2] * p[3] / patchVolume
+}

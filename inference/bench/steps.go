@@ -83,9 +83,8 @@ func (o Options) lasting(frames int) Options {
 
 func stepsRow(r *result) StepsRow {
 	step, blocks := r.step()
-	p := r.prepared.LatentShape
 	row := StepsRow{
-		Frames: r.frames(), Tokens: p[1] * p[2] * p[3] / patchVolume, TextSeconds: r.text, PictureSeconds: r.picture,
+		Frames: r.prepared.Frames, Tokens: r.tokens(), TextSeconds: r.text, PictureSeconds: r.picture,
 		PrepareSeconds: r.once(), StepSeconds: step, BlockSeconds: blocks, DecodeSeconds: r.decode, WorkingBytes: r.working,
 	}
 	row.TotalSeconds = r.text + r.picture + r.decode
