@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"gimbal/assets"
 	"gimbal/inference"
@@ -23,10 +24,14 @@ func real(t *testing.T) (Engine, assets.Demo) {
 	t.Setenv("HOME", t.TempDir())
 	demo, err := assets.UnpackDemo(t.TempDir())
 	must(t, err)
+	return newReal(t), demo
+}
+
+func newReal(t *testing.T) Engine {
 	return NewEngine(EngineOptions{
 		Open:     func(context.Context) (device.Device, error) { return cpu.Open(cpu.Options{}) },
 		RatesDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
-	}), demo
+	})
 }
 
 // TestRealRun makes a video with the demo model through everything but the window,
@@ -64,9 +69,7 @@ func TestRealRun(t *testing.T) {
 	second := b.generate()
 	b.await("steps", func(s Snapshot) bool { return s.Run.Entry.ID == second.ID && s.Run.Step >= 1 })
 	must(t, b.Close(t.Context()))
-	engine = NewEngine(EngineOptions{
-		Open: func(context.Context) (device.Device, error) { return cpu.Open(cpu.Options{}) }, RatesDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
-	})
+	engine = newReal(t)
 	open()
 	defer func() { must(t, b.Close(t.Context())) }()
 	again := b.finished(second.ID, library.Interrupted)
@@ -76,8 +79,12 @@ func TestRealRun(t *testing.T) {
 	b.await("the start", func(s Snapshot) bool { return s.Model.Whole })
 	b.Resume(second.ID)
 	b.await("resuming", func(s Snapshot) bool { return s.Run.FirstStep > 1 && s.Run.Step >= s.Run.FirstStep })
+	begin := time.Now()
 	b.Cancel(second.ID)
 	b.finished(second.ID, library.Cancelled)
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("cancelling took %v", took)
+	}
 }
 
 func TestInspect(t *testing.T) {

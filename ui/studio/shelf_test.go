@@ -3,7 +3,6 @@ package studio
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -107,36 +106,5 @@ func TestSetterIsQuick(t *testing.T) {
 	}
 	if took := time.Since(begin); took > time.Second {
 		t.Errorf("100 calls took %v", took)
-	}
-}
-
-// TestMemoryFlat makes 20 runs and looks at what they leave behind.
-func TestMemoryFlat(t *testing.T) {
-	b := newBench(t)
-	stop := b.Subscribe(func(Snapshot) {})
-	defer stop()
-	close(b.engine.next)
-	measure := func() (heap uint64, goroutines int) {
-		time.Sleep(300 * time.Millisecond)
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc, runtime.NumGoroutine()
-	}
-	run := func() {
-		e := b.generate()
-		b.finished(e.ID, library.Done)
-	}
-	for range 3 {
-		run()
-	}
-	heap, goroutines := measure()
-	for range 20 {
-		run()
-	}
-	heap2, goroutines2 := measure()
-	t.Logf("heap %d kB and %d kB, goroutines %d and %d", heap>>10, heap2>>10, goroutines, goroutines2)
-	if heap2 > heap+1<<20 || goroutines2 > goroutines+1 {
-		t.Errorf("after 20 more runs: heap %d kB, was %d kB; goroutines %d, were %d", heap2>>10, heap>>10, goroutines2, goroutines)
 	}
 }

@@ -80,7 +80,7 @@ func New(o Options) (*Studio, error) {
 		o.Process = residentMemory
 	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("Gimbal's own folder cannot be made: %w", err)
+		return nil, fmt.Errorf("the program's own folder cannot be made: %w", err)
 	}
 	lib, err := library.Open(filepath.Join(o.Dir, "library"))
 	if err != nil {
