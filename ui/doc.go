@@ -1,3 +1,12 @@
-// Package ui is Gimbal's window: Fyne views over view-models that have no widgets
-// in them. It knows the API of inference and never a device; app wires the two.
+// Package ui is Gimbal's window: thin Fyne views over studio's view-model. A view
+// shows what a Snapshot says and tells the Studio what the user does; it decides
+// nothing. All of it runs in Fyne's goroutine, a Snapshot comes ten times a second at
+// most, and a view only touches what differs from the one before.
+//
+//   - look, part, plot, player are the theme and the widgets, which know nothing of Gimbal.
+//   - translation holds all words, in English and Simplified Chinese.
+//   - studio, library, watch and desktop hold what is no widget.
+//
+// Fyne's clipboard only has text: Paste takes a path or a file:// address of a
+// picture or folder, not the pixels of a copied picture.
 package ui

@@ -15,7 +15,7 @@ const (
 	ColorRaised    fyne.ThemeColorName = "gimbalRaised"    // a card, the chosen part of a control
 	ColorSunken    fyne.ThemeColorName = "gimbalSunken"    // a well: behind pictures, tracks, controls
 	ColorTint      fyne.ThemeColorName = "gimbalTint"      // the accent, faint
-	ColorFarther   fyne.ThemeColorName = "gimbalFarther"   // lines of a grid
+	ColorStage     fyne.ThemeColorName = "gimbalStage"     // behind a video on the full screen
 )
 
 // Sizes beside Fyne's.

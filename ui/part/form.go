@@ -157,3 +157,6 @@ func (b *Badge) Set(word string, fill, ink fyne.ThemeColorName) {
 func (b *Badge) CreateRenderer() fyne.WidgetRenderer {
 	return widget.NewSimpleRenderer(container.NewStack(b.back, Inset(1, 1, 7, 7, Line(0, b.text))))
 }
+
+// Children returns the title and the content.
+func (d *Disclosure) Children() []fyne.CanvasObject { return []fyne.CanvasObject{d.button, d.content} }

@@ -48,7 +48,7 @@ func Rule() fyne.CanvasObject {
 
 // Gap is empty space.
 func Gap(width, height float32) fyne.CanvasObject {
-	r := canvas.NewRectangle(nil)
+	r := canvas.NewRectangle(transparent)
 	r.SetMinSize(fyne.NewSize(width, height))
 	return r
 }

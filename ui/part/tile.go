@@ -75,7 +75,7 @@ func (t *Tile) MouseOut() { t.hovered = false; t.Refresh() }
 // CreateRenderer implements fyne.Widget.
 func (t *Tile) CreateRenderer() fyne.WidgetRenderer {
 	r := &tileRenderer{
-		tile: t, ground: Background(look.ColorSunken, "", 7), ring: canvas.NewRectangle(nil),
+		tile: t, ground: Background(look.ColorSunken, "", 7), ring: canvas.NewRectangle(transparent),
 		caption: NewCaption(t.caption).Aligned(fyne.TextAlignCenter),
 	}
 	r.objects = []fyne.CanvasObject{r.ground, t.face, r.ring, r.caption}

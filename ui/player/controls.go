@@ -107,3 +107,12 @@ func pressed(b *widget.Button, on bool) {
 func newFrame(screen, row fyne.CanvasObject) fyne.CanvasObject {
 	return container.NewBorder(nil, part.Inset(8, 0, 0, 0, row), nil, nil, screen)
 }
+
+// Parts are the player's controls by name, for tests that drive a real window.
+func (p *Player) Parts() map[string]fyne.CanvasObject {
+	c := p.controls
+	return map[string]fyne.CanvasObject{
+		"previous": c.previous, "play": c.play, "next": c.next, "slider": c.slider, "speed": c.speed,
+		"loop": c.loop, "compare": c.compare, "full": c.full,
+	}
+}

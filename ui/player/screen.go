@@ -2,6 +2,7 @@ package player
 
 import (
 	"image"
+	"image/color"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -130,7 +131,7 @@ func sameShape(a, b image.Image) bool {
 
 // CreateRenderer implements fyne.Widget.
 func (s *Screen) CreateRenderer() fyne.WidgetRenderer {
-	r := &screenRenderer{screen: s, image: part.Picture(s.image, 0), first: part.Picture(s.first, 0), bar: canvas.NewRectangle(nil)}
+	r := &screenRenderer{screen: s, image: part.Picture(s.image, 0), first: part.Picture(s.first, 0), bar: canvas.NewRectangle(color.Transparent)}
 	r.image.FillMode, r.first.FillMode = canvas.ImageFillStretch, canvas.ImageFillStretch
 	r.over = container.NewWithoutLayout(r.first)
 	r.clip = container.NewClip(r.over)

@@ -7,6 +7,7 @@ import (
 	"embed"
 	"fmt"
 
+	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/lang"
 )
 
@@ -19,8 +20,14 @@ var Languages = []string{"en", "zh"}
 // Load makes the words known to Fyne. They appear in the system's language if it is
 // one of Languages and else in English; language, if not empty, takes its place.
 func Load(language string) error {
-	if err := lang.AddTranslationsFS(files, "."); err != nil {
-		return fmt.Errorf("translations: %w", err)
+	for _, l := range Languages {
+		words, err := files.ReadFile(l + ".json")
+		if err == nil {
+			err = lang.AddTranslations(fyne.NewStaticResource(l+".json", words))
+		}
+		if err != nil {
+			return fmt.Errorf("translations: %w", err)
+		}
 	}
 	if language == "" {
 		return nil

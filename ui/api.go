@@ -1,0 +1,72 @@
+package ui
+
+import (
+	"context"
+	"image"
+	"log/slog"
+
+	"fyne.io/fyne/v2"
+
+	"gimbal/inference/quant"
+	"gimbal/ui/desktop"
+	"gimbal/ui/library"
+	"gimbal/ui/studio"
+)
+
+// Studio is what the window needs of a studio.Studio.
+type Studio interface {
+	Snapshot() studio.Snapshot
+	Subscribe(f func(studio.Snapshot)) (stop func())
+
+	Edit(field studio.Field, text string)
+	SetPicture(path string)
+	SetCamera(c studio.Camera)
+	SetQuant(q quant.Options)
+	SetOffload(on bool)
+	LockSeed(on bool)
+	RollSeed()
+	Drop(paths []string)
+
+	SetModelFolder(path string)
+	SetDemo(on bool)
+	SetOutputDir(path string)
+	SetLanguage(tag string)
+	SetAppearance(name string)
+	SetWindow(width, height float32)
+
+	UsePreset(id string)
+	SavePreset(name string)
+	RenamePreset(id, name string)
+	DeletePreset(id string)
+
+	Generate()
+	Cancel(id library.ID)
+	Resume(id library.ID)
+
+	Show(id library.ID)
+	Search(query string)
+	Thumbnail(id library.ID) image.Image
+	CopySettings(id library.ID)
+	Export(id library.ID, kind library.ExportKind, path string)
+	Delete(id library.ID)
+	Dismiss(notice uint64)
+
+	Close(ctx context.Context) error
+}
+
+var _ Studio = (*studio.Studio)(nil)
+
+// Options are what the window needs of the program.
+type Options struct {
+	App     fyne.App
+	Studio  Studio
+	Desktop desktop.Desktop
+	About   About
+	Log     *slog.Logger
+}
+
+// About is what the About box says, beside the licences.
+type About struct {
+	Version string
+	Build   string // such as the commit
+}

@@ -1,0 +1,57 @@
+package ui
+
+import (
+	"context"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/dialog"
+)
+
+// closeTime is how long the studio may take to save what runs.
+const closeTime = 5 * time.Second
+
+// Close ends the program, after a question if a run is under way.
+func (w *Window) Close() {
+	if w.closing {
+		return
+	}
+	if !w.now.Busy() {
+		w.quit()
+		return
+	}
+	d := dialog.NewConfirm(tr("quit.title"), tr("quit.text"), func(yes bool) {
+		if yes {
+			w.quit()
+		}
+	}, w.window)
+	d.SetConfirmText(tr("quit.yes"))
+	d.SetDismissText(tr("quit.no"))
+	d.Show()
+}
+
+// quit keeps the window's size and closes the studio, without blocking the window.
+func (w *Window) quit() {
+	w.closing = true
+	if !w.full {
+		size := w.window.Canvas().Size()
+		w.studio.SetWindow(size.Width, size.Height)
+	}
+	w.stage.player.Pause()
+	w.stage.preview.halt()
+	stop := w.stop
+	go func() {
+		if stop != nil {
+			stop()
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+		defer cancel()
+		if err := w.studio.Close(ctx); err != nil {
+			w.options.Log.Warn("closing", "err", err)
+		}
+		fyne.Do(func() {
+			w.window.SetCloseIntercept(nil)
+			w.window.Close()
+		})
+	}()
+}

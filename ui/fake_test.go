@@ -1,0 +1,256 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"image/png"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+	"golang.org/x/image/draw"
+
+	"gimbal/inference"
+	"gimbal/inference/quant"
+	"gimbal/ui/desktop"
+	"gimbal/ui/library"
+	"gimbal/ui/studio"
+)
+
+// fake is a Studio that shows what a test says and writes down what the window asks.
+type fake struct {
+	snapshot studio.Snapshot
+	calls    []string
+	thumb    image.Image
+}
+
+func (f *fake) note(format string, args ...any) {
+	f.calls = append(f.calls, fmt.Sprintf(format, args...))
+}
+
+func (f *fake) asked(call string) bool { return slices.Contains(f.calls, call) }
+
+func (f *fake) Snapshot() studio.Snapshot                     { return f.snapshot }
+func (f *fake) Subscribe(func(studio.Snapshot)) (stop func()) { return func() {} }
+func (f *fake) Edit(field studio.Field, text string)          { f.note("edit %s %s", field, text) }
+func (f *fake) SetPicture(path string)                        { f.note("picture %s", path) }
+func (f *fake) SetCamera(c studio.Camera)                     { f.note("camera %s %s%s", c.Kind, c.Name, c.Folder) }
+func (f *fake) SetQuant(q quant.Options)                      { f.note("quant %s", q.Kind) }
+func (f *fake) SetOffload(on bool)                            { f.note("offload %t", on) }
+func (f *fake) LockSeed(on bool)                              { f.note("lock %t", on) }
+func (f *fake) RollSeed()                                     { f.note("roll") }
+func (f *fake) Drop(paths []string)                           { f.note("drop %v", paths) }
+func (f *fake) SetModelFolder(path string)                    { f.note("model %s", path) }
+func (f *fake) SetDemo(on bool)                               { f.note("demo %t", on) }
+func (f *fake) SetOutputDir(path string)                      { f.note("output %s", path) }
+func (f *fake) SetLanguage(tag string)                        { f.note("language %s", tag) }
+func (f *fake) SetAppearance(name string)                     { f.note("appearance %s", name) }
+func (f *fake) SetWindow(width, height float32)               { f.note("window %g %g", width, height) }
+func (f *fake) UsePreset(id string)                           { f.note("preset %s", id) }
+func (f *fake) SavePreset(name string)                        { f.note("save %s", name) }
+func (f *fake) RenamePreset(id, name string)                  { f.note("rename %s %s", id, name) }
+func (f *fake) DeletePreset(id string)                        { f.note("delete preset %s", id) }
+func (f *fake) Generate()                                     { f.note("generate") }
+func (f *fake) Cancel(id library.ID)                          { f.note("cancel %s", id) }
+func (f *fake) Resume(id library.ID)                          { f.note("resume %s", id) }
+func (f *fake) Show(id library.ID)                            { f.note("show %s", id) }
+func (f *fake) Search(query string)                           { f.note("search %s", query) }
+func (f *fake) Thumbnail(library.ID) image.Image              { return f.thumb }
+func (f *fake) CopySettings(id library.ID)                    { f.note("copy %s", id) }
+func (f *fake) Export(id library.ID, k library.ExportKind, p string) {
+	f.note("export %s %s %s", id, k, p)
+}
+func (f *fake) Delete(id library.ID)        { f.note("delete %s", id) }
+func (f *fake) Dismiss(notice uint64)       { f.note("dismiss %d", notice) }
+func (f *fake) Close(context.Context) error { f.note("close"); return nil }
+
+// newTestWindow returns a window over a fake studio, in English whatever the system's
+// language, width by height large.
+func newTestWindow(t *testing.T, s studio.Snapshot, width, height float32) (*Window, *fake) {
+	t.Helper()
+	if s.Settings.Language == "" {
+		s.Settings.Language = "en"
+	}
+	app := test.NewTempApp(t)
+	f := &fake{snapshot: s, thumb: photo(t, "plaza")}
+	w, err := New(Options{App: app, Studio: f, Desktop: desktop.NewRecorder(t.TempDir()), About: About{Version: "0.1.0"}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.window.Resize(fyne.NewSize(width, height))
+	t.Cleanup(func() {
+		w.stage.player.Pause()
+		w.stage.preview.halt()
+		w.window.SetCloseIntercept(nil)
+		w.window.Close()
+	})
+	return w, f
+}
+
+// photo is one of the pictures that ship with Gimbal.
+func photo(t testing.TB, name string) *image.RGBA {
+	t.Helper()
+	file, err := os.Open(filepath.Join("..", "assets", "pictures", name+".png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	img, _, err := image.Decode(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := image.NewRGBA(img.Bounds())
+	draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
+	return out
+}
+
+// empty is the state of the first start.
+func empty() studio.Snapshot {
+	s := studio.Snapshot{Version: 1}
+	s.Form.Revision = 1
+	s.Form.Inputs = studio.DefaultInputs()
+	s.Form.Frames, s.Form.Seconds = s.Form.Inputs.Frames, float64(s.Form.Inputs.Frames)/16
+	s.Form.Problems = []studio.Problem{
+		{Field: studio.FieldPicture, Level: studio.Error, Code: studio.PictureMissing, Text: "Choose a picture"},
+		{Field: studio.FieldPrompt, Level: studio.Error, Code: studio.PromptEmpty, Text: "Say in words"},
+	}
+	s.Model = studio.Model{Demo: true, Whole: true, HasCamera: true}
+	s.Device = studio.Device{Ready: true, Name: "Apple M3 Ultra", Limit: 400e9}
+	s.Settings.OutputDir = "/Users/ada/Movies/Gimbal"
+	for i, name := range []string{"Quick", "Production", "Full length", "Demo"} {
+		s.Presets = append(s.Presets, studio.Preset{
+			ID: []string{"quick", "production", "full", "demo"}[i], Name: name, Builtin: true,
+			Values:   studio.Values{Frames: []int{5, 41, 81, 17}[i], Steps: []int{5, 20, 70, 12}[i]},
+			Estimate: studio.Estimate{Known: true, Time: []time.Duration{95, 3200, 21000, 16}[i] * time.Second, Memory: []int64{38e9, 52e9, 71e9, 3e8}[i]},
+		})
+	}
+	return s
+}
+
+// filled has a picture, a path and a prompt.
+func filled(t testing.TB) studio.Snapshot {
+	s := empty()
+	f := &s.Form
+	f.Problems, f.CanRun = nil, true
+	f.Inputs.Picture, f.Inputs.Prompt = "/Users/ada/Pictures/plaza.png", "A slow walk over a plaza in the morning light, long shadows on the stone"
+	f.Inputs.Frames, f.Inputs.Steps, f.Frames, f.Seconds = 41, 20, 41, 41.0/16
+	f.Inputs.Camera = studio.Camera{Kind: studio.CameraBuiltin, Name: "orbit-left"}
+	f.Picture = studio.Picture{Path: f.Inputs.Picture, Width: 832, Height: 480, Thumb: photo(t, "plaza")}
+	f.Camera = orbit(t)
+	f.Tokens, f.NegativeTokens = studio.Tokens{N: 23, Limit: 512}, studio.Tokens{N: 198, Limit: 512}
+	f.Width, f.Height = 832, 480
+	f.Estimate = s.Presets[1].Estimate
+	s.Presets[1].Current = true
+	for _, name := range []string{"plaza", "meadow", "desert"} {
+		s.Recents = append(s.Recents, studio.Recent{Path: "/p/" + name, Thumb: photo(t, name)})
+	}
+	s.Device.Unsupported = map[quant.Kind]string{quant.INT8: "INT8 needs Metal 3.1, this Mac has 3.0."}
+	return s
+}
+
+// orbit is a built-in path as the form has it.
+func orbit(t testing.TB) studio.CameraPath {
+	t.Helper()
+	c := studio.CameraPath{Kind: studio.CameraBuiltin, Name: "orbit-left", Poses: 41, Frames: 41, Scale: 1}
+	for _, p := range builtinPoints("orbit-left")[:11] {
+		c.Points = append(c.Points, studio.Point(p))
+	}
+	return c
+}
+
+// watching has a video on the stage, made by the library from frames on disk.
+func watching(t testing.TB) studio.Snapshot {
+	t.Helper()
+	s := filled(t)
+	l, err := library.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	e, err := l.Create(entry("", library.Done, s.Form.Inputs.Prompt).Settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.State, e.Frames, e.Width, e.Height, e.Settings.Job.FPS = library.Done, 12, 208, 128, 16
+	if err := l.Put(e); err != nil {
+		t.Fatal(err)
+	}
+	dir := l.FramesDir(e.ID)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range e.Frames {
+		writeFrame(t, filepath.Join(dir, fmt.Sprintf("frame_%05d.png", i+1)), photo(t, []string{"plaza", "meadow", "desert"}[i/4]))
+	}
+	v, err := l.Video(e.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range v.Frames {
+		if _, err := v.Frame(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Stage = studio.Stage{Entry: e, Video: v, Camera: orbit(t)}
+	return s
+}
+
+func writeFrame(t testing.TB, path string, img image.Image) {
+	t.Helper()
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := png.Encode(file, img); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// running is in the middle of a run.
+func running(t testing.TB) studio.Snapshot {
+	s := filled(t)
+	s.Run = studio.Run{
+		Entry: entry("r1", library.Running, s.Form.Inputs.Prompt), Phase: studio.PhaseSampling, Step: 7, Steps: 20, FirstStep: 1,
+		Expert: "high_noise_model", StepSeconds: 47.3, Elapsed: 391 * time.Second, Remaining: 702 * time.Second, Fraction: 0.36,
+		Memory: studio.Memory{Device: 51.4e9, Limit: 400e9, Process: 2.1e9},
+	}
+	for _, name := range []string{"plaza", "meadow"} {
+		s.Run.Preview = append(s.Run.Preview, library.Shrink(photo(t, name), 104))
+	}
+	s.Queue = []library.Entry{entry("q1", library.Queued, "A desert at dusk")}
+	return s
+}
+
+func entry(id library.ID, state library.State, prompt string) library.Entry {
+	job := inference.DefaultJob()
+	job.Prompt, job.Frames, job.Steps = prompt, 41, 20
+	return library.Entry{
+		ID: id, State: state, Settings: library.Settings{Job: job, Camera: "orbit-left"}, Device: "Apple M3 Ultra",
+		Created: time.Date(2026, 11, 20, 9, 41, 0, 0, time.UTC), Seconds: 1093, Width: 832, Height: 480, Frames: 41,
+		RunDir: map[bool]string{true: "/runs/" + string(id)}[state != library.Done], Steps: 7, Video: "/Users/ada/Movies/Gimbal/plaza.mp4",
+	}
+}
+
+// shelf has runs in all states.
+func shelf(t testing.TB) studio.Snapshot {
+	s := filled(t)
+	states := []library.State{library.Running, library.Done, library.Done, library.Interrupted, library.Failed, library.Done, library.Cancelled}
+	prompts := []string{"A slow walk over a plaza in the morning light", "A meadow in the wind", "Over the dunes at dusk", "A harbour in the rain",
+		"Snow in the old town", "A lane between white houses", "A path along the cliffs"}
+	for i, state := range states {
+		e := entry(library.ID(fmt.Sprint("e", i)), state, prompts[i])
+		if state == library.Failed {
+			e.Error = "step 9 (low_noise_model, block 3): the output has NaN"
+		}
+		s.Library.Entries = append(s.Library.Entries, e)
+	}
+	s.Library.Total = len(states)
+	return s
+}

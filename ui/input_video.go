@@ -1,0 +1,173 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"gimbal/inference/quant"
+	"gimbal/ui/look"
+	"gimbal/ui/part"
+	"gimbal/ui/studio"
+)
+
+// quants are the ways to keep weights, in the order in which they are offered.
+var quants = []quant.Options{{Kind: quant.None}, {Kind: quant.INT8}, {Kind: quant.NF4}}
+
+// sizes are the areas that are offered; any other can be typed.
+var sizes = []string{"480x832", "384x672", "272x480", "208x128"}
+
+// The ends of the sliders; more can be typed.
+const (
+	maxSliderFrames = 161
+	maxSliderSteps  = 70
+)
+
+// videoInput is the section of what is made and how long it takes.
+type videoInput struct {
+	frames, steps *numberInput
+	size          *field
+	sizes         *widget.SelectEntry
+	seed          *field
+	dice, lock    *widget.Button
+	quant         *part.Segmented
+	reason        *part.Hint
+	summary       *part.Text
+	view          fyne.CanvasObject
+}
+
+func newVideoInput(w *Window, h *hints) *videoInput {
+	v := &videoInput{summary: part.NewCaption("")}
+	v.frames = newNumberInput(w.studio, studio.FieldFrames, h, 1, maxSliderFrames, 4)
+	v.steps = newNumberInput(w.studio, studio.FieldSteps, h, 1, maxSliderSteps, 1)
+	v.sizes = widget.NewSelectEntry(sizes)
+	v.size = bindField(&v.sizes.Entry, w.studio, studio.FieldSize, h)
+	v.seed = newField(w.studio, studio.FieldSeed, h)
+	v.dice = part.IconButton(look.IconDice, w.studio.RollSeed)
+	v.lock = part.IconButton(look.IconUnlock, func() { w.studio.LockSeed(!w.now.Form.Inputs.SeedLocked) })
+	v.quant = part.NewSegmented([]string{tr("quant.none"), "INT8", "NF4"}, func(i int) { w.studio.SetQuant(quants[i]) })
+	v.reason = part.NewHint(columnWidth - labelWidth)
+	v.view = measures.Section(tr("video"), v.summary,
+		measures.Row(tr("frames"), v.frames.view, h.row(studio.FieldFrames)),
+		measures.Row(tr("steps"), v.steps.view, h.row(studio.FieldSteps)),
+		measures.Row(tr("size"), v.sizes, h.row(studio.FieldSize)),
+		measures.Row(tr("weights"), v.quant, h.row(studio.FieldQuant)),
+		part.Inset(-4, 0, labelWidth, 0, v.reason),
+		measures.Row(tr("seed"), part.Line(2, part.Spread(v.seed.Entry), v.dice, v.lock), h.row(studio.FieldSeed)),
+	)
+	w.names["frames"], w.names["frames.slider"], w.names["steps"] = v.frames.entry.Entry, v.frames.slider, v.steps.entry.Entry
+	w.names["size"], w.names["quant"], w.names["seed"] = v.sizes, v.quant, v.seed.Entry
+	w.names["seed.dice"], w.names["seed.lock"] = v.dice, v.lock
+	return v
+}
+
+func (v *videoInput) show(s studio.Snapshot) {
+	f := s.Form
+	v.frames.show(f, f.Inputs.Frames)
+	v.steps.show(f, f.Inputs.Steps)
+	v.size.show(f)
+	v.seed.show(f)
+	v.showLock(s)
+	v.showQuant(s)
+	size := ""
+	if f.Width > 0 {
+		size = fmt.Sprintf("%d × %d", f.Width, f.Height)
+	}
+	v.summary.SetText(join(size, tr("video.length", map[string]any{"Frames": f.Frames, "Seconds": fmt.Sprintf("%.1f", f.Seconds)})))
+}
+
+func (v *videoInput) showLock(s studio.Snapshot) {
+	icon, locked := look.IconUnlock, s.Form.Inputs.SeedLocked
+	if locked {
+		icon = look.IconLock
+	}
+	if v.lock.Icon != icon {
+		v.lock.SetIcon(icon)
+	}
+}
+
+// showQuant says which quantisations this device cannot run, and why.
+func (v *videoInput) showQuant(s studio.Snapshot) {
+	var reasons []string
+	for i, q := range quants {
+		why, no := s.Device.Unsupported[q.Kind]
+		v.quant.SetDisabled(i, no && q.Enabled())
+		if no && q.Enabled() && !slices.Contains(reasons, why) {
+			reasons = append(reasons, why)
+		}
+	}
+	v.reason.Set(look.ColorSecondary, reasons...)
+	kind := s.Form.Inputs.Quant.Kind
+	v.quant.SetSelected(max(0, slices.IndexFunc(quants, func(q quant.Options) bool { return q.Kind == kind })))
+}
+
+// numberInput is a slider with an entry for the same number.
+type numberInput struct {
+	entry   *field
+	slider  *widget.Slider
+	setting bool
+	view    fyne.CanvasObject
+}
+
+func newNumberInput(s Studio, name studio.Field, h *hints, low, high, step float64) *numberInput {
+	n := &numberInput{entry: newField(s, name, h), slider: widget.NewSlider(low, high)}
+	n.slider.Step = step
+	n.slider.OnChanged = func(v float64) {
+		if n.setting {
+			return
+		}
+		text := strconv.Itoa(int(v))
+		n.entry.setting = true
+		n.entry.SetText(text)
+		n.entry.setting = false
+		s.Edit(name, text)
+	}
+	n.view = part.Line(8, part.Spread(n.slider), part.Sized(56, 0, n.entry.Entry))
+	return n
+}
+
+func (n *numberInput) show(f studio.Form, value int) {
+	n.entry.show(f)
+	if at := min(max(float64(value), n.slider.Min), n.slider.Max); n.slider.Value != at {
+		n.setting = true
+		n.slider.SetValue(at)
+		n.setting = false
+	}
+}
+
+// setVisible shows or hides an object, if it is not so already.
+func setVisible(o fyne.CanvasObject, on bool) {
+	switch {
+	case on && !o.Visible():
+		o.Show()
+	case !on && o.Visible():
+		o.Hide()
+	}
+}
+
+// danger is the look of a button that destroys.
+func danger(b *widget.Button) *widget.Button {
+	b.Importance = widget.DangerImportance
+	return b
+}
+
+// primary is the look of the one button that is most likely wanted.
+func primary(b *widget.Button) *widget.Button {
+	b.Importance = widget.HighImportance
+	return b
+}
+
+// problemColor is the colour of a level.
+func problemColor(l studio.Level) fyne.ThemeColorName {
+	switch l {
+	case studio.Error:
+		return theme.ColorNameError
+	case studio.Warning:
+		return theme.ColorNameWarning
+	}
+	return look.ColorSecondary
+}

@@ -1,0 +1,47 @@
+package ui
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+
+	"gimbal/ui/look"
+	"gimbal/ui/part"
+	"gimbal/ui/studio"
+)
+
+// inputs is the left side: the form, in sections.
+type inputs struct {
+	hints   *hints
+	model   *modelCard
+	picture *pictureInput
+	camera  *cameraInput
+	prompt  *promptInput
+	video   *videoInput
+	more    *advancedInput
+	scroll  *container.Scroll
+	view    fyne.CanvasObject
+}
+
+func newInputs(w *Window) *inputs {
+	in := &inputs{hints: newHints()}
+	in.model = newModelCard(w, in.hints)
+	in.picture = newPictureInput(w, in.hints)
+	in.camera = newCameraInput(w, in.hints)
+	in.prompt = newPromptInput(w, in.hints)
+	in.video = newVideoInput(w, in.hints)
+	in.more = newAdvancedInput(w, in.hints)
+	column := part.Column(22, in.model.view, in.picture.view, in.camera.view, in.prompt.view, in.video.view, in.more.view)
+	in.scroll = container.NewVScroll(part.Inset(16, 24, 18, 18, column))
+	in.view = container.NewStack(part.Background(look.ColorSidebar, "", 0), part.Sized(columnWidth+36, 0, in.scroll))
+	return in
+}
+
+func (in *inputs) show(s studio.Snapshot) {
+	in.hints.show(s.Form)
+	in.model.show(s)
+	in.picture.show(s)
+	in.camera.show(s)
+	in.prompt.show(s)
+	in.video.show(s)
+	in.more.show(s)
+}

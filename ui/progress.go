@@ -1,0 +1,157 @@
+package ui
+
+import (
+	"fmt"
+	"math"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"gimbal/ui/library"
+	"gimbal/ui/look"
+	"gimbal/ui/part"
+	"gimbal/ui/studio"
+)
+
+// progress is the bar at the bottom: what runs and how far it is, or what a run would
+// take, and the buttons that start and end it.
+type progress struct {
+	w             *Window
+	headline      *part.Text
+	detail        *part.Text
+	memory        *part.Text
+	meter         *part.Meter
+	queue         *widget.Button
+	copy          *widget.Button
+	cancel, start *widget.Button
+	view          fyne.CanvasObject
+}
+
+func newProgress(w *Window) *progress {
+	p := &progress{
+		w: w, headline: part.NewTitle(""), detail: part.NewCaption(""), meter: part.NewMeter(),
+		memory: part.NewCaption("").Aligned(fyne.TextAlignTrailing),
+	}
+	p.queue = widget.NewButton("", w.showQueue)
+	p.queue.Importance = widget.LowImportance
+	p.copy = widget.NewButton(tr("copy_details"), func() { w.app.Clipboard().SetContent(errorDetails(w.now.Run)) })
+	p.cancel = widget.NewButton(tr("cancel"), w.cancel)
+	p.start = primary(widget.NewButton(tr("generate"), w.studio.Generate))
+	words := part.Column(3, p.headline, p.detail)
+	row := part.Line(8, part.Spread(words), p.memory, p.queue, p.copy, p.cancel, part.Sized(108, 0, p.start))
+	p.view = container.NewStack(part.Background(look.ColorSidebar, "", 0),
+		part.Inset(10, 12, 18, 18, part.Column(9, p.meter, row)))
+	w.names["generate"], w.names["cancel"], w.names["queue"], w.names["meter"], w.names["copy_details"] = p.start, p.cancel, p.queue, p.meter, p.copy
+	return p
+}
+
+func (p *progress) show(s studio.Snapshot) {
+	r := s.Run
+	headline, detail, ink := p.idle(s)
+	fill, bar := 0.0, theme.ColorNamePrimary
+	failed := r.Phase == studio.PhaseFinished && r.Entry.State == library.Failed
+	switch {
+	case r.Active():
+		headline, detail, ink = runHeadline(r), runDetail(r), theme.ColorNameForeground
+		fill = r.Fraction
+	case failed:
+		headline, ink = translated("run."+string(r.Code), r.Error, map[string]any{"Text": r.Error}), theme.ColorNameError
+		fill, bar = r.Fraction, theme.ColorNameError
+	}
+	p.headline.SetText(headline)
+	p.headline.SetColor(ink)
+	p.detail.SetText(detail)
+	p.meter.Set(fill, bar)
+	p.memory.SetText(memoryText(r))
+	setVisible(p.memory, r.Active())
+	setVisible(p.copy, failed)
+	setVisible(p.cancel, r.Active())
+	setEnabled(p.cancel, r.Phase != studio.PhaseCancelling)
+	if text := tr("queue.waiting", map[string]any{"N": len(s.Queue)}); p.queue.Text != text {
+		p.queue.SetText(text)
+	}
+	setVisible(p.queue, len(s.Queue) > 0)
+	start := tr("generate")
+	if r.Active() {
+		start = tr("generate.queue")
+	}
+	if p.start.Text != start {
+		p.start.SetText(start)
+	}
+}
+
+// idle says what a run would take, or what keeps it from starting.
+func (p *progress) idle(s studio.Snapshot) (headline, detail string, ink fyne.ThemeColorName) {
+	f := s.Form
+	if f.Attempted && !f.CanRun && len(f.Problems) > 0 {
+		return problemText(f.Problems[0]), tr("idle.mend"), problemColor(studio.Error)
+	}
+	detail = join(estimateText(f.Estimate), s.Device.Name)
+	if s.Device.Error != "" {
+		detail = s.Device.Error
+	}
+	switch r := s.Run; {
+	case r.Phase == studio.PhaseFinished && r.Entry.State == library.Done:
+		return tr("run.done", map[string]any{"Time": duration(r.Elapsed)}), detail, theme.ColorNameForeground
+	case r.Phase == studio.PhaseFinished && r.Entry.State == library.Cancelled:
+		return tr("run.cancelled"), detail, theme.ColorNameForeground
+	}
+	return tr("idle.ready"), detail, theme.ColorNameForeground
+}
+
+func runHeadline(r studio.Run) string {
+	args := map[string]any{
+		"Step": r.Step, "Steps": r.Steps, "Next": min(r.Step+1, r.Steps), "Done": bytesText(r.DoneBytes), "Total": bytesText(r.Total),
+		"Decoded": r.Decoded, "Frames": r.Frames, "Part": translated("part."+r.Part, r.Part, nil),
+	}
+	return tr("phase."+string(r.Phase), args)
+}
+
+func runDetail(r studio.Run) string {
+	var pace, left, expert string
+	if r.StepSeconds > 0 && r.Phase == studio.PhaseSampling {
+		pace = tr("run.pace", map[string]any{"Seconds": pretty(r.StepSeconds)})
+	}
+	if r.Expert != "" && r.Phase == studio.PhaseSampling {
+		expert = translated("part."+r.Expert, r.Expert, nil)
+	}
+	if r.Remaining >= 0 && r.Fraction > 0 {
+		left = tr("run.left", map[string]any{"Time": duration(r.Remaining)})
+	}
+	return join(left, tr("run.elapsed", map[string]any{"Time": duration(r.Elapsed)}), pace, expert)
+}
+
+// pretty is a number of seconds with as many digits as matter.
+func pretty(seconds float64) string {
+	if seconds < 10 {
+		return fmt.Sprintf("%.2g", math.Max(seconds, 0.01))
+	}
+	return fmt.Sprintf("%.0f", seconds)
+}
+
+func memoryText(r studio.Run) string {
+	if r.Memory.Device == 0 && r.Memory.Process == 0 {
+		return ""
+	}
+	return tr("run.memory", map[string]any{"Used": bytesText(max(r.Memory.Device, r.Memory.Process))})
+}
+
+func errorDetails(r studio.Run) string { return r.Error + "\n\n" + r.Details }
+
+func setEnabled(b *widget.Button, on bool) {
+	switch {
+	case on && b.Disabled():
+		b.Enable()
+	case !on && !b.Disabled():
+		b.Disable()
+	}
+}
+
+// cancel ends the run under way.
+func (w *Window) cancel() {
+	if w.now.Run.Active() {
+		w.studio.Cancel(w.now.Run.Entry.ID)
+	}
+}

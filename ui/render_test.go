@@ -1,0 +1,80 @@
+package ui
+
+import (
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"gimbal/ui/library"
+	"gimbal/ui/look"
+	"gimbal/ui/studio"
+)
+
+// TestRender writes pictures of the window's states to the folder GIMBAL_UI_RENDER, to
+// be looked at.
+func TestRender(t *testing.T) {
+	dir := os.Getenv("GIMBAL_UI_RENDER")
+	if dir == "" {
+		t.Skip("GIMBAL_UI_RENDER names no folder")
+	}
+	attempted := empty()
+	attempted.Form.Attempted = true
+	attempted.Notices = []studio.Notice{{ID: 1, Level: studio.Warning, Code: studio.DroppedUnknown, Args: map[string]any{"Path": "notes.docx"}, Details: "a Word file"}}
+	failed := running(t)
+	failed.Run.Phase, failed.Run.Entry.State, failed.Run.Code = studio.PhaseFinished, library.Failed, studio.RunUnhealthy
+	states := []struct {
+		name       string
+		state      studio.Snapshot
+		appearance string
+		width      float32
+		height     float32
+		prepare    func(w *Window)
+	}{
+		{"empty", empty(), look.Light, 1280, 800, nil},
+		{"attempted", attempted, look.Light, 1280, 800, nil},
+		{"filled", filled(t), look.Light, 1280, 800, nil},
+		{"filled-lower", filled(t), look.Light, 1280, 800, func(w *Window) { w.inputs.scroll.ScrollToBottom() }},
+		{"advanced", filled(t), look.Dark, 1280, 800, func(w *Window) {
+			w.inputs.more.view.SetOpen(true)
+			w.inputs.scroll.Refresh()
+			w.inputs.scroll.ScrollToBottom()
+		}},
+		{"running", running(t), look.Dark, 1280, 800, nil},
+		{"running-small", running(t), look.Light, 1000, 700, nil},
+		{"failed", failed, look.Light, 1000, 700, nil},
+		{"watching", watching(t), look.Dark, 1280, 800, nil},
+		{"comparing", watching(t), look.Light, 1280, 800, func(w *Window) { w.stage.player.Step(9); w.stage.player.SetCompare(true) }},
+		{"library", shelf(t), look.Light, 1280, 800, func(w *Window) { w.turn(pageLibrary) }},
+		{"library-dark", shelf(t), look.Dark, 1000, 700, func(w *Window) { w.turn(pageLibrary); w.library.grid.Select(4) }},
+		{"presets", filled(t), look.Light, 1280, 800, func(w *Window) { w.presets.open() }},
+		{"settings", filled(t), look.Dark, 1280, 800, func(w *Window) { w.showSettings() }},
+		{"about", filled(t), look.Light, 1280, 800, func(w *Window) { w.showAbout() }},
+		{"model", filled(t), look.Light, 1280, 800, func(w *Window) {
+			w.now.Model = studio.Model{Folder: "/Volumes/Models/lingbot-world-base-cam", Parts: []studio.Part{
+				{Name: "high_noise_model", Path: "x", Bytes: 37.1e9}, {Name: "low_noise_model", Error: "low_noise_model/diffusion_pytorch_model-00003-of-00008.safetensors is missing"},
+				{Name: "text encoder", Path: "x", Bytes: 11.4e9}, {Name: "tokenizer", Path: "x"}, {Name: "VAE", Path: "x", Bytes: 507e6}}, Details: "x"}
+			w.showModel()
+		}},
+	}
+	for _, c := range states {
+		for _, language := range []string{"en", "zh"} {
+			if language == "zh" && c.name != "filled" && c.name != "running" && c.name != "library" && c.name != "settings" {
+				continue
+			}
+			c.state.Settings.Appearance, c.state.Settings.Language = c.appearance, language
+			w, _ := newTestWindow(t, c.state, c.width, c.height)
+			if c.prepare != nil {
+				c.prepare(w)
+			}
+			file, err := os.Create(filepath.Join(dir, c.name+"-"+language+".png"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := png.Encode(file, w.window.Canvas().Capture()); err != nil {
+				t.Fatal(err)
+			}
+			file.Close()
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package ui
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+
+	"gimbal/ui/look"
+	"gimbal/ui/part"
+	"gimbal/ui/studio"
+	"gimbal/ui/translation"
+)
+
+// The window's size until the user chooses another, and the smallest that makes sense.
+const (
+	defaultWidth, defaultHeight = 1280, 800
+	minWidth, minHeight         = 960, 640
+)
+
+// The pages of the window.
+const (
+	pageCreate = iota
+	pageLibrary
+)
+
+// Window is Gimbal's main window.
+type Window struct {
+	app     fyne.App
+	window  fyne.Window
+	studio  Studio
+	options Options
+	names   names
+	now     studio.Snapshot // what is shown
+	stop    func()          // ends the subscription
+
+	appearance string
+	pages      *part.Segmented
+	create     fyne.CanvasObject
+	inputs     *inputs
+	stage      *stage
+	stagePage  *fyne.Container
+	progress   *progress
+	notices    *notices
+	library    *libraryView
+	presets    *presetsMenu
+	menu       *menu
+	content    fyne.CanvasObject
+	full       bool
+	closing    bool
+}
+
+// New builds the window, to be shown with Show or run with Run.
+func New(o Options) (*Window, error) {
+	now := o.Studio.Snapshot()
+	if err := translation.Load(now.Settings.Language); err != nil {
+		return nil, err
+	}
+	w := &Window{app: o.App, studio: o.Studio, options: o, names: names{}, now: now, appearance: now.Settings.Appearance}
+	o.App.Settings().SetTheme(look.New(w.appearance))
+	w.window = o.App.NewWindow("Gimbal")
+	w.window.SetPadded(false)
+	w.window.SetMaster()
+	w.build()
+	w.window.SetContent(w.content)
+	width, height := now.Settings.WindowWidth, now.Settings.WindowHeight
+	if width < minWidth || height < minHeight {
+		width, height = defaultWidth, defaultHeight
+	}
+	w.window.Resize(fyne.NewSize(width, height))
+	w.window.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) { w.drop(uris) })
+	w.window.SetCloseIntercept(w.Close)
+	w.menu = newMenu(w)
+	w.keys()
+	w.show(now)
+	return w, nil
+}
+
+// build makes the views and puts them in their places.
+func (w *Window) build() {
+	w.stage = newStage(w)
+	w.inputs = newInputs(w)
+	w.progress = newProgress(w)
+	w.notices = newNotices(w)
+	w.library = newLibraryView(w)
+	w.presets = newPresetsMenu(w)
+	w.pages = part.NewSegmented([]string{tr("page.create"), tr("page.library")}, w.turn)
+	w.names["pages"] = w.pages
+
+	bar := container.NewStack(part.Background(look.ColorSidebar, "", 0), part.Inset(8, 8, 18, 18,
+		container.NewBorder(nil, nil, w.presets.button, w.settingsButton(), container.NewCenter(part.Sized(240, 0, w.pages)))))
+	w.stagePage = container.NewBorder(w.notices.view, nil, nil, nil, w.stage.view)
+	left := container.NewBorder(nil, nil, nil, part.Rule(), w.inputs.view)
+	w.create = container.NewBorder(nil, nil, left, nil, part.Inset(16, 16, 20, 20, w.stagePage))
+	middle := container.NewStack(w.create, w.library.view)
+	w.library.view.Hide()
+	w.content = container.NewBorder(
+		container.NewVBox(bar), w.progress.view, nil, nil,
+		container.NewBorder(part.Rule(), part.Rule(), nil, nil, middle))
+}
+
+// Fyne returns the window as Fyne knows it.
+func (w *Window) Fyne() fyne.Window { return w.window }
+
+// Show shows the window and keeps it up to date.
+func (w *Window) Show() {
+	w.follow()
+	w.window.Show()
+}
+
+// Run shows the window and returns when the program ends.
+func (w *Window) Run() {
+	w.follow()
+	w.window.ShowAndRun()
+}
+
+// follow takes over every Snapshot that comes.
+func (w *Window) follow() {
+	w.options.Desktop.OnOpen(func(paths []string) { w.studio.Drop(paths) })
+	w.stop = w.studio.Subscribe(func(s studio.Snapshot) { fyne.Do(func() { w.show(s) }) })
+}
+
+// show takes over a Snapshot.
+func (w *Window) show(s studio.Snapshot) {
+	if s.Version < w.now.Version {
+		return
+	}
+	w.now = s
+	if s.Settings.Appearance != w.appearance {
+		w.appearance = s.Settings.Appearance
+		w.app.Settings().SetTheme(look.New(w.appearance))
+	}
+	w.stage.show(s)
+	w.inputs.show(s)
+	w.progress.show(s)
+	w.notices.show(s)
+	w.presets.show(s)
+	w.library.show(s)
+	w.menu.show(s)
+}
+
+// turn shows a page.
+func (w *Window) turn(page int) {
+	w.pages.SetSelected(page)
+	setVisible(w.library.view, page == pageLibrary)
+	setVisible(w.create, page == pageCreate)
+	if page == pageLibrary {
+		w.stage.player.Pause()
+		w.library.enter()
+	}
+}
+
+// toggleFull gives the stage the whole screen, or takes it back.
+func (w *Window) toggleFull() {
+	w.full = !w.full
+	w.window.SetFullScreen(w.full)
+	if w.full {
+		w.stage.head.Hide()
+		w.window.SetContent(container.NewStack(part.Background(look.ColorStage, "", 0), part.Inset(12, 12, 16, 16, w.stage.player)))
+		return
+	}
+	w.window.SetContent(w.content)
+	w.stage.view.Refresh()
+	w.stage.show(w.now)
+}
+
+// drop takes what was dropped on the window.
+func (w *Window) drop(uris []fyne.URI) {
+	paths := make([]string, 0, len(uris))
+	for _, u := range uris {
+		if u.Scheme() == "file" {
+			paths = append(paths, u.Path())
+		}
+	}
+	if len(paths) > 0 {
+		w.turn(pageCreate)
+		w.studio.Drop(paths)
+	}
+}
