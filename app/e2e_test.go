@@ -22,15 +22,19 @@ import (
 	"gimbal/inference/golden"
 )
 
-// program is the built binary, made once for all tests.
+// program is the built binary, made once for all tests. It is built without the tag
+// migrated_fynedo, so that Fyne logs calls from the wrong goroutine.
 var program string
+
+// buildFlags are those that this test was built with.
+var buildFlags []string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "gimbal")
 	if err == nil {
 		program = filepath.Join(dir, "gimbal")
-		cmd := exec.Command("go", "build", "-o", program, ".")
+		cmd := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", program, ".")...)
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 		err = cmd.Run()
 	}

@@ -1,3 +1,5 @@
+//go:build headless
+
 package main
 
 import (
@@ -5,10 +7,10 @@ import (
 	"io"
 )
 
-const windowUsage = "  (this build has no window)"
+const windowUsage = "(this build has no window)"
 
 // runWindow says that this build has no window and none of its C libraries.
 func runWindow(_ context.Context, _ []string, stderr io.Writer) error {
 	printUsage(stderr)
-	return usagef("this build has no window (it is built with the tag headless): give a command")
+	return usagef("this build has no window (it was built with the tag headless): give a command")
 }

@@ -108,7 +108,7 @@ func areFiles(args []string) bool {
 }
 
 func printUsage(w io.Writer) {
-	fmt.Fprintf(w, "usage: gimbal [FILE...]%s\n       gimbal COMMAND [flags]\n\ncommands:\n", windowUsage)
+	fmt.Fprintf(w, "usage: gimbal [FILE...]        %s\n       gimbal COMMAND [flags]\n\ncommands:\n", windowUsage)
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.about)
 	}
