@@ -99,8 +99,12 @@ func (b *benchRun) standard(ctx context.Context, args []string) error {
 		fs.PrintDefaults()
 	}
 	b.commonFlags(fs, standardDims)
+	chip := fs.String("roofline", "", "run nothing; write what a step takes on paper on a `chip`, such as \"M3 Ultra\", or on all")
 	if err := parse(fs, args, b.stdout, 0); err != nil {
 		return err
+	}
+	if *chip != "" {
+		return roofline(ctx, *chip, b.stdout)
 	}
 	if b.synthetic == "" && b.ckptDir == "" {
 		b.synthetic = standardDims

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
+	"gimbal/inference/shapes"
+	"gimbal/inference/wan"
+	"gimbal/metalkit"
+)
+
+// rooflineFrames are the lengths of clips, at 480x832, that the model is made for.
+var rooflineFrames = []int{5, 41, 81}
+
+// roofline writes what a step takes on a chip, or on all, as the kernels' launch plans
+// have it.
+func roofline(ctx context.Context, name string, w io.Writer) error {
+	chips := metalkit.Chips()
+	if name != "all" {
+		chip, ok := metalkit.FindChip(name)
+		if !ok {
+			return usagef("--roofline %s: no such chip; want all, or one of %s", name, listChips())
+		}
+		chips = []metalkit.Chip{chip}
+	}
+	for _, chip := range chips {
+		fmt.Fprintf(w, "%s: %d GPU cores at %d MHz, %.1f TFLOP/s, %.0f GB/s, %d MB of system-level cache\n",
+			chip.Name, chip.Cores, chip.MHz, chip.FLOPS()/1e12, chip.Bandwidth/1e9, chip.Cache>>20)
+		for _, frames := range rooflineFrames {
+			events, err := paperStep(ctx, chip, frames)
+			if err != nil {
+				return err
+			}
+			if err := writeRoofline(w, frames, events); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := fmt.Fprint(w, `
+A step is two forwards at LingBot-World's real sizes, bf16 weights and products, a text of
+512 tokens, everything exact reused, by the kernels that are taken without tuning. Seconds
+are those at the chip's peak, of arithmetic or of memory, whichever is longer, with the
+lanes that tiles and the last threadgroups leave idle: no kernel reaches them quite.
+Moved is what comes from and goes to memory over the least; it counts on three quarters of
+the cache for what threadgroups that run one after the other share, and on those that run
+at once to read what they share together.
+`)
+	return err
+}
+
+func listChips() (names []string) {
+	for _, c := range metalkit.Chips() {
+		names = append(names, fmt.Sprintf("%q", c.Name))
+	}
+	return names
+}
+
+// paperStep plans one forward of a guided step, which the other one equals.
+func paperStep(ctx context.Context, chip metalkit.Chip, frames int) ([]metalkit.Event, error) {
+	dev, err := metalkit.OpenPaper(chip, device.BF16)
+	if err != nil {
+		return nil, err
+	}
+	defer dev.Close()
+	config, tensors := shapes.Expert(shapes.Real)
+	model, err := wan.Load(ctx, dev, checkpoint.OfShapes("an expert of real sizes", tensors), config)
+	if err != nil {
+		return nil, err
+	}
+	defer model.Close()
+	session, err := model.NewDrySession(ctx, wan.Size{
+		F: (frames-1)/4 + 1, H: 480 / 8, W: 832 / 8, Tokens: []int{config.TextLen}, Camera: true, Reuse: wan.AllReuse,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer session.Close()
+	dev.Take() // what is computed once
+	if err := session.DryForward(ctx, 0); err != nil {
+		return nil, err
+	}
+	return dev.Take(), nil
+}
+
+// rooflineRow is all operations of one kind and size.
+type rooflineRow struct {
+	metalkit.Operation
+	count int
+}
+
+func writeRoofline(w io.Writer, frames int, events []metalkit.Event) error {
+	const forwards = 2
+	type key struct {
+		kind, kernel string
+		sizes        [4]int
+	}
+	rows := map[key]rooflineRow{}
+	all := rooflineRow{}
+	for _, e := range events {
+		for _, o := range e.Operations {
+			k := key{o.Kind, o.Kernel, o.Sizes}
+			rows[k] = rows[k].plus(o, forwards)
+			all = all.plus(o, forwards)
+		}
+	}
+	fmt.Fprintf(w, "\n%d frames of 480x832, one step: %.1f TFLOP, %.2f s at peak\n", frames, float64(all.Least.FLOPs)/1e12, all.Seconds)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "count\tTFLOP\tleast GB\tmoved\toccupancy\tseconds\ttime %\t  operation")
+	for _, r := range slices.SortedFunc(maps.Values(rows), func(a, b rooflineRow) int { return cmp.Compare(b.Seconds, a.Seconds) }) {
+		fmt.Fprintf(t, "%d\t%.3f\t%.2f\t%.2f\t%.2f\t%.4f\t%.1f\t  %s %s\n", r.count, float64(r.Least.FLOPs)/1e12, float64(r.Least.Bytes)/1e9,
+			float64(r.Moved)/float64(r.Least.Bytes), r.Occupancy, r.Seconds, 100*r.Seconds/all.Seconds, r.Kind, r.shape())
+	}
+	return t.Flush()
+}
+
+func (r rooflineRow) plus(o metalkit.Operation, times int) rooflineRow {
+	sum := rooflineRow{o, r.count + times}
+	n := int64(times)
+	sum.Least = r.Least.Plus(device.Cost{FLOPs: n * o.Least.FLOPs, Bytes: n * o.Least.Bytes})
+	sum.Moved = r.Moved + n*o.Moved
+	sum.Seconds = r.Seconds + float64(times)*o.Seconds
+	return sum
+}
+
+// shape is the row's sizes and kernel.
+func (r rooflineRow) shape() string {
+	s := ""
+	for i, n := range r.Sizes {
+		if n == 0 {
+			break
+		}
+		if i > 0 {
+			s += "x"
+		}
+		s += fmt.Sprint(n)
+	}
+	return s + " by " + r.Kernel
+}
