@@ -50,13 +50,13 @@ func (s *Studio) look(name string, of any, delay time.Duration, work func(ctx co
 	})
 }
 
-// again makes the check called name due once more.
-func (s *Studio) again(name string) {
-	s.change(func(*Snapshot) {
+// due makes checks start once more. s.mu is held.
+func (s *Studio) due(names ...string) {
+	for _, name := range names {
 		if c := s.checks[name]; c != nil {
 			c.of = nil
 		}
-	})
+	}
 }
 
 // pending reports whether one of the checks is under way. s.mu is held.

@@ -16,6 +16,7 @@ import (
 
 	"gimbal/assets"
 	"gimbal/inference"
+	"gimbal/inference/plan"
 	"gimbal/inference/quant"
 	"gimbal/inference/video"
 	"gimbal/ui/library"
@@ -102,6 +103,7 @@ func (f *fakeEngine) Run(ctx context.Context, r Request, emit func(inference.Eve
 	os.MkdirAll(runDir, 0o755)
 	emit(inference.Prepared{Width: 32, Height: 16, Frames: j.Frames, RunDir: runDir, FirstStep: first, Steps: j.Steps})
 	emit(inference.Notice{Text: "a notice"})
+	emit(inference.Planned{Plan: plan.Plan{Time: plan.Estimate{Likely: time.Hour}}})
 	emit(inference.TextEncoded{})
 	emit(inference.PictureEncoded{})
 	for step := first; step <= j.Steps; step++ {

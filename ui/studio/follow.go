@@ -57,9 +57,9 @@ func (s *Studio) fileChanged(path string) {
 	in := s.Snapshot().Form.Inputs
 	switch path {
 	case in.Picture:
-		s.again("picture")
+		s.change(func(*Snapshot) { s.due("picture") })
 	case in.Camera.Folder:
-		s.again("camera")
+		s.change(func(*Snapshot) { s.due("camera") })
 	default:
 		s.modelChanged()
 	}
@@ -69,11 +69,8 @@ func (s *Studio) fileChanged(path string) {
 // weights to its folder.
 func (s *Studio) modelChanged() {
 	s.change(func(n *Snapshot) {
-		if s.facts.modelOld = n.Run.Active(); s.facts.modelOld {
-			return
-		}
-		if c := s.checks["model"]; c != nil {
-			c.of = nil
+		if s.facts.modelOld = n.Run.Active(); !s.facts.modelOld {
+			s.due("model")
 		}
 	})
 }

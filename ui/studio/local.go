@@ -130,7 +130,35 @@ func (e *engine) Run(ctx context.Context, r Request, emit func(inference.Event))
 	if r.Resume != "" {
 		return e.pipeline.Resume(ctx, r.Resume, emit)
 	}
-	return e.pipeline.Generate(ctx, r.Job, emit)
+	return e.generate(ctx, r.Job, emit)
+}
+
+// generate makes a video, and learns how long it took beside what was planned.
+func (e *engine) generate(ctx context.Context, job inference.Job, emit func(inference.Event)) (inference.Saved, error) {
+	e.mu.Lock()
+	rates := e.rates
+	e.mu.Unlock()
+	p, err := e.pipeline.Plan(ctx, job, rates)
+	if err != nil { // Generate says what is wrong
+		return e.pipeline.Generate(ctx, job, emit)
+	}
+	emit(inference.Planned{Plan: p})
+	learner := inference.NewLearner(p)
+	saved, err := e.pipeline.Generate(ctx, job, func(event inference.Event) {
+		learner.Event(event)
+		emit(event)
+	})
+	if err != nil || !rates.Known() {
+		return saved, err
+	}
+	rates = learner.Rates(rates)
+	e.mu.Lock()
+	e.rates = rates
+	e.mu.Unlock()
+	if err := rates.Write(e.o.RatesDir, e.opened()); err != nil {
+		e.o.Log.Warn("keeping the device's rates", "err", err)
+	}
+	return saved, nil
 }
 
 // Estimate implements Engine.

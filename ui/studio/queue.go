@@ -37,7 +37,7 @@ func (s *Studio) enqueue(n *Snapshot) {
 	if !n.Run.Active() && len(n.Queue) == 0 {
 		n.Stage = Stage{} // room for the previews
 	}
-	in, dir, thumb, planned := n.Form.Inputs, n.Settings.OutputDir, n.Form.Picture.Thumb, n.Form.Estimate
+	in, dir, thumb := n.Form.Inputs, n.Settings.OutputDir, n.Form.Picture.Thumb
 	settings := library.Settings{Job: in.job(), Camera: in.Camera.Name, Quant: in.Quant}
 	if !s.usesDemo(n) {
 		settings.Checkpoint = n.Settings.ModelFolder
@@ -55,7 +55,6 @@ func (s *Studio) enqueue(n *Snapshot) {
 				n.Form.Attempted = true
 				s.facts.after[wrong] = p
 			default:
-				s.facts.planned[e.ID] = planned
 				s.facts.shelf++
 				s.line(n, e, false)
 			}
@@ -255,6 +254,9 @@ func (s *Studio) Resume(id library.ID) {
 	}
 	resume := e.CanResume() && exists(e.RunDir)
 	e.State, e.Error, e.Finished = library.Queued, "", time.Time{}
+	if !resume {
+		e.RunDir, e.Steps = "", 0
+	}
 	s.touch(func(n *Snapshot) {
 		if slices.ContainsFunc(n.Queue, func(q library.Entry) bool { return q.ID == id }) {
 			return

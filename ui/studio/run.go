@@ -49,8 +49,7 @@ func (s *Studio) next() (e library.Entry, ctx context.Context, resume, ok bool) 
 		ctx, s.cancel = context.WithCancel(s.life)
 		e.State, e.Started = library.Running, time.Now()
 		n.Run = Run{Entry: e, Phase: PhaseStarting, Steps: e.Settings.Job.Steps, Remaining: -1, Step: e.Steps}
-		s.facts.timing = timing{started: e.Started, remaining: -1, planned: s.facts.planned[e.ID]}
-		delete(s.facts.planned, e.ID)
+		s.facts.timing = timing{started: e.Started, remaining: -1}
 		s.put(e)
 	})
 	return e, ctx, resume, ok
@@ -119,8 +118,9 @@ func (s *Studio) finish(ctx context.Context, saved inference.Saved, err error) {
 		run.Entry = e
 		n.Run = run
 		s.put(e)
-		if c := s.checks["model"]; c != nil && s.facts.modelOld {
-			c.of = nil
+		s.due("estimate", "presets") // the engine learnt from the run
+		if s.facts.modelOld {
+			s.due("model")
 		}
 		s.facts.modelOld = false
 		if err == nil {
@@ -226,6 +226,8 @@ func (s *Studio) apply(n *Snapshot, e inference.Event) {
 		run.Phase, run.Part, run.DoneBytes, run.Total = PhaseLoading, e.Part, e.Done, e.Total
 	case inference.Quantizing:
 		run.Phase, run.Part, run.DoneBytes, run.Total = PhaseQuantizing, e.Part, e.Done, e.Total
+	case inference.Planned:
+		s.facts.timing.planned = estimateOf(e.Plan)
 	case inference.Notice:
 		run.Messages = append(slices.Clip(run.Messages), e.Text)
 	case inference.Prepared:

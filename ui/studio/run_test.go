@@ -17,6 +17,10 @@ import (
 func TestRun(t *testing.T) {
 	b := newBench(t)
 	e := b.generate()
+	b.await("the plan", func(s Snapshot) bool {
+		left := s.Run.Remaining
+		return s.Run.Phase == PhaseSampling && left > 59*time.Minute && left <= time.Hour
+	})
 	b.engine.steps(1)
 	s := b.await("a step", func(s Snapshot) bool { return s.Run.Step == 1 })
 	r := s.Run

@@ -50,9 +50,7 @@ func (s *Studio) Show(id library.ID) {
 // show puts e on the stage and begins to load its video. s.mu is held.
 func (s *Studio) show(n *Snapshot, e library.Entry) {
 	n.Stage = Stage{Entry: e, Loading: e.ID != ""}
-	if c := s.checks["stage"]; c != nil {
-		c.of = nil
-	}
+	s.due("stage")
 }
 
 // followStage loads the video on the stage.

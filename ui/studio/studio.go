@@ -65,10 +65,9 @@ type facts struct {
 	touched  bool // the user changed something
 	wantRun  bool // Generate waits for the checks
 	noticeID uint64
-	resume   map[library.ID]bool     // queued runs that go on from their state
-	planned  map[library.ID]Estimate // of queued runs
-	shelf    int                     // grows when the library changes
-	modelOld bool                    // its files changed during a run
+	resume   map[library.ID]bool // queued runs that go on from their state
+	shelf    int                 // grows when the library changes
+	modelOld bool                // its files changed during a run
 	timing   timing
 }
 
@@ -89,7 +88,7 @@ func New(o Options) (*Studio, error) {
 	s := &Studio{
 		o: o, lib: lib, chores: newChores(), checks: map[string]*check{}, queued: make(chan struct{}, 1),
 		facts: facts{
-			typed: map[Field]Problem{}, found: map[string]Problem{}, after: map[Field]Problem{}, resume: map[library.ID]bool{}, planned: map[library.ID]Estimate{},
+			typed: map[Field]Problem{}, found: map[string]Problem{}, after: map[Field]Problem{}, resume: map[library.ID]bool{},
 		},
 	}
 	s.life, s.end = context.WithCancel(context.Background())
