@@ -10,37 +10,44 @@ import (
 	"gimbal/inference/wan"
 )
 
-// forward returns what one forward of the real sizes does on chip, for a clip of so many
-// frames at 480x832.
-func forward(t *testing.T, chip string, frames int) (events []Event, layers int) {
-	t.Helper()
+// onPaper returns a session at the real sizes on a chip, for a clip of so many frames at
+// 480x832.
+func onPaper(tb testing.TB, chip string, frames int) (*Paper, *wan.Model, *wan.Session) {
+	tb.Helper()
 	c, ok := FindChip(chip)
 	if !ok {
-		t.Fatalf("no chip %s", chip)
+		tb.Fatalf("no chip %s", chip)
 	}
 	paper, err := OpenPaper(c, device.BF16)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	defer paper.Close()
+	tb.Cleanup(func() { paper.Close() })
 	config, tensors := shapes.Expert(shapes.Real)
-	model, err := wan.Load(t.Context(), paper, checkpoint.OfShapes("real sizes", tensors), config)
+	model, err := wan.Load(tb.Context(), paper, checkpoint.OfShapes("real sizes", tensors), config)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	defer model.Close()
-	s, err := model.NewDrySession(t.Context(), wan.Size{
+	tb.Cleanup(model.Close)
+	s, err := model.NewDrySession(tb.Context(), wan.Size{
 		F: (frames-1)/4 + 1, H: 480 / 8, W: 832 / 8, Tokens: []int{512}, Camera: true, Reuse: wan.AllReuse,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	defer s.Close()
+	tb.Cleanup(s.Close)
+	return paper, model, s
+}
+
+// forward returns what one forward does.
+func forward(t *testing.T, chip string, frames int) (events []Event, layers int) {
+	t.Helper()
+	paper, model, s := onPaper(t, chip, frames)
 	paper.Take()
 	if err := s.DryForward(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	return paper.Take(), config.NumLayers
+	return paper.Take(), model.Config.NumLayers
 }
 
 // TestStep holds the launch plans of a step at 41 frames to what they promise.
@@ -109,4 +116,19 @@ func TestChips(t *testing.T) {
 	if _, ok := FindChip("M2 Maximum"); ok {
 		t.Error("there is an M2 Maximum")
 	}
+}
+
+// BenchmarkForward records forwards of the real sizes over a driver that runs nothing,
+// and tells the time of one block.
+func BenchmarkForward(b *testing.B) {
+	paper, model, s := onPaper(b, "M3 Ultra", 41)
+	paper.gpu.observe = nil
+	b.ReportAllocs()
+	for b.Loop() {
+		paper.events = paper.events[:0]
+		if err := s.DryForward(b.Context(), 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(b.N*model.Config.NumLayers), "µs/block")
 }

@@ -68,12 +68,8 @@ type choices struct {
 // of something else, counts as none.
 func openTuner(opts Options, max limits) *tuner {
 	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(kernels.Source())))
-	t := &tuner{log: opts.Log, byKey: map[shape]int{}}
-	if t.log == nil {
-		t.log = slog.Default()
-	}
-	fresh := choices{Chip: max.name, System: max.system, Kernels: hash, Fastest: map[string]string{}}
-	t.file = fresh
+	t := &tuner{log: cmp.Or(opts.Log, slog.Default()), byKey: map[shape]int{}}
+	t.file = choices{Chip: max.name, System: max.system, Kernels: hash, Fastest: map[string]string{}}
 	if opts.Tuning == "" {
 		return t
 	}
@@ -82,16 +78,18 @@ func openTuner(opts Options, max limits) *tuner {
 	if errors.Is(err, os.ErrNotExist) {
 		return t
 	}
+	var kept choices
 	if err == nil {
-		err = json.Unmarshal(text, &t.file)
+		err = json.Unmarshal(text, &kept)
 	}
-	if err == nil && (t.file.Chip != fresh.Chip || t.file.System != fresh.System || t.file.Kernels != hash || t.file.Fastest == nil) {
+	if err == nil && (kept.Chip != max.name || kept.System != max.system || kept.Kernels != hash || kept.Fastest == nil) {
 		err = errors.New("it is of another chip, system or version")
 	}
 	if err != nil {
 		t.log.Warn("kernel choices are made anew", "file", t.path, "error", err)
-		t.file = fresh
+		return t
 	}
+	t.file = kept
 	return t
 }
 
