@@ -40,6 +40,7 @@ var commands = []command{
 	{"demo", "make a video with the model, picture and camera path that come with Gimbal", runDemo},
 	{"quantize", "make a checkpoint's quantised weights ahead of time", runQuantize},
 	{"bench", "measure what this machine makes of the model", runBench},
+	{"tune", "choose the fastest kernels for this Mac's GPU anew", runTune},
 	{"inspect", "say what a checkpoint or action folder holds and what is wrong with it", runInspect},
 }
 
