@@ -16,7 +16,7 @@ func (w *Window) Close() {
 	if w.closing {
 		return
 	}
-	if !w.now.Busy() {
+	if !w.studio.Snapshot().Busy() { // w.now may be a tenth of a second old
 		w.quit()
 		return
 	}
