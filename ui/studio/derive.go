@@ -85,6 +85,7 @@ func (s *Studio) deriveCamera(n *Snapshot) {
 // fillPath describes the path as the model sees it in a video of frames. The speed of
 // built-in paths is nobody's choice, so that nothing of it is lost.
 func fillPath(c *CameraPath, path *camera.Path, frames int, warn bool) {
+	frames = max(0, frames-1)/camera.TemporalStride*camera.TemporalStride + 1 // files may say anything
 	motion := path.Motion(frames)
 	c.Poses, c.Frames = path.Frames(), frames
 	c.Points, c.Scale = points(motion), float64(motion.Scale)

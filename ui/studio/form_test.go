@@ -208,8 +208,13 @@ func TestModel(t *testing.T) {
 	b.engine.mu.Unlock()
 	must(t, os.WriteFile(filepath.Join(model, "VAE"), nil, 0o644))
 	b.problem(FieldCamera, CameraUnused)
+	b.UsePreset(PresetDemo)
+	s = b.await("the demo", func(s Snapshot) bool { return s.Model.Demo && s.Model.Whole && s.Form.Inputs.MaxArea == 28672 })
+	if s.Settings.ModelFolder != model || !s.Form.Inputs.Demo {
+		t.Errorf("the model folder is forgotten: %+v", s.Settings)
+	}
 	b.SetModelFolder("")
-	b.await("the demo model", func(s Snapshot) bool { return s.Model.Demo && s.Model.Whole })
+	b.await("the demo model", func(s Snapshot) bool { return s.Model.Demo && s.Model.Whole && s.Model.Folder == "" })
 }
 
 func TestPresets(t *testing.T) {

@@ -30,7 +30,11 @@ func (s *Studio) followModel(n *Snapshot) {
 		n.Model = Model{Demo: demo, Folder: n.Settings.ModelFolder, Checking: true}
 		delete(s.facts.found, "model")
 	}
-	s.look("model", checkpoint, immediate, func(ctx context.Context) func(*Snapshot) {
+	type about struct {
+		checkpoint, folder string
+		demo               bool
+	}
+	s.look("model", about{checkpoint, n.Settings.ModelFolder, demo}, immediate, func(ctx context.Context) func(*Snapshot) {
 		if checkpoint == "" {
 			return func(*Snapshot) {}
 		}
@@ -48,7 +52,7 @@ func (s *Studio) followModel(n *Snapshot) {
 			found.Error, wrong = p.Text, &p
 		}
 		return func(n *Snapshot) {
-			found.Demo, found.Folder = n.Model.Demo, n.Model.Folder
+			found.Demo, found.Folder = demo, n.Settings.ModelFolder
 			n.Model = found
 			s.find("model", wrong)
 		}

@@ -73,7 +73,13 @@ func (s *Studio) restore(n *Snapshot) {
 		return
 	}
 	s.facts.touched = true
-	n.Settings, n.Form.Inputs, s.facts.presets = kept.Settings, sane(kept.Inputs), kept.Presets
+	n.Settings, n.Form.Inputs = kept.Settings, sane(kept.Inputs)
+	for _, p := range kept.Presets {
+		var in Inputs
+		p.Values.apply(&in)
+		p.Values = valuesOf(sane(in))
+		s.facts.presets = append(s.facts.presets, p)
+	}
 	for _, path := range kept.Recents[:min(len(kept.Recents), mostRecents)] {
 		n.Recents = append(n.Recents, Recent{Path: path})
 	}

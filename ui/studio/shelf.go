@@ -110,7 +110,7 @@ func (s *Studio) CopySettings(id library.ID) {
 		return
 	}
 	s.chores.add(func() {
-		in := inputsOf(e.Settings)
+		in := sane(inputsOf(e.Settings))
 		dir := s.lib.Folder(id)
 		if kept := filepath.Join(dir, keptPicture); !exists(in.Picture) && exists(kept) {
 			in.Picture = kept
