@@ -63,7 +63,7 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	fs.StringVar(&j.Output, "save_file", j.Output, "the .mp4 `file` to write; a name made of the settings if not given")
 	fs.StringVar(&j.FramesDir, "save_frames", "", "`folder` to write every frame to as a PNG file")
 	fs.StringVar(&j.DumpFile, "dump_tensors", "", "safetensors `file` for noise, vae_input, image_latent, latent and video")
-	fs.Var((*boolWord)(&j.Offload), "offload_model", "`True` keeps one part of the model in memory at a time, and reads an expert ahead while the last steps of the one before run; False keeps all")
+	fs.Var((*boolWord)(&j.Offload), "offload_model", "`True` lets go of the weights of the text encoder and of an expert when they are done, and reads the next expert's while the last steps before it run; False keeps all weights in memory as far as there is room, for the next video")
 	fs.BoolVar(&r.auto, "auto", false, "choose settings that fit the device where these do not")
 	fs.Var(&r.memory, "memory_limit", "memory that the device may hand out, in `bytes`, or as 20GB; 0 for what it has")
 	fs.IntVar(&j.AttentionChunk, "attention_chunk", 0, "`queries` of an attention at once; 0 for all")

@@ -25,11 +25,6 @@ type lever struct {
 // levers lists them in order of harm: first those that change no number, then those
 // that change them a little.
 var levers = []lever{
-	{"offload_model", "True", "the next expert's preparation waits for the one before", func(s *setting) bool {
-		was := s.job.Offload
-		s.job.Offload = true
-		return !was
-	}},
 	{"VAE_CHUNK_SIZE", "1", "the VAE fills a large device less well", func(s *setting) bool {
 		was := s.job.VAEChunk == 1 && s.job.VAEChunkThreshold == 0
 		s.job.VAEChunk, s.job.VAEChunkThreshold = 1, 0

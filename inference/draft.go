@@ -136,8 +136,12 @@ func (d *draft) load(ctx context.Context) (err error) {
 	return nil
 }
 
+// phase runs a phase, or one of the tiles that it consists of.
 func (d *draft) phase(ctx context.Context, name string, f func(ctx context.Context) error) error {
 	phase, err := d.count.Phase(name, func() error { return f(ctx) })
+	if name == "picture" || name == "decode" {
+		phase = phase.Repeated(d.model.vae.Count(d.job.tiles(), d.h, d.w))
+	}
 	d.phases = append(d.phases, phase)
 	return err
 }
@@ -180,23 +184,22 @@ func (d *draft) sample(ctx context.Context) error {
 			order = append(order, key)
 		}
 	}
-	sessions := map[string]*wan.Session{}
+	var session *wan.Session
+	expert := ""
 	defer func() {
-		for _, s := range sessions {
-			s.Close()
+		if session != nil {
+			session.Close()
 		}
 	}()
 	for _, key := range order {
 		name, passes := key[0].(string), key[1].(int)
-		if sessions[name] == nil {
-			if d.job.Offload {
-				for other, s := range sessions {
-					s.Close()
-					delete(sessions, other)
-				}
+		if name != expert {
+			if session != nil {
+				session.Close()
 			}
+			expert = name
 			err := d.phase(ctx, "prepare "+name, func(ctx context.Context) (err error) {
-				sessions[name], err = d.session(ctx, name)
+				session, err = d.session(ctx, name)
 				return err
 			})
 			if err != nil {
@@ -205,7 +208,7 @@ func (d *draft) sample(ctx context.Context) error {
 		}
 		err := d.phase(ctx, "sample "+name, func(ctx context.Context) error {
 			for text := range passes {
-				if err := sessions[name].DryForward(ctx, text); err != nil {
+				if err := session.DryForward(ctx, text); err != nil {
 					return err
 				}
 			}
@@ -216,6 +219,7 @@ func (d *draft) sample(ctx context.Context) error {
 		}
 		last := &d.phases[len(d.phases)-1]
 		*last = last.Repeated(steps[key])
+		last.Times = steps[key]
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ type Job struct {
 	FramesDir string `json:"frames_dir,omitempty"` // folder for the frames as PNG files; "" for none
 	DumpFile  string `json:"dump_file,omitempty"`  // safetensors file for the intermediate tensors; "" for none
 
-	Offload           bool      `json:"offload_model"` // keep one part of the model in memory at a time
+	Offload           bool      `json:"offload_model"` // let go of the weights of a part of the model when it is done
 	Reuse             wan.Reuse `json:"reuse"`
 	VAEChunk          int       `json:"vae_chunk_size"`            // latent frames decoded at once; 0 for all
 	VAEChunkThreshold int       `json:"vae_chunk_threshold"`       // frames above which decoding is chunked

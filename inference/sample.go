@@ -9,12 +9,13 @@ import (
 	"gimbal/inference/wan"
 )
 
-// sampling holds what the steps of a run share: the experts' sessions and the
-// velocities, allocated once.
+// sampling holds what the steps of a run share: the session of the expert at work,
+// and the velocities, allocated once.
 type sampling struct {
 	*run
 	c            conditioning
-	sessions     map[string]*wan.Session
+	expert       string // at work
+	session      *wan.Session
 	cond, uncond []float32
 	clean        []float32     // the video that the velocity points to, for previews
 	ahead        chan struct{} // closed when the next expert's weights are read; nil before that began
@@ -26,7 +27,7 @@ func (r *run) sample(ctx context.Context, c conditioning) error {
 		return nil
 	}
 	s := &sampling{
-		run: r, c: c, sessions: map[string]*wan.Session{},
+		run: r, c: c,
 		cond: make([]float32, len(r.latent)), uncond: make([]float32, len(r.latent)), clean: make([]float32, len(r.latent)),
 	}
 	defer s.close()
@@ -91,7 +92,7 @@ func (s *sampling) velocity(ctx context.Context, e Step, scale float32) error {
 
 // forward runs one pass of the step's expert and checks what it gives.
 func (s *sampling) forward(ctx context.Context, e Step, prompt int, out []float32) error {
-	session, err := s.session(ctx, e.Expert)
+	session, err := s.sessionOf(ctx, e.Expert)
 	if err != nil {
 		return fmt.Errorf("step %d: %w", e.Index, err)
 	}
@@ -106,14 +107,15 @@ func (s *sampling) forward(ctx context.Context, e Step, prompt int, out []float3
 	return &UnhealthyError{Step: e.Index, Expert: e.Expert, Where: where, Found: found}
 }
 
-// session returns the expert's session, made at its first use. With Offload the
-// other expert's session is closed first: the schedule never goes back to it.
-func (s *sampling) session(ctx context.Context, expert string) (*wan.Session, error) {
-	if session := s.sessions[expert]; session != nil {
-		return session, nil
+// sessionOf returns the expert's session, made at its first use. The other expert's is
+// closed first: the schedule never goes back to it. With Offload its weights are let go
+// of too.
+func (s *sampling) sessionOf(ctx context.Context, expert string) (*wan.Session, error) {
+	if s.expert == expert {
+		return s.session, nil
 	}
+	s.close()
 	if s.job.Offload {
-		s.close()
 		letGo(s.p.layout, expert)
 	}
 	in := wan.Input{
@@ -130,16 +132,16 @@ func (s *sampling) session(ctx context.Context, expert string) (*wan.Session, er
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", expert, err)
 	}
-	s.sessions[expert] = session
+	s.expert, s.session = expert, session
 	s.p.collect()
 	return session, nil
 }
 
 func (s *sampling) close() {
-	for name, session := range s.sessions {
-		session.Close()
-		delete(s.sessions, name)
+	if s.session != nil {
+		s.session.Close()
 	}
+	s.expert, s.session = "", nil
 }
 
 // preview returns a small picture of each latent frame, or none where the VAE's

@@ -52,7 +52,6 @@ func (d *Device) Phase(name string, f func() error) (Phase, error) {
 
 // Repeated returns the phase with its work done n times.
 func (p Phase) Repeated(n int) Phase {
-	p.Times = n
 	once := p.Work
 	p.Work = Work{Kinds: make(map[string]device.Cost, len(once.Kinds)), Submissions: int64(n) * once.Submissions}
 	for kind, c := range once.Kinds {
