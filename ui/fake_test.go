@@ -254,3 +254,31 @@ func shelf(t testing.TB) studio.Snapshot {
 	s.Library.Total = len(states)
 	return s
 }
+
+// settle lays the window out anew, as the real driver does before it draws.
+func settle(w *Window) {
+	canvas := w.window.Canvas()
+	for range 2 {
+		for _, root := range append([]fyne.CanvasObject{canvas.Content()}, canvas.Overlays().List()...) {
+			relayout(root)
+		}
+	}
+}
+
+func relayout(o fyne.CanvasObject) {
+	switch o := o.(type) {
+	case *fyne.Container:
+		if o.Layout != nil {
+			o.Layout.Layout(o.Objects, o.Size())
+		}
+		for _, child := range o.Objects {
+			relayout(child)
+		}
+	case fyne.Widget:
+		r := test.WidgetRenderer(o)
+		r.Layout(o.Size())
+		for _, child := range r.Objects() {
+			relayout(child)
+		}
+	}
+}

@@ -50,10 +50,10 @@ func newLibraryView(w *Window) *libraryView {
 	l.detail = newLibraryDetail(w)
 	head := part.Line(12, part.NewText(tr("page.library")).Sized(theme.SizeNameSubHeadingText).Bold(),
 		part.Spread(l.count), part.Sized(240, 0, l.search))
-	main := container.NewBorder(part.Inset(0, 12, 0, 0, head), nil, nil, nil, container.NewStack(l.empty, l.grid))
-	aside := container.NewBorder(nil, nil, part.Rule(), nil,
+	main := part.Dock(part.Inset(0, 12, 0, 0, head), nil, nil, nil, container.NewStack(l.empty, l.grid))
+	aside := part.Dock(nil, nil, part.Rule(), nil,
 		container.NewStack(part.Background(look.ColorSidebar, "", 0), l.detail.view))
-	l.view = container.NewBorder(nil, nil, nil, part.Sized(detailWidth, 0, aside), part.Inset(16, 8, 20, 20, main))
+	l.view = part.Dock(nil, nil, nil, part.Sized(detailWidth, 0, aside), part.Inset(16, 8, 20, 20, main))
 	w.names["library.search"], w.names["library.grid"] = l.search, l.grid
 	return l
 }
@@ -71,7 +71,7 @@ type libraryCell struct {
 const cellWidth, cellHeight = 196, 164
 
 func newLibraryCell() *libraryCell {
-	c := &libraryCell{title: part.NewText(""), when: part.NewCaption(""), badge: part.NewBadge()}
+	c := &libraryCell{title: part.NewText("").Cut(), when: part.NewCaption("").Cut(), badge: part.NewBadge()}
 	c.image = part.Picture(nil, 8)
 	c.ExtendBaseWidget(c)
 	return c

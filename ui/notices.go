@@ -67,6 +67,6 @@ func (n *notices) banner(notice studio.Notice) fyne.CanvasObject {
 	dismiss := part.IconButton(theme.CancelIcon(), func() { n.w.studio.Dismiss(notice.ID) })
 	n.w.names["notice.dismiss"] = dismiss
 	row = append(row, dismiss)
-	content := container.NewBorder(nil, nil, container.NewCenter(part.Sized(18, 18, widget.NewIcon(icon))), part.Line(4, row...), text)
+	content := part.Dock(nil, nil, container.NewCenter(part.Sized(18, 18, widget.NewIcon(icon))), part.Line(4, row...), text)
 	return container.NewStack(part.Background(fill, "", 8), part.Inset(3, 3, 10, 6, content))
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
@@ -65,7 +64,7 @@ func (p *presetsMenu) open() {
 			rows.Add(row)
 			continue
 		}
-		rows.Add(container.NewBorder(nil, nil, nil, part.Line(0,
+		rows.Add(part.Dock(nil, nil, nil, part.Line(0,
 			part.IconButton(theme.DocumentCreateIcon(), func() { popup.Hide(); p.w.renamePreset(preset) }),
 			part.IconButton(theme.DeleteIcon(), func() { popup.Hide(); p.w.deletePreset(preset) }),
 		), row))
@@ -131,6 +130,6 @@ func newPresetRow(p studio.Preset, tapped func()) fyne.CanvasObject {
 	if !p.Current {
 		mark.Hide()
 	}
-	text := part.Column(1, name, part.NewCaption(presetSummary(p)))
+	text := part.Column(1, name.Cut(), part.NewCaption(presetSummary(p)).Cut())
 	return part.NewPick(part.Line(8, part.Sized(16, 16, mark), part.Spread(text)), tapped)
 }

@@ -31,7 +31,7 @@ type progress struct {
 
 func newProgress(w *Window) *progress {
 	p := &progress{
-		w: w, headline: part.NewTitle(""), detail: part.NewCaption(""), meter: part.NewMeter(),
+		w: w, headline: part.NewTitle("").Cut(), detail: part.NewCaption("").Cut(), meter: part.NewMeter(),
 		memory: part.NewCaption("").Aligned(fyne.TextAlignTrailing),
 	}
 	p.queue = widget.NewButton("", w.showQueue)

@@ -4,6 +4,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"gimbal/ui/library"
@@ -57,16 +58,22 @@ func TestRender(t *testing.T) {
 			w.showModel()
 		}},
 	}
+	only := os.Getenv("GIMBAL_UI_STATES")
 	for _, c := range states {
+		if only != "" && !strings.Contains(only, c.name) {
+			continue
+		}
 		for _, language := range []string{"en", "zh"} {
 			if language == "zh" && c.name != "filled" && c.name != "running" && c.name != "library" && c.name != "settings" {
 				continue
 			}
 			c.state.Settings.Appearance, c.state.Settings.Language = c.appearance, language
 			w, _ := newTestWindow(t, c.state, c.width, c.height)
+			settle(w)
 			if c.prepare != nil {
 				c.prepare(w)
 			}
+			settle(w)
 			file, err := os.Create(filepath.Join(dir, c.name+"-"+language+".png"))
 			if err != nil {
 				t.Fatal(err)

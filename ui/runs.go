@@ -64,7 +64,7 @@ func (w *Window) showQueue() {
 	rows := part.Column(8)
 	var d dialog.Dialog
 	for _, e := range w.now.Queue {
-		row := part.Line(8, part.Spread(part.Column(1, part.NewText(e.Title()), part.NewCaption(runSummary(e)))))
+		row := part.Line(8, part.Spread(part.Column(1, part.NewText(e.Title()).Cut(), part.NewCaption(runSummary(e)).Cut())))
 		row.Add(widget.NewButton(tr("queue.remove"), func() {
 			w.studio.Cancel(e.ID)
 			d.Hide()

@@ -31,7 +31,7 @@ type stage struct {
 
 func newStage(w *Window) *stage {
 	st := &stage{
-		w: w, title: part.NewTitle(""), about: part.NewCaption(""), preview: newPreview(),
+		w: w, title: part.NewTitle("").Cut(), about: part.NewCaption("").Cut(), preview: newPreview(),
 		waiting: part.NewCaption("").Aligned(fyne.TextAlignCenter),
 	}
 	st.player = player.New(player.Words{
@@ -44,7 +44,7 @@ func newStage(w *Window) *stage {
 	st.empty = emptyStage()
 	st.head = part.Line(8, part.Spread(part.Column(2, st.title, st.about)), st.back)
 	screen := container.NewStack(st.empty, st.waiting, st.preview.view, st.player)
-	st.view = container.NewBorder(part.Inset(0, 10, 0, 0, st.head), nil, nil, nil, screen)
+	st.view = part.Dock(part.Inset(0, 10, 0, 0, st.head), nil, nil, nil, screen)
 	w.names["stage"], w.names["player"], w.names["player.screen"] = st.view, st.player, st.player.Screen()
 	w.names["preview"], w.names["stage.back"] = st.preview.view, st.back
 	for name, o := range st.player.Parts() {

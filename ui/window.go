@@ -86,15 +86,15 @@ func (w *Window) build() {
 	w.names["pages"] = w.pages
 
 	bar := container.NewStack(part.Background(look.ColorSidebar, "", 0), part.Inset(8, 8, 18, 18,
-		container.NewBorder(nil, nil, w.presets.button, w.settingsButton(), container.NewCenter(part.Sized(240, 0, w.pages)))))
-	w.stagePage = container.NewBorder(w.notices.view, nil, nil, nil, w.stage.view)
-	left := container.NewBorder(nil, nil, nil, part.Rule(), w.inputs.view)
-	w.create = container.NewBorder(nil, nil, left, nil, part.Inset(16, 16, 20, 20, w.stagePage))
-	middle := container.NewStack(w.create, w.library.view)
+		container.NewStack(
+			container.NewCenter(part.Sized(240, 0, w.pages)),
+			part.Line(0, w.presets.button, part.Spread(part.Gap(0, 0)), w.settingsButton()))))
+	w.stagePage = part.Dock(w.notices.view, nil, nil, nil, w.stage.view)
+	left := part.Dock(nil, nil, nil, part.Rule(), w.inputs.view)
+	w.create = part.Dock(nil, nil, left, nil, part.Inset(16, 16, 20, 20, w.stagePage))
 	w.library.view.Hide()
-	w.content = container.NewBorder(
-		container.NewVBox(bar), w.progress.view, nil, nil,
-		container.NewBorder(part.Rule(), part.Rule(), nil, nil, middle))
+	middle := container.NewStack(w.create, w.library.view)
+	w.content = part.Dock(bar, w.progress.view, nil, nil, part.Dock(part.Rule(), part.Rule(), nil, nil, middle))
 }
 
 // Fyne returns the window as Fyne knows it.

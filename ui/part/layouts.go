@@ -29,7 +29,25 @@ func Sized(width, height float32, o fyne.CanvasObject) *fyne.Container {
 }
 
 // Spread lets an object take the room that a Line has left.
-func Spread(o fyne.CanvasObject) *fyne.Container { return container.New(spread{}, o) }
+// Text in it is cut where it has none.
+func Spread(o fyne.CanvasObject) *fyne.Container {
+	if t, ok := o.(*Text); ok {
+		t.Cut()
+	}
+	return container.New(spread{}, o)
+}
+
+// Dock puts objects at the edges and one in the middle, without space between them; any
+// may be nil.
+func Dock(top, bottom, left, right, middle fyne.CanvasObject) *fyne.Container {
+	var objects []fyne.CanvasObject
+	for _, o := range []fyne.CanvasObject{top, bottom, left, right, middle} {
+		if o != nil {
+			objects = append(objects, o)
+		}
+	}
+	return container.New(dock{top, bottom, left, right, middle}, objects...)
+}
 
 // Background is a rectangle in a colour of the theme; put it below other objects in a
 // Stack. Radius rounds its corners, border is the colour of its edge, "" for none.
@@ -81,7 +99,7 @@ func (l line) MinSize(objects []fyne.CanvasObject) fyne.Size {
 		if !o.Visible() {
 			continue
 		}
-		min := naturalSize(o)
+		min := o.MinSize()
 		size.Width += min.Width
 		size.Height = max(size.Height, min.Height)
 		n++
@@ -103,7 +121,7 @@ func (l line) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 		if !o.Visible() {
 			continue
 		}
-		s := naturalSize(o)
+		s := o.MinSize()
 		if spreads(o) {
 			s.Width += max(0, free) / float32(spreading)
 		}
@@ -111,15 +129,6 @@ func (l line) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 		o.Move(fyne.NewPos(x, (size.Height-s.Height)/2))
 		x += s.Width + l.gap
 	}
-}
-
-// naturalSize is an object's smallest size, but a text's whole width.
-func naturalSize(o fyne.CanvasObject) fyne.Size {
-	s := o.MinSize()
-	if t, ok := o.(*Text); ok && t.wrap == 0 {
-		s.Width = t.Width() + 1
-	}
-	return s
 }
 
 type sized struct{ size fyne.Size }
@@ -130,4 +139,36 @@ func (s sized) MinSize(objects []fyne.CanvasObject) fyne.Size {
 
 func (sized) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	layout.NewStackLayout().Layout(objects, size)
+}
+
+type dock struct{ top, bottom, left, right, middle fyne.CanvasObject }
+
+func edge(o fyne.CanvasObject) fyne.Size {
+	if o == nil || !o.Visible() {
+		return fyne.Size{}
+	}
+	return o.MinSize()
+}
+
+func (d dock) MinSize([]fyne.CanvasObject) fyne.Size {
+	top, bottom, left, right, middle := edge(d.top), edge(d.bottom), edge(d.left), edge(d.right), edge(d.middle)
+	return fyne.NewSize(
+		max(top.Width, bottom.Width, left.Width+middle.Width+right.Width),
+		top.Height+bottom.Height+max(left.Height, middle.Height, right.Height))
+}
+
+func (d dock) Layout(_ []fyne.CanvasObject, size fyne.Size) {
+	top, bottom, left, right := edge(d.top).Height, edge(d.bottom).Height, edge(d.left).Width, edge(d.right).Width
+	place := func(o fyne.CanvasObject, x, y, w, h float32) {
+		if o != nil {
+			o.Move(fyne.NewPos(x, y))
+			o.Resize(fyne.NewSize(w, h))
+		}
+	}
+	height := size.Height - top - bottom
+	place(d.top, 0, 0, size.Width, top)
+	place(d.bottom, 0, size.Height-bottom, size.Width, bottom)
+	place(d.left, 0, top, left, height)
+	place(d.right, size.Width-right, top, right, height)
+	place(d.middle, left, top, size.Width-left-right, height)
 }

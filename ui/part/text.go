@@ -21,7 +21,8 @@ type Text struct {
 	size  fyne.ThemeSizeName
 	style fyne.TextStyle
 	align fyne.TextAlign
-	wrap  float32 // the width to wrap at; 0 for one line, cut short where it does not fit
+	wrap  float32 // the width to wrap at; 0 for one line
+	cut   bool    // a line is cut short where there is no room
 }
 
 // NewText returns text of one line.
@@ -56,6 +57,9 @@ func (t *Text) Aligned(a fyne.TextAlign) *Text { t.align = a; return t }
 
 // Wrapped breaks the text into lines of at most width.
 func (t *Text) Wrapped(width float32) *Text { t.wrap = width; return t }
+
+// Cut lets the text be cut short, with an ellipsis, where it has no room.
+func (t *Text) Cut() *Text { t.cut = true; return t }
 
 // Text returns the text.
 func (t *Text) Text() string { return t.text }
@@ -104,10 +108,13 @@ func (r *textRenderer) MinSize() fyne.Size {
 	t := r.text
 	size := t.Theme().Size(t.size)
 	height := fyne.MeasureText("Äg", size, t.style).Height
-	if t.wrap == 0 {
+	switch {
+	case t.wrap > 0:
+		return fyne.NewSize(t.wrap, height*float32(max(1, len(r.full))))
+	case t.cut:
 		return fyne.NewSize(1, height)
 	}
-	return fyne.NewSize(t.wrap, height*float32(max(1, len(r.full))))
+	return fyne.NewSize(t.Width(), height)
 }
 
 func (r *textRenderer) Layout(area fyne.Size) {
@@ -117,7 +124,7 @@ func (r *textRenderer) Layout(area fyne.Size) {
 	y := max(0, (area.Height-height*float32(len(r.lines)))/2)
 	for i, o := range r.lines {
 		line := o.(*canvas.Text)
-		if t.wrap == 0 {
+		if t.cut {
 			line.Text = shorten(r.full[i], area.Width, size, t.style)
 		}
 		line.Move(fyne.NewPos(0, y))

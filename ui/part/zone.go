@@ -66,6 +66,7 @@ func (z *Zone) CreateRenderer() fyne.WidgetRenderer {
 		title: NewText(z.title).Aligned(fyne.TextAlignCenter),
 		hint:  NewCaption(z.hint).Aligned(fyne.TextAlignCenter),
 	}
+	r.picture.FillMode = canvas.ImageFillContain
 	r.dashes = canvas.NewRaster(r.drawDashes)
 	r.Refresh()
 	return r

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/widget"
 
 	"gimbal/ui/look"
@@ -105,7 +104,7 @@ func pressed(b *widget.Button, on bool) {
 
 // newFrame puts a row of controls below a screen.
 func newFrame(screen, row fyne.CanvasObject) fyne.CanvasObject {
-	return container.NewBorder(nil, part.Inset(8, 0, 0, 0, row), nil, nil, screen)
+	return part.Dock(nil, part.Inset(8, 0, 0, 0, row), nil, nil, screen)
 }
 
 // Parts are the player's controls by name, for tests that drive a real window.
