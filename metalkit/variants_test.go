@@ -4,6 +4,8 @@ package metalkit
 
 import (
 	"bytes"
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -122,6 +124,59 @@ func TestTilesAgree(t *testing.T) {
 	for i, v := range convTiles {
 		if !bytes.Equal(run(favoured{-1, -1, i}, conv), want) {
 			t.Errorf("Conv by %v has other bits", v)
+		}
+	}
+}
+
+// TestOrder goes through the tiles in many orders: with a cache that keeps nothing,
+// more and more, and all. None shows in the result, and a larger cache never moves more.
+func TestOrder(t *testing.T) {
+	dev := openTest(t, Options{}).(*gpu)
+	for _, size := range [][3]int{{330, 200, 24}, {130, 520, 24}, {70, 70, 8}} { // some with ragged edges, some turned
+		m, n, k := size[0], size[1], size[2]
+		x, w, y := allocMat(t, dev, device.F32, m, k), allocMat(t, dev, device.F32, n, k), allocMat(t, dev, device.F32, m, n)
+		rng := rand.New(rand.NewPCG(3, 4))
+		for _, to := range []device.Mat{x, w} {
+			values := make([]float32, to.Rows*to.Cols)
+			for i := range values {
+				values[i] = float32(rng.NormFloat64())
+			}
+			fill(t, dev, to, values)
+		}
+		var want []byte
+		var moved int64 = math.MaxInt64
+		orders := map[string]bool{}
+		for _, cache := range []int64{0, 7 << 10, 14 << 10, 20 << 10, 40 << 10, 1 << 30} {
+			dev.cache = cache
+			o := orderOf(ceilDiv(n, 64), ceilDiv(m, 64), int64(64*k*4), int64(64*k*4), cache)
+			orders[fmt.Sprint(o.band, o.turned)] = true
+			if o.moved > moved {
+				t.Errorf("%v: a cache of %d moves %d bytes, a smaller one %d", size, cache, o.moved, moved)
+			}
+			moved = o.moved
+			err := dev.Do(t.Context(), "test", func(e device.Encoder) { e.Linear(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, 4*m*n)
+			if err := dev.Read(t.Context(), got, y.Buf); err != nil {
+				t.Fatal(err)
+			}
+			if want == nil {
+				want = got
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("%v: by bands of %d, turned: %v, the result is another", size, o.band, o.turned)
+			}
+			if err := dev.Write(t.Context(), y.Buf, make([]byte, len(got))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m > 100 && len(orders) < 3 {
+			t.Errorf("%v: only the orders %v", size, orders)
+		}
+		if least := int64(4 * k * 64 * (ceilDiv(m, 64) + ceilDiv(n, 64))); moved != least {
+			t.Errorf("%v: with a large cache %d bytes are moved, want %d", size, moved, least)
 		}
 	}
 }
