@@ -103,7 +103,7 @@ func (d *draft) walk(ctx context.Context, strict bool) error {
 // What the program itself holds, as measured: its own tables and stacks, and a piece
 // of the tokenizer.
 const (
-	programBytes = 9 << 20
+	programBytes = 12 << 20
 	pieceBytes   = 150
 )
 

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"gimbal/inference/plan"
+)
+
+// TestPlannedMemory runs the program with settings of all kinds and compares the
+// memory that its plan says with what the system counts: within 10 %, and not more
+// than 5 % below.
+func TestPlannedMemory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("reads /proc")
+	}
+	if testing.Short() {
+		t.Skip("makes videos of some size")
+	}
+	cache := t.TempDir()
+	for _, args := range []string{
+		"--frame_num 1 --max_area 100000",
+		"--frame_num 1 --max_area 220000",
+		"--frame_num 5 --max_area 60000",
+		"--frame_num 5 --max_area 60000 --no_reuse all",
+		"--frame_num 5 --max_area 60000 --attention_dtype f16 --attention_chunk 200",
+		"--frame_num 5 --max_area 60000 --offload_model False --sample_guide_scale 1",
+		"--frame_num 5 --max_area 60000 --sample_solver dpm++ --vae_tile 192",
+		"--frame_num 9 --max_area 40000",
+		"--frame_num 13 --max_area 30000 --quant int8",
+		"--frame_num 9 --VAE_CHUNK_SIZE 0",
+		"--frame_num 9 --VAE_CHUNK_SIZE 2 --max_area 40000",
+	} {
+		t.Run(args, func(t *testing.T) {
+			words := append(strings.Fields(args), "--sample_steps", "1", "--json", "--save_file", filepath.Join(t.TempDir(), "v.mp4"))
+			env := append(os.Environ(), "XDG_CACHE_HOME="+cache)
+			for i, word := range words {
+				if word == "--VAE_CHUNK_SIZE" {
+					env = append(env, "VAE_CHUNK_SIZE="+words[i+1])
+					words = append(words[:i], words[i+2:]...)
+					break
+				}
+			}
+			planned, measured := memoryOf(t, env, words)
+			ratio := float64(planned) / float64(measured)
+			t.Logf("planned %s, measured %s: %.3f", plan.Size(planned), plan.Size(measured), ratio)
+			if ratio < 0.95 || ratio > 1.1 {
+				t.Errorf("planned %s, measured %s: %.3f of it, want 0.95 to 1.1", plan.Size(planned), plan.Size(measured), ratio)
+			}
+		})
+	}
+}
+
+// memoryOf makes a video with the demo model and returns the peak that its plan said
+// and the one that the system counted.
+func memoryOf(t *testing.T, env, args []string) (planned, measured int64) {
+	cmd := exec.Command(program, append([]string{"demo"}, args...)...)
+	var out, errs bytes.Buffer
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	for running := true; running; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatalf("%v\n%s", err, errs.Bytes())
+			}
+			running = false
+		case <-time.After(2 * time.Millisecond):
+			measured = max(measured, anonymous(cmd.Process.Pid))
+		}
+	}
+	for line := range strings.Lines(out.String()) {
+		var event struct {
+			Event string
+			Data  struct{ Plan plan.Plan }
+		}
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			t.Fatal(err)
+		}
+		if event.Event == "planned" {
+			return event.Data.Plan.Peak().Memory(), measured
+		}
+	}
+	t.Fatal("no plan")
+	return 0, 0
+}
