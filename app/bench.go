@@ -41,7 +41,7 @@ type benchRun struct {
 	synthetic string
 	ckptDir   string
 	out       string
-	device    string
+	device    deviceChoice
 	image     string
 
 	quants  words
@@ -130,7 +130,7 @@ func (b *benchRun) commonFlags(fs *flag.FlagSet, otherwise string) {
 	fs.StringVar(&b.synthetic, "synthetic", "", "layers of these `DIMS` with random weights instead of a checkpoint: "+bench.Grammar)
 	fs.StringVar(&b.ckptDir, "ckpt_dir", "", "`folder` of the checkpoint to measure; without it and --synthetic, "+otherwise)
 	fs.StringVar(&b.out, "out", "", "`folder` for the report, made of the time if not given")
-	fs.StringVar(&b.device, "device", "cpu", "`device` that runs the model: cpu")
+	deviceFlags(fs, &b.device)
 }
 
 // runFlags are those of benchmarks that make videos.
@@ -185,7 +185,7 @@ func (b *benchRun) complete() error {
 	if b.runs < 0 || b.job.Steps < 0 {
 		return usagef("--runs and --sample_steps: want 1 or more")
 	}
-	b.options.Open = func() (device.Device, error) { return (&reference{device: b.device}).open() }
+	b.options.Open = func() (device.Device, error) { return b.device.open(b.options.Progress) }
 	demo, err := unpackDemo()
 	if err != nil {
 		return err

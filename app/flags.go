@@ -23,13 +23,12 @@ type reference struct {
 	maxArea int
 	ulysses int
 	resume  string
-	device  string
+	device  deviceChoice
 	json    bool
 	profile string
 	quant   quant.Options
 	seed    int64
 	auto    bool
-	memory  size
 	tile    tile
 	dims    shapes.Dims // of gimbal plan; the zero value for a checkpoint
 	given   []string    // names of the flags on the command line
@@ -65,13 +64,13 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	fs.StringVar(&j.DumpFile, "dump_tensors", "", "safetensors `file` for noise, vae_input, image_latent, latent and video")
 	fs.Var((*boolWord)(&j.Offload), "offload_model", "`True` lets go of the weights of the text encoder and of an expert when they are done, and reads the next expert's while the last steps before it run; False keeps all weights in memory as far as there is room, for the next video")
 	fs.BoolVar(&r.auto, "auto", false, "choose settings that fit the device where these do not")
-	fs.Var(&r.memory, "memory_limit", "memory that the device may hand out, in `bytes`, or as 20GB; 0 for what it has")
 	fs.IntVar(&j.AttentionChunk, "attention_chunk", 0, "`queries` of an attention at once; 0 for all")
 	fs.StringVar(&j.AttentionDType, "attention_dtype", "f32", "`type` of attention's queries, keys and values: f32, f16 or bf16; sums are f32 always")
 	fs.Var(&r.tile, "vae_tile", "side of the VAE's tiles in `pixels`, for sizes that do not fit otherwise; auto for the largest that fits, 0 for none")
 	fs.Var(&reuse{&j.Reuse}, "no_reuse", "exact reuse to turn off, for measuring: `list` of camera, cross_attention, time, padding, or all")
 	quantFlags(fs, &r.quant)
-	fs.StringVar(&r.device, "device", "cpu", "`device` that runs the model: cpu")
+	deviceFlags(fs, &r.device)
+	fs.StringVar(&r.device.capture, "metal_capture", "", "`file` .gputrace for a capture of one block of the transformer by Metal, for Xcode; wants MTL_CAPTURE_ENABLED=1 in the environment")
 	fs.StringVar(&r.resume, "resume", "", "go on with the run in this `folder`; its settings are kept, and its checkpoint unless --ckpt_dir says where that is now")
 	fs.BoolVar(&r.json, "json", false, "print events as JSON lines")
 	fs.StringVar(&r.profile, "profile", "", "time every operation: a trace for ui.perfetto.dev to this `file`, a table beside it in .txt and at the end")

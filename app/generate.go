@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -14,8 +15,6 @@ import (
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/cpu"
-	"gimbal/inference/device"
 	"gimbal/inference/plan"
 	"gimbal/inference/video"
 )
@@ -104,11 +103,12 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) (err erro
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	r.warnIgnored(log)
 
-	dev, err := r.open()
+	dev, err := r.device.open(func(text string) { fmt.Fprintln(stderr, text) })
 	if err != nil {
 		return err
 	}
-	defer dev.Close()
+	opened := dev
+	defer func() { err = errors.Join(err, opened.Close()) }() // a capture may not have happened
 	if r.profile != "" {
 		var timed *timedDevice
 		if timed, err = newProfile(ctx, dev); err != nil {
@@ -145,19 +145,14 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) (err erro
 	return r.make(ctx, p, dev, choices, show)
 }
 
-// open returns the device that the flags name.
-func (r *reference) open() (device.Device, error) {
-	if r.device != "cpu" {
-		return nil, usagef("--device %s: want cpu, the one device of this build", r.device)
-	}
-	return cpu.Open(cpu.Options{MemoryLimit: int64(r.memory)})
-}
+// sameRun are the flags that go with --resume.
+var sameRun = []string{"resume", "ckpt_dir", "device", "compute", "memory_limit", "metal_capture", "json", "profile"}
 
 // warnIgnored names the flags that were given and change nothing.
 func (r *reference) warnIgnored(log *slog.Logger) {
 	for _, name := range r.given {
 		why, of := ignored[name]
-		if r.resume != "" && !slices.Contains([]string{"resume", "ckpt_dir", "device", "json", "profile"}, name) {
+		if r.resume != "" && !slices.Contains(sameRun, name) {
 			why, of = "a resumed run keeps its settings", true
 		}
 		if of {

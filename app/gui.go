@@ -21,7 +21,6 @@ import (
 
 	_ "gimbal/app/internal/clocale"
 	"gimbal/assets"
-	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/ui"
 	"gimbal/ui/desktop"
@@ -96,7 +95,9 @@ func newApp() fyne.App {
 func showWindow(ctx context.Context, gui fyne.App, desk desktop.Desktop, log *slog.Logger) error {
 	folders := desk.Folders()
 	engine := studio.NewEngine(studio.EngineOptions{
-		Open: func(context.Context) (device.Device, error) { return cpu.Open(cpu.Options{}) }, Log: log,
+		Open: func(context.Context) (device.Device, error) {
+			return defaultDevice().open(func(text string) { log.Info(text) })
+		}, Log: log,
 	})
 	st, err := studio.New(studio.Options{
 		Engine: engine, Dir: folders.Data, OutputDir: folders.Video, Demo: unpackDemo, Trash: desk, Log: log,

@@ -101,7 +101,7 @@ func runPlan(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	r.job.Image, r.job.Prompt = given.Image, given.Prompt
-	dev, err := r.open()
+	dev, err := r.device.open(func(text string) { fmt.Fprintln(stderr, text) })
 	if err != nil {
 		return err
 	}

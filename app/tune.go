@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"gimbal/inference"
@@ -19,16 +18,6 @@ import (
 	"gimbal/inference/wan"
 	"gimbal/metalkit"
 )
-
-// metalOptions are how the program opens a Mac's GPU: products in bf16, as the weights
-// are, and the choices of kernels in the user's cache.
-func metalOptions(log *slog.Logger) metalkit.Options {
-	o := metalkit.Options{Compute: device.BF16, Log: log}
-	if cache, err := os.UserCacheDir(); err == nil {
-		o.Tuning = filepath.Join(cache, "Gimbal", "tuning")
-	}
-	return o
-}
 
 // runTune has the device choose its kernels anew: it forgets what it chose before, and
 // runs one block of the model on zeros.

@@ -73,7 +73,7 @@ func (p pass) run(ctx context.Context) error {
 		enc.Gather(device.Gather{Table: p.tokenEmbedding, IDs: p.ids, Y: p.x})
 	})
 	for i := 0; i < len(p.blocks) && err == nil; i++ {
-		err = p.dev.Do(ctx, fmt.Sprintf("blocks.%d", i), func(enc device.Encoder) {
+		err = p.dev.Do(ctx, fmt.Sprintf("umt5.blocks.%d", i), func(enc device.Encoder) {
 			p.attention(enc, p.blocks[i])
 			p.feedForward(enc, p.blocks[i])
 		})
