@@ -25,21 +25,16 @@ func (r *reference) choose(ctx context.Context, dev device.Device) ([]plan.Choic
 	if !r.auto && !r.tile.auto {
 		return nil, nil
 	}
-	chosen, _, choices, err := inference.PlanAuto(ctx, r.request(dev))
+	request := r.request(dev)
+	if !r.auto {
+		request.Only = "vae_tile"
+	}
+	chosen, _, choices, err := inference.PlanAuto(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	if r.auto {
-		r.job, r.quant = chosen.Job, chosen.Quant
-		return choices, nil
-	}
-	r.job.VAETile = chosen.Job.VAETile // --vae_tile auto alone
-	for _, c := range choices {
-		if c.Setting == "vae_tile" {
-			return []plan.Choice{c}, nil
-		}
-	}
-	return nil, nil
+	r.job, r.quant = chosen.Job, chosen.Quant
+	return choices, nil
 }
 
 func (r *reference) request(dev device.Device) inference.PlanRequest {

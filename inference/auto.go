@@ -3,6 +3,7 @@ package inference
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gimbal/inference/plan"
@@ -60,7 +61,7 @@ func tileLever(side int) lever {
 // tuner finds settings that fit.
 type tuner struct {
 	of     func(setting) (plan.Plan, error)
-	excess func(plan.Plan) int64 // bytes over the limit; 0 for a plan that fits
+	excess func(plan.Plan) int64 // bytes over the limit, of all phases together; 0 for a plan that fits
 	levers []lever
 }
 
@@ -102,16 +103,18 @@ func (t tuner) tune(s setting, p plan.Plan) (setting, plan.Plan, []lever, error)
 	return s, p, pulled, nil
 }
 
-// overAll is how much the largest phase is over the limit with its weights, overPeak
+// overAll is how much the phases are over the limit with their weights, overPeak
 // without.
-func overAll(p plan.Plan) int64  { return over(p.Largest().Resident(), p.Limit) }
-func overPeak(p plan.Plan) int64 { return over(p.Peak().Memory(), p.Limit) }
+func overAll(p plan.Plan) int64  { return over(p, plan.Phase.Resident) }
+func overPeak(p plan.Plan) int64 { return over(p, plan.Phase.Memory) }
 
-func over(bytes, limit int64) int64 {
-	if limit == 0 {
-		return 0
+func over(p plan.Plan, of func(plan.Phase) int64) (excess int64) {
+	for _, phase := range p.Phases {
+		if p.Limit > 0 {
+			excess += max(0, of(phase)-p.Limit)
+		}
 	}
-	return max(0, bytes-limit)
+	return excess
 }
 
 // PlanAuto is PlanOf, and where the job does not fit with all weights of a phase in
@@ -128,13 +131,13 @@ func PlanAuto(ctx context.Context, r PlanRequest) (PlanRequest, plan.Plan, []pla
 		next.Job, next.Quant = s.job, s.quant
 		return PlanOf(ctx, next)
 	}}
-	if parts, err := r.open(); err == nil {
-		for _, e := range parts.experts {
-			if e.Store.Quantised() != "" && !r.Quant.Enabled() { // the checkpoint's own kind stays
-				t.levers = without(t.levers, "quant")
-			}
+	for _, part := range p.Parts {
+		if part.Quant != "" && !r.Quant.Enabled() { // the checkpoint's own kind stays
+			t.levers = without(t.levers, "quant")
 		}
-		parts.close()
+	}
+	if r.Only != "" {
+		t.levers = slices.DeleteFunc(slices.Clone(levers), func(l lever) bool { return l.flag != r.Only })
 	}
 	before := p.Largest()
 	s, p, pulled, err := t.tune(setting{r.Job, r.Quant}, p)
@@ -145,18 +148,13 @@ func PlanAuto(ctx context.Context, r PlanRequest) (PlanRequest, plan.Plan, []pla
 	var choices []plan.Choice
 	for _, l := range last(pulled) {
 		choices = append(choices, plan.Choice{Setting: l.flag, Value: l.value, Why: fmt.Sprintf(
-			"%s would hold %s with its weights, %s has %s; %s", before.Name, plan.Size(before.Resident()), p.Device, plan.Size(p.Limit), l.harm)})
+			"%s would hold %s with its weights, %s has %s; the price: %s", before.Name, plan.Size(before.Resident()), p.Device, plan.Size(p.Limit), l.harm)})
 	}
 	return r, p, choices, nil
 }
 
-func without(all []lever, flag string) (rest []lever) {
-	for _, l := range all {
-		if l.flag != flag {
-			rest = append(rest, l)
-		}
-	}
-	return rest
+func without(all []lever, flag string) []lever {
+	return slices.DeleteFunc(slices.Clone(all), func(l lever) bool { return l.flag == flag })
 }
 
 // last leaves out levers that a later one of the same flag replaced.

@@ -32,6 +32,9 @@ type PlanRequest struct {
 	// Device is the device that will run the job: its name, its limits and how it
 	// rounds sizes count; nothing is allocated on it and nothing runs.
 	Device device.Device
+	// Only names the one setting that PlanAuto may change, such as "vae_tile"; "" for
+	// all.
+	Only string
 	// Rates are the device's, from plan.Measure or plan.ReadRates; the zero value
 	// leaves times out of the plan.
 	Rates plan.Rates

@@ -1,38 +1,175 @@
 package inference_test
 
 import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
-	"time"
 
 	"gimbal/inference"
+	"gimbal/inference/checkpoint"
 	"gimbal/inference/cpu"
+	"gimbal/inference/device"
 	"gimbal/inference/golden"
 	"gimbal/inference/plan"
+	"gimbal/inference/quant"
 	"gimbal/inference/shapes"
 	"gimbal/inference/wan"
 )
 
-// TestPlanRealSizes plans LingBot-World's real sizes, which nobody has here.
-func TestPlanRealSizes(t *testing.T) {
-	dev, err := cpu.Open(cpu.Options{MemoryLimit: 192e9})
+// limited returns a device of so many bytes.
+func limited(tb testing.TB, bytes int64) device.Device {
+	tb.Helper()
+	dev, err := cpu.Open(cpu.Options{MemoryLimit: bytes})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	defer dev.Close()
+	tb.Cleanup(func() { dev.Close() })
+	return dev
+}
+
+// realRequest asks for LingBot-World's real sizes, which nobody has here.
+func realRequest(tb testing.TB, limit int64) inference.PlanRequest {
+	tb.Helper()
 	job := inference.DefaultJob()
 	job.Prompt = "a walk through a quiet town in the morning light, the camera moves on slowly"
-	begin := time.Now()
-	p, err := inference.PlanOf(t.Context(), inference.PlanRequest{Dims: shapes.Real, Job: job, Camera: true, Device: dev,
-		Rates: plan.Rates{Kinds: map[string]float64{"linear bf16": 20e12, "attention f32": 15e12, "conv": 15e12}, Bandwidth: 700e9}})
+	return inference.PlanRequest{Dims: shapes.Real, Job: job, Camera: true, Device: limited(tb, limit)}
+}
+
+// TestPlanRealSizes compares a plan with what arithmetic on the real sizes says.
+func TestPlanRealSizes(t *testing.T) {
+	p, err := inference.PlanOf(t.Context(), realRequest(t, 192e9))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log(time.Since(begin))
+	dims, tokens := shapes.Real, int64(p.Tokens)
+	// A forward's products and attentions, in a block but for those of the text and of
+	// the camera, which are done once.
+	dim, ffn := int64(dims.Dim), int64(dims.FFN)
+	forward := int64(dims.Layers) * (2*tokens*(6*dim*dim+2*dim*ffn) + 4*tokens*tokens*dim)
+	cache := int64(dims.Layers) * 2 * 4 * tokens * dim
+	steps := 0
 	for _, phase := range p.Phases {
-		t.Logf("%-25s x%-3d buffers %6.2f scratch %5.2f host %5.2f weights %5.1f GB, %8.1f TFLOP, %v", phase.Name, phase.Times,
-			float64(phase.Buffers)/1e9, float64(phase.Scratch)/1e9, float64(phase.Host)/1e9, float64(phase.Weights)/1e9, float64(phase.Work.FLOPs())/1e12, phase.Time.Likely)
+		if phase.Kind() != "sample" {
+			continue
+		}
+		steps += phase.Times
+		if work := phase.Work.FLOPs() / int64(2*phase.Times); work < forward || work > forward+forward/50 {
+			t.Errorf("%s: %.4g FLOPs a forward, want a little more than %.4g", phase.Name, float64(work), float64(forward))
+		}
+		if phase.Buffers < cache || phase.Buffers > cache+cache/5 {
+			t.Errorf("%s: %d bytes of buffers, want a little more than the %d of the camera's", phase.Name, phase.Buffers, cache)
+		}
 	}
-	t.Log(p.Tokens, p.LatentShape, p.Time.Likely, p.Fit(), p.Parts)
+	if steps != inference.DefaultSteps {
+		t.Errorf("%d steps, want %d", steps, inference.DefaultSteps)
+	}
+	for _, part := range p.Parts {
+		if strings.HasSuffix(part.Name, "noise_model") && (part.Bytes < 37e9 || part.Bytes > 37.2e9) {
+			t.Errorf("%s: %d bytes, want 37.1 GB", part.Name, part.Bytes)
+		}
+	}
+	if p.Fit() != plan.Fits {
+		t.Errorf("192 GB are not enough: %+v", p.Largest())
+	}
+}
+
+func BenchmarkPlan(b *testing.B) {
+	r := realRequest(b, 192e9)
+	for b.Loop() {
+		if _, err := inference.PlanOf(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestPlanAuto(t *testing.T) {
+	for _, c := range []struct {
+		limit  int64
+		change func(*inference.PlanRequest)
+		want   []string
+	}{
+		{192e9, func(*inference.PlanRequest) {}, nil},
+		{64e9, func(*inference.PlanRequest) {}, nil}, // the camera's cache shrinks by itself
+		{64e9, func(r *inference.PlanRequest) { r.Job.VAEChunk = 0; r.Job.MaxArea = 720 * 1280 }, []string{"VAE_CHUNK_SIZE=1"}},
+		{36e9, func(*inference.PlanRequest) {}, []string{"--quant int8"}},
+		{16e9, func(*inference.PlanRequest) {}, []string{"--quant nf4"}},
+		{8e9, func(r *inference.PlanRequest) { r.Job.MaxArea, r.Only = 720*1280, "vae_tile" }, []string{"--vae_tile 512"}},
+	} {
+		r := realRequest(t, c.limit)
+		c.change(&r)
+		chosen, p, choices, err := inference.PlanAuto(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, choice := range choices {
+			got = append(got, choice.Flag())
+			if choice.Why == "" {
+				t.Errorf("%d bytes: %s for no reason", c.limit, choice.Flag())
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%d bytes: chose %q, want %q", c.limit, got, c.want)
+		}
+		if p.Fit() != plan.Fits && c.limit >= 16e9 {
+			t.Errorf("%d bytes: %s does not fit", c.limit, p.Largest().Name)
+		}
+		again, err := inference.PlanOf(t.Context(), chosen)
+		if err != nil || again.Largest().Resident() != p.Largest().Resident() {
+			t.Errorf("%d bytes: the plan is not of the request that was chosen: %v", c.limit, err)
+		}
+	}
+}
+
+// TestTooLarge makes sure that a job that does not fit ends before it begins, and that
+// it runs with the settings that the error names.
+func TestTooLarge(t *testing.T) {
+	job := quick(t)
+	job.MaxArea, job.VAEChunk, job.Steps = 128*128, 0, 1
+	p := loadOn(t, openDevice(t))
+	all, err := p.Plan(t.Context(), job, plan.Rates{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = loadOn(t, limited(t, all.Peak().Memory()*2/3))
+	_, err = p.Generate(t.Context(), job, func(e inference.Event) { t.Errorf("event %s before the error", e.Kind()) })
+	var large *inference.TooLargeError
+	if !errors.As(err, &large) || len(large.Settings) == 0 {
+		t.Fatalf("%v, want a TooLargeError with settings", err)
+	}
+	for _, c := range large.Settings {
+		if !strings.Contains(err.Error(), c.Flag()) {
+			t.Errorf("%v does not name %s", err, c.Flag())
+		}
+		switch c.Setting {
+		case "VAE_CHUNK_SIZE":
+			job.VAEChunk, job.VAEChunkThreshold = 1, 0
+		case "no_reuse":
+			job.Reuse.Camera = false
+		case "vae_tile":
+			job.VAETile, _ = strconv.Atoi(c.Value)
+		default:
+			t.Fatalf("chose %s", c.Flag())
+		}
+	}
+	if large.Frames > 0 {
+		job.Frames = large.Frames
+	}
+	if _, err := p.Generate(t.Context(), job, func(inference.Event) {}); err != nil {
+		t.Errorf("with the settings of the error: %v", err)
+	}
+}
+
+func loadOn(t *testing.T, dev device.Device) *inference.Pipeline {
+	t.Helper()
+	p, err := inference.Load(t.Context(), inference.Options{Checkpoint: golden.Checkpoint(t), Device: dev}, func(inference.Event) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
 }
 
 // settings are jobs of all kinds.
@@ -40,13 +177,13 @@ func settings(t *testing.T) map[string]inference.Job {
 	all := map[string]inference.Job{}
 	add := func(name string, change func(*inference.Job)) {
 		job := quick(t)
-		job.Steps, job.MaxArea, job.Frames = 2, 128*128, 9
+		job.Steps, job.MaxArea = 2, 96*96
 		change(&job)
 		all[name] = job
 	}
 	add("defaults", func(*inference.Job) {})
 	add("one frame", func(j *inference.Job) { j.Frames = 1 })
-	add("both experts at once", func(j *inference.Job) { j.Offload = false })
+	add("weights kept", func(j *inference.Job) { j.Offload = false })
 	add("no reuse", func(j *inference.Job) { j.Reuse = wan.Reuse{} })
 	add("no camera cache", func(j *inference.Job) { j.Reuse.Camera = false })
 	add("no camera path", func(j *inference.Job) { j.ActionPath = "" })
@@ -64,11 +201,7 @@ func TestPlannedBuffers(t *testing.T) {
 	for name, job := range settings(t) {
 		t.Run(name, func(t *testing.T) {
 			dev := openDevice(t)
-			p, err := inference.Load(t.Context(), inference.Options{Checkpoint: golden.Checkpoint(t), Device: dev}, func(inference.Event) {})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.Close()
+			p := loadOn(t, dev)
 			planned, err := p.Plan(t.Context(), job, plan.Rates{})
 			if err != nil {
 				t.Fatal(err)
@@ -84,5 +217,53 @@ func TestPlannedBuffers(t *testing.T) {
 				t.Errorf("%d bytes of buffers planned, %d measured", most, peak)
 			}
 		})
+	}
+}
+
+// TestPlanOfQuantised compares the plan for weights that are not quantised yet with
+// the plan with the weights that were made.
+func TestPlanOfQuantised(t *testing.T) {
+	for _, o := range []quant.Options{{Kind: quant.INT8}, {Kind: quant.NF4}, {Kind: quant.NF4, Nested: true}} {
+		dir := checkpointCopy(t)
+		job := quick(t)
+		dev := openDevice(t)
+		r := inference.PlanRequest{Checkpoint: dir, Job: job, Quant: o, Device: dev}
+		before, err := inference.PlanOf(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var making int64
+		for _, d := range before.Disk {
+			if strings.Contains(d.What, "weights") {
+				making += d.Bytes
+			}
+		}
+		p, _ := loadQuantized(t, dir, o)
+		after, err := p.Plan(t.Context(), job, plan.Rates{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, phase := range before.Phases {
+			got := after.Phases[i]
+			if phase.Name != got.Name || phase.Weights != got.Weights {
+				t.Errorf("%v: %s reads %d bytes of weights, planned %d for %s", o, got.Name, got.Weights, phase.Weights, phase.Name)
+			}
+		}
+		var made int64
+		for _, part := range after.Parts {
+			if part.Name == checkpoint.HighNoise || part.Name == checkpoint.LowNoise {
+				made += part.Bytes
+			}
+		}
+		if making > made || making < made*9/10 {
+			t.Errorf("%v: %d bytes on disk planned, %d made", o, making, made)
+		}
+		again, err := inference.PlanOf(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(again.Disk) >= len(before.Disk) {
+			t.Errorf("%v: the cached weights are still to be made: %v", o, again.Disk)
+		}
 	}
 }
