@@ -186,6 +186,9 @@ func TestBenchSteps(t *testing.T) {
 			t.Errorf("%+v", row)
 		}
 	}
+	if !strings.Contains(out, "2 steps at 32x16") {
+		t.Errorf("the clip is of another size than asked for:\n%s", out)
+	}
 	if !strings.Contains(out, "extrapolated: from 2 steps") {
 		t.Errorf("the total of 20 steps does not say that it was extrapolated:\n%s", out)
 	}

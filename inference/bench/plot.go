@@ -85,8 +85,7 @@ func (p panel) draw(painter *charts.Painter, theme charts.ColorPalette) error {
 	opt.ValueFormatter = number
 	opt.Legend.Show = charts.Ptr(strings.Join(names, "") != "")
 	opt.Legend.SeriesNames = names
-	opt.Legend.Offset = charts.OffsetStr{Left: charts.PositionRight}
-	opt.Legend.Padding = charts.NewBox(0, 0, 0, margin/2)
+	opt.Legend.Offset = charts.OffsetStr{Left: charts.PositionRight, Top: "24"} // under the title
 	opt.Legend.FontStyle = charts.NewFontStyleWithSize(9)
 	for i := range opt.SeriesList {
 		opt.SeriesList[i].Label = charts.SeriesLabel{Show: charts.Ptr(true), ValueFormatter: number, FontStyle: charts.NewFontStyleWithSize(8)}

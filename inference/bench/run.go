@@ -46,7 +46,8 @@ func (f *folder) run(ctx context.Context, o Options, kind quant.Options, job inf
 	defer os.RemoveAll(out)
 	job.Output, job.DumpFile = filepath.Join(out, "video.mp4"), filepath.Join(out, "tensors.safetensors")
 	if o.Dims != nil {
-		job.Image, job.MaxArea = f.picturePath(), o.Dims.Height*o.Dims.Width
+		job.Image = f.picturePath()
+		job.MaxArea = o.Dims.Height*o.Dims.Width + 1 // or the rule that finds the sides rounds down to the next smaller ones
 	}
 	if o.Dims != nil || job.ActionPath == "" {
 		job.ActionPath = f.cameraPath()
