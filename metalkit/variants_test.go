@@ -5,8 +5,10 @@ package metalkit
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gimbal/inference/device"
@@ -14,14 +16,16 @@ import (
 )
 
 // TestVariants runs the parts of the conformance suite that a variant serves, for
-// every variant in every type: it is taken wherever it fits.
+// every variant: it is taken wherever it fits. Tiles in 16 bits have to give the bits
+// of the one that TestNarrow runs, which TestTilesAgree sees to.
 func TestVariants(t *testing.T) {
 	for _, c := range computes {
-		if testing.Short() && c.dtype != device.F32 {
+		narrow := c.dtype != device.F32
+		if narrow && testing.Short() {
 			continue
 		}
 		opts := devicetest.Options{Product: productBound}
-		if c.dtype != device.F32 {
+		if narrow {
 			opts.Product = 5 * c.bound // 20 u, as in TestNarrow
 		}
 		check := func(name string, f favoured, parts ...string) {
@@ -38,11 +42,12 @@ func TestVariants(t *testing.T) {
 			})
 		}
 		for i, v := range linearVariants {
-			if v.tile >= 0 || matmulTypes(constants{a: uint32(c.dtype), b: uint32(c.dtype), y: uint32(device.F32)}) && hasMatmul(t) {
-				part := "Linear"
-				if v.expand {
-					part = "Quantised"
-				}
+			part := "Linear"
+			if v.expand {
+				part = "Quantised"
+			}
+			switch {
+			case v.tile >= 0 && !narrow, v.tile < 0 && matmulTypes(constants{a: uint32(c.dtype), b: uint32(c.dtype), y: uint32(device.F32)}) && hasMatmul(t):
 				check("Linear "+v.String(), favoured{i, -1, -1}, part)
 			}
 		}
@@ -50,7 +55,9 @@ func TestVariants(t *testing.T) {
 			check("Attention "+v.name(device.BF16), favoured{-1, i, -1}, "Attention")
 		}
 		for i, v := range convTiles {
-			check("Conv "+v.name(device.BF16), favoured{-1, -1, i}, "Conv", "ConvFrames")
+			if !narrow {
+				check("Conv "+v.name(device.BF16), favoured{-1, -1, i}, "Conv", "ConvFrames")
+			}
 		}
 	}
 }
@@ -83,22 +90,46 @@ func hasMatmul(t *testing.T) bool {
 	return err == nil
 }
 
-// TestTilesAgree compares the bits of one product, and of one convolution, by every
-// tile: which one is chosen may not show.
+// TestTilesAgree compares the bits of products and convolutions by every tile, in every
+// type: which one is chosen may not show.
 func TestTilesAgree(t *testing.T) {
-	dev := openTest(t, Options{Compute: device.BF16}).(*gpu)
-	const m, n, k = 72, 136, 104
-	x, w := allocMat(t, dev, device.BF16, m, k), allocMat(t, dev, device.BF16, n, k)
+	for _, c := range computes {
+		t.Run(c.name, func(t *testing.T) {
+			dev := openTest(t, Options{Compute: c.dtype}).(*gpu)
+			for _, size := range [][4]int{{1, 72, 136, 104}, {2, 72, 136, 104}, {1, 77, 139, 101}, {3, 70, 33, 12}} {
+				tilesAgree(t, dev, c.dtype, size)
+			}
+			for _, name := range append(slices.Clone(dev.compute.linear), dev.compute.conv...) {
+				if !slices.ContainsFunc(slices.Collect(maps.Keys(dev.pipelines)), func(s specialisation) bool { return s.kernel == name }) {
+					t.Errorf("%s has not run", name)
+				}
+			}
+		})
+	}
+}
+
+// tilesAgree compares tiles on frames of pixels, n results of k channels each, with a
+// kernel of 1 x 2 pixels for Conv.
+func tilesAgree(t *testing.T, dev *gpu, dtype device.DType, size [4]int) {
+	frames, pixels, n, k := size[0], size[1], size[2], size[3]
+	m := frames * pixels
+	x, w, taps := allocMat(t, dev, dtype, m, k), allocMat(t, dev, dtype, n, k), allocMat(t, dev, dtype, n, 2*k)
 	y := allocMat(t, dev, device.F32, m, n)
-	clip := device.Frames{Buf: x.Buf, DType: x.DType, T: 2, H: 4, W: 9, C: k, FrameStride: 36 * k}
-	out := device.Frames{Buf: y.Buf, DType: y.DType, T: 2, H: 4, W: 9, C: n, FrameStride: 36 * n}
+	codes, scale := allocMat(t, dev, device.I8, n, k), allocMat(t, dev, device.F32, 1, n)
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, to := range []device.Mat{x, w} {
+	for _, to := range []device.Mat{x, w, taps, scale} {
 		values := make([]float32, to.Rows*to.Cols)
 		for i := range values {
 			values[i] = float32(rng.NormFloat64())
 		}
 		fill(t, dev, to, values)
+	}
+	bits := make([]byte, n*k)
+	for i := range bits {
+		bits[i] = byte(rng.Uint32())
+	}
+	if err := dev.Write(t.Context(), codes.Buf, bits); err != nil {
+		t.Fatal(err)
 	}
 	run := func(f favoured, record func(device.Encoder)) []byte {
 		dev.favoured = f
@@ -111,19 +142,29 @@ func TestTilesAgree(t *testing.T) {
 		}
 		return got
 	}
-	linear := func(e device.Encoder) { e.Linear(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) }
-	conv := func(e device.Encoder) {
-		e.Conv(device.Conv{X: clip, Y: out, W: w, KT: 1, KH: 1, KW: 1, StrideT: 1, Stride: 1})
+	dense := func(e device.Encoder) { e.Linear(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) }
+	int8s := func(e device.Encoder) {
+		e.Linear(device.Linear{X: x, W: device.Weight{Data: codes, Out: n, In: k, Scale: scale}, Y: y, Act: device.SiLU})
 	}
-	want := run(noFavourites, linear)
+	conv := func(e device.Encoder) {
+		e.Conv(device.Conv{
+			X: device.Frames{Buf: x.Buf, DType: x.DType, T: frames, H: 1, W: pixels, C: k, FrameStride: pixels * k},
+			Y: device.Frames{Buf: y.Buf, DType: y.DType, T: frames, H: 1, W: pixels, C: n, FrameStride: pixels * n},
+			W: taps, KT: 1, KH: 1, KW: 2, PadW: 1, StrideT: 1, Stride: 1,
+		})
+	}
+	wantDense, wantInt8s, wantConv := run(noFavourites, dense), run(noFavourites, int8s), run(noFavourites, conv)
 	for i, v := range linearVariants {
-		if got := run(favoured{i, -1, -1}, linear); v.tile >= 0 && !bytes.Equal(got, want) {
-			t.Errorf("Linear by %v has other bits", v)
+		if v.tile < 0 {
+			continue
+		}
+		if !bytes.Equal(run(favoured{i, -1, -1}, dense), wantDense) || !bytes.Equal(run(favoured{i, -1, -1}, int8s), wantInt8s) {
+			t.Errorf("%v: Linear by %v has other bits", size, v)
 		}
 	}
 	for i, v := range convTiles {
-		if !bytes.Equal(run(favoured{-1, -1, i}, conv), want) {
-			t.Errorf("Conv by %v has other bits", v)
+		if !bytes.Equal(run(favoured{-1, -1, i}, conv), wantConv) {
+			t.Errorf("%v: Conv by %v has other bits", size, v)
 		}
 	}
 }
