@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"gimbal/inference"
 	"gimbal/inference/plan"
 )
 
@@ -94,4 +95,52 @@ func memoryOf(t *testing.T, env, args []string) (planned, measured int64) {
 	}
 	t.Fatal("no plan")
 	return 0, 0
+}
+
+// TestPlanCommand plans a model that is not here, with settings of its own choice.
+func TestPlanCommand(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	args := []string{"plan", "--device", "cpu", "--synthetic", "real,layers=4,dim=1024,ffn=2048,heads=8,text=512", "--memory_limit", "3GB", "--auto"}
+	out, errs, code := gimbal(t, append(args, "--json")...)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, errs)
+	}
+	var e inference.Planned
+	if err := json.Unmarshal([]byte(out), &e); err != nil {
+		t.Fatal(err)
+	}
+	if len(e.Choices) == 0 || e.Plan.Fit() != plan.Fits || !e.Plan.Time.Known() {
+		t.Errorf("chose %v, fits %v, time %v", e.Choices, e.Plan.Fit(), e.Plan.Time)
+	}
+	out, errs, code = gimbal(t, args...)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, errs)
+	}
+	want := []string{"chosen: " + e.Choices[0].Flag(), "decode", "sample low_noise_model", "81 frames", "estimate", "3.0 GB"}
+	for _, word := range want {
+		if !strings.Contains(out, word) {
+			t.Errorf("the table does not name %q:\n%s", word, out)
+		}
+	}
+	for _, bad := range []string{"dim=7", "dim=0", "size=3", "dim"} {
+		if _, errs, code := gimbal(t, "plan", "--synthetic", bad); code != 2 || !strings.Contains(errs, "synthetic") {
+			t.Errorf("--synthetic %s: exit code %d, %s", bad, code, errs)
+		}
+	}
+}
+
+// TestAutoRuns makes a video that does not fit without --auto.
+func TestAutoRuns(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("VAE_CHUNK_SIZE", "0")
+	video := filepath.Join(t.TempDir(), "v.mp4")
+	args := []string{"demo", "--device", "cpu", "--frame_num", "9", "--sample_steps", "1", "--memory_limit", "60MB", "--save_file", video}
+	_, errs, code := gimbal(t, args...)
+	if code != 1 || !strings.Contains(errs, "VAE_CHUNK_SIZE=1") {
+		t.Errorf("exit code %d without --auto:\n%s", code, errs)
+	}
+	out, errs, code := gimbal(t, append(args, "--auto")...)
+	if code != 0 || !strings.Contains(errs, "chosen: ") || !strings.Contains(out, video) {
+		t.Errorf("exit code %d with --auto:\n%s%s", code, out, errs)
+	}
 }
