@@ -63,6 +63,7 @@ type field struct {
 	name     studio.Field
 	revision uint64
 	setting  bool
+	display  func(text string) string // how a text that was not typed is shown; nil for as it is
 }
 
 // newField returns an entry that edits a field as the user types.
@@ -95,7 +96,11 @@ func (f *field) show(form studio.Form) {
 		return
 	}
 	f.revision = form.Revision
-	if text := form.Text(f.name); f.Text != text {
+	text := form.Text(f.name)
+	if f.display != nil {
+		text = f.display(text)
+	}
+	if f.Text != text {
 		f.setting = true
 		f.SetText(text)
 		f.setting = false

@@ -58,7 +58,7 @@ func newAdvancedInput(w *Window, h *hints) *advancedInput {
 		measures.Row(tr("solver"), a.solver, h.row(studio.FieldSolver)),
 		measures.Row(tr("guidance"), guidance, h.row(studio.FieldGuidanceHigh)),
 		part.Inset(-4, 0, labelWidth, 0, container.NewGridWithColumns(2, half(tr("expert.high")), half(tr("expert.low")))),
-		part.Inset(0, 0, labelWidth, 0, h.row(studio.FieldGuidanceLow)),
+		h.row(studio.FieldGuidanceLow).Indented(labelWidth),
 		row(studio.FieldShift), row(studio.FieldBoundary), row(studio.FieldFPS),
 		measures.Row(tr("noise"), a.noise, h.row(studio.FieldNoise)),
 		row(studio.FieldVAEChunk), row(studio.FieldVAEThreshold),

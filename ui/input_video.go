@@ -21,6 +21,17 @@ var quants = []quant.Options{{Kind: quant.None}, {Kind: quant.INT8}, {Kind: quan
 // sizes are the areas that are offered; any other can be typed.
 var sizes = []string{"480x832", "384x672", "272x480", "208x128"}
 
+// namedSize is the offered size that has an area, or the area.
+func namedSize(area string) string {
+	for _, name := range sizes {
+		var h, w int
+		if _, err := fmt.Sscanf(name, "%dx%d", &h, &w); err == nil && strconv.Itoa(h*w) == area {
+			return name
+		}
+	}
+	return area
+}
+
 // The ends of the sliders; more can be typed.
 const (
 	maxSliderFrames = 161
@@ -46,17 +57,18 @@ func newVideoInput(w *Window, h *hints) *videoInput {
 	v.steps = newNumberInput(w.studio, studio.FieldSteps, h, 1, maxSliderSteps, 1)
 	v.sizes = widget.NewSelectEntry(sizes)
 	v.size = bindField(&v.sizes.Entry, w.studio, studio.FieldSize, h)
+	v.size.display = namedSize
 	v.seed = newField(w.studio, studio.FieldSeed, h)
 	v.dice = part.IconButton(look.IconDice, w.studio.RollSeed)
 	v.lock = part.IconButton(look.IconUnlock, func() { w.studio.LockSeed(!w.now.Form.Inputs.SeedLocked) })
 	v.quant = part.NewSegmented([]string{tr("quant.none"), "INT8", "NF4"}, func(i int) { w.studio.SetQuant(quants[i]) })
-	v.reason = part.NewHint(columnWidth - labelWidth)
+	v.reason = part.NewHint(columnWidth - labelWidth).Indented(labelWidth)
 	v.view = measures.Section(tr("video"), v.summary,
 		measures.Row(tr("frames"), v.frames.view, h.row(studio.FieldFrames)),
 		measures.Row(tr("steps"), v.steps.view, h.row(studio.FieldSteps)),
 		measures.Row(tr("size"), v.sizes, h.row(studio.FieldSize)),
 		measures.Row(tr("weights"), v.quant, h.row(studio.FieldQuant)),
-		part.Inset(-4, 0, labelWidth, 0, v.reason),
+		v.reason,
 		measures.Row(tr("seed"), part.Line(2, part.Spread(v.seed.Entry), v.dice, v.lock), h.row(studio.FieldSeed)),
 	)
 	w.names["frames"], w.names["frames.slider"], w.names["steps"] = v.frames.entry.Entry, v.frames.slider, v.steps.entry.Entry
@@ -126,7 +138,7 @@ func newNumberInput(s Studio, name studio.Field, h *hints, low, high, step float
 		n.entry.setting = false
 		s.Edit(name, text)
 	}
-	n.view = part.Line(8, part.Spread(n.slider), part.Sized(56, 0, n.entry.Entry))
+	n.view = part.Line(8, part.Spread(part.Accented(n.slider)), part.Sized(56, 0, n.entry.Entry))
 	return n
 }
 

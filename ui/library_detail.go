@@ -32,6 +32,7 @@ type libraryDetail struct {
 	problem *part.Hint
 	busy    *part.Text
 	buttons map[string]*widget.Button
+	files   fyne.CanvasObject // what can be done with a video
 	view    fyne.CanvasObject
 	body    fyne.CanvasObject
 }
@@ -48,16 +49,15 @@ func newLibraryDetail(w *Window) *libraryDetail {
 		return b
 	}
 	show := primary(add("show", "library.show", d.watch))
-	two := func(objects ...fyne.CanvasObject) fyne.CanvasObject {
-		return container.NewGridWithColumns(2, objects...)
-	}
-	actions := part.Column(6, show, add("resume", "library.resume", func() { w.studio.Resume(d.entry.ID); w.turn(pageCreate) }),
-		two(add("open", "library.open", d.open), add("reveal", "library.reveal", d.reveal)),
-		two(add("export", "library.export", d.export), add("copy", "library.copy", func() {
-			w.studio.CopySettings(d.entry.ID)
-			w.turn(pageCreate)
-		})),
-		add("delete", "library.delete", d.delete))
+	add("resume", "library.resume", func() { w.studio.Resume(d.entry.ID); w.turn(pageCreate) })
+	d.files = part.Column(6, show,
+		container.NewGridWithColumns(2, add("open", "library.open", d.open), add("reveal", "library.reveal", d.reveal)),
+		add("export", "library.export", d.export))
+	last := container.NewGridWithColumns(2, add("copy", "library.copy", func() {
+		w.studio.CopySettings(d.entry.ID)
+		w.turn(pageCreate)
+	}), add("delete", "library.delete", d.delete))
+	actions := part.Column(6, d.files, d.buttons["resume"], last)
 	well := part.Sized(inner, 150, container.NewStack(part.Background(look.ColorSunken, "", 8), d.image))
 	d.body = part.Column(12, well, part.Line(6, d.badge, part.Spread(d.busy)), d.prompt, d.facts, d.problem, actions)
 	d.body.Hide()
@@ -82,10 +82,7 @@ func (d *libraryDetail) show(e library.Entry, thumb image.Image, exports []studi
 		busy = tr("library.exporting", map[string]any{"Done": exports[i].Done, "Total": exports[i].Total})
 	}
 	d.busy.SetText(busy)
-	done := e.State == library.Done
-	for _, name := range []string{"show", "open", "reveal", "export"} {
-		setVisible(d.buttons[name], done)
-	}
+	setVisible(d.files, e.State == library.Done)
 	setVisible(d.buttons["resume"], e.CanResume())
 	setEnabled(d.buttons["delete"], e.State.Finished())
 	setVisible(d.body, true)

@@ -50,7 +50,7 @@ func newLibraryView(w *Window) *libraryView {
 	l.detail = newLibraryDetail(w)
 	head := part.Line(12, part.NewText(tr("page.library")).Sized(theme.SizeNameSubHeadingText).Bold(),
 		part.Spread(l.count), part.Sized(240, 0, l.search))
-	main := part.Dock(part.Inset(0, 12, 0, 0, head), nil, nil, nil, container.NewStack(l.empty, l.grid))
+	main := part.Dock(part.Inset(0, 12, 0, 0, head), nil, nil, nil, container.NewStack(l.empty, part.Inset(0, 0, -8, 0, l.grid)))
 	aside := part.Dock(nil, nil, part.Rule(), nil,
 		container.NewStack(part.Background(look.ColorSidebar, "", 0), l.detail.view))
 	l.view = part.Dock(nil, nil, nil, part.Sized(detailWidth, 0, aside), part.Inset(16, 8, 20, 20, main))

@@ -30,13 +30,15 @@ func noticeText(n studio.Notice) string {
 	return translated("notice."+string(n.Code), n.Text, n.Args)
 }
 
-// duration says a time as people do: to the second, or coarser where it is long.
+// duration says a time as people do: to the second where it is short.
 func duration(d time.Duration) string {
 	s := int(d.Round(time.Second) / time.Second)
 	switch {
 	case s < 60:
 		return tr("time.seconds", map[string]any{"S": s})
-	case s < 3600:
+	case s >= 600 && s < 3600:
+		return tr("time.long_minutes", map[string]any{"M": (s + 30) / 60})
+	case s < 600:
 		return tr("time.minutes", map[string]any{"M": s / 60, "S": fmt.Sprintf("%02d", s%60)})
 	}
 	return tr("time.hours", map[string]any{"H": s / 3600, "M": fmt.Sprintf("%02d", s/60%60)})

@@ -27,7 +27,7 @@ var light = palette{
 	theme.ColorNameBackground:          rgb(0xf7f7f9),
 	ColorSidebar:                       rgb(0xefeff3),
 	ColorRaised:                        rgb(0xffffff),
-	ColorSunken:                        rgb(0xe3e3e9),
+	ColorSunken:                        rgb(0xe1e1e8),
 	ColorStage:                         rgb(0x101012),
 	theme.ColorNameForeground:          rgb(0x1d1d1f),
 	ColorSecondary:                     rgb(0x6a6a70),
@@ -55,7 +55,7 @@ var light = palette{
 	theme.ColorNameOverlayBackground:   rgb(0xffffff),
 	theme.ColorNameMenuBackground:      rgb(0xffffff),
 	theme.ColorNameHeaderBackground:    rgb(0xefeff3),
-	theme.ColorNameShadow:              rgba(0x000000, 0.16),
+	theme.ColorNameShadow:              rgba(0x000000, 0.11),
 	theme.ColorNameScrollBar:           rgba(0x000000, 0.28),
 	theme.ColorNameScrollBarBackground: rgba(0x000000, 0),
 }

@@ -23,7 +23,7 @@ func (f Form) Row(label string, control fyne.CanvasObject, hint *Hint) fyne.Canv
 	if hint == nil {
 		return row
 	}
-	return Column(4, row, Inset(0, 0, f.Label, 0, hint))
+	return Column(4, row, hint.Indented(f.Label))
 }
 
 // Section is a titled part of the form; aside stands at the right of its title.
@@ -38,7 +38,8 @@ func (f Form) Section(title string, aside fyne.CanvasObject, content ...fyne.Can
 // Hint says below a field what is wrong with it, or nothing.
 type Hint struct {
 	widget.BaseWidget
-	text *Text
+	text   *Text
+	indent float32
 }
 
 // NewHint returns an empty hint whose lines are width wide.
@@ -48,6 +49,9 @@ func NewHint(width float32) *Hint {
 	h.Hide()
 	return h
 }
+
+// Indented moves the hint to the right, below a control with a label.
+func (h *Hint) Indented(by float32) *Hint { h.indent = by; return h }
 
 // Set shows lines of text; the hint goes when there are none.
 func (h *Hint) Set(color fyne.ThemeColorName, lines ...string) {
@@ -66,7 +70,7 @@ func (h *Hint) Text() string { return h.text.Text() }
 
 // CreateRenderer implements fyne.Widget.
 func (h *Hint) CreateRenderer() fyne.WidgetRenderer {
-	return widget.NewSimpleRenderer(h.text)
+	return widget.NewSimpleRenderer(Inset(0, 2, h.indent, 0, h.text))
 }
 
 // Disclosure is a section that opens and closes.
@@ -141,7 +145,7 @@ type Badge struct {
 
 // NewBadge returns an empty badge.
 func NewBadge() *Badge {
-	b := &Badge{back: Background(look.ColorSunken, "", 8), text: NewCaption("").Bold()}
+	b := &Badge{back: Background(look.ColorSunken, "", 9), text: NewCaption("").Bold()}
 	b.ExtendBaseWidget(b)
 	return b
 }
@@ -155,7 +159,7 @@ func (b *Badge) Set(word string, fill, ink fyne.ThemeColorName) {
 
 // CreateRenderer implements fyne.Widget.
 func (b *Badge) CreateRenderer() fyne.WidgetRenderer {
-	return widget.NewSimpleRenderer(container.NewStack(b.back, Inset(1, 1, 7, 7, Line(0, b.text))))
+	return widget.NewSimpleRenderer(container.NewStack(b.back, Inset(2, 2, 8, 8, Line(0, b.text))))
 }
 
 // Children returns the title and the content.

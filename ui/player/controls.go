@@ -49,7 +49,7 @@ func newControls(p *Player) *controls {
 			p.SetSpeed(Speeds[i])
 		}
 	})
-	c.row = part.Line(2, c.previous, c.play, c.next, part.Spread(c.slider), part.Sized(96, 0, c.time), part.Gap(4, 0),
+	c.row = part.Line(2, c.previous, c.play, c.next, part.Spread(part.Accented(c.slider)), part.Sized(96, 0, c.time), part.Gap(4, 0),
 		part.Sized(74, 0, c.speed), c.loop, c.compare, c.full)
 	c.reset()
 	return c
