@@ -1,6 +1,8 @@
 // Package inference turns a picture, a camera path and a prompt into a video
 // with a LingBot-World checkpoint. It is the API that app and ui use:
 //
+//   - PlanOf and Pipeline.Plan say what a job takes before it runs, PlanAuto chooses
+//     settings that fit.
 //   - Load opens a checkpoint on a device and checks all of it.
 //   - Pipeline.Generate runs a Job and reports what happens as Events.
 //   - Pipeline.Resume goes on with a run that was interrupted.

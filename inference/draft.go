@@ -168,21 +168,9 @@ func (d *draft) encodePicture(ctx context.Context) error {
 
 // sample goes through the experts as the schedule does.
 func (d *draft) sample(ctx context.Context) error {
-	solver, err := sampler.New(d.job.Solver, d.job.Steps, d.job.Shift)
+	legs, err := d.legs()
 	if err != nil {
 		return err
-	}
-	steps := map[[2]any]int{} // by expert and passes of a step
-	var order [][2]any
-	for _, t := range solver.Timesteps() {
-		passes := 2
-		if d.job.scale(t) == 1 {
-			passes = 1
-		}
-		key := [2]any{expertAt(t, d.job.Boundary, d.model.experts), passes}
-		if steps[key]++; steps[key] == 1 {
-			order = append(order, key)
-		}
 	}
 	var session *wan.Session
 	expert := ""
@@ -191,8 +179,8 @@ func (d *draft) sample(ctx context.Context) error {
 			session.Close()
 		}
 	}()
-	for _, key := range order {
-		name, passes := key[0].(string), key[1].(int)
+	for _, leg := range legs {
+		name := leg.expert
 		if name != expert {
 			if session != nil {
 				session.Close()
@@ -207,7 +195,7 @@ func (d *draft) sample(ctx context.Context) error {
 			}
 		}
 		err := d.phase(ctx, "sample "+name, func(ctx context.Context) error {
-			for text := range passes {
+			for text := range leg.passes {
 				if err := session.DryForward(ctx, text); err != nil {
 					return err
 				}
@@ -218,10 +206,35 @@ func (d *draft) sample(ctx context.Context) error {
 			return err
 		}
 		last := &d.phases[len(d.phases)-1]
-		*last = last.Repeated(steps[key])
-		last.Times = steps[key]
+		*last = last.Repeated(leg.steps)
+		last.Times = leg.steps
 	}
 	return nil
+}
+
+// leg is some steps of one expert with as many passes each.
+type leg struct {
+	expert        string
+	passes, steps int
+}
+
+// legs returns those of the schedule, in order.
+func (d *draft) legs() (legs []leg, err error) {
+	solver, err := sampler.New(d.job.Solver, d.job.Steps, d.job.Shift)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range solver.Timesteps() {
+		l := leg{expertAt(t, d.job.Boundary, d.model.experts), 2, 0}
+		if d.job.scale(t) == 1 {
+			l.passes = 1
+		}
+		if n := len(legs); n == 0 || legs[n-1].expert != l.expert || legs[n-1].passes != l.passes {
+			legs = append(legs, l)
+		}
+		legs[len(legs)-1].steps++
+	}
+	return legs, nil
 }
 
 // session makes the session of an expert.

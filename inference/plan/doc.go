@@ -4,5 +4,6 @@
 // There is no second model of the memory. Device counts: it is a device.Device
 // that backs nothing, on which the same code runs that runs the model, so that a
 // plan is right as long as that code is. plan.go holds what a plan tells, device.go
-// and encoder.go the counting, rates.go what a device was measured to do.
+// and encoder.go the counting, measure.go what tells a device's speed, rates.go what
+// follows from it.
 package plan

@@ -8,7 +8,8 @@
 //
 // load.go finds the network in a checkpoint, the other files say what it does:
 // layers.go and resample.go hold one type per kind of layer, stream.go what is
-// kept while frames pass through them, memory.go the buffers. Channels of a
+// kept while frames pass through them, memory.go the buffers, tile.go how pictures that
+// do not fit are cut. Channels of a
 // picture on the device are the last dimension; on the host they are the first,
 // as the reference has them.
 package vae

@@ -1,0 +1,129 @@
+package plan_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"gimbal/inference/cpu"
+	"gimbal/inference/device"
+	"gimbal/inference/plan"
+)
+
+// counting returns a device that counts for a CPU of so many bytes.
+func counting(t *testing.T, limit int64, strict bool) *plan.Device {
+	t.Helper()
+	dev, err := cpu.Open(cpu.Options{Threads: 1, MemoryLimit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dev.Close() })
+	return plan.NewDevice(dev, strict)
+}
+
+func alloc(t *testing.T, d device.Device, rows, cols int) device.Mat {
+	t.Helper()
+	b, err := d.Alloc(device.Desc{Label: "test", DType: device.F32, Shape: []int{rows, cols}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return device.AsMat(b)
+}
+
+// TestPhase checks that the peak is that of one moment, and what counts as weights
+// and as work.
+func TestPhase(t *testing.T) {
+	d := counting(t, 1<<20, false)
+	held := alloc(t, d, 1, 100)
+	weights, err := d.Map(device.Desc{DType: device.BF16, Shape: []int{30, 20}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	phase, err := d.Phase("work", func() error {
+		d.Host(1000)
+		d.Host(-1000) // counts until the phase ends
+		x, y := alloc(t, d, 40, 20), alloc(t, d, 40, 30)
+		err := d.Do(t.Context(), "product", func(e device.Encoder) {
+			for range 2 {
+				e.Linear(device.Linear{X: x, Y: y, W: device.DenseWeight(device.AsMat(weights))})
+			}
+		})
+		x.Buf.Release()
+		y.Buf.Release()
+		y.Buf.Release()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if phase.Buffers != 4*(100+40*20+40*30) || phase.Host != 1000 || phase.Weights != 2*30*20 || phase.Scratch == 0 {
+		t.Errorf("%+v", phase)
+	}
+	if got := phase.Work.Kinds["linear bf16"].FLOPs; got != 2*2*40*20*30 || phase.Work.Submissions != 1 {
+		t.Errorf("%d FLOPs in %d submissions", got, phase.Work.Submissions)
+	}
+	if thrice := phase.Repeated(3); thrice.Work.FLOPs() != 3*phase.Work.FLOPs() || thrice.Memory() != phase.Memory() {
+		t.Errorf("three times: %+v", thrice)
+	}
+	after, _ := d.Phase("rest", func() error { return nil })
+	if after.Memory() != 400+phase.Scratch || after.Weights != 0 {
+		t.Errorf("after it: %+v", after)
+	}
+	held.Buf.Release()
+	if left := d.Info().Allocated; left != 0 {
+		t.Errorf("%d bytes left", left)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	desc := device.Desc{DType: device.U8, Shape: []int{2000}}
+	if _, err := counting(t, 1000, true).Alloc(desc); !errors.Is(err, device.ErrOutOfMemory) {
+		t.Errorf("2000 of 1000 bytes: %v", err)
+	}
+	if _, err := counting(t, 1000, false).Alloc(desc); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFit(t *testing.T) {
+	p := plan.Plan{Limit: 100, Phases: []plan.Phase{
+		{Name: "a", Buffers: 60, Scratch: 5, Host: 5, Weights: 10},
+		{Name: "b", Buffers: 20, Weights: 75},
+	}}
+	for limit, want := range map[int64]plan.Fit{0: plan.Fits, 95: plan.Fits, 94: plan.Reloads, 70: plan.Reloads, 69: plan.TooMuch} {
+		if p.Limit = limit; p.Fit() != want {
+			t.Errorf("%d bytes: %v, want %v", limit, p.Fit(), want)
+		}
+	}
+	if p.Peak().Name != "a" || p.Largest().Name != "b" {
+		t.Errorf("peak in %s, largest %s", p.Peak().Name, p.Largest().Name)
+	}
+}
+
+// TestLearn makes sure that estimates come closer to what runs take, and their ranges
+// narrower.
+func TestLearn(t *testing.T) {
+	r := plan.Rates{Kinds: map[string]float64{"conv": 1e9}, Bandwidth: 1e9, Submission: 1e-3}
+	work := plan.Work{Kinds: map[string]device.Cost{"conv": {FLOPs: 8e9}, plan.Memory: {Bytes: 1e9}}, Submissions: 1000}
+	first := r.Of("decode", work)
+	if first.Likely != 10*time.Second || first.Low >= first.Likely || first.High <= first.Likely {
+		t.Errorf("10 s of work: %+v", first)
+	}
+	for range 8 {
+		r = r.Learn("decode", r.Of("decode", work).Likely.Seconds(), 25)
+	}
+	e := r.Of("decode", work)
+	if math.Abs(e.Likely.Seconds()-25) > 0.5 || float64(e.High)/float64(e.Low) >= float64(first.High)/float64(first.Low) {
+		t.Errorf("after runs of 25 s: %+v", e)
+	}
+	if other := r.Of("text", work); other != first {
+		t.Errorf("another phase changed too: %+v", other)
+	}
+	if r.Learn("text", 0.01, 5).Corrections["text"] != 0 {
+		t.Error("learned from a moment")
+	}
+	if (plan.Rates{}).Of("text", work).Known() {
+		t.Error("an estimate from nothing")
+	}
+}
