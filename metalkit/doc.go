@@ -6,7 +6,12 @@
 // has memory, pipelines, and runs a recorded list of dispatches. The software
 // driver (driver_soft.go) runs the same kernels on the processor, so that the
 // kernels and all that is here are tested on any machine. The driver of a Mac's
-// GPU is still to be written; nothing here has run on a Mac.
+// GPU is driver_darwin.go; nothing here has run on a Mac.
+//
+// Linear, Attention and Conv have kernels in several shapes (variants.go). Where the
+// driver has a clock, the tuner times them at the first use of a size and keeps its
+// choices in a file (tune.go); Paper plans launches for a chip without running them
+// (paper.go, chips.go).
 //
 // Linear, Attention and Conv multiply in the type of Options.Compute, with sums in
 // F32; all other arithmetic is in F32. Operands may be F32, F16 or BF16 and, where

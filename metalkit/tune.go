@@ -125,11 +125,13 @@ func (e *encoder) time(s shape, c contest) int {
 		t.file.Fastest[s.key()] = c.names[i]
 		t.unsaved = true
 	}
-	t.byKey[s] = v
+	if e.ctx.Err() == nil {
+		t.byKey[s] = v
+	}
 	return v
 }
 
-// fastest times c's variants, and reports whether any could be.
+// fastest times c's variants, and reports whether any could be and none was missed.
 func (e *encoder) fastest(c contest) (best int, timed bool) {
 	var least float64
 	for i, v := range c.variants {
@@ -146,21 +148,25 @@ func (e *encoder) fastest(c contest) (best int, timed bool) {
 			best, least, timed = i, seconds, true
 		}
 	}
-	return best, timed
+	return best, timed && e.ctx.Err() == nil
 }
 
-// trials is how often a variant is timed after its first run.
-const trials = 5
+// A run of so many seconds warms up by itself.
+const longRun = 0.01
 
 // median runs what e has recorded a few times and returns the median of the GPU's
-// seconds. Where the first run, which also warms up, takes twice the least of the
-// others, it is the only one.
+// seconds; the first run warms up. Where that takes so much longer than the least of
+// the others that no warmth makes up for it, it is the only one.
 func (e *encoder) median(least float64) (float64, error) {
 	if e.err != nil {
 		return 0, e.err
 	}
 	first, err := e.dev.drv.run(e.ctx, "tuning", e.calls)
-	if err != nil || least > 0 && first > 2*least {
+	trials, hopeless := 5, 2*least
+	if first > longRun {
+		trials, hopeless = 3, 1.25*least
+	}
+	if err != nil || least > 0 && first > hopeless {
 		return first, err
 	}
 	var times []float64

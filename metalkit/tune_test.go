@@ -103,7 +103,7 @@ func hot(t *testing.T, dev *gpu) []string {
 	return chosen[:3]
 }
 
-// fastest has the kernels take a second, but for these.
+// fastest has the kernels take nine milliseconds, but for these.
 func fastest(kernels ...string) func(string, int) float64 {
 	return func(kernel string, _ int) float64 {
 		if slices.Contains(kernels, kernel) {
@@ -191,13 +191,13 @@ func TestTunerMedian(t *testing.T) {
 	drv := newClock(func(kernel string, run int) float64 {
 		switch {
 		case kernel == quick[0] && run == 0:
-			return 1.9 // warms up
+			return 0.0095 // warms up
 		case kernel == quick[0]:
-			return 0.9
+			return 0.0045
 		case run == 2:
-			return 0.1
+			return 0.0001
 		}
-		return 1
+		return 0.005
 	})
 	dev, _ := tuned(t, drv, "")
 	if got := hot(t, dev); got[0] != quick[0] {
@@ -221,5 +221,38 @@ func TestTunerFails(t *testing.T) {
 	dev, log := tuned(t, newClock(fastest(quick...)), filepath.Join(file, "tuning"))
 	if got := hot(t, dev); !slices.Equal(got, quick) || slices.Equal(got, fixed) || log.Len() == 0 {
 		t.Errorf("without a folder: %v, log %q", got, log)
+	}
+}
+
+// TestTunerLong times long runs less often, and those that have no hope once.
+func TestTunerLong(t *testing.T) {
+	drv := newClock(func(kernel string, _ int) float64 {
+		if kernel == "linear_bf16_128x64x32x8" {
+			return 2
+		}
+		return 1
+	})
+	dev, _ := tuned(t, drv, "")
+	hot(t, dev)
+	count := map[string]int{}
+	for _, kernel := range *drv.runs {
+		count[kernel]++
+	}
+	if count["linear_bf16_64x64x32x4"] != 4 || count["linear_bf16_128x64x32x8"] != 1 {
+		t.Errorf("runs: %v", count)
+	}
+}
+
+// TestTunerCancelled chooses nothing for good where the context ends.
+func TestTunerCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	drv := newClock(func(string, int) float64 { cancel(); return 0.001 })
+	dev, _ := tuned(t, drv, t.TempDir())
+	x := allocMat(t, dev, device.BF16, 512, 256)
+	err := dev.Do(ctx, "test", func(e device.Encoder) {
+		e.Attention(device.Attention{Q: x, K: x, V: x, O: allocMat(t, dev, device.F32, 512, 256), Heads: 2, Scale: 1})
+	})
+	if !errors.Is(err, context.Canceled) || len(dev.tuner.byKey)+len(dev.tuner.file.Fastest) > 0 {
+		t.Errorf("%v; choices stand: %v", err, dev.tuner.file.Fastest)
 	}
 }

@@ -95,7 +95,6 @@ func widthOf(head int) (width int, sliced bool) {
 // kernelNames are the kernels that multiply in the type of Options.Compute, by
 // number of their variant.
 type kernelNames struct {
-	suffix                  string
 	dtype                   uint32
 	linear, conv, attention []string
 	expand                  string

@@ -15,7 +15,7 @@ kernel void binary(constant BinaryArgs &a [[buffer(0)]], device const void *x [[
     for (uint k = 0; k < 4; k++) {
         ulong e = ulong(group.x) * 1024 + k * 256 + tid;
         if (e < ulong(a.rows) * a.cols) {
-            ulong i = e / a.cols, j = e % a.cols;
+            ulong i = uint(e) / a.cols, j = uint(e) % a.cols;
             float u = load(x, TYPE_A, i * a.lda + j), v = load(b, TYPE_B, i * a.ldb + j);
             store(y, TYPE_Y, i * a.ldy + j, FUNC == ADD ? u + v : u * v);
         }

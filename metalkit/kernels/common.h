@@ -7,7 +7,8 @@
 //     uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
 //     uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]
 //
-// An operand that is not there is bound to some buffer that is, and never read.
+// An operand that is not there is bound to some buffer that is, and never read. The
+// host sees to it that the elements of a result can be counted in 32 bits.
 #pragma once
 #include <metal_stdlib>
 #include <metal_simdgroup_matrix>

@@ -14,7 +14,7 @@ kernel void gated_add(constant GatedAddArgs &a [[buffer(0)]], device const void 
     for (uint k = 0; k < 4; k++) {
         ulong e = ulong(group.x) * 1024 + k * 256 + tid;
         if (e < ulong(a.rows) * a.cols) {
-            ulong i = e / a.cols, j = e % a.cols;
+            ulong i = uint(e) / a.cols, j = uint(e) % a.cols;
             float gate = load(g, TYPE_C, i * a.ldg + j) + a.plus;
             store(y, TYPE_Y, i * a.ldy + j, load(x, TYPE_A, i * a.lda + j) * gate + load(b, TYPE_B, i * a.ldb + j));
         }

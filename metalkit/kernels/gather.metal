@@ -13,7 +13,7 @@ kernel void gather_rows(constant GatherArgs &a [[buffer(0)]], device const void 
     for (uint k = 0; k < 4; k++) {
         ulong e = ulong(group.x) * 1024 + k * 256 + tid;
         if (e < ulong(a.rows) * a.cols) {
-            ulong i = e / a.cols, j = e % a.cols;
+            ulong i = uint(e) / a.cols, j = uint(e) % a.cols;
             uint id = uint(ids[i]); // negative ones become large
             bool known = id < a.table_rows;
             ulong from = ulong(known ? id : 0) * a.ldt + j, to = i * a.ldy + j;

@@ -26,7 +26,7 @@ kernel void move_elements(constant MoveArgs &a [[buffer(0)]], device const void 
     for (uint k = 0; k < 4; k++) {
         ulong e = ulong(group.x) * 1024 + k * 256 + tid;
         if (e < ulong(a.rows) * a.cols) {
-            ulong i = e / a.cols, j = e % a.cols;
+            ulong i = uint(e) / a.cols, j = uint(e) % a.cols;
             put<T, raw>(y, i * a.ldy + j, element<T, raw>(x, i * a.ldx + j));
         }
     }

@@ -13,7 +13,7 @@ kernel void unary(constant UnaryArgs &a [[buffer(0)]], device const void *x [[bu
     for (uint k = 0; k < 4; k++) {
         ulong e = ulong(group.x) * 1024 + k * 256 + tid;
         if (e < ulong(a.rows) * a.cols) {
-            ulong i = e / a.cols, j = e % a.cols;
+            ulong i = uint(e) / a.cols, j = uint(e) % a.cols;
             store(y, TYPE_Y, i * a.ldy + j, apply(FUNC, load(x, TYPE_A, i * a.ldx + j) * a.mul));
         }
     }
