@@ -1,0 +1,57 @@
+//go:build !darwin
+
+package metalkit
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"gimbal/inference/device"
+)
+
+// TestFactors stores the factors of products in the type of Info and in F32: the
+// products have the same bits.
+func TestFactors(t *testing.T) {
+	for _, compute := range []device.DType{device.F16, device.BF16} {
+		dev := openTest(t, Options{Compute: compute})
+		if got := dev.Info().Factors; got != compute {
+			t.Errorf("products in %v have factors in %v", compute, got)
+		}
+		const m, n, k = 70, 130, 96
+		x, hidden := allocMat(t, dev, device.F32, m, k), allocMat(t, dev, device.F32, m, k)
+		wide, narrow := allocMat(t, dev, device.F32, m, k), allocMat(t, dev, compute, m, k)
+		first, second := allocMat(t, dev, device.BF16, k, k), allocMat(t, dev, device.BF16, n, k)
+		y := [2]device.Mat{allocMat(t, dev, device.F32, m, n), allocMat(t, dev, device.F32, m, n)}
+		rng := rand.New(rand.NewPCG(5, 6))
+		for _, to := range []device.Mat{x, first, second} {
+			values := make([]float32, to.Rows*to.Cols)
+			for i := range values {
+				values[i] = float32(rng.NormFloat64())
+			}
+			fill(t, dev, to, values)
+		}
+		var got [2][]byte
+		for i, h := range []device.Mat{wide, narrow} {
+			err := dev.Do(t.Context(), "test", func(e device.Encoder) {
+				e.Norm(device.Norm{X: x, Y: h, Kind: device.LayerNorm, Eps: 1e-6})
+				e.Linear(device.Linear{X: h, W: device.DenseWeight(first), Y: hidden, Act: device.GELU})
+				e.Linear(device.Linear{X: hidden, W: device.DenseWeight(first), Y: h, Act: device.SiLU})
+				e.Linear(device.Linear{X: h, W: device.DenseWeight(second), Y: y[i]})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[i] = make([]byte, 4*m*n)
+			if err := dev.Read(t.Context(), got[i], y[i].Buf); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(got[0], got[1]) {
+			t.Errorf("factors in %v change the products", compute)
+		}
+	}
+	if got := openTest(t, Options{}).Info().Factors; got != 0 {
+		t.Errorf("products in F32 have factors in %v", got)
+	}
+}
