@@ -79,7 +79,7 @@ func chipOf(name string) Chip {
 // rest is for what passes through.
 func (c Chip) kept() int64 { return c.Cache / 4 * 3 }
 
-// resident is how many threadgroups of so many threads run at once: a core's
-// registers hold 384 threads that use them all (github.com/philipturner/metal-benchmarks,
-// 208 KB or more).
+// resident is how many threadgroups of so many threads are taken to run at once: a
+// core's registers hold 384 threads or more of kernels that use as many as these
+// (github.com/philipturner/metal-benchmarks).
 func (c Chip) resident(threads int) int { return c.Cores * max(1, 384/threads) }

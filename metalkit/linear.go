@@ -116,7 +116,8 @@ func (e *encoder) expand(p *product) {
 	p.with.aligned = aligned(p.k, p.x, p.w)
 }
 
-// matmul records p, whose weights are of the type to multiply in, by the driver's own product.
+// matmul records p, whose weights are of the type to multiply in, by the driver's own
+// product.
 func (e *encoder) matmul(p *product) {
 	if p.x.dt != e.dev.compute.dtype {
 		to := e.temp("Linear", device.DType(e.dev.compute.dtype), p.m, p.k)
@@ -157,8 +158,7 @@ type linearVariant struct {
 	expand bool // the weights first
 }
 
-// linearVariants are the tiles, as they are and, of those which read the weights best, after an
-// expansion.
+// linearVariants are the tiles as they are, and some after an expansion of the weights.
 var linearVariants = []linearVariant{
 	{0, false}, {1, false}, {2, false}, {3, false}, {4, false}, {5, false}, {6, false}, {7, false}, {8, false}, {9, false}, {-1, false},
 	{4, true}, {6, true}, {9, true}, {-1, true},

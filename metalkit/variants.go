@@ -81,8 +81,8 @@ var flashes = []flash{
 	{128, 32, 4, true, false},
 }
 
-// widthOf is what the kernels have for heads of so many columns: the least width that is enough, or
-// the widest.
+// widthOf is what the kernels have for heads of so many columns: the least width that
+// is enough, or the widest.
 func widthOf(head int) (width int, sliced bool) {
 	for _, f := range flashes {
 		if head <= f.width {
@@ -157,8 +157,8 @@ func numberOf(turned bool) uint32 {
 	return 0
 }
 
-// favoured are the numbers of the variants that are taken without timing where they fit; -1
-// for none.
+// favoured are the numbers of the variants that are taken without timing where they
+// fit, -1 for none: what tests take each of them by.
 type favoured struct{ linear, attention, conv int }
 
 var noFavourites = favoured{-1, -1, -1}
