@@ -22,6 +22,10 @@ type scores struct {
 func (e *encoder) Attention(a device.Attention) {
 	const op = "Attention"
 	a.Check()
+	if n := e.dev.rowsOfRun(a.Q.Rows, a.Cost().FLOPs); n < a.Q.Rows && a.RelBias.IsZero() {
+		e.splitAttention(a, n)
+		return
+	}
 	s := scores{
 		Attention: a, nq: a.Q.Rows, nk: a.K.Rows, head: a.Q.Cols / a.Heads,
 		q: e.in(a.Q), k: e.in(a.K), v: e.in(a.V), o: e.out(a.O), rel: e.in(a.RelBias), key: e.in(a.KeyBias),

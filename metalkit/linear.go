@@ -27,6 +27,10 @@ type product struct {
 func (e *encoder) Linear(l device.Linear) {
 	const op = "Linear"
 	l.Check()
+	if n := e.dev.rowsOfRun(l.X.Rows, l.Cost().FLOPs); n < l.X.Rows {
+		e.splitLinear(l, n)
+		return
+	}
 	p := product{
 		Linear: l, m: l.X.Rows, n: l.W.Out, k: l.W.In,
 		x: e.in(l.X), y: e.out(l.Y), add: e.in(l.Add), bias: e.in(l.Bias), gate: e.in(l.Gate),
