@@ -5,8 +5,9 @@
 // dispatches of the kernels in metalkit/kernels, without an allocation. A driver
 // has memory, pipelines, and runs a recorded list of dispatches. The software
 // driver (driver_soft.go) runs the same kernels on the processor, so that the
-// kernels and all that is here are tested on any machine. The driver of a Mac's
-// GPU is driver_darwin.go; nothing here has run on a Mac.
+// kernels and all that is here are tested on any machine.
+// driver of a Mac's GPU (driver_darwin.go, metal_darwin.m) has never run: package
+// metalkit/internal/static has clang read what only a Mac compiles.
 //
 // Linear, Attention and Conv have kernels in several shapes (variants.go). Where the
 // driver has a clock, the tuner times them at the first use of a size and keeps its

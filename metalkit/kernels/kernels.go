@@ -12,6 +12,7 @@ package kernels
 
 import (
 	"embed"
+	"fmt"
 	"io/fs"
 	"strings"
 )
@@ -20,7 +21,8 @@ import (
 var files embed.FS
 
 // Source returns all kernels as one translation unit: the headers first, then the
-// files in order of name, without the lines that include those.
+// files in order of name, without the lines that include those. Messages of a compiler
+// name the files and their lines.
 func Source() string {
 	names, err := fs.Glob(files, "*.metal")
 	if err != nil {
@@ -32,10 +34,12 @@ func Source() string {
 		if err != nil {
 			panic(err) // embedded files can be read
 		}
+		fmt.Fprintf(&b, "#line 1 %q\n", name)
 		for line := range strings.Lines(string(text)) {
-			if !strings.HasPrefix(line, "#include \"") && !strings.HasPrefix(line, "#pragma once") {
-				b.WriteString(line)
+			if strings.HasPrefix(line, "#include \"") || strings.HasPrefix(line, "#pragma once") {
+				line = "\n"
 			}
+			b.WriteString(line)
 		}
 	}
 	return b.String()

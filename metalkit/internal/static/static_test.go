@@ -3,11 +3,14 @@
 package static
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gimbal/metalkit/kernels"
 )
 
 const metalkit = "../.."
@@ -109,6 +112,22 @@ func TestKernels(t *testing.T) {
 		if said := kernel(t, read(t, file)); said != "" {
 			t.Errorf("%s:\n%s", filepath.Base(file), said)
 		}
+	}
+}
+
+// TestSource checks the text that Apple's compiler is given, and that messages name the
+// file of a mistake and its line there.
+func TestSource(t *testing.T) {
+	source := kernels.Source()
+	if said := kernel(t, source); said != "" {
+		t.Error(said)
+	}
+	const head = "struct RopeArgs {"
+	wrong := strings.Replace(source, head, head+" mistake", 1)
+	before, _, _ := strings.Cut(read(t, metalkit+"/kernels/rope.metal"), head)
+	want := fmt.Sprintf("rope.metal:%d:", strings.Count(before, "\n")+1)
+	if said := kernel(t, wrong); !strings.Contains(said, want) {
+		t.Errorf("a mistake at %s is not found there: %s", want, said)
 	}
 }
 
