@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"gimbal/assets"
@@ -185,7 +186,9 @@ func (b *benchRun) complete() error {
 	if b.runs < 0 || b.job.Steps < 0 {
 		return usagef("--runs and --sample_steps: want 1 or more")
 	}
-	b.options.Open = func() (device.Device, error) { return b.device.open(b.options.Progress) }
+	var once sync.Once
+	say := func(text string) { once.Do(func() { b.options.Progress(text) }) } // though it is opened many times
+	b.options.Open = func() (device.Device, error) { return b.device.open(say) }
 	demo, err := unpackDemo()
 	if err != nil {
 		return err
