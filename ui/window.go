@@ -43,6 +43,7 @@ type Window struct {
 	library    *libraryView
 	presets    *presetsMenu
 	menu       *menu
+	attendant  attendant
 	content    fyne.CanvasObject
 	full       bool
 	closing    bool
@@ -54,7 +55,7 @@ func New(o Options) (*Window, error) {
 	if err := translation.Load(now.Settings.Language); err != nil {
 		return nil, err
 	}
-	w := &Window{app: o.App, studio: o.Studio, options: o, names: names{}, now: now, appearance: now.Settings.Appearance}
+	w := &Window{app: o.App, studio: o.Studio, options: o, names: names{}, now: now, appearance: now.Settings.Appearance, attendant: attendant{desktop: o.Desktop}}
 	o.App.Settings().SetTheme(look.New(w.appearance))
 	w.window = o.App.NewWindow("Gimbal")
 	w.window.SetPadded(false)
@@ -135,6 +136,7 @@ func (w *Window) show(s studio.Snapshot) {
 	w.presets.show(s)
 	w.library.show(s)
 	w.menu.show(s)
+	w.attendant.show(s)
 }
 
 // turn shows a page.
