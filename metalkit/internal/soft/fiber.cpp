@@ -3,8 +3,11 @@
 #include "fiber.h"
 #include "soft.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 // soft_switch keeps the registers that a call preserves on the running stack,
@@ -212,6 +215,34 @@ void Worker::run_group() {
         error = "threadgroup memory is written outside of its array";
 }
 
+// A kernel that touches memory which is not its own ends with an error; faults of all
+// others go where they went.
+static struct sigaction others;
+
+static void touched() { worker->fail("memory outside of every buffer is read or written"); }
+
+static void on_fault(int signal, siginfo_t *info, void *context) {
+    if (worker == nullptr) {
+        others.sa_sigaction(signal, info, context);
+        return;
+    }
+    mcontext_t &m = ((ucontext_t *)context)->uc_mcontext;
+#if defined(__x86_64__)
+    m.gregs[REG_RSP] = ((m.gregs[REG_RSP] - 256) & ~15ll) - 8; // below the red zone, as after a call
+    m.gregs[REG_RIP] = (greg_t)touched;
+#else
+    m.sp &= ~15ull;
+    m.pc = (uint64_t)touched;
+#endif
+}
+
+static void catch_faults() {
+    struct sigaction own = {};
+    own.sa_sigaction = on_fault;
+    own.sa_flags = SA_SIGINFO | SA_ONSTACK; // Go's handler needs both
+    sigaction(SIGSEGV, &own, &others);
+}
+
 } // namespace soft
 
 using namespace soft;
@@ -219,6 +250,8 @@ using namespace soft;
 extern "C" {
 
 void *soft_worker_new(int backward) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, catch_faults);
     void *p = aligned_alloc(64, (sizeof(Worker) + 63) / 64 * 64);
     if (p == nullptr)
         return nullptr;

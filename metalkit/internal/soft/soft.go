@@ -80,7 +80,8 @@ func (w *Worker) Run(k Kernel, constants, call unsafe.Pointer, first, last uint6
 	return nil
 }
 
-// Alloc returns size bytes of zeroed memory outside of Go's heap, or nil.
+// Alloc returns size bytes of zeroed memory outside of Go's heap, or nil. The pages
+// before and after are closed.
 func Alloc(size int64) []byte {
 	p := C.soft_alloc(C.size_t(size))
 	if p == nil {

@@ -58,6 +58,7 @@ func TestFaults(t *testing.T) {
 		{"write right before an array", before, 1, 64, "outside of its array"},
 		{"vector at an odd element", unaligned, 1, 64, "not aligned"},
 		{"vector where it may be", unaligned, 4, 64, ""},
+		{"vector behind the page of a buffer", unaligned, 1024, 64, "outside of every buffer"},
 		{"too much threadgroup memory", tooMuch, 0, 64, "more than 32768 bytes"},
 		{"too many threads", none, 0, 1056, "more than 1024 threads"},
 	} {
