@@ -75,6 +75,10 @@ func chipOf(name string) Chip {
 	return unknownChip
 }
 
+// secondsOfRun is how long a run may take at a chip's peak, so that an end of the context
+// is heard within a second: on an M3 Ultra a block of 41 frames is one run.
+const secondsOfRun = 0.6
+
 // kept is how many bytes of what one operation reads the cache is taken to keep; the
 // rest is for what passes through.
 func (c Chip) kept() int64 { return c.Cache / 4 * 3 }

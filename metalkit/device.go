@@ -90,6 +90,9 @@ func open(drv driver, opts Options) (device.Device, error) {
 	d.enc.dev = d
 	d.chip = chipOf(d.limits.name)
 	d.cache = d.chip.kept()
+	if d.limits.work > 0 && d.chip.MHz > 0 {
+		d.limits.work = secondsOfRun * d.chip.FLOPS()
+	}
 	d.favoured = noFavourites
 	if d.limits.timed {
 		d.tuner = openTuner(opts, d.limits)

@@ -13,12 +13,14 @@ import (
 type Paper struct {
 	*gpu
 	chip   Chip
+	runs   *int // of the driver
 	events []Event
 }
 
 // Event is one call of a device's methods that does work.
 type Event struct {
 	Name       string // the label of a Do, "Write" or "Read"
+	Runs       int    // of a Do, each of which the host waits for
 	Operations []Operation
 }
 
@@ -47,11 +49,12 @@ type Operation struct {
 
 // OpenPaper returns the device for chip.
 func OpenPaper(chip Chip, compute device.DType) (*Paper, error) {
-	dev, err := open(paperDriver{chip.Name}, Options{Compute: compute})
+	runs := new(int)
+	dev, err := open(paperDriver{chip.Name, runs}, Options{Compute: compute})
 	if err != nil {
 		return nil, err
 	}
-	p := &Paper{gpu: dev.(*gpu), chip: chip}
+	p := &Paper{gpu: dev.(*gpu), chip: chip, runs: runs}
 	p.gpu.chip, p.gpu.cache = chip, chip.kept()
 	p.gpu.observe = func(label string, notes []note) {
 		p.events = append(p.events, Event{Name: label, Operations: p.operations(notes)})
@@ -64,6 +67,16 @@ func (p *Paper) Take() []Event {
 	taken := p.events
 	p.events = nil
 	return taken
+}
+
+// Do plans what f records.
+func (p *Paper) Do(ctx context.Context, label string, f func(device.Encoder)) error {
+	before := *p.runs
+	err := p.gpu.Do(ctx, label, f)
+	if n := len(p.events); err == nil && n > 0 {
+		p.events[n-1].Runs = *p.runs - before
+	}
+	return err
 }
 
 // Host implements device.Dry.
@@ -124,10 +137,13 @@ func (p *Paper) arithmetic(n note) (seconds, occupancy float64) {
 }
 
 // paperDriver has no memory and runs nothing.
-type paperDriver struct{ chip string }
+type paperDriver struct {
+	chip string
+	runs *int
+}
 
 func (d paperDriver) limits() limits {
-	return limits{name: d.chip, workingSet: math.MaxInt64 / 2, maxThreads: 1024, maxShared: 32 << 10}
+	return limits{name: d.chip, workingSet: math.MaxInt64 / 2, work: workOfRun, maxThreads: 1024, maxShared: 32 << 10}
 }
 
 func (paperDriver) alloc(int64) (memory, error)            { return memory{handle: 1}, nil }
@@ -135,7 +151,8 @@ func (paperDriver) alias([]byte) (memory, bool)            { return memory{handl
 func (paperDriver) free(memory)                            {}
 func (paperDriver) pipeline(specialisation) (int32, error) { return 0, nil }
 func (paperDriver) close()                                 {}
-func (paperDriver) run(context.Context, string, []call) (float64, error) {
+func (d paperDriver) run(context.Context, string, []call) (float64, error) {
+	*d.runs++
 	return 0, nil
 }
 

@@ -61,6 +61,9 @@ func TestStep(t *testing.T) {
 			t.Errorf("event %d of %d: the host has a %s between the submissions", i, len(events), e.Name)
 		}
 		dos[e.Name]++
+		if len(e.Operations) > 0 && e.Runs != 1 {
+			t.Errorf("%s takes %d runs", e.Name, e.Runs)
+		}
 		for _, o := range e.Operations {
 			if o.Launches != 1 {
 				t.Errorf("%s: %s %v takes %d launches", e.Name, o.Kind, o.Sizes, o.Launches)

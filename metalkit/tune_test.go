@@ -28,7 +28,7 @@ type clockDriver struct {
 }
 
 func newClock(seconds func(kernel string, run int) float64) clockDriver {
-	return clockDriver{paperDriver{"Apple M3 Ultra"}, "macOS 15.1", new([]string), new([]string), seconds}
+	return clockDriver{paperDriver{"Apple M3 Ultra", new(int)}, "macOS 15.1", new([]string), new([]string), seconds}
 }
 
 func (d clockDriver) limits() limits {
