@@ -7,7 +7,6 @@ import (
 	"gimbal/inference/camera"
 	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
-	"gimbal/inference/vae"
 )
 
 // The sizes of an expert that Dims leave as they are in LingBot-World.
@@ -77,6 +76,3 @@ func (t *tensors) linear(name string, out, in int) {
 func (t *tensors) bf16(name string, deviation float64, shape ...int) {
 	t.add(name, device.BF16, 0, deviation, shape...)
 }
-
-// vaeStatistics are those of the synthetic VAE.
-func vaeStatistics() vae.Statistics { return vae.WanStatistics() }

@@ -122,7 +122,7 @@ func write(to hash.Hash, values []float32) error {
 // load opens the VAE, and settles the sizes of what it decodes.
 func (b *decoding) load(ctx context.Context, dev device.Device) (*vae.VAE, func(), error) {
 	var store *checkpoint.Store
-	stats := vaeStatistics()
+	stats := vae.WanStatistics()
 	closing := func() error { return store.Close() }
 	if b.o.Dims != nil {
 		var err error
