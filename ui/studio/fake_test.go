@@ -210,7 +210,7 @@ func (b *bench) restart() {
 // await waits until the state is as wanted.
 func (b *bench) await(what string, ok func(Snapshot) bool) Snapshot {
 	b.t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute) // other programs may be busy
 	for {
 		s := b.Snapshot()
 		if ok(s) {

@@ -31,12 +31,15 @@ type EngineOptions struct {
 type engine struct {
 	o EngineOptions
 
-	opening gate       // held while the device is opened or measured
-	mu      sync.Mutex // guards what follows, never held for long
-	dev     device.Device
-	rates   plan.Rates
-	words   map[string]*vocabulary // by checkpoint
-	temp    string                 // folder of a camera path for estimates
+	opening   gate       // held while the device is opened
+	measuring gate       // held while it is measured
+	mu        sync.Mutex // guards what follows, never held for long
+	dev       device.Device
+	rates     plan.Rates
+	words     map[string]*vocabulary // by checkpoint
+	temp      string                 // folder of a camera path for estimates
+	hurry     context.CancelFunc     // ends a measurement; nil if there is none
+	waiting   int                    // runs that wait for their turn
 
 	running  gate // held during Run, and guards what follows
 	pipeline *inference.Pipeline
@@ -53,7 +56,7 @@ type pipelineOf struct {
 // NewEngine returns the real Engine. It keeps the checkpoint of the last run open for
 // the next one, unless its files changed.
 func NewEngine(o EngineOptions) Engine {
-	return &engine{o: o, words: map[string]*vocabulary{}, opening: newGate(), running: newGate()}
+	return &engine{o: o, words: map[string]*vocabulary{}, opening: newGate(), measuring: newGate(), running: newGate()}
 }
 
 // open returns the device.
@@ -107,7 +110,7 @@ func (e *engine) Memory() Memory {
 func (e *engine) Run(ctx context.Context, r Request, emit func(inference.Event)) (inference.Saved, error) {
 	dev, err := e.open(ctx)
 	if err == nil {
-		err = e.running.lock(ctx)
+		err = e.takeTurn(ctx)
 	}
 	if err != nil {
 		return inference.Saved{}, err
@@ -224,13 +227,13 @@ func estimateOf(p plan.Plan) Estimate {
 	return out
 }
 
-// measured returns the device's rates, which it measures once if they are not known
-// and no run is in the way; the zero Rates otherwise.
+// measured returns the device's rates, which it measures once if they are not known;
+// the zero Rates while a run is in the way.
 func (e *engine) measured(ctx context.Context, dev device.Device) plan.Rates {
-	if e.opening.lock(ctx) != nil {
+	if e.measuring.lock(ctx) != nil {
 		return plan.Rates{}
 	}
-	defer e.opening.unlock()
+	defer e.measuring.unlock()
 	e.mu.Lock()
 	rates := e.rates
 	e.mu.Unlock()
@@ -238,20 +241,53 @@ func (e *engine) measured(ctx context.Context, dev device.Device) plan.Rates {
 		return rates
 	}
 	if rates = plan.ReadRates(e.o.RatesDir, dev); !rates.Known() && e.running.tryLock() {
-		var err error
-		rates, err = plan.Measure(ctx, dev)
+		rates = e.measure(ctx, dev)
 		e.running.unlock()
-		if err == nil {
-			err = rates.Write(e.o.RatesDir, dev)
-		}
-		if err != nil {
-			e.o.Log.Warn("measuring the device", "err", err)
-		}
 	}
 	e.mu.Lock()
 	e.rates = rates
 	e.mu.Unlock()
 	return rates
+}
+
+// measure measures the device, unless a run wants it meanwhile.
+func (e *engine) measure(ctx context.Context, dev device.Device) plan.Rates {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e.mu.Lock()
+	if e.hurry = cancel; e.waiting > 0 {
+		cancel()
+	}
+	e.mu.Unlock()
+	rates, err := plan.Measure(ctx, dev)
+	e.mu.Lock()
+	e.hurry = nil
+	e.mu.Unlock()
+	if err != nil {
+		if ctx.Err() == nil {
+			e.o.Log.Warn("measuring the device", "err", err)
+		}
+		return plan.Rates{}
+	}
+	if err := rates.Write(e.o.RatesDir, dev); err != nil {
+		e.o.Log.Warn("keeping the device's rates", "err", err)
+	}
+	return rates
+}
+
+// takeTurn locks e.running for a run; a measurement makes way.
+func (e *engine) takeTurn(ctx context.Context) error {
+	e.mu.Lock()
+	if e.waiting++; e.hurry != nil {
+		e.hurry()
+	}
+	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		e.waiting--
+		e.mu.Unlock()
+	}()
+	return e.running.lock(ctx)
 }
 
 // anyPath returns an action folder that is long enough for every video: estimates do
