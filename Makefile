@@ -13,6 +13,7 @@ RACE        := ./inference ./inference/camera ./inference/checkpoint ./inference
 # A count, not a time: when a time runs out, Go 1.26 at times fails the target with "context deadline exceeded".
 FUZZTIME    ?= 100000x
 OUT         ?= out
+VERSION     := $(shell sed -n 's/^Version = "\(.*\)"$$/\1/p' FyneApp.toml)
 SOURCES     := app inference metalkit ui assets
 
 export CGO_ENABLED := 1
@@ -20,7 +21,7 @@ export CGO_ENABLED := 1
 .PHONY: build demo app test check race fuzz bench deps deps-window deps-test clean
 
 build: deps-window
-	$(GO) build -tags $(WINDOW_TAGS) -o gimbal ./app
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -tags $(WINDOW_TAGS) -o gimbal ./app
 
 # The demo needs no window, and a machine that has none no libraries for it.
 demo: deps
@@ -32,7 +33,7 @@ demo: deps
 app: export MACOSX_DEPLOYMENT_TARGET := 14.0
 app: deps-window
 	@mkdir -p $(OUT)
-	$(GO) build -trimpath -ldflags '-s -w' -tags $(WINDOW_TAGS) -o $(OUT)/gimbal-app ./app
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -tags $(WINDOW_TAGS) -o $(OUT)/gimbal-app ./app
 	$(GO) run ./assets/mac/icon $(OUT)/icon.icns
 	assets/mac/bundle.sh $(OUT)/gimbal-app $(OUT)/icon.icns $(OUT)
 	GIMBAL_APP=$(abspath $(OUT))/Gimbal.app $(GO) test -count 1 -run TestBundle ./assets
