@@ -40,6 +40,7 @@ type Studio interface {
 	DeletePreset(id string)
 
 	Generate()
+	MakeFit()
 	Cancel(id library.ID)
 	Resume(id library.ID)
 

@@ -56,6 +56,7 @@ func (f *fake) UsePreset(id string)                           { f.note("preset %
 func (f *fake) SavePreset(name string)                        { f.note("save %s", name) }
 func (f *fake) RenamePreset(id, name string)                  { f.note("rename %s %s", id, name) }
 func (f *fake) DeletePreset(id string)                        { f.note("delete preset %s", id) }
+func (f *fake) MakeFit()                                      { f.note("fit") }
 func (f *fake) Generate()                                     { f.note("generate") }
 func (f *fake) Cancel(id library.ID)                          { f.note("cancel %s", id) }
 func (f *fake) Resume(id library.ID)                          { f.note("resume %s", id) }

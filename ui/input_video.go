@@ -36,6 +36,7 @@ func namedSize(area string) string {
 const (
 	maxSliderFrames = 161
 	maxSliderSteps  = 70
+	frameStride     = 4 // frames are 4n+1
 )
 
 // videoInput is the section of what is made and how long it takes.
@@ -53,8 +54,8 @@ type videoInput struct {
 
 func newVideoInput(w *Window, h *hints) *videoInput {
 	v := &videoInput{summary: part.NewCaption("")}
-	v.frames = newNumberInput(w.studio, studio.FieldFrames, h, 1, maxSliderFrames, 4)
-	v.steps = newNumberInput(w.studio, studio.FieldSteps, h, 1, maxSliderSteps, 1)
+	v.frames = newNumberInput(w.studio, studio.FieldFrames, h, frameStride, maxSliderFrames)
+	v.steps = newNumberInput(w.studio, studio.FieldSteps, h, 1, maxSliderSteps)
 	v.sizes = widget.NewSelectEntry(sizes)
 	v.size = bindField(&v.sizes.Entry, w.studio, studio.FieldSize, h)
 	v.size.display = namedSize
@@ -117,22 +118,23 @@ func (v *videoInput) showQuant(s studio.Snapshot) {
 	v.quant.SetSelected(max(0, slices.IndexFunc(quants, func(q quant.Options) bool { return q.Kind == kind })))
 }
 
-// numberInput is a slider with an entry for the same number.
+// numberInput is a slider with an entry for the same number. The slider counts
+// strides from 1 on: Fyne's own steps are counted from 0.
 type numberInput struct {
+	stride  int
 	entry   *field
 	slider  *widget.Slider
 	setting bool
 	view    fyne.CanvasObject
 }
 
-func newNumberInput(s Studio, name studio.Field, h *hints, low, high, step float64) *numberInput {
-	n := &numberInput{entry: newField(s, name, h), slider: widget.NewSlider(low, high)}
-	n.slider.Step = step
+func newNumberInput(s Studio, name studio.Field, h *hints, stride, high int) *numberInput {
+	n := &numberInput{stride: stride, entry: newField(s, name, h), slider: widget.NewSlider(0, float64((high-1)/stride))}
 	n.slider.OnChanged = func(v float64) {
 		if n.setting {
 			return
 		}
-		text := strconv.Itoa(int(v))
+		text := strconv.Itoa(int(v)*stride + 1)
 		n.entry.setting = true
 		n.entry.SetText(text)
 		n.entry.setting = false
@@ -144,7 +146,7 @@ func newNumberInput(s Studio, name studio.Field, h *hints, low, high, step float
 
 func (n *numberInput) show(f studio.Form, value int) {
 	n.entry.show(f)
-	if at := min(max(float64(value), n.slider.Min), n.slider.Max); n.slider.Value != at {
+	if at := min(max(float64((value-1)/n.stride), 0), n.slider.Max); n.slider.Value != at {
 		n.setting = true
 		n.slider.SetValue(at)
 		n.setting = false

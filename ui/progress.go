@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -25,6 +26,7 @@ type progress struct {
 	meter         *part.Meter
 	queue         *widget.Button
 	copy          *widget.Button
+	fit           *widget.Button // shown where a run would not fit in memory
 	cancel, start *widget.Button
 	view          fyne.CanvasObject
 }
@@ -38,12 +40,14 @@ func newProgress(w *Window) *progress {
 	p.queue.Importance = widget.LowImportance
 	p.copy = widget.NewButton(tr("copy_details"), func() { w.app.Clipboard().SetContent(errorDetails(w.now.Run)) })
 	p.cancel = widget.NewButton(tr("cancel"), w.cancel)
+	p.fit = widget.NewButton(tr("generate.fit"), w.studio.MakeFit)
 	p.start = primary(widget.NewButton(tr("generate"), w.studio.Generate))
 	words := part.Column(3, p.headline, p.detail)
-	row := part.Line(8, part.Spread(words), p.memory, p.queue, p.copy, p.cancel, part.Sized(108, 0, p.start))
+	row := part.Line(8, part.Spread(words), p.memory, p.queue, p.copy, p.fit, p.cancel, part.Sized(108, 0, p.start))
 	p.view = container.NewStack(part.Background(look.ColorSidebar, "", 0),
 		part.Inset(10, 12, 18, 18, part.Column(9, p.meter, row)))
 	w.names["generate"], w.names["cancel"], w.names["queue"], w.names["meter"], w.names["copy_details"] = p.start, p.cancel, p.queue, p.meter, p.copy
+	w.names["fit"] = p.fit
 	return p
 }
 
@@ -67,6 +71,9 @@ func (p *progress) show(s studio.Snapshot) {
 	p.memory.SetText(memoryText(r))
 	setVisible(p.memory, r.Active())
 	setVisible(p.copy, failed)
+	setVisible(p.fit, !r.Active() && slices.ContainsFunc(s.Form.Problems, func(p studio.Problem) bool {
+		return p.Code == studio.MemoryShort || p.Code == studio.MemoryReloads
+	}))
 	setVisible(p.cancel, r.Active())
 	setEnabled(p.cancel, r.Phase != studio.PhaseCancelling)
 	if text := tr("queue.waiting", map[string]any{"N": len(s.Queue)}); p.queue.Text != text {

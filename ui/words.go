@@ -17,6 +17,9 @@ func tr(key string, args ...any) string { return translation.T(key, args...) }
 
 // translated returns the words of a key that may be missing, and then english.
 func translated(key, english string, args map[string]any) string {
+	if english == "" {
+		english = key
+	}
 	return lang.X(key, english, args)
 }
 

@@ -1,0 +1,140 @@
+package translation
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"gimbal/inference/camera"
+	"gimbal/ui/library"
+	"gimbal/ui/studio"
+)
+
+func words(t *testing.T, language string) map[string]string {
+	t.Helper()
+	text, err := files.ReadFile(language + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]string
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+var places = regexp.MustCompile(`{{\.\w+}}`)
+
+// Both languages have the same keys, with the same places to fill in.
+func TestLanguagesAgree(t *testing.T) {
+	en, zh := words(t, "en"), words(t, "zh")
+	for key, text := range en {
+		other, ok := zh[key]
+		if !ok {
+			t.Errorf("zh.json lacks %q", key)
+			continue
+		}
+		a, b := places.FindAllString(text, -1), places.FindAllString(other, -1)
+		slices.Sort(a)
+		slices.Sort(b)
+		if !slices.Equal(a, b) {
+			t.Errorf("%q has the places %v in English and %v in Chinese", key, a, b)
+		}
+	}
+	for key := range zh {
+		if _, ok := en[key]; !ok {
+			t.Errorf("en.json lacks %q", key)
+		}
+	}
+}
+
+// used returns every key that the window's code asks for.
+func used(t *testing.T) map[string]bool {
+	keys := map[string]bool{}
+	sources, err := filepath.Glob("../*.go")
+	if err != nil || len(sources) == 0 {
+		t.Fatal("no sources", err)
+	}
+	literal := regexp.MustCompile(`(?:\btr\(|appearance\([^,]+, |step\("\d", |item\(library\.\w+, |add\("\w+", )"([a-z_]+(?:\.[a-z_0-9]+)*)"`)
+	for _, path := range sources {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range literal.FindAllStringSubmatch(string(text), -1) {
+			keys[m[1]] = true
+		}
+	}
+	for key := range studio.English() {
+		keys[key] = true
+	}
+	for _, name := range append(camera.BuiltinNames(), "none", "folder") {
+		keys["camera."+name] = true
+	}
+	for _, s := range []library.State{library.Queued, library.Running, library.Done, library.Failed, library.Cancelled, library.Interrupted} {
+		keys["state."+string(s)] = true
+	}
+	for _, p := range []studio.Phase{studio.PhaseStarting, studio.PhaseLoading, studio.PhaseQuantizing, studio.PhaseText,
+		studio.PhasePicture, studio.PhaseSampling, studio.PhaseDecoding, studio.PhaseCancelling, studio.PhaseFinished} {
+		keys["phase."+string(p)] = true
+	}
+	for _, f := range []studio.Field{studio.FieldShift, studio.FieldBoundary, studio.FieldFPS, studio.FieldVAEChunk, studio.FieldVAEThreshold} {
+		keys[string(f)] = true
+	}
+	for _, id := range []string{studio.PresetQuick, studio.PresetProduction, studio.PresetFull, studio.PresetDemo} {
+		keys["preset."+id] = true
+	}
+	for _, part := range []string{"", "high_noise_model", "low_noise_model", "text encoder", "tokenizer", "VAE"} {
+		keys["part."+part] = true
+	}
+	return keys
+}
+
+// Every key that is asked for is there, and no other.
+func TestKeys(t *testing.T) {
+	asked, there := used(t), words(t, "en")
+	for key := range asked {
+		if _, ok := there[key]; !ok {
+			t.Errorf("en.json lacks %q", key)
+		}
+	}
+	for key := range there {
+		if !asked[key] {
+			t.Errorf("en.json has %q, which nothing asks for", key)
+		}
+	}
+}
+
+// The English messages have the places that the studio fills.
+func TestPlacesAreFilled(t *testing.T) {
+	there := words(t, "en")
+	for key, text := range studio.English() {
+		for _, place := range places.FindAllString(there[key], -1) {
+			if !strings.Contains(text, place) {
+				t.Errorf("%s has the place %s, which the studio does not fill: %q", key, place, text)
+			}
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	t.Setenv("LANG", "en_GB.UTF-8")
+	for language, want := range map[string]string{"zh": "生成", "en": "Generate", "": "Generate"} {
+		if err := Load(language); err != nil {
+			t.Fatal(err)
+		}
+		if got := T("generate"); language != "" && got != want {
+			t.Errorf("in %q, generate is %q, want %q", language, got, want)
+		}
+	}
+	if err := Load("tlh"); err == nil {
+		t.Error("Klingon is no language of the window")
+	}
+}

@@ -1,0 +1,302 @@
+package ui
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+	"fyne.io/fyne/v2/widget"
+
+	"gimbal/ui/library"
+	"gimbal/ui/look"
+	"gimbal/ui/part"
+	"gimbal/ui/studio"
+)
+
+// expect fails unless the studio was asked for something.
+func expect(t *testing.T, f *fake, call string) {
+	t.Helper()
+	if !f.asked(call) {
+		t.Errorf("the studio was not asked for %q, only for %q", call, f.calls)
+	}
+}
+
+func TestTypingEdits(t *testing.T) {
+	w, f := newTestWindow(t, empty(), 1280, 800)
+	test.Type(w.inputs.prompt.entry, "dunes")
+	expect(t, f, "edit prompt dunes")
+	// What comes of it does not touch what is typed, whatever the form's last valid value is.
+	s := f.snapshot
+	s.Version++
+	w.show(s)
+	if w.inputs.prompt.entry.Text != "dunes" {
+		t.Errorf("the entry has %q", w.inputs.prompt.entry.Text)
+	}
+	// A preset does.
+	s.Version++
+	s.Form.Revision++
+	s.Form.Inputs.Prompt = "another"
+	w.show(s)
+	if w.inputs.prompt.entry.Text != "another" {
+		t.Errorf("after a preset the entry has %q", w.inputs.prompt.entry.Text)
+	}
+	if f.asked("edit prompt another") {
+		t.Error("what the form says was edited back into it")
+	}
+}
+
+func TestSliderGivesFrames(t *testing.T) {
+	w, f := newTestWindow(t, empty(), 1280, 800)
+	w.inputs.video.frames.slider.SetValue(10)
+	expect(t, f, "edit frames 41")
+	if got := w.inputs.video.frames.entry.Text; got != "41" {
+		t.Errorf("the entry has %q", got)
+	}
+	for _, call := range f.calls {
+		if strings.HasPrefix(call, "edit frames") && call != "edit frames 41" {
+			t.Errorf("asked for %q", call)
+		}
+	}
+}
+
+func TestProblemsAreShownAtTheirField(t *testing.T) {
+	s := empty()
+	w, _ := newTestWindow(t, s, 1280, 800)
+	hint := func(f studio.Field) string { return w.inputs.hints.of[f].Text() }
+	if hint(studio.FieldPicture) != "" || hint(studio.FieldPrompt) != "" {
+		t.Error("an untouched form complains")
+	}
+	s.Version, s.Form.Attempted = 2, true
+	s.Form.Problems = append(s.Form.Problems, studio.Problem{Field: studio.FieldFrames, Level: studio.Error, Code: studio.FramesNot4n1,
+		Args: map[string]any{"Found": "40", "Below": 37, "Above": 41}, Text: "x"})
+	w.show(s)
+	if got := hint(studio.FieldFrames); got != "40 frames cannot be made, only 1, 5, 9 and so on. The nearest are 37 and 41." {
+		t.Errorf("at the frames it says %q", got)
+	}
+	if hint(studio.FieldPicture) == "" || w.progress.headline.Text() != hint(studio.FieldPicture) {
+		t.Errorf("after Generate it says %q at the picture and %q at the bottom", hint(studio.FieldPicture), w.progress.headline.Text())
+	}
+}
+
+func TestButtonsAsk(t *testing.T) {
+	w, f := newTestWindow(t, running(t), 1280, 800)
+	for name, call := range map[string]string{
+		"generate": "generate", "cancel": "cancel r1", "seed.dice": "roll", "seed.lock": "lock true",
+		"camera.none": "camera none ", "camera.orbit-right": "camera builtin orbit-right", "picture.recent.1": "picture /p/meadow",
+	} {
+		test.Tap(w.names[name].(fyne.Tappable))
+		expect(t, f, call)
+	}
+	w.inputs.video.quant.Choose(2)
+	expect(t, f, "quant nf4")
+	w.inputs.video.quant.Choose(1)
+	if f.asked("quant int8") || w.inputs.video.reason.Text() == "" {
+		t.Error("a quantisation that the device cannot run can be chosen, or nothing says why")
+	}
+}
+
+func TestPasteAndDrop(t *testing.T) {
+	w, f := newTestWindow(t, empty(), 1280, 800)
+	w.app.Clipboard().SetContent("  file:///a/b.png\n'/c d.jpg'\n\n")
+	test.Tap(w.names["picture.paste"].(fyne.Tappable))
+	expect(t, f, "drop [file:///a/b.png /c d.jpg]")
+}
+
+func TestRunIsFollowed(t *testing.T) {
+	s := running(t)
+	w, _ := newTestWindow(t, s, 1280, 800)
+	if got := w.progress.headline.Text(); got != "Step 8 of 20" {
+		t.Errorf("headline %q", got)
+	}
+	if got := w.progress.detail.Text(); got != "about 12 min left  ·  6 min 31 s elapsed  ·  47 s a step  ·  High-noise expert" {
+		t.Errorf("detail %q", got)
+	}
+	if w.progress.memory.Text() != "51.4 GB of memory" || w.progress.queue.Text != "1 waiting" {
+		t.Errorf("memory %q, queue %q", w.progress.memory.Text(), w.progress.queue.Text)
+	}
+	if !w.stage.preview.view.Visible() || w.stage.player.Visible() || w.stage.empty.Visible() {
+		t.Error("the preview is not what is shown")
+	}
+	first := w.stage.preview.screen.Image()
+	w.stage.preview.next()
+	if w.stage.preview.screen.Image() == first {
+		t.Error("the preview does not move")
+	}
+	s.Version++
+	s.Run.Phase, s.Run.Entry.State, s.Run.Preview = studio.PhaseFinished, library.Failed, nil
+	s.Run.Error, s.Run.Code, s.Run.Details = "It went bad.", studio.RunUnhealthy, "step 9"
+	w.show(s)
+	if !strings.HasPrefix(w.progress.headline.Text(), "The numbers went bad") || !w.progress.copy.Visible() || w.progress.cancel.Visible() {
+		t.Errorf("of a failed run it says %q", w.progress.headline.Text())
+	}
+	test.Tap(w.progress.copy)
+	if got := w.app.Clipboard().Content(); got != "It went bad.\n\nstep 9" {
+		t.Errorf("copied %q", got)
+	}
+	if w.stage.preview.stop != nil {
+		t.Error("the preview of a run that is over still moves")
+	}
+}
+
+func TestVideoPlaysAndMarksThePath(t *testing.T) {
+	w, _ := newTestWindow(t, watching(t), 1280, 800)
+	p := w.stage.player
+	if !p.Visible() || !p.Playing() {
+		t.Fatal("the video does not play")
+	}
+	p.Pause()
+	p.Seek(0)
+	from := w.inputs.camera.top.Marker()
+	p.Seek(8)
+	to := w.inputs.camera.top.Marker()
+	if from == nil || to == nil || *from == *to {
+		t.Errorf("the marker goes from %v to %v", from, to)
+	}
+	w.window.Canvas().OnTypedKey()(&fyne.KeyEvent{Name: fyne.KeyRight})
+	if p.Frame() != 9 {
+		t.Errorf("after a step it shows frame %d", p.Frame())
+	}
+}
+
+func TestQuitAsksMidRun(t *testing.T) {
+	w, f := newTestWindow(t, running(t), 1280, 800)
+	w.Close()
+	if f.asked("close") || w.window.Canvas().Overlays().Top() == nil {
+		t.Fatal("it closes in the middle of a run without a question")
+	}
+}
+
+func TestPresets(t *testing.T) {
+	s := filled(t)
+	s.Presets = append(s.Presets, studio.Preset{ID: "u1", Name: "Mine"})
+	w, f := newTestWindow(t, s, 1280, 800)
+	if w.presets.button.Text != "Production" {
+		t.Errorf("the button says %q", w.presets.button.Text)
+	}
+	test.Tap(w.presets.button)
+	test.Tap(w.names["preset.quick"].(fyne.Tappable))
+	expect(t, f, "preset quick")
+	w.savePreset()
+	entry := w.names["dialog.name"].(*widget.Entry)
+	test.Type(entry, "Evening")
+	entry.OnSubmitted(entry.Text)
+	expect(t, f, "save Evening")
+}
+
+func TestLibraryPage(t *testing.T) {
+	w, f := newTestWindow(t, shelf(t), 1280, 800)
+	w.pages.Choose(pageLibrary)
+	if !w.library.view.Visible() || w.create.Visible() || w.library.chosen != "e0" {
+		t.Fatalf("the library is not shown, or %q chosen", w.library.chosen)
+	}
+	test.Type(w.library.search, "sea")
+	expect(t, f, "search sea")
+	w.library.choose(3) // interrupted
+	if !w.library.detail.buttons["resume"].Visible() || w.library.detail.files.Visible() {
+		t.Error("an interrupted run cannot be resumed, or shows a video")
+	}
+	test.Tap(w.library.detail.buttons["resume"])
+	expect(t, f, "resume e3")
+	w.turn(pageLibrary)
+	w.library.choose(1) // done
+	test.Tap(w.library.detail.buttons["copy"])
+	expect(t, f, "copy e1")
+	w.turn(pageLibrary)
+	test.Tap(w.library.detail.buttons["show"])
+	expect(t, f, "show e1")
+	if !w.create.Visible() {
+		t.Error("the stage is not shown")
+	}
+}
+
+func TestMenuHasShortcuts(t *testing.T) {
+	w, f := newTestWindow(t, running(t), 1280, 800)
+	bar := w.window.MainMenu()
+	find := func(label string) *fyne.MenuItem {
+		for _, m := range bar.Items {
+			if i := slices.IndexFunc(m.Items, func(i *fyne.MenuItem) bool { return strings.HasPrefix(i.Label, label) }); i >= 0 {
+				return m.Items[i]
+			}
+		}
+		t.Fatalf("no menu item %q", label)
+		return nil
+	}
+	for _, label := range []string{"Open Picture", "Generate", "Cancel Run", "Quick", "Production", "Demo", "Settings"} {
+		if find(label).Shortcut == nil {
+			t.Errorf("%s has no shortcut", label)
+		}
+	}
+	if !strings.Contains(find("Full length").Label, "about 5 h 50 min") {
+		t.Errorf("a preset without its time: %q", find("Full length").Label)
+	}
+	find("Cancel Run").Action()
+	expect(t, f, "cancel r1")
+	s := w.now
+	s.Version++
+	s.Run.Step++
+	w.show(s)
+	if w.window.MainMenu() != bar {
+		t.Error("the menu is built anew for a step")
+	}
+}
+
+func TestNoticesCanBeDismissed(t *testing.T) {
+	s := empty()
+	s.Notices = []studio.Notice{{ID: 7, Level: studio.Info, Code: studio.Exported, Args: map[string]any{"Path": "/x.mp4"}, Text: "x"}}
+	w, f := newTestWindow(t, s, 1280, 800)
+	if !w.notices.view.Visible() {
+		t.Fatal("no notice")
+	}
+	test.Tap(w.names["notice.dismiss"].(fyne.Tappable))
+	expect(t, f, "dismiss 7")
+}
+
+func TestRectanglesAreOfWhatIsSeen(t *testing.T) {
+	w, _ := newTestWindow(t, running(t), 1280, 800)
+	settle(w)
+	found := Rectangles(w)
+	for _, name := range []string{"generate", "cancel", "picture.zone", "pages", "preview"} {
+		if r := found[name]; r.Empty() || r.Max.X > 1280 || r.Max.Y > 800 {
+			t.Errorf("%s is at %v", name, r)
+		}
+	}
+	for _, name := range []string{"library.search", "player.play", "negative"} {
+		if r, ok := found[name]; ok {
+			t.Errorf("%s, which is not shown, is at %v", name, r)
+		}
+	}
+}
+
+func TestAppearanceFollowsTheSettings(t *testing.T) {
+	s := filled(t)
+	s.Settings.Appearance = look.Light
+	w, _ := newTestWindow(t, s, 1280, 800)
+	light := w.window.Canvas().Capture().At(5, 5)
+	s.Version++
+	s.Settings.Appearance = look.Dark
+	w.show(s)
+	if w.window.Canvas().Capture().At(5, 5) == light {
+		t.Error("the window stays light")
+	}
+}
+
+// Golden markup and pictures of parts that hold still; the pictures of the whole window
+// are those of TestRender.
+func TestGoldens(t *testing.T) {
+	for _, appearance := range []string{look.Light, look.Dark} {
+		s := running(t)
+		s.Settings.Appearance = appearance
+		w, _ := newTestWindow(t, s, 1000, 700)
+		settle(w)
+		test.AssertObjectRendersToImage(t, "progress_"+appearance+".png", w.progress.view)
+	}
+	w, _ := newTestWindow(t, running(t), 1000, 700)
+	settle(w)
+	test.AssertObjectRendersToMarkup(t, "progress.xml", w.progress.view)
+	w, _ = newTestWindow(t, empty(), 1000, 700)
+	settle(w)
+	test.AssertObjectRendersToMarkup(t, "empty.xml", w.stage.empty)
+	test.AssertObjectRendersToMarkup(t, "camera.xml", w.names["camera.orbit-left"].(*part.Tile))
+}
