@@ -5,8 +5,8 @@
 // dispatches of the kernels in metalkit/kernels, without an allocation. A driver
 // has memory, pipelines, and runs a recorded list of dispatches. The software
 // driver (driver_soft.go) runs the same kernels on the processor, so that the
-// kernels and all that is here are tested on any machine.
-// driver of a Mac's GPU (driver_darwin.go, metal_darwin.m) has never run: package
+// kernels and all that is here are tested on any machine. The driver of a Mac's
+// GPU (driver_darwin.go, metal_darwin.m) has never run: package
 // metalkit/internal/static has clang read what only a Mac compiles.
 //
 // Linear, Attention and Conv have kernels in several shapes (variants.go). Where the

@@ -20,6 +20,11 @@ import (
 	"gimbal/metalkit/kernels"
 )
 
+// workOfRun is limits.work of a Mac's GPU: a quarter of a second for the slowest,
+// that of an M1, and some hundred times as long as starting a run takes for the
+// quickest.
+const workOfRun = 5e11
+
 // appleDriver runs kernels on the Mac's GPU, by metal_darwin.m.
 type appleDriver struct {
 	mu      sync.Mutex // guards what c keeps resident
@@ -27,6 +32,7 @@ type appleDriver struct {
 	kernels []C.metal_kernel
 }
 
+// newDriver returns a driver or what there is instead.
 func newDriver() (driver, error) {
 	if size := unsafe.Sizeof(call{}); size != C.sizeof_metal_call {
 		return nil, fmt.Errorf("a call has %d bytes, metal_darwin.h has %d", size, C.sizeof_metal_call)

@@ -10,7 +10,7 @@ import (
 // later. Elsewhere it fails with device.ErrUnsupported and says why.
 func Open(opts Options) (device.Device, error) {
 	drv, err := newDriver()
-	if err != nil {
+	if drv == nil {
 		return nil, fmt.Errorf("metalkit: %w", err)
 	}
 	return open(drv, opts)
