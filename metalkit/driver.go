@@ -26,6 +26,11 @@ type driver interface {
 	close()
 }
 
+// workOfRun is limits.work of a Mac's GPU: a quarter of a second for the slowest,
+// that of an M1, and some hundred times as long as starting a run takes for the
+// quickest.
+const workOfRun = 5e11
+
 // limits describes a driver's GPU.
 type limits struct {
 	name       string

@@ -20,11 +20,6 @@ import (
 	"gimbal/metalkit/kernels"
 )
 
-// workOfRun is limits.work of a Mac's GPU: a quarter of a second for the slowest,
-// that of an M1, and some hundred times as long as starting a run takes for the
-// quickest.
-const workOfRun = 5e11
-
 // appleDriver runs kernels on the Mac's GPU, by metal_darwin.m.
 type appleDriver struct {
 	mu      sync.Mutex // guards what c keeps resident
