@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"fyne.io/fyne/v2/lang"
-
 	"gimbal/ui/studio"
 	"gimbal/ui/translation"
 )
@@ -17,10 +15,10 @@ func tr(key string, args ...any) string { return translation.T(key, args...) }
 
 // translated returns the words of a key that may be missing, and then english.
 func translated(key, english string, args map[string]any) string {
-	if english == "" {
-		english = key
+	if text, ok := translation.Lookup(key, args); ok {
+		return text
 	}
-	return lang.X(key, english, args)
+	return english
 }
 
 // problemText says what a problem is about.

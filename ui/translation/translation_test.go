@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -125,16 +126,30 @@ func TestPlacesAreFilled(t *testing.T) {
 }
 
 func TestLoad(t *testing.T) {
-	t.Setenv("LANG", "en_GB.UTF-8")
-	for language, want := range map[string]string{"zh": "生成", "en": "Generate", "": "Generate"} {
-		if err := Load(language); err != nil {
+	for _, c := range []struct{ system, language, want string }{
+		{"en_GB.UTF-8", "", "Generate"}, {"zh_CN.UTF-8", "", "生成"}, {"zh_TW.UTF-8", "", "生成"}, {"de_DE.UTF-8", "", "Generate"},
+		{"en_GB.UTF-8", "zh", "生成"}, {"zh_CN.UTF-8", "en", "Generate"},
+	} {
+		t.Setenv("LANG", c.system)
+		t.Setenv("LC_ALL", c.system)
+		t.Setenv("LANGUAGE", "")
+		if err := Load(c.language); err != nil {
 			t.Fatal(err)
 		}
-		if got := T("generate"); language != "" && got != want {
-			t.Errorf("in %q, generate is %q, want %q", language, got, want)
+		if got := T("generate"); runtime.GOOS == "linux" && got != c.want {
+			t.Errorf("on a system in %s with %q chosen, it says %q, want %q", c.system, c.language, got, c.want)
 		}
 	}
 	if err := Load("tlh"); err == nil {
 		t.Error("Klingon is no language of the window")
+	}
+	if err := Load("en"); err != nil {
+		t.Fatal(err)
+	}
+	if got := T("run.steps", map[string]any{"N": 7}); got != "7 steps" {
+		t.Errorf("filled in: %q", got)
+	}
+	if got := T("no.such.key"); got != "no.such.key" {
+		t.Errorf("of an unknown key: %q", got)
 	}
 }
