@@ -63,7 +63,6 @@ type field struct {
 	name     studio.Field
 	revision uint64
 	setting  bool
-	display  func(text string) string // how a text that was not typed is shown; nil for as it is
 }
 
 // newField returns an entry that edits a field as the user types.
@@ -71,12 +70,24 @@ func newField(s Studio, name studio.Field, h *hints) *field {
 	return bindField(widget.NewEntry(), s, name, h)
 }
 
-// newTextField returns an entry for several lines.
-func newTextField(s Studio, name studio.Field, h *hints, rows int) *field {
+// The rows of an entry of several lines, which grows with its text.
+const minRows, maxRows = 4, 12
+
+// newTextField returns an entry for several lines that fills the column.
+func newTextField(s Studio, name studio.Field, h *hints) *field {
 	e := widget.NewMultiLineEntry()
 	e.Wrapping = fyne.TextWrapWord
-	e.SetMinRowsVisible(rows)
-	return bindField(e, s, name, h)
+	e.SetMinRowsVisible(minRows)
+	f := bindField(e, s, name, h)
+	edit, rows := e.OnChanged, minRows
+	e.OnChanged = func(text string) {
+		if n := min(max(part.LineCount(text, columnWidth-16), minRows), maxRows); n != rows {
+			rows = n
+			e.SetMinRowsVisible(n)
+		}
+		edit(text)
+	}
+	return f
 }
 
 func bindField(e *widget.Entry, s Studio, name studio.Field, h *hints) *field {
@@ -96,10 +107,11 @@ func (f *field) show(form studio.Form) {
 		return
 	}
 	f.revision = form.Revision
-	text := form.Text(f.name)
-	if f.display != nil {
-		text = f.display(text)
-	}
+	f.set(form.Text(f.name))
+}
+
+// set shows a text that was not typed.
+func (f *field) set(text string) {
 	if f.Text != text {
 		f.setting = true
 		f.SetText(text)

@@ -19,18 +19,7 @@ import (
 var quants = []quant.Options{{Kind: quant.None}, {Kind: quant.INT8}, {Kind: quant.NF4}}
 
 // sizes are the areas that are offered; any other can be typed.
-var sizes = []string{"480x832", "384x672", "272x480", "208x128"}
-
-// namedSize is the offered size that has an area, or the area.
-func namedSize(area string) string {
-	for _, name := range sizes {
-		var h, w int
-		if _, err := fmt.Sscanf(name, "%dx%d", &h, &w); err == nil && strconv.Itoa(h*w) == area {
-			return name
-		}
-	}
-	return area
-}
+var sizes = []string{"832x480", "672x384", "480x272", "208x128"}
 
 // The ends of the sliders; more can be typed.
 const (
@@ -58,7 +47,6 @@ func newVideoInput(w *Window, h *hints) *videoInput {
 	v.steps = newNumberInput(w.studio, studio.FieldSteps, h, 1, maxSliderSteps)
 	v.sizes = widget.NewSelectEntry(sizes)
 	v.size = bindField(&v.sizes.Entry, w.studio, studio.FieldSize, h)
-	v.size.display = namedSize
 	v.seed = newField(w.studio, studio.FieldSeed, h)
 	v.dice = part.IconButton(look.IconDice, w.studio.RollSeed)
 	v.lock = part.IconButton(look.IconUnlock, func() { w.studio.LockSeed(!w.now.Form.Inputs.SeedLocked) })
@@ -83,6 +71,9 @@ func (v *videoInput) show(s studio.Snapshot) {
 	v.frames.show(f, f.Inputs.Frames)
 	v.steps.show(f, f.Inputs.Steps)
 	v.size.show(f)
+	if f.Width > 0 && v.size.Text == strconv.Itoa(f.Inputs.MaxArea) {
+		v.size.set(fmt.Sprintf("%dx%d", f.Width, f.Height)) // of a preset: no person thinks in areas
+	}
 	v.seed.show(f)
 	v.showLock(s)
 	v.showQuant(s)
@@ -135,9 +126,7 @@ func newNumberInput(s Studio, name studio.Field, h *hints, stride, high int) *nu
 			return
 		}
 		text := strconv.Itoa(int(v)*stride + 1)
-		n.entry.setting = true
-		n.entry.SetText(text)
-		n.entry.setting = false
+		n.entry.set(text)
 		s.Edit(name, text)
 	}
 	n.view = part.Line(8, part.Spread(part.Accented(n.slider)), part.Sized(56, 0, n.entry.Entry))
@@ -161,12 +150,6 @@ func setVisible(o fyne.CanvasObject, on bool) {
 	case !on && o.Visible():
 		o.Hide()
 	}
-}
-
-// danger is the look of a button that destroys.
-func danger(b *widget.Button) *widget.Button {
-	b.Importance = widget.DangerImportance
-	return b
 }
 
 // primary is the look of the one button that is most likely wanted.

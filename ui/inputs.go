@@ -45,3 +45,6 @@ func (in *inputs) show(s studio.Snapshot) {
 	in.video.show(s)
 	in.more.show(s)
 }
+
+// scrollInputs scrolls the form.
+func (w *Window) scrollInputs(e *fyne.ScrollEvent) { w.inputs.scroll.Scrolled(e) }

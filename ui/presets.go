@@ -97,8 +97,7 @@ func (w *Window) askName(title, name string, done func(string)) {
 	entry := widget.NewEntry()
 	entry.SetText(name)
 	entry.SetPlaceHolder(tr("preset.name"))
-	var d *dialog.ConfirmDialog
-	d = dialog.NewCustomConfirm(title, tr("save"), tr("cancel"), part.Sized(320, 0, entry), func(ok bool) {
+	d := dialog.NewCustomConfirm(title, tr("save"), tr("cancel"), part.Sized(320, 0, entry), func(ok bool) {
 		if ok {
 			done(entry.Text)
 		}

@@ -47,6 +47,17 @@ func TestTypingEdits(t *testing.T) {
 	}
 }
 
+func TestWheelOverThePromptScrollsTheForm(t *testing.T) {
+	w, _ := newTestWindow(t, filled(t), 1280, 800)
+	settle(w)
+	w.inputs.scroll.ScrollToOffset(fyne.NewPos(0, 300))
+	at := w.app.Driver().AbsolutePositionForObject(w.names["prompt"])
+	test.Scroll(w.window.Canvas(), at.AddXY(40, 20), 0, -50)
+	if got := w.inputs.scroll.Offset.Y; got <= 300 {
+		t.Errorf("the form is at %g, want further down than 300", got)
+	}
+}
+
 func TestSliderGivesFrames(t *testing.T) {
 	w, f := newTestWindow(t, empty(), 1280, 800)
 	w.inputs.video.frames.slider.SetValue(10)

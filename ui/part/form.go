@@ -124,7 +124,7 @@ func (d *Disclosure) CreateRenderer() fyne.WidgetRenderer {
 	return widget.NewSimpleRenderer(Column(8, Inset(0, 0, -6, -6, d.button), d.content))
 }
 
-// IconButton is a small button without words; name says what it does.
+// IconButton is a small button without words.
 func IconButton(icon fyne.Resource, tapped func()) *widget.Button {
 	b := widget.NewButtonWithIcon("", icon, tapped)
 	b.Importance = widget.LowImportance
