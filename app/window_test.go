@@ -31,6 +31,8 @@ func TestWindow(t *testing.T) {
 	p.drop(picture)
 	p.click("camera.forward")
 	p.wait(5*time.Second, "the camera path in the form", func() bool { return p.inputs().Camera.Name == "forward" })
+	p.fill("prompt", "a desert with a tree at dusk")
+	p.wait(5*time.Second, "the prompt in the form", func() bool { return p.inputs().Prompt == "a desert with a tree at dusk" })
 	p.settle()
 	p.shot("02-ready")
 
@@ -184,8 +186,9 @@ func (p *session) cancelRun() {
 // fill types a text into an entry of the form in place of what is there.
 func (p *session) fill(name, text string) {
 	p.t.Helper()
-	p.Point(centre(p.where("picture.zone"))) // on the form, which scrolls
-	end := p.where("meter").Min.Y
+	foot := p.where("meter")
+	end := foot.Min.Y
+	p.Point(foot.Min.Add(image.Pt(-10, -60))) // on the form's margin: an entry would scroll itself
 	p.wait(20*time.Second, "the form scrolls to "+name, func() bool {
 		at, ok := p.rectangle(name)
 		if ok && at.Max.Y < end {
