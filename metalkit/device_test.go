@@ -12,6 +12,21 @@ import (
 // size in the worst of a thousand results.
 const productBound = 8e-6
 
+// computes are the types to multiply in, with the relative error that the
+// reference cases are held to. That of F32 is the cases' own. Rounding both factors
+// to F16, by up to u = 2^-11, or BF16, 2^-8, puts a product off by half u of its size;
+// these errors are independent, so that those of some sixty products one upon the
+// other, as many as the VAE has, add up to 4 u.
+var computes = []struct {
+	name  string
+	dtype device.DType
+	bound float64
+}{
+	{"F32", device.F32, 2e-5},
+	{"F16", device.F16, 4.0 / (1 << 11)},
+	{"BF16", device.BF16, 4.0 / (1 << 8)},
+}
+
 func TestDevice(t *testing.T) {
 	devicetest.Run(t, openTest(t, Options{}), devicetest.Options{Product: productBound})
 }

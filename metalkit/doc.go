@@ -17,4 +17,8 @@
 // Linear, Attention and Conv multiply in the type of Options.Compute, with sums in
 // F32; all other arithmetic is in F32. Operands may be F32, F16 or BF16 and, where
 // they are only read, F8_E4M3; weights also INT8 and NF4.
+//
+// TestMutations runs the conformance suite over kernels with one mistake each. By
+// default it tries a few; GIMBAL_MUTATE=. go test -run TestMutations -timeout 0 tries
+// all. Those that may go unnoticed stand in testdata/survivors.txt with the reason.
 package metalkit

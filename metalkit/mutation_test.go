@@ -3,51 +3,82 @@
 package metalkit
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
-// A mutation makes a kernel wrong in one place: it replaces what the expression
-// matches, one match at a time.
-var mutations = []struct {
-	what  string
-	match *regexp.Regexp
-	with  string
-}{
-	{"no barrier", regexp.MustCompile(`(threadgroup|simdgroup)_barrier\(mem_flags::\w+\);`), ";"},
-	{"guard one too far", regexp.MustCompile(` < (a\.\w+|pixels|depth_all|h|width)\b`), " <= $1"},
-	{"index one too far", regexp.MustCompile(`\b(load\([^;\n]*?|store\(\w+, \w+, [^;\n]*?\* a\.\w+)( \+ )`), "$1 + 1$2"},
-	{"element one too far", regexp.MustCompile(`\b(xs|ws|qs|kv|s|p|parts|diagonal|tile|memory|weight|bias|scale|shift|gate|rel|key_bias|cosines|sines|code|nested|nested_code|ids|w|packed)\[([^\[\]\n]+)\]`), "$1[$2 + 1]"},
+// servedBy are the parts of the conformance suite for which a file's mistakes can matter;
+// for the other files it is all.
+var servedBy = map[string]string{
+	"unary.metal": "Unary", "binary.metal": "Binary", "gated_add.metal": "GatedAdd", "gather.metal": "Gather",
+	"move.metal": "Move", "norm.metal": "Norm", "rope.metal": "Rope", "linear.metal": "Linear|Quantised",
+	"attention.metal": "Attention", "conv.metal": "Conv|ConvFrames",
 }
 
-// TestMutations runs the conformance suite over every mutant and fails for those
-// that it does not notice. It takes long: GIMBAL_MUTATE is a regular expression for
-// those to try, such as "attention.metal.*no barrier".
+// TestMutations runs the conformance suite over mutants of the kernels and fails for
+// those that it does not notice, but for the ones that testdata/survivors.txt gives a
+// reason for, and for reasons that are not needed. Without more it tries a small
+// sample; GIMBAL_MUTATE is a regular expression for those to try, such as
+// "attention.metal.*no barrier", or "." for all, which takes long.
 func TestMutations(t *testing.T) {
-	wanted, err := regexp.Compile(os.Getenv("GIMBAL_MUTATE"))
+	if testing.Short() {
+		t.Skip("compiles kernels")
+	}
+	pattern := os.Getenv("GIMBAL_MUTATE")
+	wanted, err := regexp.Compile(pattern)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if wanted.String() == "" {
-		t.Skip("GIMBAL_MUTATE is not set")
 	}
 	root := copyModule(t)
-	kernels, err := filepath.Glob(filepath.Join(root, "metalkit/kernels", "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range kernels {
-		if ext := filepath.Ext(path); ext == ".metal" || ext == ".h" {
-			mutateFile(t, root, path, wanted)
+	mutants := mutateKernels(t, root, pattern == "")
+	reasons := readReasons(t, mutants)
+	var tried []mutant
+	for i, m := range mutants {
+		if pattern == "" && sampled(m) && i%37 == 0 || pattern != "" && wanted.MatchString(m.name) {
+			tried = append(tried, m)
 		}
 	}
+	if len(tried) == 0 {
+		t.Fatal("no such mutant")
+	}
+	binary := filepath.Join(root, "mutants.test")
+	build := exec.Command("go", "test", "-c", "-o", binary, "./metalkit")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("the mutants do not compile: %v\n%s", err, out)
+	}
+	if !survives(t, root, mutant{name: "no mutant", file: tried[0].file}) {
+		t.Fatal("the suite fails without a mutation")
+	}
+	killed := 0
+	for _, m := range tried {
+		switch alive := survives(t, root, m); {
+		case alive && reasons[m.name] == "":
+			t.Errorf("survives: %s", m.name)
+		case !alive && reasons[m.name] != "":
+			t.Errorf("is noticed, though there is a reason why not: %s", m.name)
+		case !alive:
+			killed++
+		}
+	}
+	t.Logf("%d of %d mutants tried, %d noticed", len(tried), len(mutants), killed)
 }
+
+// sampled says whether the sample has mutants of a file: of those that compile quickly.
+func sampled(m mutant) bool {
+	return m.file != "linear.metal" && m.file != "attention.metal" && m.file != "conv.metal" && !strings.HasSuffix(m.file, ".h")
+}
+
+// needsMore matches tests that need more of the module than copyModule copies.
+var needsMore = regexp.MustCompile(`"gimbal/inference/[^d]`)
 
 // copyModule copies what the conformance suite needs.
 func copyModule(t *testing.T) string {
@@ -62,46 +93,124 @@ func copyModule(t *testing.T) string {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	for _, name := range []string{"reference_test.go", "mutation_test.go"} { // these need more
-		if err := os.Remove(filepath.Join(root, "metalkit", name)); err != nil {
+	tests, err := filepath.Glob(filepath.Join(root, "metalkit", "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range tests {
+		text, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if needsMore.Match(text) || strings.HasPrefix(filepath.Base(path), "muta") {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return root
 }
 
-func mutateFile(t *testing.T, root, path string, wanted *regexp.Regexp) {
+var (
+	narrow = regexp.MustCompile(`(?m)^INSTANCE\(\w+_b?f16.*\n`) // kernels that differ from those in F32 by the type
+	slow   = regexp.MustCompile(`(?m)^#include "\S+(linear|attention|conv)\.metal"\n`)
+)
+
+// mutateKernels puts mutants into the kernels below root and leaves out what is not
+// needed for them, or for the sample of them.
+func mutateKernels(t *testing.T, root string, sample bool) []mutant {
+	t.Helper()
+	m := mutator{seen: map[string]int{}}
+	paths, err := filepath.Glob(filepath.Join(root, "metalkit/kernels", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		if ext := filepath.Ext(path); ext == ".metal" || ext == ".h" {
+			rewrite(t, path, func(text string) string { return narrow.ReplaceAllString(m.mutate(filepath.Base(path), text), "") })
+		}
+	}
+	if sample {
+		rewrite(t, filepath.Join(root, "metalkit/internal/soft/kernels.cpp"), func(text string) string { return slow.ReplaceAllString(text, "") })
+	}
+	return m.mutants
+}
+
+func rewrite(t *testing.T, path string, f func(string) string) {
+	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.WriteFile(path, text, 0o666)
-	for _, m := range mutations {
-		for _, at := range m.match.FindAllSubmatchIndex(text, -1) {
-			line := 1 + strings.Count(string(text[:at[0]]), "\n")
-			mutant := slices.Concat(text[:at[0]], m.match.Expand(nil, []byte(m.with), text, at), text[at[1]:])
-			name := fmt.Sprintf("%s:%d: %s: %s", filepath.Base(path), line, m.what, text[at[0]:at[1]])
-			if !wanted.MatchString(name) {
-				continue
-			}
-			if err := os.WriteFile(path, mutant, 0o666); err != nil {
-				t.Fatal(err)
-			}
-			checkKilled(t, root, name)
-		}
+	if err := os.WriteFile(path, []byte(f(string(text))), 0o666); err != nil {
+		t.Fatal(err)
 	}
 }
 
-func checkKilled(t *testing.T, root, name string) {
-	cmd := exec.Command("go", "test", "-failfast", "-timeout", "5m", "-run", "TestDevice$|TestBackward", "./metalkit")
-	cmd.Dir = root
-	out, err := cmd.CombinedOutput()
-	switch {
-	case err == nil:
-		t.Errorf("survives: %s", name)
-	case strings.Contains(string(out), "[build failed]"):
-		t.Logf("does not compile: %s\n%s", name, out)
-	default:
-		t.Logf("killed: %s", name)
+// readReasons reads why mutants survive: lines that begin with a tab are names of
+// mutants, and the lines before them are the reason.
+func readReasons(t *testing.T, mutants []mutant) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/survivors.txt")
+	if err != nil {
+		t.Fatal(err)
 	}
+	known := map[string]bool{}
+	for _, m := range mutants {
+		known[m.name] = true
+	}
+	reasons, reason, named := map[string]string{}, "", false
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		name, isName := strings.CutPrefix(lines.Text(), "\t")
+		switch {
+		case isName && (reason == "" || !known[name]):
+			t.Errorf("survivors.txt has no reason for, or there is no such mutant: %s", name)
+		case isName:
+			reasons[name] = reason
+		case named:
+			reason = ""
+			fallthrough
+		default:
+			reason = strings.TrimSpace(reason + " " + name)
+		}
+		named = isName
+	}
+	return reasons
+}
+
+// survives runs the suite with a mutant: on the fixed variants forward and backward,
+// and then on all of them.
+func survives(t *testing.T, root string, m mutant) bool {
+	t.Helper()
+	parts, variants := servedBy[m.file], "."
+	if parts == "" {
+		parts = "."
+	} else {
+		variants = "^(" + strings.Split(parts, "|")[0] + "|" + parts + ") "
+	}
+	for _, run := range []string{"^(TestDevice|TestBackward)$/^(" + parts + ")$", "^TestVariants$/^F32$/" + variants} {
+		if parts == "." {
+			run = strings.ReplaceAll(run, "^(.)$", ".")
+		}
+		start := time.Now()
+		cmd := exec.Command(filepath.Join(root, "mutants.test"), "-test.failfast", "-test.timeout", "30s", "-test.run", run)
+		cmd.Dir = filepath.Join(root, "metalkit")
+		cmd.Env = append(os.Environ(), fmt.Sprintf("GIMBAL_MUTANT=%d", m.number))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Logf("noticed in %.1f s: %s", time.Since(start).Seconds(), m.name)
+			if m.number == 0 {
+				t.Logf("%s", out)
+			}
+			return false
+		}
+		if !variantsOf(m.file) {
+			break
+		}
+	}
+	return true
+}
+
+// variantsOf says whether the kernels of a file have variants.
+func variantsOf(file string) bool {
+	return !sampled(mutant{file: file})
 }

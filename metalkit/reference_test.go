@@ -15,21 +15,6 @@ import (
 	"gimbal/inference/wan"
 )
 
-// computes are the types to multiply in, with the relative error that the
-// reference cases are held to. That of F32 is the cases' own. Rounding both factors
-// to F16, by up to u = 2^-11, or BF16, 2^-8, puts a product off by half u of its size;
-// these errors are independent, so that those of some sixty products one upon the
-// other, as many as the VAE has, add up to 4 u.
-var computes = []struct {
-	name  string
-	dtype device.DType
-	bound float64
-}{
-	{"F32", device.F32, 2e-5},
-	{"F16", device.F16, 4.0 / (1 << 11)},
-	{"BF16", device.BF16, 4.0 / (1 << 8)},
-}
-
 func openLayout(t *testing.T) *checkpoint.Layout {
 	t.Helper()
 	layout, err := checkpoint.OpenLayout(golden.Checkpoint(t))
