@@ -10,6 +10,7 @@ import (
 	"gimbal/inference/quant"
 	"gimbal/ui/desktop"
 	"gimbal/ui/library"
+	"gimbal/ui/player"
 	"gimbal/ui/studio"
 )
 
@@ -64,6 +65,8 @@ type Options struct {
 	Desktop desktop.Desktop
 	About   About
 	Log     *slog.Logger
+
+	every player.Every // moves videos and previews; nil for a player.Ticker
 }
 
 // About is what the About box says, beside the licences.

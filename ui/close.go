@@ -6,6 +6,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/widget"
 )
 
 // closeTime is how long the studio may take to save what runs.
@@ -20,13 +21,12 @@ func (w *Window) Close() {
 		w.quit()
 		return
 	}
-	d := dialog.NewConfirm(tr("quit.title"), tr("quit.text"), func(yes bool) {
+	text := widget.NewLabel(tr("quit.text"))
+	d := dialog.NewCustomConfirm(tr("quit.title"), tr("quit.yes"), tr("quit.no"), text, func(yes bool) {
 		if yes {
 			w.quit()
 		}
 	}, w.window)
-	d.SetConfirmText(tr("quit.yes"))
-	d.SetDismissText(tr("quit.no"))
 	d.Show()
 }
 

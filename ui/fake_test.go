@@ -80,7 +80,7 @@ func newTestWindow(t *testing.T, s studio.Snapshot, width, height float32) (*Win
 	}
 	app := test.NewTempApp(t)
 	f := &fake{snapshot: s, thumb: photo(t, "plaza")}
-	w, err := New(Options{App: app, Studio: f, Desktop: desktop.NewRecorder(t.TempDir()), About: About{Version: "0.1.0"}, Log: slog.New(slog.DiscardHandler)})
+	w, err := New(Options{App: app, Studio: f, Desktop: desktop.NewRecorder(t.TempDir()), About: About{Version: "0.1.0"}, Log: slog.New(slog.DiscardHandler), every: still})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +93,9 @@ func newTestWindow(t *testing.T, s studio.Snapshot, width, height float32) (*Win
 	})
 	return w, f
 }
+
+// still moves nothing by itself.
+func still(time.Duration, func()) (stop func()) { return func() {} }
 
 // photo is one of the pictures that ship with Gimbal.
 func photo(t testing.TB, name string) *image.RGBA {

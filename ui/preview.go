@@ -19,12 +19,13 @@ type preview struct {
 	screen *player.Screen
 	images []image.Image
 	at     int
-	stop   chan struct{} // ends the moving; nil while nothing moves
+	every  player.Every
+	stop   func() // ends the moving; nil while nothing moves
 	view   fyne.CanvasObject
 }
 
-func newPreview() *preview {
-	p := &preview{screen: player.NewScreen("", "")}
+func newPreview(every player.Every) *preview {
+	p := &preview{every: every, screen: player.NewScreen("", "")}
 	p.view = container.NewStack(p.screen)
 	p.view.Hide()
 	return p
@@ -44,7 +45,7 @@ func (p *preview) show(images []image.Image) {
 	}
 	p.screen.SetImage(images[p.at%len(images)])
 	if p.stop == nil && len(images) > 1 {
-		p.move()
+		p.stop = p.every(previewPace, p.next)
 	}
 }
 
@@ -57,26 +58,9 @@ func (p *preview) next() {
 	p.screen.SetImage(p.images[p.at])
 }
 
-func (p *preview) move() {
-	stop := make(chan struct{})
-	p.stop = stop
-	go func() {
-		ticker := time.NewTicker(previewPace)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-ticker.C:
-				fyne.Do(p.next)
-			}
-		}
-	}()
-}
-
 func (p *preview) halt() {
 	if p.stop != nil {
-		close(p.stop)
+		p.stop()
 		p.stop = nil
 	}
 }

@@ -31,13 +31,13 @@ type stage struct {
 
 func newStage(w *Window) *stage {
 	st := &stage{
-		w: w, title: part.NewTitle("").Cut(), about: part.NewCaption("").Cut(), preview: newPreview(),
+		w: w, title: part.NewTitle("").Cut(), about: part.NewCaption("").Cut(), preview: newPreview(w.options.every),
 		waiting: part.NewCaption("").Aligned(fyne.TextAlignCenter),
 	}
 	st.player = player.New(player.Words{
 		First: tr("player.first"), Current: tr("player.current"), Broken: tr("player.broken"),
 		Speeds: []string{"¼×", "½×", "1×", "2×"},
-	})
+	}, w.options.every)
 	st.player.OnFull = w.toggleFull
 	st.player.OnFrame = func(frame int) { w.inputs.camera.mark(w.now, frame) }
 	st.back = widget.NewButton(tr("stage.back"), func() { w.studio.Show("") })

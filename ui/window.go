@@ -6,6 +6,7 @@ import (
 
 	"gimbal/ui/look"
 	"gimbal/ui/part"
+	"gimbal/ui/player"
 	"gimbal/ui/studio"
 	"gimbal/ui/translation"
 )
@@ -51,6 +52,9 @@ type Window struct {
 
 // New builds the window, to be shown with Show or run with Run.
 func New(o Options) (*Window, error) {
+	if o.every == nil {
+		o.every = player.Ticker
+	}
 	now := o.Studio.Snapshot()
 	if err := translation.Load(now.Settings.Language); err != nil {
 		return nil, err

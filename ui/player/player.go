@@ -49,20 +49,21 @@ type Player struct {
 	clock    clock
 	shown    int // the frame on the screen, -1 for none
 	loading  bool
-	stop     chan struct{} // ends the ticking; nil while nothing ticks
+	stop     func() // ends the ticking; nil while nothing ticks
 	screen   *Screen
 	controls *controls
 
+	every Every
 	now   func() time.Time
 	later func(func()) // runs in the window's goroutine
 	spawn func(func()) // runs in the background
 }
 
-// New returns an empty player.
-func New(words Words) *Player {
+// New returns an empty player that moves by every, a Ticker.
+func New(words Words, every Every) *Player {
 	p := &Player{
 		words: words, shown: -1, clock: clock{speed: 1, loop: true},
-		now: time.Now, later: fyne.Do, spawn: func(f func()) { go f() },
+		every: every, now: time.Now, later: fyne.Do, spawn: func(f func()) { go f() },
 	}
 	p.screen = NewScreen(words.First, words.Current)
 	p.screen.OnTapped = p.Toggle
@@ -173,27 +174,11 @@ func (p *Player) Hide() {
 	p.BaseWidget.Hide()
 }
 
-func (p *Player) startTicking() {
-	stop := make(chan struct{})
-	p.stop = stop
-	interval, later := p.clock.interval(), p.later
-	p.spawn(func() {
-		ticker := time.NewTicker(interval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-ticker.C:
-				later(p.tick)
-			}
-		}
-	})
-}
+func (p *Player) startTicking() { p.stop = p.every(p.clock.interval(), p.tick) }
 
 func (p *Player) stopTicking() {
 	if p.stop != nil {
-		close(p.stop)
+		p.stop()
 		p.stop = nil
 	}
 }
