@@ -54,7 +54,7 @@ func newAdvancedInput(w *Window, h *hints) *advancedInput {
 	half := func(text string) fyne.CanvasObject { return part.NewCaption(text) }
 	content := part.Column(8,
 		part.Line(0, part.NewText(tr("negative_prompt")), part.Spread(part.Gap(0, 0)), a.negative),
-		part.ScrollThrough(negative.Entry, w.scrollInputs), h.add(studio.FieldNegative, columnWidth),
+		negative.Entry, h.add(studio.FieldNegative, columnWidth),
 		measures.Row(tr("solver"), a.solver, h.row(studio.FieldSolver)),
 		measures.Row(tr("guidance"), guidance, h.row(studio.FieldGuidanceHigh)),
 		part.Inset(-4, 0, labelWidth, 0, container.NewGridWithColumns(2, half(tr("expert.high")), half(tr("expert.low")))),

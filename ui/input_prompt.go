@@ -21,7 +21,7 @@ type promptInput struct {
 func newPromptInput(w *Window, h *hints) *promptInput {
 	p := &promptInput{entry: newTextField(w.studio, studio.FieldPrompt, h), tokens: part.NewCaption("")}
 	p.entry.SetPlaceHolder(tr("prompt.example"))
-	p.view = measures.Section(tr("prompt"), p.tokens, part.ScrollThrough(p.entry.Entry, w.scrollInputs), h.add(studio.FieldPrompt, columnWidth))
+	p.view = measures.Section(tr("prompt"), p.tokens, p.entry.Entry, h.add(studio.FieldPrompt, columnWidth))
 	w.names["prompt"] = p.entry.Entry
 	return p
 }

@@ -32,7 +32,7 @@ func newInputs(w *Window) *inputs {
 	in.more = newAdvancedInput(w, in.hints)
 	column := part.Column(22, in.model.view, in.picture.view, in.camera.view, in.prompt.view, in.video.view, in.more.view)
 	in.scroll = container.NewVScroll(part.Inset(16, 24, 18, 18, column))
-	in.view = container.NewStack(part.Background(look.ColorSidebar, "", 0), part.Sized(columnWidth+36, 0, in.scroll))
+	in.view = container.NewStack(part.Background(look.ColorSidebar, "", 0), part.ScrollThrough(part.Sized(columnWidth+36, 0, in.scroll), in.scroll.Scrolled))
 	return in
 }
 
@@ -45,6 +45,3 @@ func (in *inputs) show(s studio.Snapshot) {
 	in.video.show(s)
 	in.more.show(s)
 }
-
-// scrollInputs scrolls the form.
-func (w *Window) scrollInputs(e *fyne.ScrollEvent) { w.inputs.scroll.Scrolled(e) }

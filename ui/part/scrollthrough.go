@@ -7,8 +7,8 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// ScrollThrough gives the mouse wheel over o to outer: Fyne's entries of several lines
-// keep it for themselves even when all of their text is in sight.
+// ScrollThrough gives the mouse wheel anywhere over o to outer: Fyne's entries keep it
+// for themselves even when all of their text is in sight.
 func ScrollThrough(o fyne.CanvasObject, outer func(*fyne.ScrollEvent)) *fyne.Container {
 	w := &wheel{outer: outer}
 	w.ExtendBaseWidget(w)
