@@ -25,6 +25,8 @@ type appleDriver struct {
 	mu      sync.Mutex // guards what c keeps resident
 	c       C.metal_driver
 	kernels []C.metal_kernel
+
+	libraries map[string]unsafe.Pointer // each kernel's, compiled when it is first used
 }
 
 // newDriver returns a driver or what there is instead.
@@ -32,11 +34,9 @@ func newDriver() (driver, error) {
 	if size := unsafe.Sizeof(call{}); size != C.sizeof_metal_call {
 		return nil, fmt.Errorf("a call has %d bytes, metal_darwin.h has %d", size, C.sizeof_metal_call)
 	}
-	source := C.CString(kernels.Source())
-	defer C.free(unsafe.Pointer(source))
-	d := &appleDriver{}
+	d := &appleDriver{libraries: map[string]unsafe.Pointer{}}
 	var why C.metal_error
-	if C.metal_open(&d.c, source, &why) == 0 {
+	if C.metal_open(&d.c, &why) == 0 {
 		d.close()
 		_, text := take(why)
 		return nil, fmt.Errorf("%s: %w", text, device.ErrUnsupported)
@@ -96,6 +96,22 @@ func (d *appleDriver) free(m memory) {
 	C.metal_free(&d.c, C.uintptr_t(m.handle))
 }
 
+func (d *appleDriver) library(kernel string) (unsafe.Pointer, error) {
+	if library, ok := d.libraries[kernel]; ok {
+		return library, nil
+	}
+	source := C.CString(kernels.SourceOf(kernel))
+	defer C.free(unsafe.Pointer(source))
+	var why C.metal_error
+	library := C.metal_library(&d.c, source, &why)
+	if library == nil {
+		_, text := take(why)
+		return nil, fmt.Errorf("metalkit: kernel %s does not compile: %s", kernel, text)
+	}
+	d.libraries[kernel] = library
+	return library, nil
+}
+
 func (d *appleDriver) pipeline(s specialisation) (int32, error) {
 	k := C.metal_kernel{x: C.uint32_t(s.constants.a), w: C.uint32_t(s.constants.b), y: C.uint32_t(s.constants.y)}
 	if s.kernel == matmulKernel {
@@ -103,11 +119,15 @@ func (d *appleDriver) pipeline(s specialisation) (int32, error) {
 			return 0, errNoMatmul(s.constants)
 		}
 	} else {
+		library, err := d.library(s.kernel)
+		if err != nil {
+			return 0, err
+		}
 		name := C.CString(s.kernel)
 		defer C.free(unsafe.Pointer(name))
 		var why C.metal_error
 		with := (*C.uint32_t)(unsafe.Pointer(&s.constants))
-		k.state = C.metal_pipeline(&d.c, name, with, C.uint32_t(unsafe.Sizeof(s.constants)/4), C.uint32_t(s.threads), &why)
+		k.state = C.metal_pipeline(&d.c, library, name, with, C.uint32_t(unsafe.Sizeof(s.constants)/4), C.uint32_t(s.threads), &why)
 		if k.state == nil {
 			_, text := take(why)
 			return 0, fmt.Errorf("metalkit: kernel %s with %+v: %s", s.kernel, s.constants, text)
@@ -146,6 +166,9 @@ func (d *appleDriver) close() {
 	for _, k := range d.kernels {
 		C.metal_release(k.state)
 	}
-	d.kernels = nil
+	for _, library := range d.libraries {
+		C.metal_release(library)
+	}
+	d.kernels, d.libraries = nil, nil
 	C.metal_close(&d.c)
 }

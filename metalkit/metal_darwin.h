@@ -26,7 +26,7 @@ typedef struct {
 } metal_matmul;
 
 typedef struct {
-    void *device, *queue, *library;
+    void *device, *queue;
     void *residency; // an MTLResidencySet, NULL before macOS 15
     int changed;     // the set, since it was committed
 } metal_driver;
@@ -40,7 +40,7 @@ typedef struct {
 // Those that return an int return whether they succeeded, and those that return an
 // object NULL where they failed; either fills in err then, where there is one.
 
-int metal_open(metal_driver *d, const char *source, metal_error *err);
+int metal_open(metal_driver *d, metal_error *err);
 void metal_close(metal_driver *d);
 uint64_t metal_max_threads(const metal_driver *d);
 
@@ -51,7 +51,9 @@ uintptr_t metal_alias(const metal_driver *d, uintptr_t pages, uint64_t size);
 void metal_free(metal_driver *d, uintptr_t buffer);
 void metal_settle(metal_driver *d);
 
-void *metal_pipeline(const metal_driver *d, const char *name, const uint32_t *constants, uint32_t n, uint32_t threads, metal_error *err);
+// metal_library compiles source, whose kernels metal_pipeline makes ready.
+void *metal_library(const metal_driver *d, const char *source, metal_error *err);
+void *metal_pipeline(const metal_driver *d, void *library, const char *name, const uint32_t *constants, uint32_t n, uint32_t threads, metal_error *err);
 int metal_has_matmul(const metal_driver *d);
 void metal_release(void *object);
 

@@ -18,18 +18,7 @@ static void fail_with(metal_error *err, NSError *error) { fail(err, [error local
 
 static NSString *string(const char *s) { return [NSString stringWithUTF8String:s]; }
 
-static id<MTLLibrary> compile(id<MTLDevice> device, const char *source, metal_error *err) {
-    MTLCompileOptions *options = [[[MTLCompileOptions alloc] init] autorelease];
-    [options setFastMathEnabled:NO];
-    [options setLanguageVersion:MTLLanguageVersion3_1];
-    NSError *error = nil;
-    id<MTLLibrary> library = [device newLibraryWithSource:string(source) options:options error:&error];
-    if (!library) // there may be an error beside a library, of warnings
-        fail_with(err, error);
-    return library;
-}
-
-int metal_open(metal_driver *d, const char *source, metal_error *err) {
+int metal_open(metal_driver *d, metal_error *err) {
     @autoreleasepool {
         if (@available(macOS 14.0, *)) {
             id<MTLDevice> device = MTLCreateSystemDefaultDevice();
@@ -48,9 +37,6 @@ int metal_open(metal_driver *d, const char *source, metal_error *err) {
                 fail(err, @"the GPU gives no command queue", 0);
                 return 0;
             }
-            d->library = compile(device, source, err);
-            if (!d->library)
-                return 0;
 #if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
             if (@available(macOS 15.0, *)) {
                 MTLResidencySetDescriptor *descriptor = [[[MTLResidencySetDescriptor alloc] init] autorelease];
@@ -70,7 +56,6 @@ int metal_open(metal_driver *d, const char *source, metal_error *err) {
 void metal_close(metal_driver *d) {
     @autoreleasepool {
         [(id)d->residency release];
-        [(id)d->library release];
         [(id)d->queue release];
         [(id)d->device release];
     }
@@ -135,12 +120,25 @@ void metal_free(metal_driver *d, uintptr_t handle) {
 
 // Kernels
 
-void *metal_pipeline(const metal_driver *d, const char *name, const uint32_t *constants, uint32_t n, uint32_t threads, metal_error *err) {
+void *metal_library(const metal_driver *d, const char *source, metal_error *err) {
+    @autoreleasepool {
+        MTLCompileOptions *options = [[[MTLCompileOptions alloc] init] autorelease];
+        [options setFastMathEnabled:NO];
+        [options setLanguageVersion:MTLLanguageVersion3_1];
+        NSError *error = nil;
+        id<MTLLibrary> library = [(id<MTLDevice>)d->device newLibraryWithSource:string(source) options:options error:&error];
+        if (!library) // there may be an error beside a library, of warnings
+            fail_with(err, error);
+        return library;
+    }
+}
+
+void *metal_pipeline(const metal_driver *d, void *library, const char *name, const uint32_t *constants, uint32_t n, uint32_t threads, metal_error *err) {
     @autoreleasepool {
         MTLFunctionConstantValues *values = [[[MTLFunctionConstantValues alloc] init] autorelease];
         [values setConstantValues:constants type:MTLDataTypeUInt withRange:NSMakeRange(0, n)];
         NSError *error = nil;
-        id<MTLFunction> function = [(id<MTLLibrary>)d->library newFunctionWithName:string(name) constantValues:values error:&error];
+        id<MTLFunction> function = [(id<MTLLibrary>)library newFunctionWithName:string(name) constantValues:values error:&error];
         if (!function) {
             fail_with(err, error);
             return NULL;

@@ -83,3 +83,23 @@ func TestSource(t *testing.T) {
 		}
 	}
 }
+
+// TestSourceOf asks for every kernel alone: all else of its file is there but the
+// other instances, on the same lines.
+func TestSourceOf(t *testing.T) {
+	names := Names()
+	if len(names) == 0 {
+		t.Fatal("no kernels")
+	}
+	for _, name := range names {
+		source := SourceOf(name)
+		if n := strings.Count(source, "("+name+")") + strings.Count(source, "INSTANCE("+name+","); n != 1 {
+			t.Errorf("%s is made %d times", name, n)
+		}
+		for line := range strings.Lines(source) {
+			if strings.HasPrefix(line, "INSTANCE(") && !strings.HasPrefix(line, "INSTANCE("+name+",") {
+				t.Errorf("%s comes with %s", name, line)
+			}
+		}
+	}
+}

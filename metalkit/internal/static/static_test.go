@@ -122,6 +122,11 @@ func TestSource(t *testing.T) {
 	if said := kernel(t, source); said != "" {
 		t.Error(said)
 	}
+	for _, name := range []string{kernels.Names()[0], "linear_rows", "rope"} {
+		if said := kernel(t, kernels.SourceOf(name)); said != "" {
+			t.Errorf("%s: %s", name, said)
+		}
+	}
 	const head = "struct RopeArgs {"
 	wrong := strings.Replace(source, head, head+" mistake", 1)
 	before, _, _ := strings.Cut(read(t, metalkit+"/kernels/rope.metal"), head)
