@@ -11,7 +11,7 @@ WINDOW_TAGS := migrated_fynedo
 TRIM        := $(if $(filter Darwin,$(shell uname)),-trimpath)
 # The packages that start goroutines or are used by several at once.
 RACE        := ./inference ./inference/camera ./inference/checkpoint ./inference/cpu/... ./inference/picture ./inference/quant \
-               ./inference/runstate ./inference/tokenizer ./inference/video ./ui/...
+               ./inference/bench ./inference/plan ./inference/device/... ./inference/runstate ./inference/tokenizer ./inference/video ./ui/...
 # A count, not a time: when a time runs out, Go 1.26 at times fails the target with "context deadline exceeded".
 FUZZTIME    ?= 100000x
 OUT         ?= out
@@ -95,7 +95,7 @@ deps-window: deps
 	$(call install,pkg-config libgl1-mesa-dev xorg-dev)
 
 deps-test: deps-window
-	$(call install,xvfb libgl1-mesa-dri dbus-daemon clang-14)
+	$(call install,xvfb libgl1-mesa-dri dbus-daemon clang-14 fonts-wqy-microhei)
 
 clean:
 	rm -rf gimbal $(OUT)
