@@ -40,7 +40,7 @@ func TestAccount(t *testing.T) {
 	}
 	b.Release()
 	b.Release()
-	if b, err = provide(100); err != nil {
+	if _, err = provide(100); err != nil {
 		t.Fatal(err)
 	}
 	if now, peak := d.Held(); now != 100 || peak != 100 || len(freed) != 1 || freed[0] != 60 {
