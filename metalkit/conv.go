@@ -8,7 +8,7 @@ const convBias, convAdd, convPrev0, convPrev1 = 1, 2, 4, 8
 type convArgs struct {
 	h, w, cin, frame                            uint32
 	kt, kh, kw, strideT, stride, padH, padW, up uint32
-	outH, outW, cout, yframe, addframe, ldw     uint32
+	oh, ow, cout, yframe, addframe, ldw         uint32
 	band                                        uint32
 }
 
@@ -38,7 +38,7 @@ func (e *encoder) Conv(c device.Conv) {
 		h: uint32(c.X.H), w: uint32(c.X.W), cin: uint32(c.X.C), frame: x.ld,
 		kt: uint32(c.KT), kh: uint32(c.KH), kw: uint32(c.KW), strideT: uint32(c.StrideT), stride: uint32(c.Stride),
 		padH: uint32(c.PadH), padW: uint32(c.PadW),
-		outH: uint32(c.Y.H), outW: uint32(c.Y.W), cout: uint32(c.Y.C), yframe: y.ld, addframe: add.ld, ldw: w.ld,
+		oh: uint32(c.Y.H), ow: uint32(c.Y.W), cout: uint32(c.Y.C), yframe: y.ld, addframe: add.ld, ldw: w.ld,
 	}
 	if c.Upsample {
 		args.up = 1

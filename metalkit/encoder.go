@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"reflect"
 	"unsafe"
 
 	"gimbal/inference/device"
@@ -29,6 +30,7 @@ type note struct {
 	op     string      // of which operation
 	number int         // of that operation in the submission, from 1
 	least  device.Cost // of the operation, for the first of its calls
+	args   reflect.Type
 	dispatch
 }
 
@@ -207,7 +209,7 @@ func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
 	} else {
 		e.calls = e.calls[:len(e.calls)+1]
 	}
-	e.notes = append(e.notes, note{e.op, e.ops, e.cost, d})
+	e.notes = append(e.notes, note{e.op, e.ops, e.cost, reflect.TypeFor[A](), d})
 	e.cost = device.Cost{}
 	c := &e.calls[len(e.calls)-1]
 	c.pipeline, c.threads, c.buffers = id, uint32(d.threads), uint32(len(operands))
