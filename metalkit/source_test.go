@@ -32,7 +32,7 @@ type instance struct {
 
 var (
 	structText    = regexp.MustCompile(`(?m)^struct (\w+) \{([^}]*)\};`)
-	functionText  = regexp.MustCompile(`(?ms)^(?:template <([^>\n]*)>\s)?(?:kernel void|constexpr uint) (\w+)\(([^{]*?)\) \{(.*?)(?: \}$|^\})`)
+	functionText  = regexp.MustCompile(`(?ms)^(?:template <([^>\n]*)>\s)?(?:kernel void|constexpr uint) (\w+)\(([^{]*?)\) \{(?: ([^\n]*) \}$|\n(.*?)^\})`)
 	instanceText  = regexp.MustCompile(`(?m)^(?:KERNEL\((\w+)\)|INSTANCE\((\w+), (\w+), (.*)\));$`)
 	commentOfLine = regexp.MustCompile(`//.*`)
 )
@@ -45,7 +45,7 @@ func parseSource(text string) source {
 		s.structs[m[1]] = m[2]
 	}
 	for _, m := range functionText.FindAllStringSubmatch(text, -1) {
-		f := &routine{parameters: splitList(m[3]), body: m[4]}
+		f := &routine{parameters: splitList(m[3]), body: m[4] + m[5]}
 		for _, p := range splitList(m[1]) {
 			kind, name, _ := strings.Cut(p, " ")
 			f.types, f.templates = append(f.types, kind), append(f.templates, name)
