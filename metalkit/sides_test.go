@@ -2,12 +2,14 @@ package metalkit
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"gimbal/inference/device"
 	"gimbal/metalkit/kernels"
 )
 
@@ -153,13 +155,7 @@ func TestBufferMistakes(t *testing.T) {
 		{"a buffer less", norm, slices.Delete(slices.Clone(rope), 1, 2), "", "rope has 5 buffers, the host binds 6"},
 		{"a structure alone", norm, rope, "LostArgs", "LostArgs"},
 	} {
-		changed := source{map[string]string{}, map[string]*routine{}, s.made}
-		for name, members := range s.structs {
-			changed.structs[name] = members
-		}
-		for name, f := range s.functions {
-			changed.functions[name] = f
-		}
+		changed := source{maps.Clone(s.structs), maps.Clone(s.functions), s.made}
 		changed.structs["NormArgs"] = c.members
 		changed.functions["rope"] = &routine{parameters: c.params}
 		if c.more != "" {
@@ -217,5 +213,38 @@ func TestConstants(t *testing.T) {
 		if m[1] != "uint" || f.Type.Kind() != reflect.Uint32 || m[3] != fmt.Sprint(i) || names[m[2]] != f.Name || int(f.Offset) != 4*i {
 			t.Errorf("constant %d is %s %s with index %s, the host has %s %v", i, m[1], m[2], m[3], f.Name, f.Type)
 		}
+	}
+}
+
+// TestEnumerations compares every number that has a name in the kernels with the host's.
+func TestEnumerations(t *testing.T) {
+	want := map[string]uint32{
+		"F32": uint32(device.F32), "F16": uint32(device.F16), "BF16": uint32(device.BF16), "F8E4M3": uint32(device.F8E4M3),
+		"I8": uint32(device.I8), "U8": uint32(device.U8), "I32": uint32(device.I32), "I64": uint32(device.I64),
+		"NF4": typeNF4, "NF4_NESTED": typeNF4Nested,
+		"IDENTITY": uint32(device.Identity), "SILU": uint32(device.SiLU), "GELU": uint32(device.GELU), "CLAMP1": uint32(device.Clamp1),
+		"ADD": uint32(device.Add), "MUL": uint32(device.Mul),
+		"LINEAR_BIAS": linearBias, "LINEAR_GATE": linearGate, "LINEAR_ADD": linearAdd, "LINEAR_SCALE": linearScale,
+		"ATTENTION_REL": attentionRel, "ATTENTION_KEY": attentionKey,
+		"CONV_BIAS": convBias, "CONV_ADD": convAdd, "CONV_PREV0": convPrev0, "CONV_PREV1": convPrev1,
+		"NORM_WEIGHT": normWeight, "NORM_BIAS": normBias, "NORM_SCALE": normScale, "NORM_SHIFT": normShift, "NORM_LAYER": normLayer,
+		"ROPE_WEIGHT": ropeWeight,
+	}
+	got := map[string]uint32{}
+	for _, m := range regexp.MustCompile(`(?m)^enum : uint \{(.*)\};`).FindAllStringSubmatch(kernels.Source(), -1) {
+		var next uint32
+		for _, word := range splitList(m[1]) {
+			name, value, given := strings.Cut(word, " = ")
+			if given {
+				if _, err := fmt.Sscan(value, &next); err != nil {
+					t.Fatal(word, err)
+				}
+			}
+			got[name] = next
+			next++
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the kernels have %v, the host %v", got, want)
 	}
 }
