@@ -30,7 +30,7 @@ type note struct {
 	op     string      // of which operation
 	number int         // of that operation in the submission, from 1
 	least  device.Cost // of the operation, for the first of its calls
-	args   reflect.Type
+	args   reflect.Type // the structure that the call takes
 	dispatch
 }
 
