@@ -27,9 +27,9 @@ type encoder struct {
 
 // note says what a call is for.
 type note struct {
-	op     string      // of which operation
-	number int         // of that operation in the submission, from 1
-	least  device.Cost // of the operation, for the first of its calls
+	op     string       // of which operation
+	number int          // of that operation in the submission, from 1
+	least  device.Cost  // of the operation, for the first of its calls
 	args   reflect.Type // the structure that the call takes
 	dispatch
 }
