@@ -27,6 +27,7 @@ type Studio interface {
 	LockSeed(on bool)
 	RollSeed()
 	Drop(paths []string)
+	PastePicture(data []byte)
 
 	SetModelFolder(path string)
 	SetDemo(on bool)

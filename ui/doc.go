@@ -7,6 +7,5 @@
 //   - translation holds all words, in English and Simplified Chinese.
 //   - studio, library, watch and desktop hold what is no widget.
 //
-// Fyne's clipboard only has text: Paste takes a path or a file:// address of a
-// picture or folder, not the pixels of a copied picture.
+// Fyne's clipboard only has text: copied pictures come from the desktop.
 package ui

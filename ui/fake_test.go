@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,15 +27,32 @@ import (
 // fake is a Studio that shows what a test says and writes down what the window asks.
 type fake struct {
 	snapshot studio.Snapshot
+	mu       sync.Mutex
 	calls    []string
 	thumb    image.Image
 }
 
 func (f *fake) note(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.calls = append(f.calls, fmt.Sprintf(format, args...))
 }
 
-func (f *fake) asked(call string) bool { return slices.Contains(f.calls, call) }
+func (f *fake) asked(call string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Contains(f.calls, call)
+}
+
+// await waits until the studio is asked from another goroutine.
+func (f *fake) await(t *testing.T, call string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !f.asked(call); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the studio was not asked for %q", call)
+		}
+	}
+}
 
 func (f *fake) Snapshot() studio.Snapshot                     { return f.snapshot }
 func (f *fake) Subscribe(func(studio.Snapshot)) (stop func()) { return func() {} }
@@ -46,6 +64,7 @@ func (f *fake) SetOffload(on bool)                            { f.note("offload 
 func (f *fake) LockSeed(on bool)                              { f.note("lock %t", on) }
 func (f *fake) RollSeed()                                     { f.note("roll") }
 func (f *fake) Drop(paths []string)                           { f.note("drop %v", paths) }
+func (f *fake) PastePicture(data []byte)                      { f.note("paste %s", data) }
 func (f *fake) SetModelFolder(path string)                    { f.note("model %s", path) }
 func (f *fake) SetDemo(on bool)                               { f.note("demo %t", on) }
 func (f *fake) SetOutputDir(path string)                      { f.note("output %s", path) }

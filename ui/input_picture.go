@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"strings"
@@ -102,8 +103,27 @@ func (w *Window) openPicture() {
 		func(path string) { w.studio.Drop([]string{path}) })
 }
 
-// paste takes paths and file:// addresses from the clipboard.
+// paste takes a picture from the clipboard, or else paths and file:// addresses.
 func (w *Window) paste() {
+	go func() {
+		data, err := w.options.Desktop.ClipboardPicture()
+		fyne.Do(func() { w.pasted(data, err) })
+	}()
+}
+
+// pasted takes what is on the clipboard: data of a picture, or text.
+func (w *Window) pasted(data []byte, err error) {
+	switch {
+	case err != nil && !errors.Is(err, errors.ErrUnsupported):
+		w.fail(err)
+	case data != nil:
+		w.studio.PastePicture(data)
+	default:
+		w.pastePaths()
+	}
+}
+
+func (w *Window) pastePaths() {
 	var paths []string
 	for line := range strings.Lines(w.app.Clipboard().Content()) {
 		if line = strings.Trim(strings.TrimSpace(line), `"'`); line != "" {

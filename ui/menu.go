@@ -135,6 +135,7 @@ func (m *menu) helpMenu() *fyne.Menu {
 
 // keys are those that work while no entry has the focus.
 func (w *Window) keys() {
+	w.window.Canvas().AddShortcut(&fyne.ShortcutPaste{}, func(fyne.Shortcut) { w.paste() })
 	w.window.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) {
 		if w.now.Stage.Video == nil || !w.stage.player.Visible() {
 			return

@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +11,7 @@ import (
 	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/widget"
 
+	"gimbal/ui/desktop"
 	"gimbal/ui/library"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
@@ -108,11 +111,25 @@ func TestButtonsAsk(t *testing.T) {
 	}
 }
 
-func TestPasteAndDrop(t *testing.T) {
+func TestPaste(t *testing.T) {
 	w, f := newTestWindow(t, empty(), 1280, 800)
 	w.app.Clipboard().SetContent("  file:///a/b.png\n'/c d.jpg'\n\n")
 	test.Tap(w.names["picture.paste"].(fyne.Tappable))
-	expect(t, f, "drop [file:///a/b.png /c d.jpg]")
+	f.await(t, "drop [file:///a/b.png /c d.jpg]")
+	w.options.Desktop.(*desktop.Recorder).Copied = func() ([]byte, error) { return []byte("pixels"), nil }
+	w.window.Canvas().(fyne.Shortcutable).TypedShortcut(&fyne.ShortcutPaste{})
+	f.await(t, "paste pixels")
+}
+
+func TestPasteFails(t *testing.T) {
+	w, f := newTestWindow(t, empty(), 1280, 800)
+	w.app.Clipboard().SetContent("/a.png")
+	w.pasted(nil, errors.New("too large"))
+	if w.window.Canvas().Overlays().Top() == nil || len(f.calls) > 0 {
+		t.Errorf("nothing says that pasting failed, or the studio was asked for %q", f.calls)
+	}
+	w.pasted(nil, fmt.Errorf("no display: %w", errors.ErrUnsupported))
+	expect(t, f, "drop [/a.png]")
 }
 
 func TestRunIsFollowed(t *testing.T) {

@@ -1,6 +1,7 @@
 package desktop
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 )
@@ -26,6 +27,12 @@ type Desktop interface {
 	// from the window's goroutine. The path is empty when the user cancels. The error
 	// wraps errors.ErrUnsupported where there is no such panel.
 	Pick(Panel) (path string, err error)
+	// ClipboardPicture returns the picture that the user copied in any program, as the
+	// bytes of a PNG, JPEG, BMP or TIFF file that nobody has looked into, nil when the
+	// clipboard holds none. It waits for the other program, two seconds at most, so it
+	// must not be called from the window's goroutine. The error wraps
+	// errors.ErrUnsupported where the clipboard cannot be asked for pictures.
+	ClipboardPicture() ([]byte, error)
 	// OnOpen has f called, from any goroutine, with the files and folders that the user
 	// opens from the file manager or drops on the program's icon, also with those from
 	// before this call.
@@ -50,6 +57,7 @@ type platform interface {
 	open(url string) error
 	trash(path string) error
 	pick(Panel) (string, error)
+	clipboardPicture(context.Context) ([]byte, error) // nil for none
 }
 
 // New returns the desktop that the program runs on. Call it before the window's

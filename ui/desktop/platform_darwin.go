@@ -1,6 +1,7 @@
 package desktop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,11 +15,11 @@ import (
 )
 
 // mac is a Mac.
-type mac struct{}
+type mac struct{ main func(func()) }
 
 func newPlatform(o Options, opened func(paths []string)) platform {
 	receiveFiles(o.Log, opened)
-	return mac{}
+	return mac{o.Main}
 }
 
 // receiveFiles teaches the application's delegate, which is GLFW's and exists once
@@ -126,4 +127,30 @@ func (mac) pick(p Panel) (path string, err error) {
 		return "", nil
 	}
 	return path, err
+}
+
+// clipboardPicture reads the pasteboard on the window's thread, for that one's text is
+// read there too, and it is not for several threads at once.
+func (m mac) clipboardPicture(ctx context.Context) ([]byte, error) {
+	read := make(chan []byte, 1)
+	m.main(func() {
+		pooled(func() {
+			board := appkit.Pasteboard_GeneralPasteboard()
+			if board.StringForType(appkit.PasteboardTypeFileURL) != "" {
+				read <- nil // the Finder copied a file; the picture beside it is its icon
+				return
+			}
+			data := board.DataForType(appkit.PasteboardTypePNG)
+			if data == nil {
+				data = board.DataForType(appkit.PasteboardTypeTIFF)
+			}
+			read <- data
+		})
+	})
+	select {
+	case data := <-read:
+		return data, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

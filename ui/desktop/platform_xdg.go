@@ -5,6 +5,7 @@ package desktop
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,12 +13,16 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	"github.com/jezek/xgb"
 )
 
 // xdg is a desktop of freedesktop.org's specifications.
 type xdg struct{}
 
-func newPlatform(Options, func(paths []string)) platform { return xdg{} }
+func newPlatform(Options, func(paths []string)) platform {
+	xgb.Logger.SetOutput(io.Discard) // what matters is in its errors too
+	return xdg{}
+}
 
 func (xdg) setIcon([]byte) {} // no desktop has a picture of the program to draw on
 

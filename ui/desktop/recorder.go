@@ -1,6 +1,7 @@
 package desktop
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +13,8 @@ type Recorder struct {
 	Desktop
 	// Picked answers Pick; nil cancels.
 	Picked func(Panel) (string, error)
+	// Copied answers ClipboardPicture; nil has no picture.
+	Copied func() ([]byte, error)
 
 	mu    sync.Mutex
 	calls []string
@@ -77,4 +80,12 @@ func (r recording) pick(p Panel) (string, error) {
 		return "", nil
 	}
 	return r.Picked(p)
+}
+
+func (r recording) clipboardPicture(context.Context) ([]byte, error) {
+	r.note("clipboard")
+	if r.Copied == nil {
+		return nil, nil
+	}
+	return r.Copied()
 }
