@@ -32,6 +32,11 @@ func quantised(t *testing.T, s suite) {
 			t.Run("NF4", func(t *testing.T) { s.rig(t).nf4(c, block, 0) })
 			t.Run("NF4 nested", func(t *testing.T) { s.rig(t).nf4(c, block, 3+block/4) })
 		}
+		if c.k%4 == 0 {
+			t.Run("packed I8", func(t *testing.T) { s.packed(t).int8(c) })
+			t.Run("packed NF4", func(t *testing.T) { s.packed(t).nf4(c, 64, 0) })
+			t.Run("packed NF4 nested", func(t *testing.T) { s.packed(t).nf4(c, 64, 19) })
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ type rig struct {
 	suite
 	rng     *rand.Rand
 	tensors []*tensor
+	dense   bool // no offsets and no gaps
 }
 
 // tensor is an operand: a view into a buffer, and the values in it.
@@ -38,6 +39,14 @@ func (s suite) rig(t testing.TB) *rig {
 			x.Buf.Release()
 		}
 	})
+	return r
+}
+
+// packed returns a rig whose operands begin where their buffers do and have no gaps, so
+// that a device may read several elements at a time.
+func (s suite) packed(t testing.TB) *rig {
+	r := s.rig(t)
+	r.dense = true
 	return r
 }
 
@@ -62,11 +71,12 @@ func (r *rig) out(t device.DType, rows, cols int) *tensor {
 	return x
 }
 
-// matOf returns a matrix of values, at a random offset and with random gaps.
+// matOf returns a matrix of values, at a random offset and with random gaps unless r
+// is dense.
 func (r *rig) matOf(t device.DType, rows, cols int, v []float64) *tensor {
 	r.Helper()
 	x := &tensor{Mat: device.Mat{DType: t, Rows: rows, Cols: cols, Stride: cols}}
-	if r.rng.IntN(2) == 0 {
+	if !r.dense && r.rng.IntN(2) == 0 {
 		x.Offset, x.Stride = 1+r.rng.IntN(9), cols+r.rng.IntN(6)
 	}
 	x.fill(v, x.Offset+rows*x.Stride+1+r.rng.IntN(5)) // at least one element after the last row that nobody may touch
