@@ -85,9 +85,14 @@ type Inputs struct {
 }
 
 // DefaultInputs are the reference's settings, without picture, camera and prompt.
-func DefaultInputs() Inputs {
-	j := inference.DefaultJob()
-	return Inputs{
+func DefaultInputs() Inputs { return inputsOfJob(inference.DefaultJob()) }
+
+// inputsOfJob returns what j says of the inputs: all but the quantisation and whether
+// the seed is locked. It is the reverse of Inputs.job.
+func inputsOfJob(j inference.Job) Inputs {
+	in := Inputs{
+		Picture:        j.Image,
+		Prompt:         j.Prompt,
 		NegativePrompt: j.NegativePrompt,
 		Frames:         j.Frames,
 		MaxArea:        j.MaxArea,
@@ -107,6 +112,10 @@ func DefaultInputs() Inputs {
 		Offload:        j.Offload,
 		Reuse:          j.Reuse,
 	}
+	if j.ActionPath != "" {
+		in.Camera = Camera{Kind: CameraFolder, Folder: j.ActionPath}
+	}
+	return in
 }
 
 // job returns the inputs as a Job, without an output.

@@ -130,38 +130,13 @@ func (s *Studio) CopySettings(id library.ID) {
 	})
 }
 
-// inputsOf is the reverse of Inputs.job.
+// inputsOf returns the inputs that settings came from.
 func inputsOf(settings library.Settings) Inputs {
-	j := settings.Job
-	in := Inputs{
-		Picture:        j.Image,
-		Prompt:         j.Prompt,
-		NegativePrompt: j.NegativePrompt,
-		Frames:         j.Frames,
-		MaxArea:        j.MaxArea,
-		Steps:          j.Steps,
-		Solver:         j.Solver,
-		Shift:          j.Shift,
-		Guidance:       j.Guidance,
-		Boundary:       j.Boundary,
-		Seed:           j.Seed,
-		SeedLocked:     true,
-		Noise:          j.NoiseRNG,
-		FPS:            j.FPS,
-		Quant:          settings.Quant,
-		VAEChunk:       j.VAEChunk,
-		VAEThreshold:   j.VAEChunkThreshold,
-		VAETile:        j.VAETile,
-		AttentionChunk: j.AttentionChunk,
-		AttentionType:  j.AttentionDType,
-		Offload:        j.Offload,
-		Reuse:          j.Reuse,
-	}
-	switch {
-	case settings.Camera != "":
+	in := inputsOfJob(settings.Job)
+	in.SeedLocked = true
+	in.Quant = settings.Quant
+	if settings.Camera != "" {
 		in.Camera = Camera{Kind: CameraBuiltin, Name: settings.Camera}
-	case j.ActionPath != "":
-		in.Camera = Camera{Kind: CameraFolder, Folder: j.ActionPath}
 	}
 	return in
 }
