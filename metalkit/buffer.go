@@ -1,6 +1,7 @@
 package metalkit
 
 import (
+	"context"
 	"fmt"
 	"unsafe"
 
@@ -13,7 +14,7 @@ func (m memory) Bytes() []byte { return m.host }
 // giveBack takes the memory of a released buffer.
 func (d *gpu) giveBack(m memory, counted int64) {
 	switch {
-	case m.host == nil: // of no bytes
+	case m.handle == 0: // of no bytes
 	case counted > 0:
 		d.pool.put(d.drv, m, counted)
 	default:
@@ -95,7 +96,10 @@ func (d *gpu) Alloc(desc device.Desc) (device.Buffer, error) {
 		return nil, err
 	}
 	if pooled {
-		clear(b.Mem.host)
+		if err := d.clear(b.Mem, size); err != nil {
+			b.Release()
+			return nil, fmt.Errorf("metalkit: %q is not cleared: %w", desc.Label, err)
+		}
 	}
 	return b, nil
 }
@@ -118,7 +122,10 @@ func (d *gpu) Map(desc device.Desc, mem []byte, release func()) (device.Buffer, 
 		if err != nil {
 			return m, false, fmt.Errorf("a copy: %w", err)
 		}
-		copy(m.host, mem)
+		if err := d.fill(context.Background(), m, mem); err != nil {
+			d.drv.free(m)
+			return memory{}, false, fmt.Errorf("a copy: %w", err)
+		}
 		return m, true, nil
 	})
 	if err != nil {

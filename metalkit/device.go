@@ -101,7 +101,8 @@ func open(drv driver, opts Options) (device.Device, error) {
 }
 
 func (d *gpu) Info() device.Info {
-	info := device.Info{Name: d.limits.name, Unified: true, WorkingSet: min(d.Limit(), d.limits.workingSet)}
+	_, far := d.drv.(discrete)
+	info := device.Info{Name: d.limits.name, Unified: !far, WorkingSet: min(d.Limit(), d.limits.workingSet)}
 	info.Allocated, info.Peak = d.Held()
 	if t := device.DType(d.compute.dtype); t != device.F32 {
 		info.Factors = t

@@ -26,6 +26,14 @@ type driver interface {
 	close()
 }
 
+// discrete is a driver of a GPU with memory of its own: memory.host is nil. Its methods
+// may be called at any time.
+type discrete interface {
+	zero(m memory, size int64) error
+	write(m memory, at int64, src []byte) error
+	read(dst []byte, m memory, at int64) error
+}
+
 // workOfRun is limits.work of a Mac's GPU: a quarter of a second for the slowest,
 // that of an M1, and some hundred times as long as starting a run takes for the
 // quickest.
@@ -43,9 +51,10 @@ type limits struct {
 	work       float64 // flops of one run: more are cut into several, between which ctx is heard; 0 for no limit
 }
 
-// memory is a piece of memory that the GPU and the host share.
+// memory is a piece of memory that the GPU and the host share, unless the driver is
+// discrete.
 type memory struct {
-	handle uintptr // the driver's name for it
+	handle uintptr // the driver's name for it, which begins at a multiple of 16 bytes; 0 for no memory
 	offset uint64  // of its first byte from where the handle begins
 	host   []byte
 	unpin  func() // for the driver's own use in free

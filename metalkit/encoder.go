@@ -110,13 +110,12 @@ func (e *encoder) in(m device.Mat) operand {
 	}
 	b := e.dev.Find(m.Buf)
 	size := uint64(m.DType.Size())
-	at := uint64(m.Offset) * size
-	address := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b.Mem.host)))) + at
+	at := b.Mem.offset + uint64(m.Offset)*size
 	return operand{
-		binding: binding{b.Mem.handle, b.Mem.offset + at},
+		binding: binding{b.Mem.handle, at},
 		dt:      uint32(m.DType),
 		ld:      uint32(m.Stride),
-		aligned: address%(4*size) == 0 && (m.Stride%4 == 0 || m.Rows <= 1),
+		aligned: at%(4*size) == 0 && (m.Stride%4 == 0 || m.Rows <= 1),
 	}
 }
 
