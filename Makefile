@@ -20,7 +20,7 @@ SOURCES     := app inference metalkit ui assets
 
 export CGO_ENABLED := 1
 
-.PHONY: build demo app test check race fuzz bench deps deps-window deps-test clean
+.PHONY: build demo app test check race fuzz bench ptx deps deps-window deps-test clean
 
 build: deps-window
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -tags $(WINDOW_TAGS) -o gimbal ./app
@@ -71,6 +71,10 @@ fuzz: deps
 
 bench: deps
 	$(GO) test -run '^$$' -bench . -benchtime 2x ./inference/...
+
+# The kernels for an NVIDIA GPU, on which metalkit.OpenCUDA proves them.
+ptx: deps-test
+	$(GO) run ./metalkit/internal/ptx/build clang-14 $(OUT)/ptx
 
 # install PACKAGES installs those that are missing. Where there is no apt, whoever
 # builds sees to them.

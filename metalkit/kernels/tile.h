@@ -46,7 +46,7 @@ inline void tile_multiply(X xs, uint ldx, uint lastx, W ws, uint ldw, uint lastw
         return;
     UNROLL for (uint c = 0; c < depth; c += 8) {
         if (c >= k)
-            return;
+            continue;
         simdgroup_matrix<T, 8, 8> xm[down], wm[across];
         UNROLL for (uint i = 0; i < down; i++)
             simdgroup_load(xm[i], xs + ulong(min(8 * i, lastx)) * ldx + c, ldx);
