@@ -7,7 +7,9 @@
 // driver (driver_soft.go) runs the same kernels on the processor, so that the
 // kernels and all that is here are tested on any machine. The driver of a Mac's
 // GPU (driver_darwin.go, metal_darwin.m) has never run: package
-// metalkit/internal/static has clang read what only a Mac compiles.
+// metalkit/internal/static has clang read what only a Mac compiles. With the build tag
+// cuda there is also the driver of an NVIDIA GPU (driver_cuda.go), which runs the kernels
+// as PTX (make ptx) to prove them at the sizes of real checkpoints; no program has it.
 //
 // Linear, Attention and Conv have kernels in several shapes (variants.go). Where the
 // driver has a clock, the tuner times them at the first use of a size and keeps its

@@ -17,6 +17,11 @@ func Open(opts Options) (device.Device, error) {
 	if drv == nil {
 		return nil, fmt.Errorf("metalkit: %w", err)
 	}
+	return openTried(drv, opts)
+}
+
+// openTried is open with the product.
+func openTried(drv driver, opts Options) (device.Device, error) {
 	dev, err := open(drv, opts)
 	if err != nil {
 		return nil, err

@@ -5,20 +5,8 @@ package metalkit
 import (
 	"testing"
 
-	"gimbal/inference/device"
 	"gimbal/inference/device/devicetest"
 )
-
-// openTest returns the device over the software driver.
-func openTest(tb testing.TB, opts Options) device.Device {
-	tb.Helper()
-	dev, err := OpenSoftware(opts)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { dev.Close() })
-	return dev
-}
 
 // TestBackward starts the threads of every threadgroup with the last one: what a
 // barrier should keep apart shows.
