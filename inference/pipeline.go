@@ -137,7 +137,11 @@ func (p *Pipeline) CountTokens(prompt string) (n, limit int) {
 // its own.
 func statistics(l *checkpoint.Layout) vae.Statistics {
 	if c := l.VAEConfig; c != nil {
-		return vae.Statistics{Mean: c.LatentsMean, Std: c.LatentsStd, RGB: c.RGBFactors, RGBBias: c.RGBBias}
+		return vae.Statistics{
+			Mean: c.LatentsMean, Std: c.LatentsStd,
+			RGB:      vae.Colours{Factors: c.RGBFactors, Bias: c.RGBBias},
+			FirstRGB: vae.Colours{Factors: c.FirstRGBFactors, Bias: c.FirstRGBBias},
+		}
 	}
 	return vae.WanStatistics()
 }

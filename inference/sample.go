@@ -147,7 +147,7 @@ func (s *sampling) close() {
 // preview returns a small picture of each latent frame, or none where the VAE's
 // statistics do not say how a latent looks.
 func (s *sampling) preview() []image.Image {
-	if s.p.vae.RGB == nil {
+	if s.p.vae.RGB.Factors == nil {
 		return nil
 	}
 	pictures := make([]image.Image, s.f)

@@ -75,6 +75,10 @@ type VAEConfig struct {
 	LatentsStd  []float32    `json:"latents_std"`
 	RGBFactors  [][3]float32 `json:"latent_rgb_factors"`
 	RGBBias     [3]float32   `json:"latent_rgb_bias"`
+
+	// The same of the first latent frame, where it is coded otherwise.
+	FirstRGBFactors [][3]float32 `json:"first_latent_rgb_factors"`
+	FirstRGBBias    [3]float32   `json:"first_latent_rgb_bias"`
 }
 
 func readVAEConfig(path string) (*VAEConfig, error) {
@@ -87,17 +91,12 @@ func readVAEConfig(path string) (*VAEConfig, error) {
 		values.read("latents_mean", &c.LatentsMean, "a list of numbers"),
 		values.read("latents_std", &c.LatentsStd, "a list of positive numbers"),
 	)
-	if values.values["latent_rgb_factors"] != nil {
-		err = errors.Join(err,
-			values.read("latent_rgb_factors", &c.RGBFactors, "a list of three numbers for each latent channel"),
-			values.read("latent_rgb_bias", &c.RGBBias, "three numbers"),
-		)
-	}
+	err = errors.Join(err,
+		readColours(values, "", &c.RGBFactors, &c.RGBBias, len(c.LatentsMean)),
+		readColours(values, "first_", &c.FirstRGBFactors, &c.FirstRGBBias, len(c.LatentsMean)),
+	)
 	if err != nil {
 		return nil, err
-	}
-	if c.RGBFactors != nil && len(c.RGBFactors) != len(c.LatentsMean) {
-		return nil, &Error{path, "latent_rgb_factors", plural(len(c.RGBFactors), "row"), fmt.Sprintf("one for each of %d latent channels", len(c.LatentsMean))}
 	}
 	if len(c.LatentsMean) == 0 || len(c.LatentsMean) != len(c.LatentsStd) {
 		return nil, &Error{path, "latents_std", plural(len(c.LatentsStd), "number"),
@@ -142,4 +141,20 @@ func (o object) read(name string, to any, want string) error {
 		return &Error{o.path, name, string(text), want}
 	}
 	return nil
+}
+
+// readColours reads how latents of so many channels look, if path says so.
+func readColours(values object, prefix string, factors *[][3]float32, bias *[3]float32, channels int) error {
+	key := prefix + "latent_rgb_factors"
+	if values.values[key] == nil {
+		return nil
+	}
+	err := errors.Join(
+		values.read(key, factors, "a list of three numbers for each latent channel"),
+		values.read(prefix+"latent_rgb_bias", bias, "three numbers"),
+	)
+	if err == nil && len(*factors) != channels {
+		return &Error{values.path, key, plural(len(*factors), "row"), fmt.Sprintf("one for each of %d latent channels", channels)}
+	}
+	return err
 }

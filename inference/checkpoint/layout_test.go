@@ -167,6 +167,8 @@ func TestBadLayouts(t *testing.T) {
 		{"other model", field("model_type", `"t2v"`), []string{`model_type: found "t2v", expected "i2v"`}},
 		{"colours of another size", set(vaeConfig, `{"latents_mean":[1,2],"latents_std":[1,1],"latent_rgb_factors":[[1,0,0]],"latent_rgb_bias":[0,0,0]}`),
 			[]string{"vae_config.json: latent_rgb_factors: found 1 row"}},
+		{"colours of the first frame mistyped", set(vaeConfig, `{"latents_mean":[1],"latents_std":[1],"first_latent_rgb_factors":[[1,0,0]],"first_latent_rgb_bias":"grey"}`),
+			[]string{"vae_config.json: first_latent_rgb_bias: found"}},
 		{"statistics missing", set(vaeConfig, `{"latents_mean":[1]}`), []string{"vae_config.json: latents_std: found none"}},
 		{"statistics mistyped", set(vaeConfig, `{"latents_mean":["a"],"latents_std":[1]}`), []string{`latents_mean: found ["a"], expected a list of numbers`}},
 		{"statistics differ", set(vaeConfig, `{"latents_mean":[1,2],"latents_std":[1]}`), []string{"latents_std: found 1 number, expected as many as latents_mean"}},

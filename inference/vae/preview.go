@@ -6,19 +6,23 @@ import (
 )
 
 // Preview returns a picture, w x h, of frame number frame of the normalised latent
-// [z, f, h, w], approximated by the statistics' RGB factors; nil if there are none.
+// [z, f, h, w], approximated by the statistics' colours; nil if there are none.
 func (s Statistics) Preview(latent []float32, f, h, w, frame int) image.Image {
-	if s.RGB == nil {
+	look := s.RGB
+	if frame == 0 && s.FirstRGB.Factors != nil {
+		look = s.FirstRGB
+	}
+	if look.Factors == nil {
 		return nil
 	}
 	plane := h * w
-	if len(latent) != len(s.RGB)*f*plane || frame < 0 || frame >= f {
-		panic(fmt.Sprintf("vae: preview of frame %d of a latent [%d %d %d %d] with %d values", frame, len(s.RGB), f, h, w, len(latent)))
+	if len(latent) != len(look.Factors)*f*plane || frame < 0 || frame >= f {
+		panic(fmt.Sprintf("vae: preview of frame %d of a latent [%d %d %d %d] with %d values", frame, len(look.Factors), f, h, w, len(latent)))
 	}
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	for i := range plane {
-		rgb := s.RGBBias
-		for z, factors := range s.RGB {
+		rgb := look.Bias
+		for z, factors := range look.Factors {
 			v := latent[(z*f+frame)*plane+i]
 			for c := range rgb {
 				rgb[c] += v * factors[c]

@@ -9,8 +9,7 @@ import (
 
 func TestPreview(t *testing.T) {
 	stats := vae.Statistics{
-		RGB:     [][3]float32{{0.5, 0, 0}, {0, 1, 0}, {0.25, 0, 4}},
-		RGBBias: [3]float32{0, 0.2, -1},
+		RGB: vae.Colours{Factors: [][3]float32{{0.5, 0, 0}, {0, 1, 0}, {0.25, 0, 4}}, Bias: [3]float32{0, 0.2, -1}},
 	}
 	const f, h, w = 2, 1, 2
 	latent := []float32{ // [3, f, h, w]
@@ -27,6 +26,13 @@ func TestPreview(t *testing.T) {
 			t.Errorf("pixel %d is %v, want %v", x, got, want)
 		}
 	}
+	stats.FirstRGB = vae.Colours{Factors: [][3]float32{{0, 0, 0}, {0, 0, 0}, {0, 0, 0}}, Bias: [3]float32{1, -1, 0}}
+	if got := stats.Preview(latent, f, h, w, 0).At(1, 0); got != (color.RGBA{255, 0, 128, 255}) {
+		t.Errorf("the first frame is %v, want its own colours", got)
+	}
+	if got := stats.Preview(latent, f, h, w, 1).At(1, 0); got != img.At(1, 0) {
+		t.Errorf("the second frame is %v with colours for the first, %v without", got, img.At(1, 0))
+	}
 	if img := (vae.Statistics{}).Preview(latent, f, h, w, 1); img != nil {
 		t.Errorf("statistics without factors give %v, want no picture", img)
 	}
@@ -36,9 +42,9 @@ func TestPreview(t *testing.T) {
 // latent is a dark grey, and light and dark lie within reach in every colour.
 func TestPreviewWan(t *testing.T) {
 	stats := vae.WanStatistics()
-	latent := make([]float32, len(stats.RGB))
+	latent := make([]float32, len(stats.RGB.Factors))
 	paint := func(sign float32) color.RGBA {
-		for z, factors := range stats.RGB {
+		for z, factors := range stats.RGB.Factors {
 			latent[z] = 0
 			if sum := factors[0] + factors[1] + factors[2]; sum*sign > 0 {
 				latent[z] = 1.5

@@ -9,11 +9,17 @@ import (
 // channel.
 type Statistics struct {
 	Mean, Std []float32
-	// RGB, optional, approximates a pixel by a latent one, for previews: colour c
-	// in [-1, 1] is RGBBias[c] plus the sum over channels of the normalised value
-	// times RGB[channel][c].
-	RGB     [][3]float32
-	RGBBias [3]float32
+	// RGB approximates pixels by latents, for previews, and FirstRGB those of the
+	// first latent frame, which holds one picture, not four, and which a VAE may
+	// code in its own way. Both are optional; RGB stands in for FirstRGB.
+	RGB, FirstRGB Colours
+}
+
+// Colours say how a latent looks: colour c in [-1, 1] is Bias[c] plus the sum over
+// channels of the normalised value times Factors[channel][c].
+type Colours struct {
+	Factors [][3]float32
+	Bias    [3]float32
 }
 
 // WanStatistics returns the statistics of Wan 2.1's VAE, whose latents have 16
@@ -30,7 +36,7 @@ func WanStatistics() Statistics {
 			2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
 			3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160,
 		},
-		RGB: [][3]float32{
+		RGB: Colours{Factors: [][3]float32{
 			{-0.1299, -0.1692, 0.2932},
 			{0.0671, 0.0406, 0.0442},
 			{0.3568, 0.2548, 0.1747},
@@ -47,8 +53,7 @@ func WanStatistics() Statistics {
 			{0.0060, -0.0633, 0.0005},
 			{0.3477, 0.2275, 0.2950},
 			{0.1984, 0.0913, 0.1861},
-		},
-		RGBBias: [3]float32{-0.1835, -0.0868, -0.3360},
+		}, Bias: [3]float32{-0.1835, -0.0868, -0.3360}},
 	}
 }
 
@@ -57,8 +62,10 @@ func (s Statistics) check(z int, path string) error {
 	if len(s.Mean) != z || len(s.Std) != z {
 		return fmt.Errorf("%s has latents of %d channels: found statistics with %d means and %d deviations, expected as many", path, z, len(s.Mean), len(s.Std))
 	}
-	if s.RGB != nil && len(s.RGB) != z {
-		return fmt.Errorf("%s has latents of %d channels: found statistics with RGB factors for %d, expected as many or none", path, z, len(s.RGB))
+	for _, factors := range [][][3]float32{s.RGB.Factors, s.FirstRGB.Factors} {
+		if factors != nil && len(factors) != z {
+			return fmt.Errorf("%s has latents of %d channels: found statistics with RGB factors for %d, expected as many or none", path, z, len(factors))
+		}
 	}
 	for i, std := range s.Std {
 		if mean := s.Mean[i]; !(std > 0) || math.IsInf(float64(std), 0) || math.IsNaN(float64(mean)) || math.IsInf(float64(mean), 0) {

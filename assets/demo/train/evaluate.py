@@ -164,6 +164,9 @@ def main():
     note(camera_db=frames_psnr(v, x), camera_off_db=frames_psnr(off, x), repeat_db=frames_psnr(repeat, x),
          first_frame_db=psnr(v[:, :, 0], x[:, :, 0], (1, 2, 3)).mean().item(), vae_5_17_db=frames_psnr(rec, x))
     same = torch.as_tensor(w["start"] == w["end"], device=dev)
+    steady = same & moving  # where the camera stands still in steady light, the first frame repeated is the truth
+    note(camera_moving_db=frames_psnr(v[moving], x[moving]), repeat_moving_db=frames_psnr(repeat[moving], x[moving]),
+         camera_moving_steady_db=frames_psnr(v[steady], x[steady]), repeat_moving_steady_db=frames_psnr(repeat[steady], x[steady]))
     note(camera_steady_db=frames_psnr(v[same], x[same]), camera_off_steady_db=frames_psnr(off[same], x[same]),
          repeat_steady_db=frames_psnr(repeat[same], x[same]), moving=int(moving.sum()))
     sheet(os.path.join(a.out, "held_out.png"), [u for i in range(min(n, 10)) for u in (x[i], v[i])])

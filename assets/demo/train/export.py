@@ -17,14 +17,18 @@ from common import load_pieces
 
 
 def fit_rgb(demo, worlds=16, ridge=1e-3):
-    """Ridge regression from normalised latents to the colour of their 8x8 blocks in [-1, 1],
-    over the latent frames behind the first, which the VAE codes in its own way."""
+    """Ridge regression from normalised latents to the colour of their 8x8 blocks in [-1, 1]: of the
+    first latent frame, which the VAE codes in its own way, and of those behind it."""
     rng = np.random.default_rng(77)
     w = world.sample_worlds(rng, worlds)
     poses, k, _, _ = world.sample_paths(rng, worlds, 9)
     x = world.render(world.to_device(w, demo.dev), torch.tensor(poses), torch.tensor(k), data.H, data.W, ss=1)
     z = torch.cat([train_dit.encode(demo.vae, u, demo.mean, demo.std)[0] for u in x.split(1)])
-    z, want = z[:, :, 1:], torch.nn.functional.avg_pool3d(x[:, :, 4::4], (1, 8, 8))
+    want = torch.nn.functional.avg_pool3d(x[:, :, ::4], (1, 8, 8))
+    return regress(z[:, :, :1], want[:, :, :1], ridge), regress(z[:, :, 1:], want[:, :, 1:], ridge)
+
+
+def regress(z, want, ridge):
     a, b = (u.permute(0, 2, 3, 4, 1).flatten(0, 3).double() for u in (z, want))
     middle, mean = a.mean(0), b.mean(0)
     a, b = a - middle, b - mean
@@ -54,12 +58,13 @@ def main():
     torch.save(half(vae), os.path.join(a.to, "Wan2.1_VAE.pth"))
 
     demo = evaluate.Demo(a.vae, a.dit, "cpu")
-    factors, bias = fit_rgb(demo)
+    (first, first_bias), (factors, bias) = fit_rgb(demo)
     r = lambda v: [round(u, 5) for u in v]
     stats = json.load(open(os.path.join(a.vae, "latents.json")))
     with open(os.path.join(a.to, "vae_config.json"), "w") as f:
         json.dump({"latents_mean": r(stats["latents_mean"]), "latents_std": r(stats["latents_std"]),
-                   "latent_rgb_factors": [r(v) for v in factors], "latent_rgb_bias": r(bias)}, f, indent=1)
+                   "latent_rgb_factors": [r(v) for v in factors], "latent_rgb_bias": r(bias),
+                   "first_latent_rgb_factors": [r(v) for v in first], "first_latent_rgb_bias": r(first_bias)}, f, indent=1)
     with open(os.path.join(a.to, "demo.json"), "w") as f:
         json.dump({"size": [data.W, data.H], "max_area": 28672,  # makes 208x128 of an 832x480 picture by the size rule
                    "frames": data.T, "steps": evaluate.STEPS,
