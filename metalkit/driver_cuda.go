@@ -89,7 +89,9 @@ func (d *cudaDriver) free(m memory) {
 	}
 }
 
-func (d *cudaDriver) zero(m memory, size int64) error { return d.gpu.Zero(m.handle+uintptr(m.offset), size) }
+func (d *cudaDriver) zero(m memory, size int64) error {
+	return d.gpu.Zero(m.handle+uintptr(m.offset), size)
+}
 
 func (d *cudaDriver) write(m memory, at int64, src []byte) error {
 	return d.gpu.Write(m.handle+uintptr(m.offset)+uintptr(at), src)
