@@ -1,0 +1,7 @@
+//go:build cuda
+
+package main
+
+import "gimbal/metalkit"
+
+var openDevice = metalkit.OpenCUDA

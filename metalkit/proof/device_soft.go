@@ -1,0 +1,7 @@
+//go:build !cuda && !darwin
+
+package main
+
+import "gimbal/metalkit"
+
+var openDevice = metalkit.OpenSoftware

@@ -1,0 +1,70 @@
+#!/bin/sh
+# Runs stages on a machine with an NVIDIA GPU, Python and PyTorch, without Go:
+#
+#     .gpu/proof.sh STAGE...          from the repository's root, after `make gpu-proof`
+#
+# A stage may carry flags of command proof: .gpu/proof.sh "expert -frames 41 -forms bf16:bf16".
+# Results go to $OUT (proof.tgz: rows.jsonl, logs, what the tuner chose); weights, inputs
+# and outputs to $WORK. LIMIT is the most seconds of one program. The folder tuning of an
+# earlier proof.tgz, put into .gpu, saves choosing kernels again.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+out=${OUT:-out/proof}
+work=${WORK:-/tmp/gimbal-proof}
+limit=${LIMIT:-540}
+python=${PYTHON:-python3}
+mkdir -p "$out" "$work/logs"
+tar -C "$work" -xJf "$here/proof.tar.xz"
+[ -d "$work/tuning" ] || cp -r "$here/tuning" "$work/" 2>/dev/null
+export CUDA_CACHE_PATH="$work/cuda" CUDA_CACHE_MAXSIZE=2147483648
+export GIMBAL_PTX="$work/ptx" GIMBAL_GOLDEN_DIR="$PWD/inference/testdata/golden"
+
+# run NAME COMMAND... runs a program and keeps what it prints.
+run() {
+  name=$1
+  shift
+  began=$(date +%s)
+  timeout -k 5 "$limit" "$@" >"$work/logs/$name.log" 2>&1
+  code=$?
+  echo "$name: exit $code, $(($(date +%s) - began)) s"
+  [ $code = 0 ] || { tail -n 25 "$work/logs/$name.log"; failed=1; }
+}
+
+# tests NAME PATTERN runs tests of package metalkit and adds a row of how many passed.
+tests() {
+  log=$work/logs/$stage-$1.log
+  run "$stage-$1" "$work/metalkit.test" -test.v -test.timeout 0 -test.run "^($2)\$"
+  printf '{"stage":"%s","who":"gimbal","case":"%s","seconds":%d,"values":{"exit":%d,"passed":%d,"failed":%d,"skipped":%d}}\n' \
+    "$stage" "$1" "$(($(date +%s) - began))" "$code" "$(grep -c -- '--- PASS' "$log")" "$(grep -c -- '--- FAIL' "$log")" \
+    "$(grep -c -- '--- SKIP' "$log")" >>"$work/rows.jsonl"
+}
+
+go() { run "$stage" "$work/proof" -work "$work" "$@" "$stage"; }
+torch() { run "$stage-torch${1:-}" "$python" metalkit/proof/torch/proof.py --work "$work" --device "${DEVICE:-cuda}" "$stage"; }
+failed=0
+for words in "$@"; do
+  set -- $words
+  stage=$1
+  shift
+  case $stage in
+  conformance) # in three processes, for each waits for the GPU most of the time
+    tests narrow TestNarrow &
+    tests variants TestVariants &
+    tests device 'TestDevice|TestCUDA.*|TestSplit.*'
+    wait
+    ;;
+  references) tests cases 'Test.*Reference' ;;
+  variants) GIMBAL_SPEED=${1:-17160x5120x13824} GIMBAL_ROWS=$work/rows.jsonl run "$stage" "$work/metalkit.test" -test.v -test.run '^TestSpeed$' ;;
+  block) go -frames 5,41,81 "$@"; torch ;;
+  vae) go -frames 41,81 -forms f32:f32 "$@"; torch ;;
+  attention) go -forms f32:f32,bf16:bf16 "$@"; torch ;;
+  speed) go -heads 40 "$@"; torch 1; torch 2; go -heads 40 "$@" ;;
+  expert) go -frames 5,41 "$@" ;;
+  reuse) go -frames 5 -forms bf16:bf16 "$@" ;;
+  pipeline) go -frames 5 -forms bf16:bf16 "$@" ;;
+  leak) go -frames 5 -forms bf16:bf16 "$@" ;;
+  *) echo "no stage $stage"; failed=1 ;;
+  esac
+  (cd "$work" && tar czf - rows.jsonl logs $(ls -d tuning 2>/dev/null)) >"$out/proof.tgz"
+done
+exit $failed

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"gimbal/inference/device"
+	"gimbal/inference/device/profile"
+	"gimbal/inference/plan"
+	"gimbal/inference/wan"
+)
+
+// lever is a pair of settings that differ in what is reused.
+type lever struct{ with, without wan.Reuse }
+
+// levers by what they are about. Padding is off where it would leave next to nothing of
+// the keys and values of a text to be saved, and for its own sake these are not kept.
+func levers(name string) (l lever, err error) {
+	l = lever{wan.AllReuse, wan.AllReuse}
+	switch name {
+	case "camera":
+		l.without.Camera = false
+	case "cross_attention":
+		l.with.Padding = false
+		l.without = l.with
+		l.without.CrossAttention = false
+	case "time":
+		l.without.Time = false
+	case "padding":
+		l.with.CrossAttention = false
+		l.without = l.with
+		l.without.Padding = false
+	default:
+		err = fmt.Errorf("no lever %q", name)
+	}
+	return l, err
+}
+
+// reuse measures what each lever saves of a forward, against what arithmetic predicts.
+func (p *proof) reuse() error {
+	for _, frames := range p.frames {
+		for _, f := range p.forms {
+			e, err := p.load(f, p.dims.Layers)
+			if err != nil {
+				return err
+			}
+			for _, name := range p.levers {
+				if err = p.saving(e, f, frames, name); err != nil {
+					err = fmt.Errorf("%d frames, %v, %s: %w", frames, f, name, err)
+					break
+				}
+			}
+			if err := errors.Join(err, e.close()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// forwards is how often each side of a lever is timed.
+const forwards = 3
+
+// saving measures a lever: both sides in turn, after one forward each, operation by
+// operation, that warms up and tells how fast each kind of operation is.
+func (p *proof) saving(e *expertOn, f form, frames int, name string) error {
+	l, err := levers(name)
+	if err != nil {
+		return err
+	}
+	var sides [2]side
+	for i, reuse := range []wan.Reuse{l.with, l.without} {
+		progress("%d frames, %v, %s: side %d", frames, f, name, i+1)
+		if sides[i], err = p.side(e, frames, reuse); err != nil {
+			return err
+		}
+		defer sides[i].session.Close()
+	}
+	for range forwards {
+		for i := range sides {
+			if err := sides[i].time(p); err != nil {
+				return err
+			}
+		}
+	}
+	with, without := &sides[0], &sides[1]
+	rates, other := with.rates()
+	row := p.row(f, e, frames, with.in.F*with.in.H*with.in.W/4)
+	row.Case, row.Seconds = name, with.seconds
+	row.TFLOPS = float64(with.work.FLOPs()) / with.seconds / 1e12
+	row.Values = map[string]float64{
+		"without_seconds":   without.seconds,
+		"saved_seconds":     without.seconds - with.seconds,
+		"predicted_seconds": rates.of(without.work) - rates.of(with.work),
+		"parts_seconds":     without.profiled() - with.profiled(), // each operation timed alone
+		"saved_tflop":       float64(without.work.FLOPs()-with.work.FLOPs()) / 1e12,
+		"other_share":       other, // of the time outside of products and attention
+	}
+	relative := relL2(without.out, with.out)
+	row.Error = &relative
+	return p.add(row)
+}
+
+// side is a session of one side of a lever.
+type side struct {
+	session *wan.Session
+	in      wan.Input
+	x, out  []float32
+	work    plan.Work
+	rows    []profile.Row
+	seconds float64 // the fastest forward's
+}
+
+func (p *proof) side(e *expertOn, frames int, reuse wan.Reuse) (s side, err error) {
+	s.in, s.x = p.input(e.Model, frames, reuse)
+	s.out, s.seconds = make([]float32, len(s.x)), math.Inf(1)
+	if _, s.work, err = p.planned(e, s.in); err != nil {
+		return s, err
+	}
+	if s.session, err = e.NewSession(p.ctx, s.in); err != nil {
+		return s, err
+	}
+	if err := s.session.Velocity(p.ctx, s.x, timestep, 0, s.out); err != nil { // chooses variants
+		return s, err
+	}
+	plain := e.dev.Device // the profile takes its place for one forward
+	profiled := profile.New(plain)
+	e.dev.Device = profiled
+	defer func() { e.dev.Device = plain }()
+	err = s.session.Velocity(p.ctx, s.x, timestep, 0, s.out)
+	s.rows = profiled.Rows()
+	return s, err
+}
+
+func (s *side) time(p *proof) error {
+	began := time.Now()
+	err := s.session.Velocity(p.ctx, s.x, timestep, 0, s.out)
+	s.seconds = min(s.seconds, time.Since(began).Seconds())
+	return err
+}
+
+// profiled returns the seconds of all operations, each timed alone.
+func (s *side) profiled() (seconds float64) {
+	for _, r := range s.rows {
+		seconds += r.Time.Seconds()
+	}
+	return seconds
+}
+
+// fewRows is the height below which a product takes as long as reading its weights, as
+// package plan has it.
+const fewRows = 16
+
+// rates returns how slow products, attentions and the rest are, and the share of the
+// time that lies outside of products and attentions.
+func (s *side) rates() (r rates, other float64) {
+	seconds, cost := map[string]float64{}, map[string]device.Cost{}
+	for _, row := range s.rows {
+		kind, size, _ := strings.Cut(row.Name, " ")
+		switch kind {
+		case "Attention":
+		case "Linear":
+			var rows int
+			if fmt.Sscanf(size, "%dx", &rows); rows < fewRows {
+				kind = ""
+			}
+		default:
+			other += row.Time.Seconds()
+			kind = ""
+		}
+		seconds[kind] += row.Time.Seconds()
+		cost[kind] = cost[kind].Plus(row.Cost)
+	}
+	each := func(work int64, kind string) float64 { return seconds[kind] / max(1, float64(work)) }
+	r = rates{
+		linear:    each(cost["Linear"].FLOPs, "Linear"),
+		attention: each(cost["Attention"].FLOPs, "Attention"),
+		bytes:     each(cost[""].Bytes, ""),
+	}
+	return r, other / s.profiled()
+}
+
+// rates are seconds a flop and a byte.
+type rates struct{ linear, attention, bytes float64 }
+
+func (r rates) of(w plan.Work) (seconds float64) {
+	for kind, c := range w.Kinds {
+		switch {
+		case strings.HasPrefix(kind, "linear"):
+			seconds += float64(c.FLOPs) * r.linear
+		case strings.HasPrefix(kind, "attention"):
+			seconds += float64(c.FLOPs) * r.attention
+		default:
+			seconds += float64(c.Bytes) * r.bytes
+		}
+	}
+	return seconds
+}
+
+// relL2 returns |got - want| / |want|.
+func relL2(got, want []float32) float64 {
+	var difference, size float64
+	for i, w := range want {
+		d := float64(got[i]) - float64(w)
+		difference += d * d
+		size += float64(w) * float64(w)
+	}
+	return math.Sqrt(difference / size)
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strings"
+
+	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
+	"gimbal/inference/quant"
+	"gimbal/inference/shapes"
+)
+
+// period is how many normal values are drawn before they are repeated: an odd number,
+// so that no row of a matrix is like the one above it.
+const period = 1<<18 + 1
+
+// normals returns n values, the same for a seed.
+func normals(seed uint64, n int) []float32 {
+	values := make([]float32, n)
+	random := rand.New(rand.NewPCG(seed, 7))
+	for i := range values[:min(n, period)] {
+		values[i] = float32(random.NormFloat64())
+	}
+	for done := period; done < n; done *= 2 {
+		copy(values[done:], values[:done])
+	}
+	return values
+}
+
+// spread returns mean and deviation of a tensor's values, by which what goes through
+// the model keeps its size: a camera's scales multiply up over blocks, and stay small.
+func spread(name string, shape []int) (mean, deviation float64) {
+	fan := math.Sqrt(float64(device.Desc{Shape: shape[1:]}.Len()))
+	switch {
+	case strings.HasSuffix(name, "gamma"), strings.Contains(name, "norm") && strings.HasSuffix(name, ".weight"):
+		return 1, 0.1
+	case strings.HasSuffix(name, "modulation"):
+		return 0, 0.1
+	case strings.HasSuffix(name, "cam_scale_layer.weight"):
+		return 0, 0.02 / fan
+	case strings.HasSuffix(name, ".weight"):
+		return 0, 1 / fan
+	}
+	return 0, 0.02
+}
+
+// random returns t as a tensor of random values of type F32 or BF16.
+func random(seed int, t checkpoint.Tensor) checkpoint.Source {
+	return checkpoint.Source{Name: t.Name, DType: t.DType, Shape: t.Shape, Write: func(w io.Writer) error {
+		left := int(t.Bytes())
+		mean, deviation := spread(t.Name, t.Shape)
+		block := make([]byte, 0, period*4)
+		for _, v := range normals(uint64(seed), min(left/t.DType.Size(), period)) {
+			bits := math.Float32bits(float32(mean + deviation*float64(v)))
+			if t.DType == device.F32 {
+				block = append(block, byte(bits), byte(bits>>8))
+			}
+			block = append(block, byte(bits>>16), byte(bits>>24))
+		}
+		for left > 0 {
+			n, err := w.Write(block[:min(left, len(block))])
+			if err != nil {
+				return err
+			}
+			left -= n
+		}
+		return nil
+	}}
+}
+
+// stored opens the file called name of random tensors, which it makes first if there
+// is none.
+func (p *proof) stored(name string, tensors []checkpoint.Tensor) (*checkpoint.Store, error) {
+	path := p.file(name)
+	if _, err := os.Stat(path); err != nil {
+		progress("writing %s", path)
+		var list []checkpoint.Source
+		for i, t := range tensors {
+			list = append(list, random(i, t))
+		}
+		if err := checkpoint.WriteTemporary(path+".part", list, nil); err != nil {
+			return nil, err
+		}
+		if err := os.Rename(path+".part", path); err != nil {
+			return nil, err
+		}
+	}
+	return checkpoint.OpenSafetensors(path)
+}
+
+// expertStore opens an expert of one block with its weights kept in some way.
+func (p *proof) expertStore(weights string) (*checkpoint.Store, checkpoint.WanConfig, error) {
+	d := p.dims
+	d.Layers = 1
+	config, tensors := shapes.Expert(d)
+	name := "expert-bf16.safetensors"
+	if weights == "f32" {
+		name = "expert-f32.safetensors"
+		for i := range tensors {
+			tensors[i].DType = device.F32
+		}
+	}
+	store, err := p.stored(name, tensors)
+	if err != nil || weights == "f32" || weights == "bf16" {
+		return store, config, err
+	}
+	defer store.Close()
+	store, err = quant.Open(p.ctx, p.work, "expert", store, quant.Options{Kind: quant.Kind(weights)}, func(int64, int64) {})
+	return store, config, err
+}
+
+// deepened returns a store of so many blocks, each with the bytes of s's only one.
+func deepened(s *checkpoint.Store, layers int) (*checkpoint.Store, error) {
+	var all []checkpoint.Tensor
+	for _, name := range s.Names() {
+		t, err := s.Tensor(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+		rest, ok := strings.CutPrefix(name, "blocks.0.")
+		for i := 1; ok && i < layers; i++ {
+			t.Name = fmt.Sprintf("blocks.%d.%s", i, rest)
+			all = append(all, t)
+		}
+	}
+	return checkpoint.OfShapes(s.Path(), all), nil
+}
+
+// keep writes tensors of F32 for PyTorch.
+func (p *proof) keep(name string, tensors ...checkpoint.Tensor) error {
+	var list []checkpoint.Source
+	for _, t := range tensors {
+		list = append(list, t.Source())
+	}
+	return checkpoint.WriteTemporary(p.file(name), list, nil)
+}
+
+func tensor(name string, values []float32, shape ...int) checkpoint.Tensor {
+	return checkpoint.Tensor{Name: name, DType: device.F32, Shape: shape, Data: device.Bytes(values)}
+}
