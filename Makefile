@@ -20,7 +20,7 @@ SOURCES     := app inference metalkit ui assets
 
 export CGO_ENABLED := 1
 
-.PHONY: build demo app test check race fuzz bench ptx deps deps-window deps-test clean
+.PHONY: build demo app test check race fuzz bench ptx gpu-proof deps deps-window deps-test clean
 
 build: deps-window
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -tags $(WINDOW_TAGS) -o gimbal ./app
@@ -75,6 +75,15 @@ bench: deps
 # The kernels for an NVIDIA GPU, on which metalkit.OpenCUDA proves them.
 ptx: deps-test
 	$(GO) run ./metalkit/internal/ptx/build clang-14 $(OUT)/ptx
+
+# What proves the kernels at real sizes on a machine with an NVIDIA GPU and no Go: .gpu is
+# all that is needed there beside the working tree. See metalkit/proof/proof.sh.
+gpu-proof: ptx
+	@mkdir -p .gpu $(OUT)
+	$(GO) build -tags cuda -ldflags '-s -w' -o $(OUT)/proof ./metalkit/proof
+	$(GO) test -c -tags cuda -ldflags '-s -w' -o $(OUT)/metalkit.test ./metalkit
+	tar -C $(OUT) -cJf .gpu/proof.tar.xz proof metalkit.test ptx
+	cp metalkit/proof/proof.sh .gpu
 
 # install PACKAGES installs those that are missing. Where there is no apt, whoever
 # builds sees to them.
