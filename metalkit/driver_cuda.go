@@ -19,6 +19,10 @@ import (
 // ptxVariable names the folder of `make ptx`; without it, it is ptx beside the program.
 const ptxVariable = "GIMBAL_PTX"
 
+// fixedVariable, where it is set, leaves out the timing of variants, which takes longer
+// than a single run of large operations.
+const fixedVariable = "GIMBAL_FIXED"
+
 // OpenCUDA returns the device over an NVIDIA GPU of 2020 or later, after a product that
 // must come out right: to prove the kernels at the sizes of real checkpoints. It fails
 // with device.ErrUnsupported where there is no such GPU.
@@ -62,7 +66,7 @@ const cudaWork = 5e12
 
 func (d *cudaDriver) limits() limits {
 	return limits{
-		name: d.info.Name, system: fmt.Sprintf("CUDA %d.%d", d.info.Version/1000, d.info.Version%1000/10), timed: true,
+		name: d.info.Name, system: fmt.Sprintf("CUDA %d.%d", d.info.Version/1000, d.info.Version%1000/10), timed: os.Getenv(fixedVariable) == "",
 		workingSet: d.info.Memory, maxThreads: 1024, maxShared: 32 << 10, work: cudaWork,
 	}
 }

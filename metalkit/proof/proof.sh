@@ -6,7 +6,8 @@
 # A stage may carry flags of command proof: .gpu/proof.sh "expert -frames 41 -forms bf16:bf16".
 # Results go to $OUT (proof.tgz: rows.jsonl, logs, what the tuner chose); weights, inputs
 # and outputs to $WORK. LIMIT is the most seconds of one program. The folder tuning of an
-# earlier proof.tgz, put into .gpu, saves choosing kernels again.
+# earlier proof.tgz, put into .gpu, saves choosing kernels again; GIMBAL_FIXED=1 leaves it
+# out at some cost in speed.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 out=${OUT:-out/proof}
@@ -56,7 +57,10 @@ for words in "$@"; do
   references) tests cases 'Test.*Reference' ;;
   variants) GIMBAL_SPEED=${1:-17160x5120x13824} GIMBAL_ROWS=$work/rows.jsonl run "$stage" "$work/metalkit.test" -test.v -test.run '^TestSpeed$' ;;
   block) go -frames 5,41,81 "$@"; torch ;;
-  vae) go -frames 41,81 -forms f32:f32 "$@"; torch ;;
+  vae) # every size of a chunk would have to choose its kernels, which takes ten times as long as decoding
+    GIMBAL_FIXED=1 go -frames 41,81 -forms f32:f32 -runs 1 "$@"
+    torch
+    ;;
   attention) go -forms f32:f32,bf16:bf16 "$@"; torch ;;
   speed) go -heads 40 "$@"; torch 1; torch 2; go -heads 40 "$@" ;;
   expert) go -frames 5,41 "$@" ;;

@@ -43,8 +43,8 @@ func (p *proof) vae() error {
 	return nil
 }
 
-// decode decodes a clip twice, the first time to choose variants, and returns the hash
-// of its pixels.
+// decode decodes a clip p.runs times, the first of which chooses variants, and returns
+// the hash of its pixels.
 func (p *proof) decode(store *checkpoint.Store, frames, chunk int, keep bool) (row Row, sum [32]byte, err error) {
 	dev, err := p.open(p.forms[0].compute)
 	if err != nil {
@@ -60,7 +60,7 @@ func (p *proof) decode(store *checkpoint.Store, frames, chunk int, keep bool) (r
 	latent := normals(201, v.Channels()*f*h*w)
 	video := make([]float32, 0, 3*frames*p.height*p.width)
 	row = Row{Case: fmt.Sprintf("chunk %d", chunk), Compute: p.forms[0].compute.String(), Frames: frames, Device: dev.Info().Name}
-	for range 2 {
+	for range p.runs {
 		progress("vae: %d frames in chunks of %d", frames, chunk)
 		video = video[:0]
 		began := time.Now()
