@@ -113,6 +113,12 @@ func (d *gpu) Info() device.Info {
 // Do records f and runs what it recorded, unless recording failed: then nothing
 // has run.
 func (d *gpu) Do(ctx context.Context, label string, f func(device.Encoder)) error {
+	return d.DoTimed(ctx, label, f, nil)
+}
+
+// DoTimed implements device.Timer: each kernel is a command buffer of its own, whose
+// seconds on the GPU are those that its start takes, too.
+func (d *gpu) DoTimed(ctx context.Context, label string, f func(device.Encoder), ran func(device.Launch)) error {
 	return d.Submit(ctx, label, func() error {
 		e := &d.enc
 		e.reset(ctx)
@@ -121,12 +127,13 @@ func (d *gpu) Do(ctx context.Context, label string, f func(device.Encoder)) erro
 		if f(e); e.err != nil {
 			return e.err
 		}
-		return d.capture.around(d.drv, label, func() error { return d.submit(ctx, label, e) })
+		return d.capture.around(d.drv, label, func() error { return d.submit(ctx, label, e, ran) })
 	})
 }
 
-// submit runs the recorded calls, in as many runs as the limit on their work asks.
-func (d *gpu) submit(ctx context.Context, label string, e *encoder) error {
+// submit runs the recorded calls, in as many runs as the limit on their work asks, or
+// one by one where ran is to be told of each.
+func (d *gpu) submit(ctx context.Context, label string, e *encoder, ran func(device.Launch)) error {
 	if d.observe != nil {
 		d.observe(label, e.notes)
 	}
@@ -134,17 +141,34 @@ func (d *gpu) submit(ctx context.Context, label string, e *encoder) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		last, work := first, 0.0
-		for last < len(e.calls) && (last == first || d.limits.work == 0 || work+e.notes[last].work <= d.limits.work) {
-			work += e.notes[last].work
-			last++
+		last := first + 1
+		if ran == nil {
+			last = d.endOfRun(e.notes, first)
 		}
-		if _, err := d.drv.run(ctx, label, e.calls[first:last]); err != nil {
+		seconds, err := d.drv.run(ctx, label, e.calls[first:last])
+		if err != nil {
 			return err
+		}
+		if ran != nil {
+			ran(e.notes[first].launch(seconds))
 		}
 		first = last
 	}
 	return ctx.Err()
+}
+
+// endOfRun returns where the run of calls from number first on ends: before the call
+// whose work is too much, but for the first.
+func (d *gpu) endOfRun(notes []note, first int) int {
+	if d.limits.work == 0 {
+		return len(notes)
+	}
+	last, work := first+1, notes[first].work
+	for last < len(notes) && work+notes[last].work <= d.limits.work {
+		work += notes[last].work
+		last++
+	}
+	return last
 }
 
 // Close waits for the running submission and gives back all memory, that of

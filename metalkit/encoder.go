@@ -34,6 +34,11 @@ type note struct {
 	dispatch
 }
 
+// launch says that n's call took so many seconds.
+func (n note) launch(seconds float64) device.Launch {
+	return device.Launch{Kernel: n.kernel, Seconds: seconds, Cost: device.Cost{FLOPs: max(int64(n.work), n.least.FLOPs), Bytes: n.moved}}
+}
+
 func (e *encoder) reset(ctx context.Context) {
 	e.ctx, e.err, e.calls, e.notes, e.ops, e.dense = ctx, nil, e.calls[:0], e.notes[:0], 0, device.Mat{}
 }

@@ -26,7 +26,16 @@ type event struct {
 	kind     kind
 	start    time.Duration // from the profile's
 	duration time.Duration
+	device   time.Duration // of an operation's kernels by the device's clock, 0 where it has none
 	cost     device.Cost
+}
+
+// time is how long e took: by the device's clock, if it has one.
+func (e event) time() time.Duration {
+	if e.device > 0 {
+		return e.device
+	}
+	return e.duration
 }
 
 type kind uint8
@@ -35,9 +44,10 @@ const (
 	submission kind = iota
 	operation
 	transfer
+	kernel
 )
 
-var kindNames = [...]string{submission: "submission", operation: "operation", transfer: "transfer"}
+var kindNames = [...]string{submission: "submission", operation: "operation", transfer: "transfer", kernel: "kernel"}
 
 // New returns a profile of what dev runs from now on.
 func New(dev device.Device) *Device { return newWith(dev, time.Now) }
@@ -46,39 +56,57 @@ func newWith(dev device.Device, now func() time.Time) *Device {
 	return &Device{Device: dev, now: now, start: now()}
 }
 
-// span runs f and notes how long it took.
-func (d *Device) span(name string, k kind, cost device.Cost, f func() error) error {
+// span runs f, which may return its time by the device's clock, and notes how long it
+// took.
+func (d *Device) span(name string, k kind, cost device.Cost, f func() (time.Duration, error)) error {
 	from := d.now()
-	err := f()
-	e := event{name, k, from.Sub(d.start), d.now().Sub(from), cost}
+	own, err := f()
+	d.note(event{name, k, from.Sub(d.start), d.now().Sub(from), own, cost})
+	return err
+}
+
+func (d *Device) note(e event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.events = append(d.events, e)
-	return err
+}
+
+// do runs one operation, and returns its kernels' time where the device knows it.
+func (d *Device) do(ctx context.Context, label string, f func(device.Encoder)) (own time.Duration, err error) {
+	timer, ok := d.Device.(device.Timer)
+	if !ok {
+		return 0, d.Device.Do(ctx, label, f)
+	}
+	err = timer.DoTimed(ctx, label, f, func(l device.Launch) {
+		took := time.Duration(l.Seconds * float64(time.Second))
+		d.note(event{l.Kernel, kernel, d.now().Sub(d.start) - took, took, took, l.Cost})
+		own += took
+	})
+	return own, err
 }
 
 // Do implements device.Device. Operations run while f records them, one by one.
 func (d *Device) Do(ctx context.Context, label string, f func(device.Encoder)) error {
 	d.turn.Lock()
 	defer d.turn.Unlock()
-	return d.span(label, submission, device.Cost{}, func() error {
+	return d.span(label, submission, device.Cost{}, func() (time.Duration, error) {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%s: %w", label, err)
+			return 0, fmt.Errorf("%s: %w", label, err)
 		}
 		e := encoder{dev: d, ctx: ctx, label: label}
 		f(&e)
-		return e.err
+		return 0, e.err
 	})
 }
 
 // Write implements device.Device.
 func (d *Device) Write(ctx context.Context, dst device.Buffer, src []byte) error {
-	return d.span("Write", transfer, device.Cost{Bytes: int64(len(src))}, func() error { return d.Device.Write(ctx, dst, src) })
+	return d.span("Write", transfer, device.Cost{Bytes: int64(len(src))}, func() (time.Duration, error) { return 0, d.Device.Write(ctx, dst, src) })
 }
 
 // Read implements device.Device.
 func (d *Device) Read(ctx context.Context, dst []byte, src device.Buffer) error {
-	return d.span("Read", transfer, device.Cost{Bytes: int64(len(dst))}, func() error { return d.Device.Read(ctx, dst, src) })
+	return d.span("Read", transfer, device.Cost{Bytes: int64(len(dst))}, func() (time.Duration, error) { return 0, d.Device.Read(ctx, dst, src) })
 }
 
 // AllocSize implements device.Sizer as the other device does, or as one that holds
@@ -109,7 +137,7 @@ type encoder struct {
 // run runs one operation, of which record tells the device.
 func (e *encoder) run(name string, cost device.Cost, record func(device.Encoder)) {
 	if e.err == nil {
-		e.err = e.dev.span(name, operation, cost, func() error { return e.dev.Device.Do(e.ctx, e.label, record) })
+		e.err = e.dev.span(name, operation, cost, func() (time.Duration, error) { return e.dev.do(e.ctx, e.label, record) })
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,7 +108,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestTrace reads the trace back: every event is there, operations lie within their
+// TestTrace reads the trace back: every event is there, and both threads' names, operations lie within their
 // submission, and together are as long as it.
 func TestTrace(t *testing.T) {
 	var text bytes.Buffer
@@ -133,8 +134,71 @@ func TestTrace(t *testing.T) {
 			t.Errorf("%s takes %g us, its operations %g", s.Name, s.Duration, sums[s.Name])
 		}
 	}
-	if len(trace.TraceEvents) != 7 || count != 4 || sums["first"] != 750e3 || sums["second"] != 250e3 {
+	if len(trace.TraceEvents) != 9 || count != 4 || sums["first"] != 750e3 || sums["second"] != 250e3 {
 		t.Errorf("%d events, %d operations, %v us:\n%s", len(trace.TraceEvents), count, sums, text.String())
+	}
+}
+
+// clocked is a device with a clock of its own: each operation is two kernels of 30 and
+// 70 ms, of a quarter of a second that the host waits.
+type clocked struct{ *ticking }
+
+func (d clocked) DoTimed(ctx context.Context, label string, f func(device.Encoder), ran func(device.Launch)) error {
+	if err := d.ticking.Do(ctx, label, f); err != nil {
+		return err
+	}
+	ran(device.Launch{Kernel: "pack", Seconds: 0.03, Cost: device.Cost{Bytes: 100}})
+	ran(device.Launch{Kernel: "multiply", Seconds: 0.07, Cost: device.Cost{FLOPs: 1000, Bytes: 10}})
+	return nil
+}
+
+// TestKernels takes times by the device's clock, for operations and for kernels.
+func TestKernels(t *testing.T) {
+	inner := &ticking{Device: openCPU(t), at: time.Unix(0, 0)}
+	d := newWith(clocked{inner}, inner.now)
+	b, err := d.Alloc(device.Desc{Label: "test", DType: device.F32, Shape: []int{8, 8}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := device.AsMat(b)
+	err = d.Do(t.Context(), "block", func(e device.Encoder) {
+		for range 2 {
+			e.Unary(device.Unary{X: m, Y: m, F: device.SiLU})
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const ms = time.Millisecond
+	operations := []Row{{"Unary 8x8", 2, 200 * ms, device.Cost{FLOPs: 384, Bytes: 1024}}}
+	kernels := []Row{{"multiply", 2, 140 * ms, device.Cost{FLOPs: 2000, Bytes: 20}}, {"pack", 2, 60 * ms, device.Cost{Bytes: 200}}}
+	if got := d.Rows(); !slices.Equal(got, operations) {
+		t.Errorf("operations %+v, want %+v", got, operations)
+	}
+	if got := d.Kernels(); !slices.Equal(got, kernels) {
+		t.Errorf("kernels %+v, want %+v", got, kernels)
+	}
+	var table, trace strings.Builder
+	if err := errors.Join(d.WriteTable(&table, Peak{}), d.WriteTrace(&trace)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"2    0.200   100.0", "the host waited 0.500 s", "0.140    70.0", "  multiply"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("no %q in the table\n%s", want, &table)
+		}
+	}
+	var read struct{ TraceEvents []traceEvent }
+	if err := json.Unmarshal([]byte(trace.String()), &read); err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, e := range read.TraceEvents {
+		if e.Thread == deviceThread && e.Category == "kernel" && e.Duration == map[string]float64{"pack": 30e3, "multiply": 70e3}[e.Name] {
+			count++
+		}
+	}
+	if count != 4 {
+		t.Errorf("%d kernels in the trace\n%s", count, &trace)
 	}
 }
 
