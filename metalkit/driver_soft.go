@@ -28,6 +28,7 @@ func OpenSoftware(opts Options) (device.Device, error) {
 // softDriver runs kernels on the processor.
 type softDriver struct {
 	workers   []*soft.Worker
+	backward  bool
 	pipelines []*softPipeline
 }
 
@@ -37,12 +38,13 @@ type softPipeline struct {
 	constants *constants // on its own, since C may not see the pointers beside it
 }
 
-// newSoftDriver returns a driver of so many workers, see soft.NewWorker.
+// newSoftDriver returns a driver of so many workers, see soft.NewWorker. One that is
+// backward starts threadgroups with the last one, too.
 func newSoftDriver(workers int, backward bool) (*softDriver, error) {
 	if size := int(unsafe.Sizeof(call{})); size != soft.CallSize() {
 		return nil, fmt.Errorf("metalkit: a call has %d bytes, the software driver reads %d", size, soft.CallSize())
 	}
-	d := &softDriver{}
+	d := &softDriver{backward: backward}
 	for range workers {
 		w, err := soft.NewWorker(backward)
 		if err != nil {
@@ -133,7 +135,11 @@ func (d *softDriver) dispatch(ctx context.Context, c *call) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := w.Run(p.kernel, unsafe.Pointer(p.constants), unsafe.Pointer(c), first, min(last, groups)); err != nil {
+			last = min(last, groups)
+			if d.backward {
+				first, last = groups-last, groups-first
+			}
+			if err := w.Run(p.kernel, unsafe.Pointer(p.constants), unsafe.Pointer(c), first, last); err != nil {
 				return err
 			}
 		}

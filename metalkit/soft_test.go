@@ -8,8 +8,9 @@ import (
 	"gimbal/inference/device/devicetest"
 )
 
-// TestBackward starts the threads of every threadgroup with the last one: what a
-// barrier should keep apart shows.
+// TestBackward starts the threads of every threadgroup with the last one, and the
+// threadgroups, too: what a barrier should keep apart shows, and what one threadgroup
+// writes of another's results.
 func TestBackward(t *testing.T) {
 	drv, err := newSoftDriver(1, true)
 	if err != nil {

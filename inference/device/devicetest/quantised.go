@@ -33,10 +33,15 @@ func quantised(t *testing.T, s suite) {
 			t.Run("NF4 nested", func(t *testing.T) { s.rig(t).nf4(c, block, 3+block/4) })
 		}
 		if c.k%4 == 0 {
-			t.Run("packed I8", func(t *testing.T) { s.packed(t).int8(c) })
-			t.Run("packed NF4", func(t *testing.T) { s.packed(t).nf4(c, 64, 0) })
-			t.Run("packed NF4 nested", func(t *testing.T) { s.packed(t).nf4(c, 64, 19) })
+			t.Run("packed I8", func(t *testing.T) { s.packed().rig(t).int8(c) })
+			t.Run("packed NF4", func(t *testing.T) { s.packed().rig(t).nf4(c, 64, 0) })
+			t.Run("packed NF4 nested", func(t *testing.T) { s.packed().rig(t).nf4(c, 64, 19) })
 		}
+	}
+	for _, m := range []int{3, 12} { // whole pages
+		c := linearCase{m: m, n: 24, k: 1024, x: f32, y: f32}
+		t.Run("whole I8", func(t *testing.T) { s.whole().rig(t).int8(c) })
+		t.Run("whole NF4", func(t *testing.T) { s.whole().rig(t).nf4(c, 64, 0) })
 	}
 }
 

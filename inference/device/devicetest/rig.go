@@ -18,7 +18,6 @@ type rig struct {
 	suite
 	rng     *rand.Rand
 	tensors []*tensor
-	dense   bool // no offsets and no gaps
 }
 
 // tensor is an operand: a view into a buffer, and the values in it.
@@ -42,12 +41,18 @@ func (s suite) rig(t testing.TB) *rig {
 	return r
 }
 
-// packed returns a rig whose operands begin where their buffers do and have no gaps, so
-// that a device may read several elements at a time.
-func (s suite) packed(t testing.TB) *rig {
-	r := s.rig(t)
-	r.dense = true
-	return r
+// packed is the suite on operands that begin where their buffers do and have no gaps,
+// so that a device may read several elements at a time.
+func (s suite) packed() suite {
+	s.dense = true
+	return s
+}
+
+// whole is packed on operands that end where their buffers do, too. Where that is the end of
+// a page, a device that goes on may meet one that is not its own.
+func (s suite) whole() suite {
+	s.dense, s.full = true, true
+	return s
 }
 
 // normal returns n values of a normal distribution.
@@ -79,7 +84,11 @@ func (r *rig) matOf(t device.DType, rows, cols int, v []float64) *tensor {
 	if !r.dense && r.rng.IntN(2) == 0 {
 		x.Offset, x.Stride = 1+r.rng.IntN(9), cols+r.rng.IntN(6)
 	}
-	x.fill(v, x.Offset+rows*x.Stride+1+r.rng.IntN(5)) // at least one element after the last row that nobody may touch
+	n := x.Offset + rows*x.Stride
+	if !r.full {
+		n += 1 + r.rng.IntN(5) // elements after the last row that nobody may touch
+	}
+	x.fill(v, n)
 	r.upload(x)
 	return x
 }

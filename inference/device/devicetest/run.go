@@ -48,11 +48,13 @@ func Run(t *testing.T, dev device.Device, opts Options) {
 		if len(opts.Parts) > 0 && !slices.Contains(opts.Parts, part.name) {
 			continue
 		}
-		t.Run(part.name, func(t *testing.T) { part.run(t, suite{dev, opts}) })
+		t.Run(part.name, func(t *testing.T) { part.run(t, suite{dev: dev, opts: opts}) })
 	}
 }
 
 type suite struct {
-	dev  device.Device
-	opts Options
+	dev   device.Device
+	opts  Options
+	dense bool // operands without offsets and gaps
+	full  bool // and nothing after them
 }
