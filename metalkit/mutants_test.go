@@ -33,21 +33,21 @@ type edit struct {
 }
 
 // prelude goes into common.h. The comparisons keep the precedence of those that they
-// stand for: x < Less{n} < y.
+// stand for: x < Compare{n, always} < y; always is -1 where it is no mutant.
 const prelude = `
 #include <stdlib.h>
 static const int mutant = getenv("GIMBAL_MUTANT") ? atoi(getenv("GIMBAL_MUTANT")) : 0;
 inline int shifted(int n, int by) { return mutant == n ? by : mutant == n + 1 ? -by : 0; }
-template <int kind> struct Compare { int n; };
-template <class T, int kind> struct Compared { T x; int n; };
-template <class T> inline Compared<T, 0> operator<(T x, Compare<0> c) { return {x, c.n}; }
-template <class T> inline Compared<T, 1> operator>(T x, Compare<1> c) { return {x, c.n}; }
-template <class T> inline Compared<T, 2> operator>=(T x, Compare<2> c) { return {x, c.n}; }
-template <class T, class U> inline bool operator<(Compared<T, 0> c, U y) {
-    return mutant == c.n ? c.x <= y : mutant == c.n + 1 ? c.x + 1 < y : mutant == c.n + 2 ? true : c.x < y;
+template <int kind> struct Compare { int n, always; };
+template <class T, int kind> struct Compared { T x; Compare<kind> c; };
+template <class T> inline Compared<T, 0> operator<(T x, Compare<0> c) { return {x, c}; }
+template <class T> inline Compared<T, 1> operator>(T x, Compare<1> c) { return {x, c}; }
+template <class T> inline Compared<T, 2> operator>=(T x, Compare<2> c) { return {x, c}; }
+template <class T, class U> inline bool operator<(Compared<T, 0> l, U y) {
+    return mutant == l.c.always ? true : mutant == l.c.n ? l.x <= y : mutant == l.c.n + 1 ? l.x + 1 < y : l.x < y;
 }
-template <class T, class U> inline bool operator>(Compared<T, 1> c, U y) { return mutant == c.n ? c.x >= y : mutant == c.n + 1 ? true : c.x > y; }
-template <class T, class U> inline bool operator>=(Compared<T, 2> c, U y) { return mutant == c.n ? c.x > y : mutant == c.n + 1 ? true : c.x >= y; }
+template <class T, class U> inline bool operator>(Compared<T, 1> l, U y) { return mutant == l.c.always ? true : mutant == l.c.n ? l.x >= y : l.x > y; }
+template <class T, class U> inline bool operator>=(Compared<T, 2> l, U y) { return mutant == l.c.always ? true : mutant == l.c.n ? l.x > y : l.x >= y; }
 `
 
 // indexArguments are the arguments, from 0, that are an index or a pointer into
@@ -137,7 +137,7 @@ func (m *mutator) comparisons() {
 	for _, at := range comparison.FindAllStringSubmatchIndex(m.code, -1) {
 		op := m.code[at[2]:at[3]]
 		kind := map[string]int{"<": 0, ">": 1, ">=": 2}[op]
-		what := []string{"or equal"}
+		what, always := []string{"or equal"}, -1
 		switch op {
 		case "<":
 			what = append(what, "bound one less")
@@ -145,9 +145,10 @@ func (m *mutator) comparisons() {
 			what[0] = "not equal"
 		}
 		if before := m.code[:at[0]]; !strings.Contains(before[strings.LastIndexAny(before, "{}\n")+1:], "for (") {
+			always = len(m.mutants) + 1 + len(what)
 			what = append(what, "always true")
 		}
-		m.put(at[0], " %s Compare<%d>{%d}", op, kind, m.add(at[2], at[3], what...))
+		m.put(at[0], " %s Compare<%d>{%d, %d}", op, kind, m.add(at[2], at[3], what...), always)
 	}
 }
 

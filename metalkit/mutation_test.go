@@ -10,7 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -18,6 +21,7 @@ import (
 // servedBy are the parts of the conformance suite for which a file's mistakes can matter;
 // for the other files it is all.
 var servedBy = map[string]string{
+	"tile.h":      "Linear|Quantised|Conv|ConvFrames",
 	"unary.metal": "Unary", "binary.metal": "Binary", "gated_add.metal": "GatedAdd", "gather.metal": "Gather",
 	"move.metal": "Move", "norm.metal": "Norm", "rope.metal": "Rope", "linear.metal": "Linear|Quantised",
 	"attention.metal": "Attention", "conv.metal": "Conv|ConvFrames",
@@ -50,26 +54,39 @@ func TestMutations(t *testing.T) {
 		t.Fatal("no such mutant")
 	}
 	binary := filepath.Join(root, "mutants.test")
-	build := exec.Command("go", "test", "-c", "-o", binary, "./metalkit")
+	build := exec.Command("go", "test", "-trimpath", "-c", "-o", binary, "./metalkit")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("the mutants do not compile: %v\n%s", err, out)
 	}
-	if !survives(t, root, mutant{name: "no mutant", file: tried[0].file}) {
-		t.Fatal("the suite fails without a mutation")
-	}
-	killed := 0
+	suite := mutatedSuite{root: root, limits: map[string]time.Duration{}}
 	for _, m := range tried {
-		switch alive := survives(t, root, m); {
-		case alive && reasons[m.name] == "":
-			t.Errorf("survives: %s", m.name)
-		case !alive && reasons[m.name] != "":
-			t.Errorf("is noticed, though there is a reason why not: %s", m.name)
-		case !alive:
-			killed++
-		}
+		suite.measure(t, m.file)
 	}
-	t.Logf("%d of %d mutants tried, %d noticed", len(tried), len(mutants), killed)
+	var noticed atomic.Int64
+	next := make(chan mutant)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for m := range next {
+				alive := suite.survives(t, m)
+				switch {
+				case alive && reasons[m.name] == "":
+					t.Errorf("survives: %s", m.name)
+				case !alive && reasons[m.name] != "":
+					t.Errorf("is noticed, though there is a reason why not: %s", m.name)
+				case !alive:
+					noticed.Add(1)
+				}
+			}
+		})
+	}
+	for _, m := range tried {
+		next <- m
+	}
+	close(next)
+	workers.Wait()
+	t.Logf("%d of %d mutants tried, %d noticed", len(tried), len(mutants), noticed.Load())
 }
 
 // sampled says whether the sample has mutants of a file: of those that compile quickly.
@@ -178,36 +195,67 @@ func readReasons(t *testing.T, mutants []mutant) map[string]string {
 	return reasons
 }
 
-// survives runs the suite with a mutant: on the fixed variants forward and backward,
-// and then on all of them.
-func survives(t *testing.T, root string, m mutant) bool {
-	t.Helper()
-	parts, variants := servedBy[m.file], "."
+// mutatedSuite is the test binary of the mutants.
+type mutatedSuite struct {
+	root   string
+	limits map[string]time.Duration // of runs, several times what they take without a mutant
+}
+
+// runs are the tests for the mutants of a file, as -test.run takes them: the suite on
+// the fixed variants forward and backward, and then all variants.
+func runs(file string) []string {
+	parts := servedBy[file]
 	if parts == "" {
-		parts = "."
-	} else {
-		variants = "^(" + strings.Split(parts, "|")[0] + "|" + parts + ") "
+		return []string{"^(TestDevice|TestBackward)$", "^TestVariants$/^F32$"}
 	}
-	for _, run := range []string{"^(TestDevice|TestBackward)$/^(" + parts + ")$", "^TestVariants$/^F32$/" + variants} {
-		if parts == "." {
-			run = strings.ReplaceAll(run, "^(.)$", ".")
+	runs := []string{"^(TestDevice|TestBackward)$/^(" + parts + ")$"}
+	if variantsOf(file) {
+		runs = append(runs, "^TestVariants$/^F32$/^("+parts+") ")
+	}
+	if strings.Contains(parts, "Linear") || strings.Contains(parts, "Conv") {
+		runs = append(runs, "^(TestTilesAgree|TestOrder)$/^F32$")
+	}
+	return runs
+}
+
+// measure runs the tests for a file without a mutant.
+func (s *mutatedSuite) measure(t *testing.T, file string) {
+	t.Helper()
+	for _, run := range runs(file) {
+		if s.limits[run] != 0 {
+			continue
 		}
 		start := time.Now()
-		cmd := exec.Command(filepath.Join(root, "mutants.test"), "-test.failfast", "-test.timeout", "30s", "-test.run", run)
-		cmd.Dir = filepath.Join(root, "metalkit")
-		cmd.Env = append(os.Environ(), fmt.Sprintf("GIMBAL_MUTANT=%d", m.number))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Logf("noticed in %.1f s: %s", time.Since(start).Seconds(), m.name)
-			if m.number == 0 {
-				t.Logf("%s", out)
-			}
-			return false
+		if out, err := s.command(0, run, 10*time.Minute).CombinedOutput(); err != nil {
+			t.Fatalf("the suite fails without a mutation: %v\n%s", err, out)
 		}
-		if !variantsOf(m.file) {
-			break
+		s.limits[run] = 10*time.Second + 5*time.Since(start)
+	}
+}
+
+// survives runs the tests with a mutant. Without an end, it does not.
+func (s *mutatedSuite) survives(t *testing.T, m mutant) bool {
+	start := time.Now()
+	for _, run := range runs(m.file) {
+		out, err := s.command(m.number, run, s.limits[run]).CombinedOutput()
+		if err == nil {
+			continue
 		}
+		how := "noticed"
+		if bytes.Contains(out, []byte("panic: test timed out")) {
+			how = "stopped"
+		}
+		t.Logf("%s after %.1f s: %s", how, time.Since(start).Seconds(), m.name)
+		return false
 	}
 	return true
+}
+
+func (s *mutatedSuite) command(mutant int, run string, limit time.Duration) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.root, "mutants.test"), "-test.failfast", "-test.timeout", limit.String(), "-test.run", run)
+	cmd.Dir = filepath.Join(s.root, "metalkit")
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", fmt.Sprintf("GIMBAL_MUTANT=%d", mutant))
+	return cmd
 }
 
 // variantsOf says whether the kernels of a file have variants.
