@@ -16,15 +16,24 @@ template <typename T, int width, int count, int threads>
 inline void load_rows(threadgroup T *to, device const void *from, uint type, uint ld_from, uint rows, uint row0, uint head,
                       uint columns, uint column, uint tid) {
     constexpr uint ld = width + 16 / sizeof(T);
-    uint n = ALIGNED ? 4 : 1;
-    for (uint e = tid * n; e < count * width; e += threads * n) {
-        uint r = e / width, c = e % width;
-        bool inside = row0 + r < rows && column + c < columns;
-        ulong at = ulong(row0 + r) * ld_from + head + column + c;
-        if (ALIGNED)
-            put4(to + r * ld + c, inside ? load4(from, type, at) : float4(0.0f));
-        else
-            to[r * ld + c] = T(inside ? load(from, type, at) : 0.0f);
+    if (ALIGNED) { // everything is under way before the first element is stored
+        constexpr uint parts = count * width / (threads * 4);
+        static_assert(parts * threads * 4 == count * width, "a tile is no whole number of loads");
+        float4 v[parts];
+        UNROLL for (uint p = 0; p < parts; p++) {
+            uint e = (p * threads + tid) * 4, r = row0 + e / width, c = e % width;
+            v[p] = r < rows && column + c < columns ? load4(from, type, ulong(r) * ld_from + head + column + c) : float4(0.0f);
+        }
+        UNROLL for (uint p = 0; p < parts; p++) {
+            uint e = (p * threads + tid) * 4;
+            put4(to + e / width * ld + e % width, v[p]);
+        }
+        return;
+    }
+    for (uint e = tid; e < count * width; e += threads) {
+        uint r = row0 + e / width, c = e % width;
+        bool inside = r < rows && column + c < columns;
+        to[e / width * ld + c] = T(inside ? load(from, type, ulong(r) * ld_from + head + column + c) : 0.0f);
     }
 }
 

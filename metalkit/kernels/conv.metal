@@ -57,22 +57,34 @@ kernel void conv(constant ConvArgs &a [[buffer(0)]], device const void *x [[buff
         device const void *frame = t == -2 ? prev0 : t == -1 ? prev1 : x;
         ulong start = (t > 0 ? ulong(t) * a.frame : 0) + c;
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        for (uint p = 0; p < most / n; p++) {
-            int i = row_of[p] + di, j = column_of[p] + dj;
-            bool there = inside && i >= 0 && j >= 0 && i < h && j < width;
-            ulong at = start + (ulong(i >> a.up) * a.w + (j >> a.up)) * a.cin;
-            uint to = (first + p * step) * ld + column;
-            if (ALIGNED)
-                put4(xs + to, there ? load4(frame, TYPE_A, at) : float4(0.0f));
-            else
-                xs[to] = T(there ? load(frame, TYPE_A, at) : 0.0f);
-        }
-        for (uint r = first; r < cols; r += step) {
-            bool there = k < depth_all && o0 + r < a.cout;
-            if (ALIGNED)
-                put4(ws + r * ld + column, there ? load4(w, TYPE_B, ulong(o0 + r) * a.ldw + k) : float4(0.0f));
-            else
+        if (ALIGNED) { // everything is under way before the first element is stored
+            constexpr uint by = threads * 4 / depth; // rows that the threadgroup loads at a time
+            static_assert(rows % by == 0 && cols % by == 0, "a slice is no whole number of loads");
+            float4 xv[rows / by], wv[cols / by];
+            UNROLL for (uint p = 0; p < rows / by; p++) {
+                int i = row_of[p] + di, j = column_of[p] + dj;
+                bool there = inside && i >= 0 && j >= 0 && i < h && j < width;
+                xv[p] = there ? load4(frame, TYPE_A, start + (ulong(i >> a.up) * a.w + (j >> a.up)) * a.cin) : float4(0.0f);
+            }
+            UNROLL for (uint p = 0; p < cols / by; p++) {
+                uint o = o0 + first + p * by;
+                wv[p] = k < depth_all && o < a.cout ? load4(w, TYPE_B, ulong(o) * a.ldw + k) : float4(0.0f);
+            }
+            UNROLL for (uint p = 0; p < rows / by; p++)
+                put4(xs + (first + p * by) * ld + column, xv[p]);
+            UNROLL for (uint p = 0; p < cols / by; p++)
+                put4(ws + (first + p * by) * ld + column, wv[p]);
+        } else {
+            for (uint p = 0; p < most; p++) {
+                int i = row_of[p] + di, j = column_of[p] + dj;
+                bool there = inside && i >= 0 && j >= 0 && i < h && j < width;
+                ulong at = start + (ulong(i >> a.up) * a.w + (j >> a.up)) * a.cin;
+                xs[(first + p * step) * ld + column] = T(there ? load(frame, TYPE_A, at) : 0.0f);
+            }
+            for (uint r = first; r < cols; r += step) {
+                bool there = k < depth_all && o0 + r < a.cout;
                 ws[r * ld + column] = T(there ? load(w, TYPE_B, ulong(o0 + r) * a.ldw + k) : 0.0f);
+            }
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_multiply<T, depth>((threadgroup const T *)(xs + simd_row * ld), ld, height, (threadgroup const T *)(ws + simd_col * ld), ld,

@@ -87,25 +87,33 @@ kernel void linear(constant LinearArgs &a [[buffer(0)]], device const void *x [[
     uint i0 = tile[1] * rows, o0 = tile[0] * cols;
     uint simd_row = simd / across * height, simd_col = simd % across * width; // of the tile
     uint i1 = min(i0 + simd_row, a.m - min(a.m, 8u)), o1 = min(o0 + simd_col, a.n - min(a.n, 8u));
-    uint n = ALIGNED ? 4 : 1; // elements that a thread loads at a time
-    uint column = tid * n % depth, first = tid * n / depth, step = threads * n / depth;
+    constexpr uint step = threads * 4 / depth; // rows that the threadgroup loads at a time, four elements a thread
+    static_assert(rows % step == 0 && cols % step == 0, "a slice is no whole number of loads");
     for (uint k0 = 0; k0 < a.k; k0 += depth) {
-        uint k = k0 + column;
         if (direct < 2)
             threadgroup_barrier(mem_flags::mem_threadgroup);
-        for (uint r = first; r < rows && direct < 2; r += step) {
-            bool inside = k < a.k && i0 + r < a.m;
-            if (ALIGNED)
-                put4(xs + r * ld + column, inside ? load4(x, TYPE_A, ulong(i0 + r) * a.ldx + k) : float4(0.0f));
-            else
-                xs[r * ld + column] = T(inside ? load(x, TYPE_A, ulong(i0 + r) * a.ldx + k) : 0.0f);
-        }
-        for (uint r = first; r < cols && direct < 1; r += step) {
-            bool inside = k < a.k && o0 + r < a.n;
-            if (ALIGNED)
-                put4(ws + r * ld + column, inside ? weight4(a, w, scale, code, nested, nested_code, o0 + r, k) : float4(0.0f));
-            else
-                ws[r * ld + column] = T(inside ? weight(a, w, scale, code, nested, nested_code, o0 + r, k) : 0.0f);
+        if (ALIGNED && direct < 2) { // everything is under way before the first element is stored
+            uint column = tid * 4 % depth, k = k0 + column, first = tid * 4 / depth;
+            float4 xv[rows / step], wv[cols / step];
+            UNROLL for (uint r = 0; r < rows / step; r++) {
+                uint i = i0 + first + r * step;
+                xv[r] = k < a.k && i < a.m ? load4(x, TYPE_A, ulong(i) * a.ldx + k) : float4(0.0f);
+            }
+            UNROLL for (uint r = 0; r < (direct < 1 ? cols / step : 0); r++) {
+                uint o = o0 + first + r * step;
+                wv[r] = k < a.k && o < a.n ? weight4(a, w, scale, code, nested, nested_code, o, k) : float4(0.0f);
+            }
+            UNROLL for (uint r = 0; r < rows / step; r++)
+                put4(xs + (first + r * step) * ld + column, xv[r]);
+            UNROLL for (uint r = 0; r < (direct < 1 ? cols / step : 0); r++)
+                put4(ws + (first + r * step) * ld + column, wv[r]);
+        } else if (direct < 2) {
+            uint column = tid % depth, k = k0 + column;
+            for (uint r = tid / depth; r < rows; r += threads / depth)
+                xs[r * ld + column] = T(k < a.k && i0 + r < a.m ? load(x, TYPE_A, ulong(i0 + r) * a.ldx + k) : 0.0f);
+            for (uint r = tid / depth; r < cols && direct < 1; r += threads / depth)
+                ws[r * ld + column] =
+                    T(k < a.k && o0 + r < a.n ? weight(a, w, scale, code, nested, nested_code, o0 + r, k) : 0.0f);
         }
         if (direct < 2)
             threadgroup_barrier(mem_flags::mem_threadgroup);
