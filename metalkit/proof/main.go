@@ -46,7 +46,7 @@ type proof struct {
 	forms      []form
 	chunks     []int // of the VAE
 	levers     []string
-	runs       int    // of the VAE; the last one counts
+	runs       int    // of a forward or the VAE; the last one's time counts
 	checkpoint string // whose text encoder the pipeline uses
 	work       string // folder of weights, inputs, outputs and rows
 	stage      string
@@ -114,7 +114,7 @@ func start(ctx context.Context, args []string) error {
 	fs.IntVar(&p.tokens, "tokens", 32760, "their `tokens`")
 	fs.StringVar(&p.checkpoint, "checkpoint", "assets/demo", "`folder` of the checkpoint whose text encoder the pipeline uses")
 	fs.StringVar(&p.work, "work", "", "`folder` of weights, inputs, outputs and rows")
-	fs.IntVar(&p.runs, "runs", 2, "`times` that the VAE decodes; the last one's time counts")
+	fs.IntVar(&p.runs, "runs", 2, "`times` that a forward or the VAE runs; the last one's time counts")
 	frames := fs.String("frames", "5", "`list` of lengths of clips")
 	chunks := fs.String("chunks", "1,2,4,0", "`list` of latent frames that the VAE decodes at once, 0 for all")
 	forms := fs.String("forms", "f32:f32,bf16:bf16,int8:bf16,nf4:bf16", "`list` of WEIGHTS:COMPUTE")

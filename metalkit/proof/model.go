@@ -135,7 +135,8 @@ func (p *proof) expert() error {
 	return nil
 }
 
-// forward runs a forward twice: once to look at it, and once for its time.
+// forward runs a forward p.runs times. The first one is looked at, which does not count
+// in its time, and the last one's time is reported.
 func (p *proof) forward(f form, frames, layers int, keep bool) (err error) {
 	e, err := p.load(f, layers)
 	if err != nil {
@@ -152,11 +153,14 @@ func (p *proof) forward(f form, frames, layers int, keep bool) (err error) {
 	defer s.Close()
 	row.Values = map[string]float64{"prepare_seconds": time.Since(began).Seconds(), "weight_bytes": float64(e.store.Bytes()), "heads": float64(e.Config.NumHeads)}
 	var hidden []float32
+	var looking time.Duration
 	every := max(1, layers/4)
 	s.Inspect = func(block int, read func() ([]float32, error)) error {
 		if block%every != 0 && block != layers-1 {
 			return nil
 		}
+		began := time.Now()
+		defer func() { looking += time.Since(began) }()
 		if hidden, err = read(); err != nil {
 			return err
 		}
@@ -164,20 +168,20 @@ func (p *proof) forward(f form, frames, layers int, keep bool) (err error) {
 		row.Sizes = append(row.Sizes, size)
 		return err
 	}
-	progress("%s, %v: forward", row.Case, f)
 	out := make([]float32, len(x))
-	if err := s.Velocity(p.ctx, x, timestep, 0, out); err != nil {
-		return err
+	for run := range p.runs {
+		progress("%s, %v: forward %d", row.Case, f, run+1)
+		e.dev.blocks = 0
+		began = time.Now()
+		if err := s.Velocity(p.ctx, x, timestep, 0, out); err != nil {
+			return err
+		}
+		row.Seconds = (time.Since(began) - looking).Seconds()
+		s.Inspect, looking = nil, 0
 	}
 	if _, err := rms(out); err != nil {
 		return err
 	}
-	s.Inspect, e.dev.blocks = nil, 0
-	began = time.Now()
-	if err := s.Velocity(p.ctx, x, timestep, 0, make([]float32, len(x))); err != nil {
-		return err
-	}
-	row.Seconds = time.Since(began).Seconds()
 	row.Values["block_seconds"] = e.dev.blocks / float64(layers)
 	bytes, work, err := p.planned(e, in)
 	if err != nil {
