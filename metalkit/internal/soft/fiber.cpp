@@ -227,11 +227,12 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
         return;
     }
     mcontext_t &m = ((ucontext_t *)context)->uc_mcontext;
+    char *top = worker->running().stack + stack_size; // where it started: it may have spoilt its stack pointer
 #if defined(__x86_64__)
-    m.gregs[REG_RSP] = ((m.gregs[REG_RSP] - 256) & ~15ll) - 8; // below the red zone, as after a call
+    m.gregs[REG_RSP] = (greg_t)top - 8; // as after a call
     m.gregs[REG_RIP] = (greg_t)touched;
 #else
-    m.sp &= ~15ull;
+    m.sp = (uint64_t)top;
     m.pc = (uint64_t)touched;
 #endif
 }
