@@ -42,9 +42,7 @@ func (e *encoder) Attention(a device.Attention) {
 	}
 	// A threadgroup would overwrite queries that another one reads.
 	into := s.o
-	if s.O = e.temp(op, a.O.DType, s.nq, a.O.Cols); e.err != nil {
-		return
-	}
+	s.O = e.temp(a.O.DType, s.nq, a.O.Cols)
 	s.o = e.in(s.O)
 	e.attend(&s, e.variantOfAttention(&s))
 	kernel, with := e.mover(op, s.O, a.O, moveRaw, "")
@@ -101,12 +99,13 @@ func (e *encoder) timeAttention(s scores, shape shape, fixed int) int {
 			c.add(i, f.name(device.BF16))
 		}
 	}
-	c.record = func(trial *encoder, v int) {
+	c.record = func(e *encoder, v int) { e.attend(&s, v) }
+	c.trial = func(trial *encoder, v int) {
 		t := s
-		if t.O = trial.temp("tuning", s.O.DType, s.nq, s.O.Cols); trial.err == nil {
-			t.o = trial.in(t.O)
-			trial.attend(&t, v)
-		}
+		t.nq = trialRows(s.nq, s.O.Cols, s.O.DType, splitRows)
+		t.Q, t.O = s.Q.RowRange(0, t.nq), trial.temp(s.O.DType, t.nq, s.O.Cols)
+		t.o = trial.in(t.O)
+		trial.attend(&t, v)
 	}
 	return e.time(shape, c)
 }

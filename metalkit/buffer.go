@@ -15,6 +15,8 @@ func (m memory) Bytes() []byte { return m.host }
 func (d *gpu) giveBack(m memory, counted int64) {
 	switch {
 	case m.handle == 0: // of no bytes
+	case m.scratch > 0:
+		d.pool.keep(d.drv, m)
 	case counted > 0:
 		d.pool.put(d.drv, m, counted)
 	default:
@@ -22,11 +24,13 @@ func (d *gpu) giveBack(m memory, counted int64) {
 	}
 }
 
-// pool keeps memory of released buffers for the next ones of the same size.
+// pool keeps memory of released buffers for the next ones of the same size, and the
+// scratch of the last submission for the next.
 type pool struct {
-	free map[int64][]memory
-	held int64 // bytes
-	most int64 // of these
+	free    map[int64][]memory
+	held    int64 // bytes of these
+	most    int64 // that they may be
+	scratch memory
 }
 
 // take returns memory of size bytes, which is not zeroed.
@@ -51,6 +55,24 @@ func (p *pool) put(drv driver, m memory, size int64) {
 	p.held += size
 }
 
+// keep keeps scratch.
+func (p *pool) keep(drv driver, m memory) {
+	if p.most == 0 {
+		drv.free(m)
+		return
+	}
+	p.drop(drv)
+	p.scratch = m
+}
+
+// drop frees the scratch that it has.
+func (p *pool) drop(drv driver) {
+	if p.scratch.scratch > 0 {
+		drv.free(p.scratch)
+		p.scratch = memory{}
+	}
+}
+
 func (p *pool) drain(drv driver) {
 	for _, list := range p.free {
 		for _, m := range list {
@@ -59,12 +81,27 @@ func (p *pool) drain(drv driver) {
 	}
 	clear(p.free)
 	p.held = 0
+	p.drop(drv)
 }
 
 // close frees what the pool holds, and has it keep nothing from then on.
 func (p *pool) close(drv driver) {
 	p.drain(drv)
 	p.most = 0
+}
+
+// Trim implements device.Trimmer.
+func (d *gpu) Trim() { d.Locked(func() { d.pool.drain(d.drv) }) }
+
+// fresh returns new memory. What the pool holds gives way where there is little room.
+func (d *gpu) fresh(size, room int64) (memory, error) {
+	if err := d.fits(size); err != nil {
+		return memory{}, err
+	}
+	if size > room-d.pool.held-d.pool.scratch.scratch {
+		d.pool.drain(d.drv)
+	}
+	return d.drv.alloc(size)
 }
 
 // fits fails for a buffer that is larger than any that the GPU takes.
@@ -76,7 +113,7 @@ func (d *gpu) fits(size int64) error {
 }
 
 func (d *gpu) Alloc(desc device.Desc) (device.Buffer, error) {
-	size, pooled := (desc.Bytes()+pageSize-1)/pageSize*pageSize, false
+	size, pooled := d.AllocSize(desc.Bytes()), false
 	b, err := d.Provide(desc, size, func(room int64) (m memory, err error) {
 		if size == 0 {
 			return memory{}, nil
@@ -84,13 +121,7 @@ func (d *gpu) Alloc(desc device.Desc) (device.Buffer, error) {
 		if m, pooled = d.pool.take(size); pooled {
 			return m, nil
 		}
-		if err := d.fits(size); err != nil {
-			return memory{}, err
-		}
-		if size > room-d.pool.held {
-			d.pool.drain(d.drv)
-		}
-		return d.drv.alloc(size)
+		return d.fresh(size, room)
 	})
 	if err != nil {
 		return nil, err

@@ -30,9 +30,7 @@ func (e *encoder) Conv(c device.Conv) {
 		}
 	}
 	if c.KT*c.KH*c.KW > 1 {
-		if w = e.packFilters(c); e.err != nil {
-			return
-		}
+		w = e.packFilters(c)
 	}
 	args := convArgs{
 		h: uint32(c.X.H), w: uint32(c.X.W), cin: uint32(c.X.C), frame: x.ld,
@@ -102,16 +100,15 @@ func (e *encoder) timeConv(f filter, s shape, fixed int) int {
 	for i, t := range convTiles {
 		c.add(i, t.name(device.BF16))
 	}
-	c.record = func(trial *encoder, v int) {
-		t := f
-		y := trial.temp("tuning", f.Y.DType, f.Y.T, f.Y.H*f.Y.W*f.Y.C)
-		if trial.err != nil {
-			return
-		}
-		t.y = trial.in(y)
-		t.args.yframe = t.y.ld
+	c.record = func(e *encoder, v int) { e.convolve(&f, v) }
+	c.trial = func(trial *encoder, v int) {
+		t, row := f, f.Y.W*f.Y.C
+		rows := trialRows(f.Y.T*f.Y.H, row, f.Y.DType, 1)
+		t.Y.T, t.Y.H = max(1, rows/f.Y.H), min(rows, f.Y.H)
+		t.y = trial.in(trial.temp(f.Y.DType, t.Y.T, t.Y.H*row))
+		t.args.oh, t.args.yframe = uint32(t.Y.H), t.y.ld
 		if !f.add.none() {
-			t.add, t.args.addframe = t.y, t.y.ld
+			t.add, t.args.addframe, t.with.c = t.y, t.y.ld, t.y.dt
 		}
 		trial.convolve(&t, v)
 	}
@@ -124,11 +121,9 @@ var convPack = map[int]string{1: "conv_pack_1", 2: "conv_pack_2", 4: "conv_pack_
 
 // packFilters returns c's filters with the channel innermost, as the kernel reads them.
 func (e *encoder) packFilters(c device.Conv) operand {
-	w, packed := e.in(c.W), e.in(e.temp("Conv", c.W.DType, c.W.Rows, c.W.Cols))
+	w, packed := e.in(c.W), e.in(e.temp(c.W.DType, c.W.Rows, c.W.Cols))
 	args := struct{ cout, cin, taps, ldw uint32 }{uint32(c.W.Rows), uint32(c.X.C), uint32(c.KT * c.KH * c.KW), w.ld}
-	if e.err == nil {
-		record(e, elementwise(convPack[c.W.DType.Size()], constants{}, c.W.Rows, c.W.Cols, 2*c.W.Bytes()), &args, w, packed)
-	}
+	record(e, elementwise(convPack[c.W.DType.Size()], constants{}, c.W.Rows, c.W.Cols, 2*c.W.Bytes()), &args, w, packed)
 	return packed
 }
 

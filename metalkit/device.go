@@ -57,6 +57,7 @@ type gpu struct {
 	limits    limits
 	compute   kernelNames
 	chip      Chip
+	matmul    bool   // the driver has a product of its own in the type of compute
 	cache     int64  // bytes that the chip keeps of what one operation reads
 	tuner     *tuner // nil: the fixed variants
 	favoured  favoured
@@ -93,6 +94,11 @@ func open(drv driver, opts Options) (device.Device, error) {
 	if d.limits.work > 0 && d.chip.MHz > 0 {
 		d.limits.work = secondsOfRun * d.chip.FLOPS()
 	}
+	product := constants{a: names.dtype, b: names.dtype, y: uint32(device.F32)}
+	if matmulTypes(product) {
+		_, err := drv.pipeline(specialisation{kernel: matmulKernel, constants: product, threads: 1})
+		d.matmul = err == nil
+	}
 	d.favoured = noFavourites
 	if d.limits.timed {
 		d.tuner = openTuner(opts, d.limits)
@@ -123,7 +129,6 @@ func (d *gpu) DoTimed(ctx context.Context, label string, f func(device.Encoder),
 		e := &d.enc
 		e.reset(ctx)
 		defer d.tuner.save()
-		defer e.releaseTemps()
 		if f(e); e.err != nil {
 			return e.err
 		}
@@ -137,6 +142,11 @@ func (d *gpu) submit(ctx context.Context, label string, e *encoder, ran func(dev
 	if d.observe != nil {
 		d.observe(label, e.notes)
 	}
+	give, err := e.borrow()
+	if err != nil {
+		return err
+	}
+	defer give()
 	for first := 0; first < len(e.calls); {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -54,10 +54,11 @@ type limits struct {
 // memory is a piece of memory that the GPU and the host share, unless the driver is
 // discrete.
 type memory struct {
-	handle uintptr // the driver's name for it, which begins at a multiple of 16 bytes; 0 for no memory
-	offset uint64  // of its first byte from where the handle begins
-	host   []byte
-	unpin  func() // for the driver's own use in free
+	handle  uintptr // the driver's name for it, which begins at a multiple of 16 bytes; 0 for no memory
+	offset  uint64  // of its first byte from where the handle begins
+	host    []byte
+	unpin   func() // for the driver's own use in free
+	scratch int64  // bytes, if it is for scratch
 }
 
 // specialisation is a kernel with values for its function constants, for

@@ -17,12 +17,13 @@ type encoder struct {
 	ctx   context.Context
 	err   error // the first one
 	calls []call
-	notes []note          // of each call
-	ops   int             // operations so far
-	op    string          // the last of them
-	cost  device.Cost     // of it, until its first call has it
-	temps []device.Buffer // of the submission
-	dense device.Mat      // of temps, what weights are expanded into
+	notes []note      // of each call
+	ops   int         // operations so far
+	op    string      // the last of them
+	cost  device.Cost // of it, until its first call has it
+
+	scratch scratch
+	counts  bool // scratch, and nothing else: operands may be of another device
 }
 
 // note says what a call is for.
@@ -40,40 +41,7 @@ func (n note) launch(seconds float64) device.Launch {
 }
 
 func (e *encoder) reset(ctx context.Context) {
-	e.ctx, e.err, e.calls, e.notes, e.ops, e.dense = ctx, nil, e.calls[:0], e.notes[:0], 0, device.Mat{}
-}
-
-// temp returns a matrix of undefined content that lives as long as the submission.
-func (e *encoder) temp(op string, t device.DType, rows, cols int) device.Mat {
-	b, err := e.dev.Alloc(device.Desc{Label: "scratch of " + op, DType: t, Shape: []int{rows, cols}})
-	if err != nil {
-		e.err = err
-		return device.Mat{}
-	}
-	e.temps = append(e.temps, b)
-	return device.AsMat(b)
-}
-
-// scratchWeight returns a matrix of the type to multiply in for one operation's weights;
-// the next operation may overwrite it.
-func (e *encoder) scratchWeight(rows, cols int) device.Mat {
-	if e.dense.IsZero() || e.dense.Cols < rows*cols {
-		if e.dense = e.temp("weights", device.DType(e.dev.compute.dtype), 1, rows*cols); e.err != nil {
-			return device.Mat{}
-		}
-	}
-	m := e.dense
-	m.Rows, m.Cols, m.Stride = rows, cols, cols
-	return m
-}
-
-// releaseTemps ends the submission's matrices of temp.
-func (e *encoder) releaseTemps() {
-	for _, b := range e.temps {
-		b.Release()
-	}
-	clear(e.temps)
-	e.temps = e.temps[:0]
+	e.ctx, e.err, e.calls, e.notes, e.ops, e.scratch = ctx, nil, e.calls[:0], e.notes[:0], 0, scratch{}
 }
 
 // operand is a view that a kernel is given; the zero operand is none.
@@ -113,11 +81,14 @@ func (e *encoder) in(m device.Mat) operand {
 	if m.IsZero() {
 		return operand{}
 	}
-	b := e.dev.Find(m.Buf)
 	size := uint64(m.DType.Size())
-	at := b.Mem.offset + uint64(m.Offset)*size
+	handle, at := scratchHandle, uint64(m.Offset)*size
+	if _, own := m.Buf.(*scratch); !own && !e.counts {
+		b := e.dev.Find(m.Buf)
+		handle, at = b.Mem.handle, at+b.Mem.offset
+	}
 	return operand{
-		binding: binding{b.Mem.handle, at},
+		binding: binding{handle, at},
 		dt:      uint32(m.DType),
 		ld:      uint32(m.Stride),
 		aligned: at%(4*size) == 0 && (m.Stride%4 == 0 || m.Rows <= 1),
@@ -126,7 +97,9 @@ func (e *encoder) in(m device.Mat) operand {
 
 // out is in for a destination.
 func (e *encoder) out(m device.Mat) operand {
-	e.dev.FindWritable(m.Buf)
+	if !e.counts {
+		e.dev.FindWritable(m.Buf)
+	}
 	return e.in(m)
 }
 
@@ -148,7 +121,7 @@ func aligned(columns int, operands ...operand) uint32 {
 // has failed, there is something to do, and n and the other sizes that its kernel
 // is told can be counted in 32 bits.
 func (e *encoder) begin(op string, cost device.Cost, n int, sizes ...int) bool {
-	e.op, e.cost, e.ops = op, cost, e.ops+1
+	e.op, e.cost, e.ops, e.scratch.used = op, cost, e.ops+1, 0
 	if e.err == nil {
 		e.err = e.ctx.Err()
 	}
@@ -202,6 +175,9 @@ type dispatch struct {
 func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
 	if unsafe.Sizeof(*args) > maxArgs {
 		panic(fmt.Sprintf("metalkit: %s takes %d bytes of arguments", d.kernel, unsafe.Sizeof(*args)))
+	}
+	if e.counts {
+		return
 	}
 	id, err := e.dev.pipeline(specialisation{d.kernel, d.with, d.threads})
 	if err != nil {

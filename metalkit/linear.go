@@ -107,10 +107,7 @@ func (e *encoder) linearCall(p *product, d dispatch, o order) {
 // expand records the weights' way to the type that the kernels multiply in, and
 // gives p those. The scales of INT8 stay for the end.
 func (e *encoder) expand(p *product) {
-	to := e.scratchWeight(p.n, p.k)
-	if e.err != nil {
-		return
-	}
+	to := e.temp(device.DType(e.dev.compute.dtype), p.n, p.k)
 	dense := e.in(to)
 	d := dispatch{kernel: e.dev.compute.expand, with: p.with, groups: [3]int{ceilDiv(p.k, elementsOfGroup), p.n, 1}, threads: 256}
 	d.moved = p.W.Bytes() + to.Bytes()
@@ -121,24 +118,18 @@ func (e *encoder) expand(p *product) {
 }
 
 // matmul records p, whose weights are of the type to multiply in, by the driver's own
-// product.
+// product, which goes straight to Y where nothing is added that is there.
 func (e *encoder) matmul(p *product) {
 	if p.x.dt != e.dev.compute.dtype {
-		to := e.temp("Linear", device.DType(e.dev.compute.dtype), p.m, p.k)
-		if e.err != nil {
-			return
-		}
+		to := e.temp(device.DType(e.dev.compute.dtype), p.m, p.k)
 		x := e.in(to)
 		e.move("move_convert", constants{a: p.x.dt, y: x.dt}, p.X, to, p.x, x)
 		p.X, p.x = to, x
 	}
-	bare := p.with.flags == 0 && p.Act == device.Identity && p.Y.DType == device.F32 && p.y.rows16()
+	straight := p.Y.DType == device.F32 && p.y.rows16() && p.Add.Buf != p.Y.Buf
 	to, y := p.Y, p.y
-	if !bare {
-		to = e.temp("Linear", device.F32, p.m, p.n)
-		if e.err != nil {
-			return
-		}
+	if !straight {
+		to = e.temp(device.F32, p.m, p.n)
 		y = e.in(to)
 	}
 	sizes := matmulArgs{uint32(p.m), uint32(p.n), uint32(p.k), p.x.ld, p.w.ld, y.ld}
@@ -146,7 +137,7 @@ func (e *encoder) matmul(p *product) {
 	d.sizes = p.sizes()
 	d.work, d.moved = 2*float64(p.m)*float64(p.n)*float64(p.k), p.X.Bytes()+p.W.Bytes()+to.Bytes()
 	record(e, d, &sizes, p.x, p.w, y)
-	if bare {
+	if straight && p.with.flags == 0 && p.Act == device.Identity {
 		return
 	}
 	args := p.args(order{})
@@ -179,14 +170,15 @@ func (v linearVariant) String() string {
 	return s
 }
 
-// fits reports whether v can run p.
-func (v linearVariant) fits(p *product, dtype uint32) bool {
+// fits reports whether v can run p on d.
+func (v linearVariant) fits(p *product, d *gpu) bool {
+	dtype := d.compute.dtype
 	dense := v.expand || p.with.b == dtype
 	if v.expand && p.with.b == dtype {
 		return false // there is nothing to do
 	}
 	if v.tile < 0 {
-		return matmulTypes(constants{a: dtype, b: dtype, y: uint32(device.F32)}) && dense && p.m >= 64 && p.n >= 64 && (v.expand || p.w.rows16()) && (p.x.dt != dtype || p.x.rows16()) && p.k*device.DType(dtype).Size()%16 == 0 && p.n%4 == 0
+		return d.matmul && dense && p.m >= 64 && p.n >= 64 && (v.expand || p.w.rows16()) && (p.x.dt != dtype || p.x.rows16()) && p.k*device.DType(dtype).Size()%16 == 0 && p.n%4 == 0
 	}
 	direct := linearTiles[v.tile].direct
 	return (direct < 1 || dense && p.n%8 == 0 && p.k%8 == 0) && (direct < 2 || p.x.dt == dtype && p.m%8 == 0)
@@ -195,7 +187,7 @@ func (v linearVariant) fits(p *product, dtype uint32) bool {
 // variantOfLinear is the variant to run p by: the one that was chosen for its shape.
 func (e *encoder) variantOfLinear(p *product) linearVariant {
 	fixed := linearVariant{tile: fixedTile(linearTiles, p.n)}
-	if v := e.dev.favoured.linear; v >= 0 && linearVariants[v].fits(p, e.dev.compute.dtype) {
+	if v := e.dev.favoured.linear; v >= 0 && linearVariants[v].fits(p, e.dev) {
 		fixed = linearVariants[v]
 	}
 	if e.dev.tuner == nil {
@@ -214,19 +206,22 @@ func (e *encoder) timeLinear(p product, s shape, fixed linearVariant) linearVari
 		if v == fixed {
 			c.fixed = i
 		}
-		if v.fits(&p, e.dev.compute.dtype) {
+		if v.fits(&p, e.dev) {
 			c.add(i, v.String())
 		}
 	}
-	c.record = func(trial *encoder, v int) {
+	c.record = func(e *encoder, v int) { e.product(&p, linearVariants[v]) }
+	c.trial = func(trial *encoder, v int) {
 		q := p
-		q.Y = trial.temp("tuning", p.Y.DType, p.m, p.n)
-		if trial.err != nil {
-			return
-		}
-		if q.y = trial.in(q.Y); !p.add.none() {
-			q.Add, q.add = q.Y, q.y
-			q.with.c = q.y.dt
+		q.m = trialRows(p.m, p.n, p.Y.DType, splitRows)
+		q.X, q.Y = p.X.RowRange(0, q.m), trial.temp(p.Y.DType, q.m, p.n)
+		q.y = trial.in(q.Y)
+		switch p.Add.Buf {
+		case nil:
+		case p.Y.Buf:
+			q.Add, q.add, q.with.c = q.Y, q.y, q.y.dt
+		default:
+			q.Add = p.Add.RowRange(0, q.m)
 		}
 		trial.product(&q, linearVariants[v])
 	}

@@ -13,7 +13,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
+	"gimbal/inference/device"
 	"gimbal/metalkit/kernels"
 )
 
@@ -46,11 +48,12 @@ func joined[N any](by string, list []N) string {
 	return strings.Join(words, by)
 }
 
-// tuner remembers which variant of an operation is the fastest at a shape. It is used
-// by the goroutine whose turn it is on the device.
+// tuner remembers which variant of an operation is the fastest at a shape.
 type tuner struct {
-	path    string // of the file, or nothing
-	log     *slog.Logger
+	path string // of the file, or nothing
+	log  *slog.Logger
+
+	mu      sync.Mutex // guards what follows: plans are made while submissions run
 	file    choices
 	byKey   map[shape]int // what this process has looked up or timed
 	unsaved bool
@@ -98,8 +101,32 @@ var unnamed = regexp.MustCompile(`[^A-Za-z0-9.]+`)
 
 // chosen returns the number of the variant that was chosen for s in this process.
 func (t *tuner) chosen(s shape) (v int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	v, ok = t.byKey[s]
 	return v, ok
+}
+
+// kept returns the number of the variant of c that the file has for s.
+func (t *tuner) kept(s shape, c *contest) (v int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := slices.Index(c.names, t.file.Fastest[s.key()])
+	if i < 0 {
+		return 0, false
+	}
+	return c.variants[i], true
+}
+
+// choose chooses v for s in this process, and, unless its name is empty, in the file.
+func (t *tuner) choose(s shape, v int, name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byKey[s] = v
+	if name != "" {
+		t.file.Fastest[s.key()] = name
+		t.unsaved = true
+	}
 }
 
 // contest is between the variants of one operation.
@@ -107,39 +134,65 @@ type contest struct {
 	fixed    int // what is taken where there is nothing to choose by
 	variants []int
 	names    []string
-	record   func(trial *encoder, v int) // without touching the operation's results
+	record   func(e *encoder, v int)     // the operation
+	trial    func(trial *encoder, v int) // the same, or a part of a large one, without touching its results
 }
 
 func (c *contest) add(v int, name string) {
 	c.variants, c.names = append(c.variants, v), append(c.names, name)
 }
 
+// trialBytes is how many bytes of results a trial writes, about: they stand beside the
+// run's own buffers, and keep any GPU busy.
+const trialBytes = 64 << 20
+
+// trialRows returns how many rows of results of so many columns a trial has, a multiple
+// of some.
+func trialRows(rows, cols int, t device.DType, some int) int {
+	return min(rows, max(1, trialBytes/(cols*t.Size()*some))*some)
+}
+
 // time returns the variant for s: that of the file, or the fastest of c's.
 func (e *encoder) time(s shape, c contest) int {
 	t := e.dev.tuner
-	v := c.fixed
-	if i := slices.Index(c.names, t.file.Fastest[s.key()]); i >= 0 {
-		v = c.variants[i]
-	} else if i, timed := e.fastest(c); timed {
-		v = c.variants[i]
-		t.file.Fastest[s.key()] = c.names[i]
-		t.unsaved = true
+	v, name := c.fixed, ""
+	if i, ok := t.kept(s, &c); ok {
+		v = i
+	} else if e.counts {
+		e.foresee(&c)
+	} else if i, timed := e.fastest(&c); timed {
+		v, name = c.variants[i], c.names[i]
 	}
-	if e.ctx.Err() == nil {
-		t.byKey[s] = v
+	if e.ctx.Err() == nil && !e.counts {
+		t.choose(s, v, name)
 	}
 	return v
 }
 
+// foresee counts the scratch of c's trials, and of the operation by any variant.
+func (e *encoder) foresee(c *contest) {
+	for _, v := range c.variants {
+		for _, record := range []func(*encoder, int){c.trial, c.record} {
+			each := e.beside()
+			record(each, v)
+			e.scratch.most = max(e.scratch.most, each.scratch.most)
+		}
+	}
+}
+
+// beside returns an encoder whose scratch comes after that of e's operation so far.
+func (e *encoder) beside() *encoder {
+	return &encoder{dev: e.dev, ctx: e.ctx, op: "tuning", counts: e.counts, scratch: scratch{used: e.scratch.used, most: e.scratch.used}}
+}
+
 // fastest times c's variants, and reports whether any could be and none was missed.
-func (e *encoder) fastest(c contest) (best int, timed bool) {
+func (e *encoder) fastest(c *contest) (best int, timed bool) {
+	defer e.dev.Trim()
 	var least float64
 	for i, v := range c.variants {
-		trial := &encoder{dev: e.dev, ctx: e.ctx}
-		trial.op = "tuning"
-		c.record(trial, v)
+		trial := e.beside()
+		c.trial(trial, v)
 		seconds, err := trial.median(least)
-		trial.releaseTemps()
 		if err != nil {
 			e.dev.tuner.log.Debug("a variant is left out", "variant", c.names[i], "error", err)
 			continue
@@ -161,6 +214,11 @@ func (e *encoder) median(least float64) (float64, error) {
 	if e.err != nil {
 		return 0, e.err
 	}
+	give, err := e.borrow()
+	if err != nil {
+		return 0, err
+	}
+	defer give()
 	first, err := e.dev.drv.run(e.ctx, "tuning", e.calls)
 	trials, hopeless := 5, 2*least
 	if first > longRun {
@@ -183,7 +241,12 @@ func (e *encoder) median(least float64) (float64, error) {
 
 // save writes what is new to the file, if there is one.
 func (t *tuner) save() {
-	if t == nil || !t.unsaved || t.path == "" {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.unsaved || t.path == "" {
 		return
 	}
 	t.unsaved = false

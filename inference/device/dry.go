@@ -64,3 +64,25 @@ type ScratchCounter interface {
 	// Scratch returns the bytes held after the operations so far.
 	Scratch() int64
 }
+
+// SubmissionCounter is a ScratchCounter of a device that takes such memory for a
+// submission only: Scratch returns the most that is held at once until Done ends it.
+type SubmissionCounter interface {
+	ScratchCounter
+	Done()
+}
+
+// Trimmer is a Device that keeps memory of released buffers for the next ones.
+type Trimmer interface {
+	Device
+	// Trim gives back what is kept.
+	Trim()
+}
+
+// Trim has dev give back memory that no buffer has: between two phases of work, whose
+// buffers differ.
+func Trim(dev Device) {
+	if t, ok := dev.(Trimmer); ok {
+		t.Trim()
+	}
+}

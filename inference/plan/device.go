@@ -129,6 +129,9 @@ func (d *Device) Do(ctx context.Context, _ string, f func(device.Encoder)) error
 	d.phase.Work.Submissions++
 	f(encoder{d})
 	d.note()
+	if s, ok := d.scratch.(device.SubmissionCounter); ok {
+		s.Done()
+	}
 	return ctx.Err()
 }
 

@@ -44,6 +44,13 @@ func (d *Device[M]) Held() (now, peak int64) {
 	return d.allocated, d.peak
 }
 
+// Locked calls f while no memory is provided or given back.
+func (d *Device[M]) Locked(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f()
+}
+
 // Submit runs f, one submission after the other, unless ctx ends before its turn
 // or the device is closed: device.Device's Do. Errors begin with label.
 func (d *Device[M]) Submit(ctx context.Context, label string, f func() error) error {

@@ -126,6 +126,9 @@ func (d *Device) Count() device.ScratchCounter {
 	return nil
 }
 
+// Trim implements device.Trimmer as the other device does, if it does.
+func (d *Device) Trim() { device.Trim(d.Device) }
+
 // encoder runs operations as they come.
 type encoder struct {
 	dev   *Device

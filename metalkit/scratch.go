@@ -1,0 +1,93 @@
+package metalkit
+
+import (
+	"context"
+
+	"gimbal/inference/device"
+	"gimbal/inference/device/host"
+)
+
+// scratch is the memory in which the calls of one operation hand results on; the next
+// operation uses it again. Recording only counts it. The calls get the memory when they
+// run: one piece, as large as the operation that needs the most.
+type scratch struct {
+	used int64 // by the operation at hand
+	most int64 // by any so far
+}
+
+// scratchHandle stands for that memory in recorded calls.
+const scratchHandle = ^uintptr(0)
+
+// scratchAlign is what matrices in it begin at a multiple of.
+const scratchAlign = 256
+
+// Desc implements device.Buffer.
+func (*scratch) Desc() device.Desc { return device.Desc{Label: "scratch", DType: device.U8} }
+
+// Release implements device.Buffer; the memory goes with the submission.
+func (*scratch) Release() {}
+
+// temp returns a matrix of undefined content that lasts as long as the operation.
+func (e *encoder) temp(t device.DType, rows, cols int) device.Mat {
+	s := &e.scratch
+	m := device.Mat{Buf: s, DType: t, Offset: int(s.used) / t.Size(), Rows: rows, Cols: cols, Stride: cols}
+	s.used += (m.Bytes() + scratchAlign - 1) / scratchAlign * scratchAlign
+	s.most = max(s.most, s.used)
+	return m
+}
+
+// borrow gives the recorded calls the scratch that they need, if any, until give is
+// called.
+func (e *encoder) borrow() (give func(), err error) {
+	if e.scratch.most == 0 {
+		return func() {}, nil
+	}
+	b, err := e.dev.lend(e.scratch.most)
+	if err != nil {
+		return nil, err
+	}
+	for i := range e.calls {
+		c := &e.calls[i]
+		for j := range c.bind[:c.buffers] {
+			if at := &c.bind[j]; at.handle == scratchHandle {
+				at.handle = b.Mem.handle
+				at.offset += b.Mem.offset
+			}
+		}
+	}
+	return b.Release, nil
+}
+
+// lend returns memory of undefined content.
+func (d *gpu) lend(size int64) (*host.Buffer[memory], error) {
+	size = d.AllocSize(size)
+	desc := device.Desc{Label: "scratch", DType: device.U8, Shape: []int{int(size)}}
+	return d.Provide(desc, size, func(room int64) (memory, error) {
+		if m := d.pool.scratch; m.scratch >= size {
+			d.pool.scratch = memory{}
+			return m, nil
+		}
+		d.pool.drop(d.drv)
+		m, err := d.fresh(size, room)
+		m.scratch = size
+		return m, err
+	})
+}
+
+// AllocSize implements device.Sizer: buffers are whole pages.
+func (d *gpu) AllocSize(n int64) int64 { return (n + pageSize - 1) / pageSize * pageSize }
+
+// Count implements device.Sizer. Where a variant is still to be chosen, what it takes to
+// time all of them counts, and what the neediest would take.
+func (d *gpu) Count() device.ScratchCounter {
+	return &counter{encoder{dev: d, ctx: context.Background(), counts: true}}
+}
+
+// counter is an encoder that counts scratch.
+type counter struct{ encoder }
+
+// Scratch implements device.ScratchCounter.
+func (c *counter) Scratch() int64 { return c.dev.AllocSize(c.scratch.most) }
+
+// Done implements device.SubmissionCounter.
+func (c *counter) Done() { c.reset(c.ctx) }
