@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"gimbal/inference/device"
 	"gimbal/inference/picture"
 )
 
@@ -122,6 +123,7 @@ func (r *run) encodePrompts(ctx context.Context, ids [][]int32) (hidden [][]floa
 	if r.job.Offload {
 		r.p.closeText()
 	}
+	device.Trim(r.p.dev)
 	return hidden, nil
 }
 

@@ -6,12 +6,16 @@ import (
 	"runtime/debug"
 
 	"gimbal/inference/checkpoint"
+	"gimbal/inference/device"
 	"gimbal/inference/umt5"
 )
 
-// collect gives memory of the host back to the system between two phases: the
-// tensors of one are large, and of no use to the next.
-func (p *Pipeline) collect() { debug.FreeOSMemory() }
+// collect gives memory of the host and of the device back to the system between two
+// phases: the tensors of one are large, and of no use to the next.
+func (p *Pipeline) collect() {
+	device.Trim(p.dev)
+	debug.FreeOSMemory()
+}
 
 // openText loads the text encoder unless it is there.
 func (p *Pipeline) openText(ctx context.Context) (err error) {

@@ -6,6 +6,7 @@ import (
 	"image"
 	"time"
 
+	"gimbal/inference/device"
 	"gimbal/inference/wan"
 )
 
@@ -140,6 +141,7 @@ func (s *sampling) sessionOf(ctx context.Context, expert string) (*wan.Session, 
 func (s *sampling) close() {
 	if s.session != nil {
 		s.session.Close()
+		device.Trim(s.p.dev)
 	}
 	s.expert, s.session = "", nil
 }

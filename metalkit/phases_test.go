@@ -1,0 +1,106 @@
+//go:build !darwin && !cuda
+
+package metalkit
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"gimbal/inference"
+	"gimbal/inference/golden"
+)
+
+// ledger is a driver that knows how many bytes it has given out.
+type ledger struct {
+	*softDriver
+	mu   sync.Mutex
+	size map[uintptr]int64
+	held int64
+}
+
+func (l *ledger) alloc(size int64) (memory, error) {
+	m, err := l.softDriver.alloc(size)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.size[m.handle] = size
+		l.held += size
+	}
+	return m, err
+}
+
+func (l *ledger) free(m memory) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m.unpin == nil { // no alias
+		l.held -= l.size[m.handle]
+		delete(l.size, m.handle)
+	}
+	l.softDriver.free(m)
+}
+
+func (l *ledger) now() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
+
+// TestPhases generates a video, and wants the driver to hold no more than buffers when a
+// phase has ended: nothing of the text encoder's, of an expert's, or of the VAE's.
+func TestPhases(t *testing.T) {
+	soft, err := newSoftDriver(2, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drv := &ledger{softDriver: soft, size: map[uintptr]int64{}}
+	opened, err := open(drv, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := opened.(*gpu)
+	defer dev.Close()
+	p, err := inference.Load(t.Context(), inference.Options{Checkpoint: golden.Checkpoint(t), Device: dev}, func(inference.Event) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	loaded := drv.now()
+	var checked []string
+	check := func(when string, want int64) {
+		checked = append(checked, when)
+		if held, allocated := drv.now(), dev.Info().Allocated; held != want || allocated != want {
+			t.Errorf("%s: the driver holds %d bytes, buffers %d; want %d", when, held, allocated, want)
+		}
+	}
+	check("loaded", loaded)
+	last, kept := "", false
+	dev.observe = func(label string, _ []note) {
+		if last == "head" && label != "embeddings" {
+			check("after an expert", dev.Info().Allocated) // the next phase's buffers are there
+		}
+		kept = kept || drv.now() > dev.Info().Allocated
+		last = label
+	}
+	job := inference.DefaultJob()
+	job.Image, job.Prompt = filepath.Join(golden.Dir(t), "image.png"), "the camera moves"
+	job.Frames, job.Steps, job.MaxArea = 5, 2, 32*32
+	job.Offload, job.Output = false, filepath.Join(t.TempDir(), "video.mp4")
+	_, err = p.Generate(t.Context(), job, func(e inference.Event) {
+		switch e.(type) {
+		case inference.TextEncoded:
+			check("after the text", loaded)
+		case inference.Saved:
+			check("after the video", loaded)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"loaded", "after the text", "after an expert", "after an expert", "after the video"}
+	if !slices.Equal(checked, want) || !kept {
+		t.Errorf("checked %s; want %s; memory was kept within a phase: %v", strings.Join(checked, ", "), strings.Join(want, ", "), kept)
+	}
+}
