@@ -16,6 +16,13 @@
 // choices in a file (tune.go); Paper plans launches for a chip without running them
 // (paper.go, chips.go).
 //
+// Memory: a buffer takes whole pages of 16 KiB. Weights that are mapped from files are
+// aliased and count nowhere, as package device says. What operations hand on between
+// their kernels is one piece for each submission (scratch.go), which counts as allocated
+// while it runs. Memory of released buffers and of the last scratch is kept for the next
+// until Trim, or until there is too little. Count lets a plan know all that before. The
+// tuner times large operations in part, so that trialBytes of results are enough for it.
+//
 // Linear, Attention and Conv multiply in the type of Options.Compute, with sums in
 // F32; all other arithmetic is in F32. Operands may be F32, F16 or BF16 and, where
 // they are only read, F8_E4M3; weights also INT8 and NF4.

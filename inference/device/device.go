@@ -16,11 +16,16 @@ var (
 )
 
 // Info describes a device and what it holds at the moment.
+//
+// What Map takes counts nowhere here: where device and host share one memory, it is the
+// system's file cache, which is held only while a submission uses it, and else can be
+// dropped and read again. A plan counts it on its own, as weights. A device that has to
+// copy it does not count the copy either.
 type Info struct {
 	Name       string // for people, such as "Apple M3 Ultra"
 	Unified    bool   // device and host share one memory
 	WorkingSet int64  // bytes that the device can hold before it slows down; 0 if not known
-	Allocated  int64  // bytes held by Alloc, not by Map
+	Allocated  int64  // bytes held by Alloc and, while they run, by operations; not by Map
 	Peak       int64  // largest Allocated so far
 
 	// Factors is the type that products' factors are rounded to, and may be stored in
