@@ -33,6 +33,7 @@ func linear(t *testing.T, s suite) {
 		}
 		s.packed().linear(t, linearCase{m: 40, n: 88, k: 104, x: dt, w: dt, y: f32, gate: true, inPlace: true})
 	}
+	s.packed().linear(t, linearCase{m: 40, n: 88, k: 104, x: f32, w: device.F8E4M3, y: f32})
 	s.packed().linear(t, linearCase{m: 64, n: 1100, k: 8, x: f32, w: f32, y: f32, inPlace: true})
 	for _, m := range []int{3, 12, 24} { // rows of whole pages
 		s.whole().linear(t, linearCase{m: m, n: 24, k: 1024, x: f32, w: f32, y: f32})
