@@ -2,6 +2,7 @@ package metalkit
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -32,67 +33,118 @@ func (hollow) Write(ctx context.Context, _ device.Buffer, _ []byte) error { retu
 // Read does nothing.
 func (hollow) Read(ctx context.Context, _ []byte, _ device.Buffer) error { return ctx.Err() }
 
-// walk goes through a forward of an expert of sizes d, of 41 frames of 480x832, on a
-// device.Dry.
-func walk(t *testing.T, dev device.Device, d shapes.Dims) {
-	t.Helper()
-	config, tensors := shapes.Expert(d)
-	m, err := wan.Load(t.Context(), dev, checkpoint.OfShapes("expert", tensors), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	s, err := m.NewDrySession(t.Context(), wan.Size{F: 11, H: 60, W: 104, Tokens: []int{100}, Camera: true, Reuse: wan.AllReuse})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if err := s.DryForward(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// planned returns what a walk holds on dev, by a plan.
-func planned(t *testing.T, dev device.Device, d shapes.Dims) int64 {
-	t.Helper()
-	count := plan.NewDevice(dev, false)
-	phase, err := count.Phase("walk", func() error { walk(t, count, d); return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return phase.Buffers + phase.Scratch
-}
-
-// TestTunedPeak compares what a forward of real sizes holds with its plan: while
-// variants are timed, and once they are chosen.
-func TestTunedPeak(t *testing.T) {
+// walkExpert goes through a forward of an expert of real sizes, with one block, of 41
+// frames of 480x832, on a device.Dry.
+func walkExpert(ctx context.Context, dev device.Device) error {
 	d := shapes.Real
 	d.Layers = 1
-	for _, compute := range []device.DType{device.F32, device.BF16} {
-		folder := t.TempDir()
-		run := func() (peak, plan int64) {
-			drv := newClock(fastest("linear_bf16_64x64x32x4_xw", "linear_f32_64x64x16x4_xw")) // after an expansion of weights
-			dev, err := open(drv, Options{Compute: compute, Tuning: folder})
-			if err != nil {
-				t.Fatal(err)
+	config, tensors := shapes.Expert(d)
+	m, err := wan.Load(ctx, dev, checkpoint.OfShapes("expert", tensors), config)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	s, err := m.NewDrySession(ctx, wan.Size{F: 11, H: 60, W: 104, Tokens: []int{100}, Camera: true, Reuse: wan.AllReuse})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.DryForward(ctx, 0)
+}
+
+// walkDecode is walkExpert for the VAE.
+func walkDecode(ctx context.Context, dev device.Device) error {
+	v, err := vae.Load(ctx, dev, checkpoint.OfShapes("VAE", shapes.VAE(shapes.Real)), vae.WanStatistics())
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	return v.DryDecode(ctx, 11, 60, 104, 1)
+}
+
+// TestTunedPeak compares what work of real sizes holds with its plan: while variants are
+// timed, and once they are chosen.
+func TestTunedPeak(t *testing.T) {
+	for _, c := range computes {
+		for name, walk := range map[string]func(context.Context, device.Device) error{"expert": walkExpert, "decode": walkDecode} {
+			t.Run(c.name+"/"+name, func(t *testing.T) { checkTunedPeak(t, c.dtype, walk) })
+		}
+	}
+}
+
+func checkTunedPeak(t *testing.T, compute device.DType, walk func(context.Context, device.Device) error) {
+	folder := t.TempDir()
+	run := func() (peak, planned int64) {
+		drv := newClock(fastest("linear_bf16_64x64x32x4_xw", "linear_f32_64x64x16x4_xw")) // after an expansion of weights
+		dev, err := open(drv, Options{Compute: compute, Tuning: folder})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dev.Close()
+		count := plan.NewDevice(dev, false)
+		phase, err := count.Phase("walk", func() error { return walk(t.Context(), count) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := walk(t.Context(), hollow{dev.(*gpu)}); err != nil {
+			t.Fatal(err)
+		}
+		peak, planned = dev.Info().Peak, phase.Buffers+phase.Scratch
+		t.Logf("a peak of %d MiB, planned %d MiB, %d runs for timing", peak>>20, planned>>20, len(*drv.runs))
+		return peak, planned
+	}
+	timing, before := run()
+	chosen, after := run()
+	if timing > before || float64(timing) < 0.95*float64(before) {
+		t.Errorf("a peak of %d bytes while variants are timed, planned %d", timing, before)
+	}
+	if chosen != after {
+		t.Errorf("a peak of %d bytes once they are chosen, planned %d", chosen, after)
+	}
+	if float64(timing) > 1.05*float64(chosen) {
+		t.Errorf("timing takes %d bytes, a run %d", timing, chosen)
+	}
+}
+
+// TestScratch records two convolutions, whose filters are packed in scratch: they share
+// it, and where there is no room for it nothing runs.
+func TestScratch(t *testing.T) {
+	const pixels, channels, small, large = 4, 8, 8, 1024
+	const buffers, needed = 4 * pageSize, large * 2 * channels * 4
+	for _, short := range []int64{0, pageSize} {
+		drv := &nullDriver{max: limits{workingSet: 1 << 30}}
+		opened, err := open(drv, Options{MemoryLimit: buffers + needed - short})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer opened.Close()
+		dev := opened.(*gpu)
+		x := allocMat(t, dev, device.F32, pixels, channels)
+		conv := func(e device.Encoder, filters int, w, y device.Mat) {
+			frame := func(m device.Mat, c int) device.Frames {
+				return device.Frames{Buf: m.Buf, DType: m.DType, T: 1, H: 1, W: pixels, C: c, FrameStride: pixels * c}
 			}
-			defer dev.Close()
-			plan = planned(t, dev, d)
-			walk(t, hollow{dev.(*gpu)}, d)
-			peak = dev.Info().Peak
-			t.Logf("%v: peak %d MB, planned %d MB, %d runs for timing", compute, peak>>20, plan>>20, len(*drv.runs))
-			return peak, plan
+			e.Conv(device.Conv{X: frame(x, channels), Y: frame(y, filters), W: w, KT: 1, KH: 1, KW: 2, PadW: 1, StrideT: 1, Stride: 1})
 		}
-		timing, before := run()
-		chosen, after := run()
-		if timing > before || float64(timing) < 0.95*float64(before) {
-			t.Errorf("%v: a peak of %d bytes while variants are timed, planned %d", compute, timing, before)
+		w, y := allocMat(t, dev, device.F32, small, 2*channels), allocMat(t, dev, device.F32, pixels, small)
+		wide, yWide := w, allocMat(t, dev, device.F32, pixels, large)
+		wide.Rows, wide.Stride = large, 0 // all the same filter
+		if held := dev.Info().Allocated; held != buffers {
+			t.Fatalf("%d bytes of buffers, want %d", held, buffers)
 		}
-		if chosen != after {
-			t.Errorf("%v: a peak of %d bytes once they are chosen, planned %d", compute, chosen, after)
+		err = dev.Do(t.Context(), "test", func(e device.Encoder) {
+			conv(e, small, w, y)
+			conv(e, large, wide, yWide)
+		})
+		info := dev.Info()
+		if info.Allocated != buffers {
+			t.Errorf("%d bytes are held after it, want %d", info.Allocated, buffers)
 		}
-		if float64(timing) > 1.05*float64(chosen) {
-			t.Errorf("%v: timing takes %d bytes, a run %d", compute, timing, chosen)
+		if short > 0 && (!errors.Is(err, device.ErrOutOfMemory) || len(drv.runs) > 0) {
+			t.Errorf("without room for scratch: %v after %d runs", err, len(drv.runs))
+		}
+		if short == 0 && (err != nil || info.Peak != buffers+needed) {
+			t.Errorf("a peak of %d bytes, %v; want %d", info.Peak, err, buffers+needed)
 		}
 	}
 }
