@@ -31,7 +31,7 @@ var servedBy = map[string]string{
 // those that it does not notice, but for the ones that testdata/survivors.txt gives a
 // reason for, and for reasons that are not needed. Without more it tries a small
 // sample; GIMBAL_MUTATE is a regular expression for those to try, such as
-// "attention.metal.*no barrier", or "." for all, which takes long.
+// "attention.metal.*no barrier", or "." for all: doc.go says how long that takes.
 func TestMutations(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles kernels")
@@ -233,7 +233,7 @@ func (s *mutatedSuite) measure(t *testing.T, file string) {
 	}
 }
 
-// survives runs the tests with a mutant. Without an end, it does not.
+// survives runs the tests with a mutant. One that does not end is stopped, and does not.
 func (s *mutatedSuite) survives(t *testing.T, m mutant) bool {
 	start := time.Now()
 	for _, run := range runs(m.file) {

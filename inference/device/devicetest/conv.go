@@ -55,11 +55,12 @@ func conv(t *testing.T, s suite) {
 	} {
 		s.conv(t, c)
 	}
-	s.packed().conv(t, convCase{t: 2, h: 9, w: 11, cin: 20, cout: 40, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1, prev: 2, bias: true})
-	s.packed().conv(t, convCase{t: 1, h: 5, w: 6, cin: 12, cout: 70, kt: 1, kh: 1, kw: 1, add: true})
-	// Frames and filters of whole pages.
-	s.whole().conv(t, convCase{t: 2, h: 4, w: 4, cin: 64, cout: 48, kt: 1, kh: 1, kw: 1})
-	s.whole().conv(t, convCase{t: 2, h: 4, w: 4, cin: 64, cout: 16, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1, prev: 2})
+	s.on(packed).conv(t, convCase{t: 2, h: 9, w: 11, cin: 20, cout: 40, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1, prev: 2, bias: true})
+	s.on(packed).conv(t, convCase{t: 1, h: 5, w: 6, cin: 12, cout: 70, kt: 1, kh: 1, kw: 1, add: true})
+	for _, cin := range []int{12, 11} {
+		s.on(atEnd).conv(t, convCase{t: 2, h: 4, w: 5, cin: cin, cout: 40, kt: 1, kh: 1, kw: 1})
+		s.on(atEnd).conv(t, convCase{t: 2, h: 4, w: 5, cin: cin, cout: 5, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1, prev: 2})
+	}
 	for _, x := range floats {
 		for _, w := range floats {
 			for _, y := range floats {

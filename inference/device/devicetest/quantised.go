@@ -33,15 +33,14 @@ func quantised(t *testing.T, s suite) {
 			t.Run("NF4 nested", func(t *testing.T) { s.rig(t).nf4(c, block, 3+block/4) })
 		}
 		if c.k%4 == 0 {
-			t.Run("packed I8", func(t *testing.T) { s.packed().rig(t).int8(c) })
-			t.Run("packed NF4", func(t *testing.T) { s.packed().rig(t).nf4(c, 64, 0) })
-			t.Run("packed NF4 nested", func(t *testing.T) { s.packed().rig(t).nf4(c, 64, 19) })
+			t.Run("packed I8", func(t *testing.T) { s.on(packed).rig(t).int8(c) })
+			t.Run("packed NF4", func(t *testing.T) { s.on(packed).rig(t).nf4(c, 64, 0) })
+			t.Run("packed NF4 nested", func(t *testing.T) { s.on(packed).rig(t).nf4(c, 64, 19) })
 		}
 	}
-	for _, m := range []int{3, 12} { // whole pages
-		c := linearCase{m: m, n: 24, k: 1024, x: f32, y: f32}
-		t.Run("whole I8", func(t *testing.T) { s.whole().rig(t).int8(c) })
-		t.Run("whole NF4", func(t *testing.T) { s.whole().rig(t).nf4(c, 64, 0) })
+	for _, c := range []linearCase{{m: 3, n: 24, k: 96, x: f32, y: f32}, {m: 12, n: 24, k: 1028, x: f32, y: f32}} {
+		t.Run("I8 at the end", func(t *testing.T) { s.on(atEnd).rig(t).int8(c) })
+		t.Run("NF4 at the end", func(t *testing.T) { s.on(atEnd).rig(t).nf4(c, 64, 0) })
 	}
 }
 

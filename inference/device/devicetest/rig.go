@@ -41,17 +41,22 @@ func (s suite) rig(t testing.TB) *rig {
 	return r
 }
 
-// packed is the suite on operands that begin where their buffers do and have no gaps,
-// so that a device may read several elements at a time.
-func (s suite) packed() suite {
-	s.dense = true
-	return s
-}
+// layout is where the elements of operands lie.
+type layout int
 
-// whole is packed on operands that end where their buffers do, too. Where that is the end of
-// a page, a device that goes on may meet one that is not its own.
-func (s suite) whole() suite {
-	s.dense, s.full = true, true
+const (
+	mixed  layout = iota // each at random in one of the others
+	gaps                 // at an offset, with gaps after the rows
+	packed               // where their buffers begin: a device may read several at a time
+	atEnd                // up to the end of a page, after which may be memory that is not the device's
+)
+
+// pageSize is that of the system with the largest pages.
+const pageSize = 16 << 10
+
+// on is the suite on operands of one layout.
+func (s suite) on(l layout) suite {
+	s.layout = l
 	return s
 }
 
@@ -76,19 +81,27 @@ func (r *rig) out(t device.DType, rows, cols int) *tensor {
 	return x
 }
 
-// matOf returns a matrix of values, at a random offset and with random gaps unless r
-// is dense.
+// matOf returns a matrix of values.
 func (r *rig) matOf(t device.DType, rows, cols int, v []float64) *tensor {
 	r.Helper()
 	x := &tensor{Mat: device.Mat{DType: t, Rows: rows, Cols: cols, Stride: cols}}
-	if !r.dense && r.rng.IntN(2) == 0 {
+	l := r.layout
+	if l == mixed {
+		l = layout(1 + r.rng.IntN(3))
+	}
+	size := rows * cols
+	switch l {
+	case gaps:
 		x.Offset, x.Stride = 1+r.rng.IntN(9), cols+r.rng.IntN(6)
+		size = x.Offset + rows*x.Stride + 1 + r.rng.IntN(5) // at least one element after the last row that nobody may touch
+	case packed:
+		size += 1 + r.rng.IntN(5)
+	case atEnd:
+		page := pageSize / t.Size()
+		size = (size + page - 1) / page * page
+		x.Offset = size - rows*cols
 	}
-	n := x.Offset + rows*x.Stride
-	if !r.full {
-		n += 1 + r.rng.IntN(5) // elements after the last row that nobody may touch
-	}
-	x.fill(v, n)
+	x.fill(v, size)
 	r.upload(x)
 	return x
 }

@@ -53,8 +53,7 @@ func Run(t *testing.T, dev device.Device, opts Options) {
 }
 
 type suite struct {
-	dev   device.Device
-	opts  Options
-	dense bool // operands without offsets and gaps
-	full  bool // and nothing after them
+	dev    device.Device
+	opts   Options
+	layout layout
 }
