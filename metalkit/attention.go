@@ -22,18 +22,21 @@ type scores struct {
 func (e *encoder) Attention(a device.Attention) {
 	const op = "Attention"
 	a.Check()
-	if n := e.dev.rowsOfRun(a.Q.Rows, a.Cost().FLOPs); n < a.Q.Rows && a.RelBias.IsZero() {
+	width, sliced := widthOf(a.Q.Cols / a.Heads)
+	parts := ceilDiv(a.Q.Cols/a.Heads, width) // each of which takes all scores anew
+	work := a.Cost().FLOPs / 2 * int64(1+parts) * int64(parts*width) / int64(a.Q.Cols/a.Heads)
+	if n := e.dev.rowsOfRun(a.Q.Rows, work); n < a.Q.Rows {
 		e.splitAttention(a, n)
 		return
 	}
 	s := scores{
 		Attention: a, nq: a.Q.Rows, nk: a.K.Rows, head: a.Q.Cols / a.Heads,
+		width: width, sliced: sliced,
 		q: e.in(a.Q), k: e.in(a.K), v: e.in(a.V), o: e.out(a.O), rel: e.in(a.RelBias), key: e.in(a.KeyBias),
 	}
 	if !e.begin(op, a.Cost(), s.nq, s.nq+s.nk, a.Q.Stride, a.K.Stride, a.V.Stride, a.O.Stride) || !e.readable(op, s.q, s.k, s.v) || !e.writable(op, s.o) {
 		return
 	}
-	s.width, s.sliced = widthOf(s.head)
 	s.with = constants{a: s.q.dt, b: s.k.dt, c: s.v.dt, y: s.o.dt, flags: s.rel.flag(attentionRel) | s.key.flag(attentionKey)}
 	s.with.aligned = aligned(s.head, s.q, s.k, s.v)
 	if !s.sliced || a.O != a.Q {

@@ -44,7 +44,7 @@ func (e *encoder) Conv(c device.Conv) {
 	f := filter{Conv: c, x: x, prev0: prev0, prev1: prev1, w: w, bias: bias, add: add, y: y, args: args}
 	f.with = constants{a: x.dt, b: w.dt, c: add.dt, y: y.dt, aligned: aligned(c.X.C, x, prev0, prev1, w)}
 	f.with.flags = bias.flag(convBias) | add.flag(convAdd) | prev0.flag(convPrev0) | prev1.flag(convPrev1)
-	e.convolve(&f, e.variantOfConv(&f))
+	e.splitConv(&f, e.variantOfConv(&f))
 }
 
 // filter is a Conv with its operands found.
@@ -54,6 +54,8 @@ type filter struct {
 	with                             constants
 	args                             convArgs
 }
+
+func (f *filter) sizes() [4]int { return [4]int{f.Y.T, f.Y.H * f.Y.W, f.W.Cols, f.Y.C} }
 
 // convolve records f by number v of convTiles.
 func (e *encoder) convolve(f *filter, v int) {
@@ -68,7 +70,7 @@ func (e *encoder) convolve(f *filter, v int) {
 	o := bandOf(high, wide, frame/int64(high), f.W.Bytes()/int64(wide), e.dev.cache)
 	d := dispatch{
 		kernel: e.dev.compute.conv[v], with: f.with, groups: [3]int{wide * high, 1, f.Y.T}, threads: t.threads(),
-		sizes: [4]int{f.Y.T, pixels, f.W.Cols, f.Y.C},
+		sizes: f.sizes(),
 		work:  float64(f.Cost().FLOPs), area: float64(pixels) * float64(f.Y.C) / float64(wide*t.cols*high*t.rows),
 		moved: int64(f.Y.T)*o.moved + f.Bias.Bytes() + f.Add.Bytes() + f.Y.Bytes(),
 	}

@@ -57,9 +57,10 @@ type gpu struct {
 	limits    limits
 	compute   kernelNames
 	chip      Chip
-	matmul    bool   // the driver has a product of its own in the type of compute
-	cache     int64  // bytes that the chip keeps of what one operation reads
-	tuner     *tuner // nil: the fixed variants
+	matmul    bool    // the driver has a product of its own in the type of compute
+	cache     int64   // bytes that the chip keeps of what one operation reads
+	bytes     float64 // moved by one run, as limits.work; 0 for no limit
+	tuner     *tuner  // nil: the fixed variants
 	favoured  favoured
 	enc       encoder // of the submission that has the turn
 	pipelines map[specialisation]int32
@@ -92,7 +93,7 @@ func open(drv driver, opts Options) (device.Device, error) {
 	d.chip = chipOf(d.limits.name)
 	d.cache = d.chip.kept()
 	if d.limits.work > 0 && d.chip.MHz > 0 {
-		d.limits.work = secondsOfRun * d.chip.FLOPS()
+		d.limits.work, d.bytes = secondsOfRun*d.chip.FLOPS(), secondsOfRun*d.chip.Bandwidth
 	}
 	product := constants{a: names.dtype, b: names.dtype, y: uint32(device.F32)}
 	if matmulTypes(product) {
@@ -173,9 +174,9 @@ func (d *gpu) endOfRun(notes []note, first int) int {
 	if d.limits.work == 0 {
 		return len(notes)
 	}
-	last, work := first+1, notes[first].work
-	for last < len(notes) && work+notes[last].work <= d.limits.work {
-		work += notes[last].work
+	last, share := first+1, d.shareOfRun(notes[first])
+	for last < len(notes) && share+d.shareOfRun(notes[last]) <= 1 {
+		share += d.shareOfRun(notes[last])
 		last++
 	}
 	return last

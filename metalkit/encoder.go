@@ -35,9 +35,19 @@ type note struct {
 	dispatch
 }
 
+// flops is how much n's call computes. Of the calls of an operation with products, those
+// with products count.
+func (n note) flops() float64 {
+	switch n.op {
+	case "Linear", "Attention", "Conv":
+		return n.work
+	}
+	return float64(n.least.FLOPs)
+}
+
 // launch says that n's call took so many seconds.
 func (n note) launch(seconds float64) device.Launch {
-	return device.Launch{Kernel: n.kernel, Seconds: seconds, Cost: device.Cost{FLOPs: max(int64(n.work), n.least.FLOPs), Bytes: n.moved}}
+	return device.Launch{Kernel: n.kernel, Seconds: seconds, Cost: device.Cost{FLOPs: int64(n.flops()), Bytes: n.moved}}
 }
 
 func (e *encoder) reset(ctx context.Context) {

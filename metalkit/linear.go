@@ -53,7 +53,7 @@ func (e *encoder) Linear(l device.Linear) {
 	}
 	p.with.aligned = aligned(p.k|l.W.Block, p.x, p.w) // a multiple of 4 if both are
 	if p.m <= skinnyRows {
-		d := dispatch{kernel: "linear_rows", with: p.with, groups: [3]int{ceilDiv(p.n, 4), 1, 1}, threads: 128, moved: l.Cost().Bytes, sizes: p.sizes()}
+		d := dispatch{kernel: "linear_rows", with: p.with, groups: [3]int{ceilDiv(p.n, 4), 1, 1}, threads: 128, moved: l.Cost().Bytes, sizes: p.sizes(), work: p.work()}
 		e.linearCall(&p, d, order{})
 		return
 	}
@@ -76,13 +76,15 @@ func (e *encoder) product(p *product, v linearVariant) {
 	o := orderOf(wide, high, row, col, e.dev.cache)
 	d := dispatch{
 		kernel: e.dev.compute.linear[v.tile], with: q.with, groups: [3]int{wide * high, 1, 1}, threads: t.threads(), sizes: q.sizes(),
-		work: 2 * float64(q.m) * float64(q.n) * float64(q.k), area: float64(q.m) * float64(q.n) / float64(wide*t.cols*high*t.rows),
+		work: q.work(), area: float64(q.m) * float64(q.n) / float64(wide*t.cols*high*t.rows),
 	}
 	d.moved = o.moved + q.rest()
 	e.linearCall(&q, d, o)
 }
 
 func (p *product) sizes() [4]int { return [4]int{p.m, p.k, p.n} }
+
+func (p *product) work() float64 { return 2 * float64(p.m) * float64(p.n) * float64(p.k) }
 
 func (p *product) rowBytes() int64 { return int64(p.k) * int64(p.X.DType.Size()) }
 
@@ -135,7 +137,7 @@ func (e *encoder) matmul(p *product) {
 	sizes := matmulArgs{uint32(p.m), uint32(p.n), uint32(p.k), p.x.ld, p.w.ld, y.ld}
 	d := dispatch{kernel: matmulKernel, with: constants{a: p.x.dt, b: p.w.dt, y: y.dt}, groups: [3]int{1, 1, 1}, threads: 1}
 	d.sizes = p.sizes()
-	d.work, d.moved = 2*float64(p.m)*float64(p.n)*float64(p.k), p.X.Bytes()+p.W.Bytes()+to.Bytes()
+	d.work, d.moved = p.work(), p.X.Bytes()+p.W.Bytes()+to.Bytes()
 	record(e, d, &sizes, p.x, p.w, y)
 	if straight && p.with.flags == 0 && p.Act == device.Identity {
 		return

@@ -19,8 +19,9 @@ type Paper struct {
 
 // Event is one call of a device's methods that does work.
 type Event struct {
-	Name       string // the label of a Do, "Write" or "Read"
-	Runs       int    // of a Do, each of which the host waits for
+	Name       string  // the label of a Do, "Write" or "Read"
+	Runs       int     // of a Do, each of which the host waits for
+	Longest    float64 // seconds of the longest run; an end of the context waits for no more
 	Operations []Operation
 }
 
@@ -31,12 +32,16 @@ type Operation struct {
 	// columns of a head and heads, Conv's frames, pixels, inner and outer columns, and
 	// the rows and columns of the others.
 	Sizes    [4]int
-	Kernel   string // of the launch with the most work
-	Launches int
-	Least    device.Cost
+	Kernel   string      // of the launch with the most work
+	Launches int         // of its parts, too, if it is cut into several runs
+	Least    device.Cost // of the whole
 	// Moved is how many bytes come from and go to memory: what threadgroups read
-	// twice counts twice, unless the plan's order of threadgroups finds it in the
-	// chip's cache, of which three quarters are counted on.
+	// twice counts twice, unless the chip's cache has it. That is counted on twice over:
+	// threadgroups that run at once read together what they share, and what an order
+	// of threadgroups is made to use again soon, a band of a matrix, a head's keys and
+	// values or the frames under a filter, is kept if it fits three quarters of the
+	// system-level cache; if it does not, all of it is read again. An operation that is
+	// cut into several runs reads anew what they share.
 	Moved int64
 	// Occupancy is the share of the chip's lanes that compute what is asked for:
 	// tiles reach beyond the edges of matrices, and the last threadgroups do not fill
@@ -57,7 +62,7 @@ func OpenPaper(chip Chip, compute device.DType) (*Paper, error) {
 	p := &Paper{gpu: dev.(*gpu), chip: chip, runs: runs}
 	p.gpu.chip, p.gpu.cache = chip, chip.kept()
 	p.gpu.observe = func(label string, notes []note) {
-		p.events = append(p.events, Event{Name: label, Operations: p.operations(notes)})
+		p.events = append(p.events, Event{Name: label, Longest: p.longest(notes), Operations: p.operations(notes)})
 	}
 	return p, nil
 }
@@ -113,8 +118,7 @@ func (p *Paper) operations(notes []note) []Operation {
 			list = append(list, Operation{Kind: n.op})
 		}
 		o := &list[len(list)-1]
-		arithmetic, occupancy := p.arithmetic(n)
-		seconds := max(arithmetic, float64(n.moved)/p.chip.Bandwidth)
+		seconds, occupancy := p.seconds(n)
 		o.Launches++
 		o.Least = o.Least.Plus(n.least)
 		o.Moved += n.moved
@@ -126,14 +130,27 @@ func (p *Paper) operations(notes []note) []Operation {
 	return list
 }
 
-// arithmetic is how long n computes, and at which occupancy.
-func (p *Paper) arithmetic(n note) (seconds, occupancy float64) {
+// longest is how long the longest of the runs takes that the launches are cut into.
+func (p *Paper) longest(notes []note) (longest float64) {
+	for first := 0; first < len(notes); {
+		run, last := 0.0, p.gpu.endOfRun(notes, first)
+		for _, n := range notes[first:last] {
+			seconds, _ := p.seconds(n)
+			run += seconds
+		}
+		longest, first = max(longest, run), last
+	}
+	return longest
+}
+
+// seconds is how long n takes, and at which occupancy it computes.
+func (p *Paper) seconds(n note) (seconds, occupancy float64) {
 	waves := float64(n.groups[0]*n.groups[1]*n.groups[2]) / float64(p.chip.resident(n.threads))
 	occupancy = waves / math.Ceil(waves)
 	if n.area > 0 {
 		occupancy *= n.area
 	}
-	return max(n.work, float64(n.least.FLOPs)) / p.chip.FLOPS() / occupancy, occupancy
+	return max(n.flops()/p.chip.FLOPS()/occupancy, float64(n.moved)/p.chip.Bandwidth), occupancy
 }
 
 // paperDriver has no memory and runs nothing.

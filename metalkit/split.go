@@ -2,7 +2,8 @@ package metalkit
 
 import "gimbal/inference/device"
 
-// splitRows is what parts of an operation are a multiple of: the rows of the largest tiles.
+// splitRows is what parts of a Linear or an Attention are a multiple of: the rows of the
+// largest tiles.
 const splitRows = 128
 
 // rowsOfRun returns how many of an operation's rows go into one run, so that its work
@@ -15,8 +16,21 @@ func (d *gpu) rowsOfRun(rows int, work int64) int {
 	return max(splitRows, int(float64(rows)*most/float64(work))/splitRows*splitRows)
 }
 
+// shareOfRun is how much of a run's time n's call takes, of 1 at the most.
+func (d *gpu) shareOfRun(n note) float64 {
+	share := n.work / d.limits.work
+	if n.area > 0 {
+		share /= n.area
+	}
+	if d.bytes > 0 {
+		share = max(share, float64(n.moved)/d.bytes)
+	}
+	return share
+}
+
 // splitLinear records l in parts of n rows.
 func (e *encoder) splitLinear(l device.Linear, n int) {
+	from := len(e.notes)
 	for first, rows := 0, l.X.Rows; first < rows; first += n {
 		part, last := l, min(first+n, rows)
 		part.X, part.Y = l.X.RowRange(first, last), l.Y.RowRange(first, last)
@@ -25,13 +39,95 @@ func (e *encoder) splitLinear(l device.Linear, n int) {
 		}
 		e.Linear(part)
 	}
+	e.join(from, l.X.Rows, l.Cost())
 }
 
-// splitAttention records a, which has no relative bias, in parts of n queries.
+// splitAttention records a in parts of n queries. The bias of a query and a key is in the
+// column that their distance gives, counted from that of the last query.
 func (e *encoder) splitAttention(a device.Attention, n int) {
-	for first := 0; first < a.Q.Rows; first += n {
-		part, last := a, min(first+n, a.Q.Rows)
+	from := len(e.notes)
+	for first, rows := 0, a.Q.Rows; first < rows; first += n {
+		part, last := a, min(first+n, rows)
 		part.Q, part.O = a.Q.RowRange(first, last), a.O.RowRange(first, last)
+		if !a.RelBias.IsZero() {
+			part.RelBias = a.RelBias.ColRange(rows-last, a.RelBias.Cols-first)
+		}
 		e.Attention(part)
 	}
+	e.join(from, a.Q.Rows, a.Cost())
+}
+
+// join makes one operation, of so many rows, of the parts whose notes begin at from. What
+// they read again is not among the least that it moves.
+func (e *encoder) join(from, rows int, whole device.Cost) {
+	parts := e.notes[from:]
+	for i := range parts {
+		n := &parts[i]
+		n.number, n.least.Bytes = parts[0].number, 0
+		if n.sizes[0] > 0 {
+			n.sizes[0] = rows
+		}
+	}
+	if len(parts) > 0 {
+		parts[0].least.Bytes = whole.Bytes
+		e.ops = parts[0].number
+	}
+}
+
+// splitConv records f by number v of convTiles: all at once, some frames at a time, or
+// some rows of one.
+func (e *encoder) splitConv(f *filter, v int) {
+	cols := convTiles[v].cols
+	computed := ceilDiv(f.Y.C, cols) * cols // with what reaches beyond the edge
+	share := e.dev.limits.work / float64(f.Cost().FLOPs) * float64(f.Y.C) / float64(computed)
+	if share == 0 || share >= 1 {
+		e.convolve(f, v)
+		return
+	}
+	frames, rows := int(share*float64(f.Y.T)), f.Y.H
+	if frames == 0 {
+		frames, rows = 1, max(1, int(share*float64(f.Y.T*f.Y.H)))
+	}
+	from := len(e.notes)
+	for t := 0; t < f.Y.T; t += frames {
+		for row := 0; row < f.Y.H; row += rows {
+			part := f.part(e, t, min(t+frames, f.Y.T), row, min(row+rows, f.Y.H))
+			e.convolve(&part, v)
+		}
+	}
+	for i := range e.notes[from:] {
+		e.notes[from+i].sizes = f.sizes()
+	}
+}
+
+// part is what gives frames t to end-1 of f's results, and of each of them rows row to
+// bottom-1. What is before its inputs is of f's inputs, or before those.
+func (f filter) part(e *encoder, t, end, row, bottom int) filter {
+	p, n := f, len(f.Prev)
+	first := t * f.StrideT
+	for i := range p.Prev {
+		switch at := first - n + i; {
+		case at < 0:
+			p.Prev[i] = f.Prev[n+at]
+		case i > n-f.KT:
+			p.Prev[i] = f.X.Range(at, at+1)
+		}
+	}
+	p.X, p.Y = f.X.Range(first, first+(end-t-1)*f.StrideT+1), lines(f.Y.Range(t, end), row, bottom)
+	if !f.Add.IsZero() {
+		p.Add = lines(f.Add.Range(t, end), row, bottom)
+	}
+	p.x, p.prev0, p.prev1 = e.frames(p.X), e.frames(p.Prev[0]), e.frames(p.Prev[1])
+	p.y, p.add = e.frames(p.Y), e.frames(p.Add)
+	p.with.flags = f.with.flags&(convBias|convAdd) | p.prev0.flag(convPrev0) | p.prev1.flag(convPrev1)
+	p.args.oh, p.args.padH = uint32(p.Y.H), uint32(f.PadH-row*f.Stride) // below 0, as the kernel takes it for an int
+	p.X.H = ceilDiv(f.X.H*p.Y.H, f.Y.H)                                 // that it reads, but for the edges
+	return p
+}
+
+// lines returns rows from to to-1 of every frame.
+func lines(f device.Frames, from, to int) device.Frames {
+	f.Offset += from * f.W * f.C
+	f.H = to - from
+	return f
 }

@@ -67,7 +67,7 @@ func openNull(tb testing.TB, drv *nullDriver, rows, cols int) (device.Device, de
 
 // TestRuns cuts a submission where its work is more than a run may have.
 func TestRuns(t *testing.T) {
-	const n = 100
+	const n = 128 // of whole tiles
 	product := 2.0 * n * n * n
 	for _, c := range []struct {
 		work float64
