@@ -27,6 +27,14 @@
 // F32; all other arithmetic is in F32. Operands may be F32, F16 or BF16 and, where
 // they are only read, F8_E4M3; weights also INT8 and NF4.
 //
+// The system's own product, which the tuner tries against these kernels, is
+// MPSMatrixMultiplication: of F32 and F16, as it has no BF16. MPSGraph multiplies BF16
+// from macOS 14 on, but does not fit here: its tensors take a whole MTLBuffer, without an
+// offset before macOS 15, so that weights and activations, which are views of larger
+// buffers, would have to be copied first; and encoding a graph may commit the command
+// buffer that it is given and go on in another one, where a block is to be one. With
+// Options.Compute of BF16 there is therefore no system's product to choose.
+//
 // TestMutations runs the conformance suite over kernels with one mistake each. By
 // default it tries a few; GIMBAL_MUTATE=. go test -run TestMutations -v -timeout 0 tries
 // all, in some six minutes on two cores. Those that may go unnoticed stand in
