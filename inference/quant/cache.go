@@ -51,6 +51,36 @@ func Open(ctx context.Context, dir, expert string, source *checkpoint.Store, o O
 	return c.make(ctx, folders, source, progress)
 }
 
+// Cached reports whether Open need not make anything: the quantised weights are in the
+// checkpoint or in a cached file. It looks at the files' names only.
+func Cached(dir, expert string, source *checkpoint.Store, o Options) bool {
+	if Kind(source.Quantised()) == o.Kind || exists(filepath.Join(dir, fmt.Sprintf("%s_bnb_%s", expert, o.Kind))) {
+		return true
+	}
+	name := ""
+	for _, folder := range folders(dir) {
+		if !exists(folder) {
+			continue
+		}
+		if name == "" { // it takes the weights' fingerprint
+			c, err := newCache(expert, source, o)
+			if err != nil {
+				return false
+			}
+			name = c.name
+		}
+		if exists(filepath.Join(folder, name)) {
+			return true
+		}
+	}
+	return false
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // brought returns the quantised weights that the checkpoint brings, nil if it brings
 // none.
 func brought(dir, expert string, source *checkpoint.Store, o Options) (*checkpoint.Store, error) {

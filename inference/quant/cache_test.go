@@ -78,6 +78,14 @@ func TestCache(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, o := range []quant.Options{nf4, {Kind: quant.NF4, Nested: true}, {Kind: quant.INT8}} {
+		if quant.Cached(dir, "expert", source, o) {
+			t.Errorf("%v: there before it was made", o)
+		}
+		defer func() {
+			if !quant.Cached(dir, "expert", source, o) || quant.Cached(dir, "another", source, o) {
+				t.Errorf("%v: not there when it was made, or there for another expert", o)
+			}
+		}()
 		path, first := made(source, o)
 		if again, second := made(source, o); again != path || !first || second || seen[path] {
 			t.Errorf("%v: %s, made %v, then %s, made %v", o, path, first, again, second)

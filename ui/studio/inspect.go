@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"gimbal/inference"
 	"gimbal/inference/checkpoint"
@@ -63,47 +60,13 @@ func cached(dir string) ([]quant.Options, error) {
 	for _, o := range quantChoices[1:] {
 		there := true
 		for name, expert := range l.Experts {
-			there = there && isCached(dir, name, expert.Store, o)
+			there = there && quant.Cached(dir, name, expert.Store, o)
 		}
 		if there {
 			all = append(all, o)
 		}
 	}
 	return all, nil
-}
-
-// isCached reports whether the quantised weights of an expert are there: in the
-// checkpoint, or in one of the folders where package quant keeps what it made, whose
-// names end in the weights' fingerprint.
-func isCached(dir, expert string, weights *checkpoint.Store, o quant.Options) bool {
-	if weights.Quantised() == string(o.Kind) || exists(filepath.Join(dir, fmt.Sprintf("%s_bnb_%s", expert, o.Kind))) {
-		return true
-	}
-	folders := []string{filepath.Join(dir, quant.CacheDir)}
-	if user, err := os.UserCacheDir(); err == nil {
-		folders = append(folders, filepath.Join(user, "Gimbal", quant.CacheDir))
-	}
-	fingerprint := ""
-	for _, folder := range folders {
-		files, err := os.ReadDir(folder)
-		if err != nil {
-			continue
-		}
-		for _, f := range files {
-			if !strings.HasPrefix(f.Name(), fmt.Sprintf("%s-%s-v", expert, o)) {
-				continue
-			}
-			if fingerprint == "" {
-				if fingerprint, err = weights.Fingerprint(); err != nil {
-					return false
-				}
-			}
-			if strings.HasSuffix(f.Name(), fmt.Sprintf("-%.16s.safetensors", fingerprint)) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // vocabulary is a checkpoint's tokenizer.
