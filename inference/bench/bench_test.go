@@ -48,8 +48,8 @@ func TestRandom(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	path := filepath.Join(t.TempDir(), "weights.safetensors")
 	w := &tensors{ctx: ctx}
-	w.linear("a", 300, 200)
-	w.linear("b", 300, 200)
+	w.add("a.weight", device.BF16, 0, 1/math.Sqrt(200), 300, 200)
+	w.add("b.weight", device.BF16, 0, 1/math.Sqrt(200), 300, 200)
 	w.add("c.gamma", device.F32, 1, 0.1, 5000)
 	if err := checkpoint.WriteTemporary(path, w.list, nil); err != nil {
 		t.Fatal(err)

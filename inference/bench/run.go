@@ -10,6 +10,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/checkpoint"
 	"gimbal/inference/quant"
+	"gimbal/inference/shapes"
 )
 
 // result is what one run of the pipeline took and gave.
@@ -140,5 +141,5 @@ func (r *result) once() float64 {
 // tokens returns how many there are in an attention.
 func (r *result) tokens() int {
 	p := r.prepared.LatentShape
-	return p[1] * p[2] * p[3] / patchVolume
+	return p[1] * p[2] * p[3] / shapes.PatchVolume
 }

@@ -25,13 +25,15 @@ type Dims struct {
 // Real are LingBot-World's.
 var Real = Dims{Dim: 5120, FFN: 13824, Heads: 40, Layers: 40, VAE: 96, Text: 4096}
 
+// PatchVolume is how many positions of a latent make a token.
+const PatchVolume = 1 * 2 * 2
+
 // Sizes that Dims leave as they are in LingBot-World.
 const (
-	freqDim     = 256
-	outDim      = 16           // channels of a latent
-	inDim       = 2*outDim + 4 // latent, picture and mask
-	textLen     = 512          // tokens
-	patchVolume = 1 * 2 * 2    // latent positions of a token
+	freqDim = 256
+	outDim  = 16           // channels of a latent
+	inDim   = 2*outDim + 4 // latent, picture and mask
+	textLen = 512          // tokens
 
 	textLayers, textHeads, textBuckets, vocabulary = 24, 64, 32, 256384
 	levelBlocks                                    = 2 // residual blocks of a level of the VAE's encoder
@@ -43,7 +45,7 @@ func Expert(d Dims) (checkpoint.WanConfig, []checkpoint.Tensor) {
 	dim := d.Dim
 	l.add("patch_embedding.weight", dim, inDim, 1, 2, 2)
 	l.add("patch_embedding.bias", dim)
-	l.linear("patch_embedding_wancamctrl", dim, camera.Channels*patchVolume)
+	l.linear("patch_embedding_wancamctrl", dim, camera.Channels*PatchVolume)
 	l.linear("c2ws_hidden_states_layer1", dim, dim)
 	l.linear("c2ws_hidden_states_layer2", dim, dim)
 	l.linear("text_embedding.0", dim, d.Text)
@@ -51,7 +53,7 @@ func Expert(d Dims) (checkpoint.WanConfig, []checkpoint.Tensor) {
 	l.linear("time_embedding.0", dim, freqDim)
 	l.linear("time_embedding.2", dim, dim)
 	l.linear("time_projection.1", 6*dim, dim)
-	l.linear("head.head", outDim*patchVolume, dim)
+	l.linear("head.head", outDim*PatchVolume, dim)
 	l.add("head.modulation", 1, 2, dim)
 	for i := range d.Layers {
 		l.block(fmt.Sprintf("blocks.%d.", i), d)
