@@ -9,7 +9,9 @@
 // GPU (driver_darwin.go, metal_darwin.m) has never run: package
 // metalkit/internal/static has clang read what only a Mac compiles. With the build tag
 // cuda there is also the driver of an NVIDIA GPU (driver_cuda.go), which runs the kernels
-// as PTX (make ptx) to prove them at the sizes of real checkpoints; no program has it.
+// as PTX (make ptx) to prove them at the sizes of real checkpoints (make gpu-proof, package
+// metalkit/proof); no program has it. docs/gpu-proof.md is what came out, docs/gpu-limits.md
+// what limits it there.
 //
 // Linear, Attention and Conv have kernels in several shapes (variants.go). Where the
 // driver has a clock, the tuner times them at the first use of a size and keeps its

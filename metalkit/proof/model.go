@@ -145,6 +145,10 @@ func (p *proof) forward(f form, frames, layers int, keep bool) (err error) {
 	defer func() { err = errors.Join(err, e.close()) }()
 	in, x := p.input(e.Model, frames, wan.AllReuse)
 	row := p.row(f, e, frames, in.F*in.H*in.W/4)
+	var work plan.Work
+	if row.Planned, work, err = p.planned(e, in); err != nil { // before variants are chosen, which takes memory
+		return err
+	}
 	began := time.Now()
 	s, err := e.NewSession(p.ctx, in)
 	if err != nil {
@@ -183,11 +187,7 @@ func (p *proof) forward(f form, frames, layers int, keep bool) (err error) {
 		return err
 	}
 	row.Values["block_seconds"] = e.dev.blocks / float64(layers)
-	bytes, work, err := p.planned(e, in)
-	if err != nil {
-		return err
-	}
-	row.Peak, row.Planned = e.dev.Info().Peak, bytes
+	row.Peak = e.dev.Info().Peak
 	row.TFLOPS = float64(work.FLOPs()) / row.Seconds / 1e12
 	if keep {
 		shape := func(channels int) []int { return []int{channels, in.F, in.H, in.W} }
