@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/golden"
+	"gimbal/inference/weights"
 )
 
 // program is the built binary, made once for all tests. It is built without the tag
@@ -150,7 +150,7 @@ func runCase(t *testing.T, c golden.Case, flags ...string) {
 }
 
 func compareDump(t *testing.T, c golden.Case, dump string) {
-	store, err := checkpoint.OpenSafetensors(dump)
+	store, err := weights.OpenSafetensors(dump)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
+	"gimbal/inference/weights"
 )
 
 // TestWeightsAreFileCache runs a checkpoint several times the size of the heap
@@ -84,11 +84,11 @@ func writeLargeCheckpoint(t *testing.T, dir string, atLeast int64) int64 {
 	if err := os.CopyFS(dir, os.DirFS(golden.Checkpoint(t))); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(filepath.Join(dir, checkpoint.HighNoise)); err != nil {
+	if err := os.RemoveAll(filepath.Join(dir, weights.HighNoise)); err != nil {
 		t.Fatal(err)
 	}
-	folder := filepath.Join(dir, checkpoint.LowNoise)
-	small, err := checkpoint.OpenSharded(folder)
+	folder := filepath.Join(dir, weights.LowNoise)
+	small, err := weights.OpenSharded(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func writeLargeCheckpoint(t *testing.T, dir string, atLeast int64) int64 {
 	layers := int(atLeast/block) + 1
 	config["num_layers"] = layers
 
-	var tensors []checkpoint.Source
+	var tensors []weights.Source
 	for _, name := range small.Names() {
 		part, isBlock := strings.CutPrefix(name, "blocks.0.")
 		switch {
@@ -138,7 +138,7 @@ func writeLargeCheckpoint(t *testing.T, dir string, atLeast int64) int64 {
 		}
 	}
 	file := filepath.Join(t.TempDir(), "large.safetensors")
-	if err := checkpoint.WriteSafetensors(file, tensors, nil); err != nil {
+	if err := weights.WriteSafetensors(file, tensors, nil); err != nil {
 		t.Fatal(err)
 	}
 	old, _ := filepath.Glob(filepath.Join(folder, "*.safetensors*"))
@@ -175,8 +175,8 @@ func wideAxes(name string, rank int) []int {
 }
 
 // randomTensor returns a BF16 tensor of small random values.
-func randomTensor(name string, shape []int) checkpoint.Source {
-	return checkpoint.Source{Name: name, DType: device.BF16, Shape: shape, Write: func(w io.Writer) error {
+func randomTensor(name string, shape []int) weights.Source {
+	return weights.Source{Name: name, DType: device.BF16, Shape: shape, Write: func(w io.Writer) error {
 		rnd := rand.New(rand.NewPCG(1, uint64(len(name))))
 		page := make([]byte, 1<<16)
 		for i := 0; i < len(page); i += 2 { // of both signs, 2^-7 to 2^-5

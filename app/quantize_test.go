@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/golden"
+	"gimbal/inference/weights"
 )
 
 // TestQuantize makes quantised weights ahead of time and uses them.
@@ -28,7 +28,7 @@ func TestQuantize(t *testing.T) {
 			t.Fatalf("%v: exit code %d\n%s%s", flags, code, out, errs)
 		}
 		for _, file := range files {
-			store, err := checkpoint.OpenSafetensors(file)
+			store, err := weights.OpenSafetensors(file)
 			if err != nil {
 				t.Fatal(err)
 			}

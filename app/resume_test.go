@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/golden"
+	"gimbal/inference/weights"
 )
 
 // TestResumeElsewhere goes on with a run from another folder, after its picture
@@ -174,7 +174,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 // weights returns a file of an expert's weights.
 func weights(t *testing.T, dir string) string {
 	t.Helper()
-	for _, expert := range []string{checkpoint.HighNoise, checkpoint.LowNoise} {
+	for _, expert := range []string{weights.HighNoise, weights.LowNoise} {
 		if files, _ := filepath.Glob(filepath.Join(dir, expert, "*.safetensors")); len(files) > 0 {
 			return files[0]
 		}

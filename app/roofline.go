@@ -9,10 +9,10 @@ import (
 	"slices"
 	"text/tabwriter"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/shapes"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 	"gimbal/metalkit"
 )
 
@@ -70,7 +70,7 @@ func paperStep(ctx context.Context, chip metalkit.Chip, frames int) ([]metalkit.
 	}
 	defer dev.Close()
 	config, tensors := shapes.Expert(shapes.Real)
-	model, err := wan.Load(ctx, dev, checkpoint.OfShapes("an expert of real sizes", tensors), config)
+	model, err := wan.Load(ctx, dev, weights.OfShapes("an expert of real sizes", tensors), config)
 	if err != nil {
 		return nil, err
 	}

@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/shapes"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 	"gimbal/metalkit"
 )
 
@@ -70,14 +70,14 @@ func runTune(ctx context.Context, args []string, stdout, stderr io.Writer) error
 func runBlank(ctx context.Context, dev device.Device, d shapes.Dims, frames, height, width int) error {
 	dev = blank{dev}
 	config, tensors := shapes.Expert(d)
-	model, err := wan.Load(ctx, dev, checkpoint.OfShapes("an expert of zeros", tensors), config)
+	model, err := wan.Load(ctx, dev, weights.OfShapes("an expert of zeros", tensors), config)
 	if err != nil {
 		return err
 	}
 	if err := forwardBlank(ctx, model, frames, height, width); err != nil {
 		return err
 	}
-	v, err := vae.Load(ctx, dev, checkpoint.OfShapes("a VAE of zeros", shapes.VAE(d)), vae.WanStatistics())
+	v, err := vae.Load(ctx, dev, weights.OfShapes("a VAE of zeros", shapes.VAE(d)), vae.WanStatistics())
 	if err != nil {
 		return err
 	}

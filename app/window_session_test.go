@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"gimbal/app/internal/x11test"
-	"gimbal/ui/library"
+	"gimbal/inference/library"
 )
 
 // session is the real program on an X server of its own.

@@ -7,10 +7,10 @@ import (
 	"io"
 	"time"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/picture"
 	"gimbal/inference/video"
+	"gimbal/inference/weights"
 )
 
 // decode turns the finished latent into the video and the files beside it. Only
@@ -133,7 +133,7 @@ func (r *run) dump(c conditioning, frames [][]float32) error {
 		input[t] = grey
 	}
 	input[0] = picture.Tensor(r.picture, r.width, r.height)
-	return checkpoint.WriteSafetensors(r.job.DumpFile, []checkpoint.Source{
+	return weights.WriteSafetensors(r.job.DumpFile, []weights.Source{
 		{Name: "noise", DType: device.F32, Shape: latent, Write: values(r.noise())},
 		{Name: "vae_input", DType: device.F32, Shape: pixels, Write: planes(input, false)},
 		{Name: "image_latent", DType: device.F32, Shape: latent, Write: values(c.picture)},

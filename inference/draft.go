@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"slices"
 
-	"gimbal/inference/checkpoint"
+	"gimbal/inference/denoise"
 	"gimbal/inference/device"
 	"gimbal/inference/plan"
-	"gimbal/inference/sampler"
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // draft makes a plan: it loads a model onto a device that counts, and does with it in
@@ -65,7 +65,7 @@ func (d *draft) plan(ctx context.Context) (plan.Plan, error) {
 
 // names returns the experts' names, the first to run first.
 func (d *draft) names() (names []string) {
-	for _, name := range []string{checkpoint.HighNoise, checkpoint.LowNoise} {
+	for _, name := range []string{weights.HighNoise, weights.LowNoise} {
 		if _, ok := d.experts[name]; ok {
 			names = append(names, name)
 		}
@@ -109,7 +109,7 @@ const (
 
 // solverLatents is how many latents a solver keeps.
 func solverLatents(solver string) int64 {
-	if solver == sampler.DPMPP {
+	if solver == denoise.DPMPP {
 		return 1
 	}
 	return 3
@@ -220,7 +220,7 @@ type leg struct {
 
 // legs returns those of the schedule, in order.
 func (d *draft) legs() (legs []leg, err error) {
-	solver, err := sampler.New(d.job.Solver, d.job.Steps, d.job.Shift)
+	solver, err := denoise.New(d.job.Solver, d.job.Steps, d.job.Shift)
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"gimbal/inference"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/golden"
+	"gimbal/inference/weights"
 )
 
 // TestPartsOfOtherCheckpoints makes sure that parts which are whole but do not
@@ -24,7 +24,7 @@ func TestPartsOfOtherCheckpoints(t *testing.T) {
 		want []string
 	}{
 		{"tokenizer", otherTokenizer, []string{"tokenizer's pieces", "text encoder"}},
-		{"text encoder", otherTextWidth, []string{checkpoint.LowNoise, "text_embedding.0.weight", "text encoder"}},
+		{"text encoder", otherTextWidth, []string{weights.LowNoise, "text_embedding.0.weight", "text encoder"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, err := inference.Load(t.Context(), inference.Options{Checkpoint: c.dir(t), Device: openDevice(t)}, func(inference.Event) {})
@@ -72,7 +72,7 @@ func otherTokenizer(t *testing.T) string {
 // otherTextWidth returns the reference checkpoint with an expert that reads hidden
 // states twice as wide as the text encoder's.
 func otherTextWidth(t *testing.T) string {
-	return rewrite(t, checkpoint.LowNoise, func(tensor checkpoint.Tensor, source *checkpoint.Source) {
+	return rewrite(t, weights.LowNoise, func(tensor weights.Tensor, source *weights.Source) {
 		if tensor.Name == "text_embedding.0.weight" {
 			source.Shape = slices.Clone(source.Shape)
 			source.Shape[1] *= 2

@@ -11,16 +11,16 @@ import (
 	"testing"
 
 	"gimbal/inference"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
+	"gimbal/inference/weights"
 )
 
 // spoil returns a copy of the reference checkpoint in which change has altered
 // the values of one expert's tensors whose names begin with prefix.
 func spoil(t *testing.T, expert, prefix string, change func(values []float32)) string {
 	t.Helper()
-	return rewrite(t, expert, func(tensor checkpoint.Tensor, source *checkpoint.Source) {
+	return rewrite(t, expert, func(tensor weights.Tensor, source *weights.Source) {
 		if !strings.HasPrefix(tensor.Name, prefix) {
 			return
 		}
@@ -36,18 +36,18 @@ func spoil(t *testing.T, expert, prefix string, change func(values []float32)) s
 
 // rewrite returns a copy of the reference checkpoint in which edit has changed what
 // is written of one expert's tensors.
-func rewrite(t *testing.T, expert string, edit func(checkpoint.Tensor, *checkpoint.Source)) string {
+func rewrite(t *testing.T, expert string, edit func(weights.Tensor, *weights.Source)) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(golden.Checkpoint(t))); err != nil {
 		t.Fatal(err)
 	}
 	folder := filepath.Join(dir, expert)
-	store, err := checkpoint.OpenSharded(folder)
+	store, err := weights.OpenSharded(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sources []checkpoint.Source
+	var sources []weights.Source
 	for _, name := range store.Names() {
 		tensor, err := store.Tensor(name)
 		if err != nil {
@@ -58,7 +58,7 @@ func rewrite(t *testing.T, expert string, edit func(checkpoint.Tensor, *checkpoi
 		sources = append(sources, source)
 	}
 	whole := filepath.Join(t.TempDir(), "whole.safetensors")
-	if err := checkpoint.WriteSafetensors(whole, sources, nil); err != nil {
+	if err := weights.WriteSafetensors(whole, sources, nil); err != nil {
 		t.Fatal(err)
 	}
 	store.Close()
@@ -85,9 +85,9 @@ func TestUnhealthyRunStops(t *testing.T) {
 		where, found         string
 		step                 int
 	}{
-		{"NaN in a block", checkpoint.LowNoise, "blocks.1.ffn.2.bias", func(v []float32) { v[3] = nan }, "block 1", "NaN", 3},
-		{"infinity in a block", checkpoint.HighNoise, "blocks.0.ffn.2.bias", func(v []float32) { v[0] = float32(math.Inf(1)) }, "block 0", "inf", 1},
-		{"no output", checkpoint.HighNoise, "head.head.", func(v []float32) { clear(v) }, "output", "collapsed", 1},
+		{"NaN in a block", weights.LowNoise, "blocks.1.ffn.2.bias", func(v []float32) { v[3] = nan }, "block 1", "NaN", 3},
+		{"infinity in a block", weights.HighNoise, "blocks.0.ffn.2.bias", func(v []float32) { v[0] = float32(math.Inf(1)) }, "block 0", "inf", 1},
+		{"no output", weights.HighNoise, "head.head.", func(v []float32) { clear(v) }, "output", "collapsed", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := spoil(t, c.expert, c.prefix, c.change)

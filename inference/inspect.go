@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"gimbal/inference/camera"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // Inspect writes what the folder dir holds to w, a checkpoint or a camera action
@@ -41,7 +41,7 @@ func inspectCamera(dir string, w io.Writer) error {
 }
 
 func inspectCheckpoint(ctx context.Context, dev device.Device, dir string, w io.Writer) error {
-	parts, err := checkpoint.Inspect(dir)
+	parts, err := weights.Inspect(dir)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func inspectCheckpoint(ctx context.Context, dev device.Device, dir string, w io.
 	return nil
 }
 
-func describe(part checkpoint.Part) string {
+func describe(part weights.Part) string {
 	if part.Path == "" {
 		return part.Name + ": not there"
 	}

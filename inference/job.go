@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"math"
 
+	"gimbal/inference/denoise"
 	"gimbal/inference/device"
 	"gimbal/inference/noise"
-	"gimbal/inference/sampler"
 	"gimbal/inference/tokenizer"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
@@ -81,7 +81,7 @@ func DefaultJob() Job {
 		Frames:         DefaultFrames,
 		MaxArea:        DefaultMaxArea,
 		Steps:          DefaultSteps,
-		Solver:         sampler.UniPC,
+		Solver:         denoise.UniPC,
 		Shift:          DefaultShift,
 		Guidance:       Guidance{Low: DefaultGuidance, High: DefaultGuidance},
 		Boundary:       DefaultBoundary,
@@ -112,7 +112,7 @@ func (j Job) Validate() error {
 	if j.MaxArea < 256 || j.MaxArea > 4096*4096 {
 		bad("max_area: %d pixels, want 256 to %d", j.MaxArea, 4096*4096)
 	}
-	if _, err := sampler.New(j.Solver, j.Steps, j.Shift); err != nil {
+	if _, err := denoise.New(j.Solver, j.Steps, j.Shift); err != nil {
 		errs = append(errs, err)
 	}
 	if g := j.Guidance; !(math.Abs(g.Low) <= 100 && math.Abs(g.High) <= 100) {

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"sync"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/quant"
 	"gimbal/inference/tokenizer"
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // Options says what Load opens, and where.
@@ -26,7 +26,7 @@ type Options struct {
 type Pipeline struct {
 	running sync.Mutex
 	dev     device.Device
-	layout  *checkpoint.Layout
+	layout  *weights.Layout
 	source  source
 
 	tokenizer *tokenizer.Tokenizer
@@ -43,7 +43,7 @@ func Load(ctx context.Context, o Options, emit func(Event)) (*Pipeline, error) {
 	if err := o.Quant.Validate(); err != nil {
 		return nil, err
 	}
-	layout, err := checkpoint.OpenLayout(o.Checkpoint)
+	layout, err := weights.OpenLayout(o.Checkpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (p *Pipeline) open(ctx context.Context, o Options, emit func(Event)) error 
 			return err
 		}},
 	}
-	for _, name := range []string{checkpoint.HighNoise, checkpoint.LowNoise} {
+	for _, name := range []string{weights.HighNoise, weights.LowNoise} {
 		if e, ok := p.layout.Experts[name]; ok {
 			parts = append(parts, part{name, e.Store.Bytes(), func() error {
 				model, err := wan.Load(ctx, o.Device, e.Store, e.Config)
@@ -135,7 +135,7 @@ func (p *Pipeline) CountTokens(prompt string) (n, limit int) {
 
 // statistics returns those of the checkpoint's VAE: Wan 2.1's unless it brings
 // its own.
-func statistics(l *checkpoint.Layout) vae.Statistics {
+func statistics(l *weights.Layout) vae.Statistics {
 	if c := l.VAEConfig; c != nil {
 		return vae.Statistics{
 			Mean: c.LatentsMean, Std: c.LatentsStd,
@@ -152,9 +152,9 @@ func (p *Pipeline) expert(t, boundary float64) string { return expertAt(t, bound
 
 // expertAt returns that of experts which runs at timestep t.
 func expertAt(t, boundary float64, experts map[string]*wan.Model) string {
-	want := checkpoint.LowNoise
+	want := weights.LowNoise
 	if t >= boundary*trainTimesteps {
-		want = checkpoint.HighNoise
+		want = weights.HighNoise
 	}
 	if experts[want] == nil {
 		for name := range experts {

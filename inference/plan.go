@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 
 	"gimbal/inference/camera"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/picture"
 	"gimbal/inference/plan"
 	"gimbal/inference/quant"
 	"gimbal/inference/shapes"
 	"gimbal/inference/vae"
+	"gimbal/inference/weights"
 )
 
 // PlanRequest says what to plan.
@@ -74,12 +74,12 @@ func (p *Pipeline) plan(ctx context.Context, q *prepared, rates plan.Rates) (pla
 
 // parts are what a plan needs of a checkpoint.
 type parts struct {
-	text, vae  *checkpoint.Store
+	text, vae  *weights.Store
 	statistics vae.Statistics
-	experts    map[string]checkpoint.Expert
+	experts    map[string]weights.Expert
 	quant      quant.Options
 	toMake     []plan.Disk // quantised weights to be made
-	opened     []*checkpoint.Store
+	opened     []*weights.Store
 }
 
 // parts returns those of the open checkpoint.
@@ -95,23 +95,23 @@ func (p *parts) close() {
 
 // open opens the request's checkpoint, or makes up one of its sizes.
 func (r PlanRequest) open() (*parts, error) {
-	p := &parts{experts: map[string]checkpoint.Expert{}, quant: r.Quant}
+	p := &parts{experts: map[string]weights.Expert{}, quant: r.Quant}
 	dir := r.Checkpoint
 	if r.Dims != (shapes.Dims{}) {
 		config, expert := shapes.Expert(r.Dims)
-		p.text, p.vae = checkpoint.OfShapes("text encoder", shapes.Text(r.Dims)), checkpoint.OfShapes("VAE", shapes.VAE(r.Dims))
+		p.text, p.vae = weights.OfShapes("text encoder", shapes.Text(r.Dims)), weights.OfShapes("VAE", shapes.VAE(r.Dims))
 		p.statistics = vae.WanStatistics()
-		for _, name := range []string{checkpoint.HighNoise, checkpoint.LowNoise} {
-			p.experts[name] = checkpoint.Expert{Store: checkpoint.OfShapes(name, expert), Config: config}
+		for _, name := range []string{weights.HighNoise, weights.LowNoise} {
+			p.experts[name] = weights.Expert{Store: weights.OfShapes(name, expert), Config: config}
 		}
 		dir = ""
 	} else {
-		layout, err := checkpoint.OpenLayout(dir)
+		layout, err := weights.OpenLayout(dir)
 		if err != nil {
 			return nil, err
 		}
 		p.text, p.vae, p.statistics, p.experts = layout.Text, layout.VAE, statistics(layout), layout.Experts
-		p.opened = []*checkpoint.Store{p.text, p.vae}
+		p.opened = []*weights.Store{p.text, p.vae}
 		for _, e := range layout.Experts {
 			p.opened = append(p.opened, e.Store)
 		}
@@ -128,7 +128,7 @@ func (r PlanRequest) open() (*parts, error) {
 		if store != e.Store {
 			p.opened = append(p.opened, store)
 		}
-		p.experts[name] = checkpoint.Expert{Store: store, Config: e.Config}
+		p.experts[name] = weights.Expert{Store: store, Config: e.Config}
 		if missing > 0 {
 			p.toMake = append(p.toMake, plan.Disk{What: r.Quant.String() + " weights of " + name, Folder: folder, Bytes: missing, Stays: true})
 		}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"gimbal/inference"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
@@ -16,6 +15,7 @@ import (
 	"gimbal/inference/quant"
 	"gimbal/inference/shapes"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // limited returns a device of so many bytes.
@@ -251,7 +251,7 @@ func TestPlanOfQuantised(t *testing.T) {
 		}
 		var made int64
 		for _, part := range after.Parts {
-			if part.Name == checkpoint.HighNoise || part.Name == checkpoint.LowNoise {
+			if part.Name == weights.HighNoise || part.Name == weights.LowNoise {
 				made += part.Bytes
 			}
 		}

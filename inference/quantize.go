@@ -5,16 +5,16 @@ import (
 	"errors"
 	"fmt"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/quant"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // quantize puts the experts' quantised weights in the place of their own. The
 // whole checkpoint was checked before, so that making them, which may take
 // minutes, is not in vain.
 func (p *Pipeline) quantize(ctx context.Context, o quant.Options, emit func(Event)) error {
-	for _, name := range []string{checkpoint.HighNoise, checkpoint.LowNoise} {
+	for _, name := range []string{weights.HighNoise, weights.LowNoise} {
 		e, ok := p.layout.Experts[name]
 		if !ok {
 			continue
@@ -43,7 +43,7 @@ func quantizing(name string, o quant.Options, emit func(Event)) func(done, total
 }
 
 // replace loads an expert's weights from store, which is then the layout's.
-func (p *Pipeline) replace(ctx context.Context, name string, store *checkpoint.Store) error {
+func (p *Pipeline) replace(ctx context.Context, name string, store *weights.Store) error {
 	e := p.layout.Experts[name]
 	if store == e.Store {
 		return nil
@@ -54,6 +54,6 @@ func (p *Pipeline) replace(ctx context.Context, name string, store *checkpoint.S
 	}
 	p.experts[name].Close()
 	p.experts[name] = model
-	p.layout.Experts[name] = checkpoint.Expert{Store: store, Config: e.Config}
+	p.layout.Experts[name] = weights.Expert{Store: store, Config: e.Config}
 	return e.Store.Close()
 }

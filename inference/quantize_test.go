@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"gimbal/inference"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/golden"
 	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 var nf4 = quant.Options{Kind: quant.NF4}
@@ -51,7 +51,7 @@ func generate(t *testing.T, p *inference.Pipeline, job inference.Job) (video []b
 	if _, err := p.Generate(t.Context(), job, func(inference.Event) {}); err != nil {
 		t.Fatal(err)
 	}
-	store, err := checkpoint.OpenSafetensors(job.DumpFile)
+	store, err := weights.OpenSafetensors(job.DumpFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestQuantize(t *testing.T) {
 				}
 			}
 		}
-		if !made[checkpoint.HighNoise] || !made[checkpoint.LowNoise] || done != 2 {
+		if !made[weights.HighNoise] || !made[weights.LowNoise] || done != 2 {
 			t.Errorf("%v: made %v, %d done", o, made, done)
 		}
 		_, got := generate(t, p, job)

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/umt5"
+	"gimbal/inference/weights"
 )
 
 // collect gives memory of the host and of the device back to the system between two
@@ -35,7 +35,7 @@ func (p *Pipeline) closeText() {
 }
 
 // letGo lets go of the weights' memory of every expert but one.
-func letGo(l *checkpoint.Layout, but string) {
+func letGo(l *weights.Layout, but string) {
 	for name, e := range l.Experts {
 		if name != but {
 			e.Store.LetGo()

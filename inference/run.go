@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"gimbal/inference/denoise"
 	"gimbal/inference/quant"
 	"gimbal/inference/runstate"
-	"gimbal/inference/sampler"
 	"gimbal/inference/video"
 )
 
@@ -26,7 +26,7 @@ type run struct {
 
 	step   int // steps done
 	latent []float32
-	solver *sampler.Solver
+	solver *denoise.Solver
 }
 
 // record is what a run's folder says of the run besides its tensors. The job's
@@ -35,7 +35,7 @@ type record struct {
 	Job        Job           `json:"job"`
 	Checkpoint source        `json:"checkpoint"`
 	Device     string        `json:"device"`
-	Solver     sampler.State `json:"solver"`
+	Solver     denoise.State `json:"solver"`
 }
 
 // Run is what ReadRun tells of an interrupted run.
@@ -63,7 +63,7 @@ func ReadRun(dir string) (Run, error) {
 
 // start draws the noise and saves the state before the first step.
 func (p *Pipeline) start(q *prepared, emit func(Event)) (*run, error) {
-	solver, err := sampler.New(q.job.Solver, q.job.Steps, q.job.Shift)
+	solver, err := denoise.New(q.job.Solver, q.job.Steps, q.job.Shift)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (p *Pipeline) reopen(ctx context.Context, dir string, emit func(Event)) (_ 
 		q.notices = append(q.notices, fmt.Sprintf("the run began on %s: on %s the video may differ in its last bits", rec.Device, p.dev.Info().Name))
 	}
 	r := &run{prepared: q, p: p, emit: emit, started: time.Now(), state: state, step: saved.Step, latent: saved.Tensors["latent"]}
-	if r.solver, err = sampler.Restore(rec.Solver); err != nil {
+	if r.solver, err = denoise.Restore(rec.Solver); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	if want := p.vae.Channels() * q.f * q.h * q.w; len(r.latent) != want {
@@ -179,7 +179,7 @@ func load(s *runstate.Run) (runstate.State, record, error) {
 }
 
 // histories names the tensors of a solver's state.
-func histories(s *sampler.State) map[string]*[]float32 {
+func histories(s *denoise.State) map[string]*[]float32 {
 	return map[string]*[]float32{"solver_newer": &s.Newer, "solver_older": &s.Older, "solver_last": &s.Last}
 }
 

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // source says which checkpoint a video comes from.
@@ -29,7 +29,7 @@ const fingerprintEnd = 64 << 10
 
 // fingerprint describes an open checkpoint. It looks at the files of its own
 // folders, which may be links, and not at what lies below them: caches change.
-func fingerprint(l *checkpoint.Layout) (source, error) {
+func fingerprint(l *weights.Layout) (source, error) {
 	absolute, err := filepath.Abs(l.Dir)
 	if err != nil {
 		return source{}, err

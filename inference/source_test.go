@@ -7,8 +7,8 @@ import (
 	"slices"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/golden"
+	"gimbal/inference/weights"
 )
 
 // TestFingerprint makes sure that a checkpoint is known again wherever it lies and
@@ -16,7 +16,7 @@ import (
 func TestFingerprint(t *testing.T) {
 	of := func(dir string) string {
 		t.Helper()
-		l, err := checkpoint.OpenLayout(dir)
+		l, err := weights.OpenLayout(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestFingerprint(t *testing.T) {
 		}
 	}
 
-	l, err := checkpoint.OpenLayout(copied)
+	l, err := weights.OpenLayout(copied)
 	if err != nil {
 		t.Fatal(err)
 	}

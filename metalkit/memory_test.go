@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
 	"gimbal/inference/plan"
@@ -15,6 +14,7 @@ import (
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // hollow is a device.Dry whose operations are recorded as for a run.
@@ -40,7 +40,7 @@ func walkExpert(ctx context.Context, dev device.Device, frames int) error {
 	d := shapes.Real
 	d.Layers = 1
 	config, tensors := shapes.Expert(d)
-	m, err := wan.Load(ctx, dev, checkpoint.OfShapes("expert", tensors), config)
+	m, err := wan.Load(ctx, dev, weights.OfShapes("expert", tensors), config)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func walkExpert(ctx context.Context, dev device.Device, frames int) error {
 
 // walkDecode is walkExpert for the VAE.
 func walkDecode(ctx context.Context, dev device.Device, frames int) error {
-	v, err := vae.Load(ctx, dev, checkpoint.OfShapes("VAE", shapes.VAE(shapes.Real)), vae.WanStatistics())
+	v, err := vae.Load(ctx, dev, weights.OfShapes("VAE", shapes.VAE(shapes.Real)), vae.WanStatistics())
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func TestPlannedPeak(t *testing.T) {
 }
 
 // forwardAny runs a forward of one of the experts.
-func forwardAny(t *testing.T, dev device.Device, experts map[string]checkpoint.Expert) error {
+func forwardAny(t *testing.T, dev device.Device, experts map[string]weights.Expert) error {
 	for _, e := range experts {
 		m, err := wan.Load(t.Context(), dev, e.Store, e.Config)
 		if err != nil {
@@ -223,7 +223,7 @@ func forwardAny(t *testing.T, dev device.Device, experts map[string]checkpoint.E
 
 // decodeAny decodes a small latent.
 func decodeAny(t *testing.T, dev device.Device) error {
-	store, err := checkpoint.OpenTorch(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
+	store, err := weights.OpenTorch(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
 	if err != nil {
 		return err
 	}

@@ -7,17 +7,17 @@ import (
 	"slices"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
-func openLayout(t *testing.T) *checkpoint.Layout {
+func openLayout(t *testing.T) *weights.Layout {
 	t.Helper()
-	layout, err := checkpoint.OpenLayout(golden.Checkpoint(t))
+	layout, err := weights.OpenLayout(golden.Checkpoint(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func checkForward(t *testing.T, dev device.Device, c golden.Case, bound float64)
 
 func TestVAEReference(t *testing.T) {
 	eachCompute(t, func(t *testing.T, dev device.Device, bound float64) {
-		store, err := checkpoint.OpenTorch(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
+		store, err := weights.OpenTorch(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,12 +5,12 @@ import (
 	"math"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/shapes"
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // onPaper returns a session at the real sizes on a chip, for a clip of so many frames at
@@ -27,7 +27,7 @@ func onPaper(tb testing.TB, chip string, frames int) (*Paper, *wan.Model, *wan.S
 	}
 	tb.Cleanup(func() { paper.Close() })
 	config, tensors := shapes.Expert(shapes.Real)
-	model, err := wan.Load(tb.Context(), paper, checkpoint.OfShapes("real sizes", tensors), config)
+	model, err := wan.Load(tb.Context(), paper, weights.OfShapes("real sizes", tensors), config)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -182,12 +182,12 @@ func TestBlockIsOneRun(t *testing.T) {
 func TestRunsAreShort(t *testing.T) {
 	const most = 0.75 // seconds of a run, at the peak
 	paper, _, s := onPaper(t, "M1", 81)
-	text, err := umt5.Load(t.Context(), paper, checkpoint.OfShapes("text encoder", shapes.Text(shapes.Real)))
+	text, err := umt5.Load(t.Context(), paper, weights.OfShapes("text encoder", shapes.Text(shapes.Real)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer text.Close()
-	video, err := vae.Load(t.Context(), paper, checkpoint.OfShapes("VAE", shapes.VAE(shapes.Real)), vae.WanStatistics())
+	video, err := vae.Load(t.Context(), paper, weights.OfShapes("VAE", shapes.VAE(shapes.Real)), vae.WanStatistics())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,9 @@ import (
 
 	"fyne.io/fyne/v2"
 
+	"gimbal/inference/library"
 	"gimbal/inference/quant"
 	"gimbal/ui/desktop"
-	"gimbal/ui/library"
 	"gimbal/ui/player"
 	"gimbal/ui/studio"
 )

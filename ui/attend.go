@@ -1,8 +1,8 @@
 package ui
 
 import (
+	"gimbal/inference/library"
 	"gimbal/ui/desktop"
-	"gimbal/ui/library"
 	"gimbal/ui/studio"
 )
 

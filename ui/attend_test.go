@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"gimbal/inference/library"
 	"gimbal/ui/desktop"
-	"gimbal/ui/library"
 	"gimbal/ui/studio"
 	"gimbal/ui/translation"
 )

@@ -18,9 +18,9 @@ import (
 	"golang.org/x/image/draw"
 
 	"gimbal/inference"
+	"gimbal/inference/library"
 	"gimbal/inference/quant"
 	"gimbal/ui/desktop"
-	"gimbal/ui/library"
 	"gimbal/ui/studio"
 )
 

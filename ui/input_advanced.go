@@ -7,8 +7,8 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/widget"
 
+	"gimbal/inference/denoise"
 	"gimbal/inference/noise"
-	"gimbal/inference/sampler"
 	"gimbal/ui/part"
 	"gimbal/ui/studio"
 )
@@ -25,7 +25,7 @@ type advancedInput struct {
 }
 
 var (
-	solvers = []string{sampler.UniPC, sampler.DPMPP}
+	solvers = []string{denoise.UniPC, denoise.DPMPP}
 	noises  = []string{string(noise.KindCUDA), string(noise.KindCPU)}
 )
 

@@ -12,8 +12,8 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"gimbal/inference/library"
 	"gimbal/ui/desktop"
-	"gimbal/ui/library"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
 	"gimbal/ui/studio"

@@ -7,7 +7,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
 
-	"gimbal/ui/library"
+	"gimbal/inference/library"
 	"gimbal/ui/look"
 	"gimbal/ui/studio"
 )

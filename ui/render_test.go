@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/ui/library"
+	"gimbal/inference/library"
 	"gimbal/ui/look"
 	"gimbal/ui/studio"
 )

@@ -10,8 +10,8 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"gimbal/inference/library"
 	"gimbal/inference/quant"
-	"gimbal/ui/library"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
 )

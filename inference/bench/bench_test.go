@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 func TestDims(t *testing.T) {
@@ -51,10 +51,10 @@ func TestRandom(t *testing.T) {
 	w.add("a.weight", device.BF16, 0, 1/math.Sqrt(200), 300, 200)
 	w.add("b.weight", device.BF16, 0, 1/math.Sqrt(200), 300, 200)
 	w.add("c.gamma", device.F32, 1, 0.1, 5000)
-	if err := checkpoint.WriteTemporary(path, w.list, nil); err != nil {
+	if err := weights.WriteTemporary(path, w.list, nil); err != nil {
 		t.Fatal(err)
 	}
-	store, err := checkpoint.OpenSafetensors(path)
+	store, err := weights.OpenSafetensors(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestRandom(t *testing.T) {
 		t.Errorf("gammas of mean %v, want 1", m)
 	}
 	cancel()
-	if err := checkpoint.WriteTemporary(filepath.Join(t.TempDir(), "more"), w.list, nil); !errors.Is(err, context.Canceled) {
+	if err := weights.WriteTemporary(filepath.Join(t.TempDir(), "more"), w.list, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v after the end", err)
 	}
 }

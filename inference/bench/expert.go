@@ -4,9 +4,9 @@ import (
 	"math"
 	"strings"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/shapes"
+	"gimbal/inference/weights"
 )
 
 // shapes are those of an expert of d's sizes that reads text contexts of text channels.
@@ -15,7 +15,7 @@ func (d Dims) shapes(text int) shapes.Dims {
 }
 
 // expertConfig is the synthetic expert's config.json.
-func (d Dims) expertConfig() checkpoint.WanConfig {
+func (d Dims) expertConfig() weights.WanConfig {
 	config, _ := shapes.Expert(d.shapes(0))
 	return config
 }

@@ -16,8 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // folder is a temporary folder with a checkpoint and with what goes into and comes out
@@ -98,7 +98,7 @@ func (f *folder) link(dir string, own func(name string) bool) error {
 
 // textDim returns the channels of the contexts that the checkpoint's experts read.
 func textDim(dir string) (int, error) {
-	layout, err := checkpoint.OpenLayout(dir)
+	layout, err := weights.OpenLayout(dir)
 	if err != nil {
 		return 0, err
 	}
@@ -115,13 +115,13 @@ func textDim(dir string) (int, error) {
 }
 
 func (f *folder) expert(ctx context.Context, d Dims, text int) error {
-	dir := filepath.Join(f.checkpoint, checkpoint.LowNoise)
+	dir := filepath.Join(f.checkpoint, weights.LowNoise)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
 	config, err := json.Marshal(struct {
 		ModelType string `json:"model_type"`
-		checkpoint.WanConfig
+		weights.WanConfig
 	}{"i2v", d.expertConfig()})
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (f *folder) expert(ctx context.Context, d Dims, text int) error {
 	}
 	t := &tensors{ctx: ctx}
 	t.expert(d, text)
-	return checkpoint.WriteTemporary(filepath.Join(dir, "diffusion_pytorch_model.safetensors"), t.list, nil)
+	return weights.WriteTemporary(filepath.Join(dir, "diffusion_pytorch_model.safetensors"), t.list, nil)
 }
 
 // vaeFile is the synthetic VAE.
@@ -140,7 +140,7 @@ const vaeFile = "Wan2.1_VAE.safetensors"
 func (f *folder) vae(ctx context.Context, d Dims) error {
 	t := &tensors{ctx: ctx}
 	t.vae(d.VAE)
-	return checkpoint.WriteTemporary(filepath.Join(f.checkpoint, vaeFile), t.list, nil)
+	return weights.WriteTemporary(filepath.Join(f.checkpoint, vaeFile), t.list, nil)
 }
 
 // picturePath is what runs on random weights start from, cameraPath a path for runs that

@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // LayerError is what quantisation does to the product of a layer.
@@ -22,7 +22,7 @@ const productRows = 16
 
 // layerErrors compares the layers of quantised, as a device multiplies with them,
 // with those of source.
-func layerErrors(ctx context.Context, dev device.Device, source, quantised *checkpoint.Store) ([]LayerError, error) {
+func layerErrors(ctx context.Context, dev device.Device, source, quantised *weights.Store) ([]LayerError, error) {
 	var all []LayerError
 	for _, t := range quantised.Shapes() {
 		layer, ok := strings.CutSuffix(t.Name, ".weight")
@@ -46,8 +46,8 @@ func layerErrors(ctx context.Context, dev device.Device, source, quantised *chec
 }
 
 // product multiplies normal values, always the same, with a layer of store.
-func product(ctx context.Context, dev device.Device, store *checkpoint.Store, name string) ([]float32, error) {
-	loader := checkpoint.NewLoader(dev, store)
+func product(ctx context.Context, dev device.Device, store *weights.Store, name string) ([]float32, error) {
+	loader := weights.NewLoader(dev, store)
 	defer loader.Release()
 	w := loader.Weight(name, 0, 0)
 	if err := loader.Err(); err != nil {

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // productRuns is how often each product is measured; the fastest counts.
@@ -45,7 +45,7 @@ func (q *quantization) products(ctx context.Context) error {
 func (q *quantization) largest() (name string, err error) {
 	most := int64(0)
 	r := q.results[0]
-	return name, q.store(&result{}, r.experts[0], func(s *checkpoint.Store) error {
+	return name, q.store(&result{}, r.experts[0], func(s *weights.Store) error {
 		for _, t := range s.Shapes() {
 			if strings.HasPrefix(t.Name, "blocks.") && t.Bytes() > most && strings.HasSuffix(t.Name, ".weight") {
 				name, most = t.Name, t.Bytes()
@@ -62,8 +62,8 @@ func (q *quantization) product(ctx context.Context, r *result, layer string) (se
 		return 0, err
 	}
 	defer dev.Close()
-	return seconds, q.store(r, r.experts[0], func(s *checkpoint.Store) error {
-		loader := checkpoint.NewLoader(dev, s)
+	return seconds, q.store(r, r.experts[0], func(s *weights.Store) error {
+		loader := weights.NewLoader(dev, s)
 		defer loader.Release()
 		w := loader.Weight(layer, 0, 0)
 		if err := loader.Err(); err != nil {

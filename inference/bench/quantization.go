@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // QuantizationRow is what a way to keep the experts' weights costs and gives.
@@ -134,11 +134,11 @@ func (q *quantization) layers(ctx context.Context, r *result) (all []LayerError,
 	defer dev.Close()
 	for _, expert := range r.experts {
 		var errs []LayerError
-		err := q.store(&result{}, expert, func(source *checkpoint.Store) error {
+		err := q.store(&result{}, expert, func(source *weights.Store) error {
 			if source.Quantised() != "" {
 				return nil // there is nothing to compare with
 			}
-			return q.store(r, expert, func(quantised *checkpoint.Store) (err error) {
+			return q.store(r, expert, func(quantised *weights.Store) (err error) {
 				errs, err = layerErrors(ctx, dev, source, quantised)
 				return err
 			})
@@ -157,7 +157,7 @@ func (q *quantization) layers(ctx context.Context, r *result) (all []LayerError,
 }
 
 // store calls f with the weights of an expert that r ran with.
-func (q *quantization) store(r *result, expert string, f func(*checkpoint.Store) error) error {
+func (q *quantization) store(r *result, expert string, f func(*weights.Store) error) error {
 	if path := r.files[expert]; path != "" {
 		store, err := openQuantised(path)
 		if err != nil {
@@ -166,7 +166,7 @@ func (q *quantization) store(r *result, expert string, f func(*checkpoint.Store)
 		defer store.Close()
 		return f(store)
 	}
-	layout, err := checkpoint.OpenLayout(q.f.checkpoint)
+	layout, err := weights.OpenLayout(q.f.checkpoint)
 	if err != nil {
 		return err
 	}
@@ -175,11 +175,11 @@ func (q *quantization) store(r *result, expert string, f func(*checkpoint.Store)
 }
 
 // openQuantised opens a cached file or a folder of shards.
-func openQuantised(path string) (*checkpoint.Store, error) {
+func openQuantised(path string) (*weights.Store, error) {
 	if filepath.Ext(path) == ".safetensors" {
-		return checkpoint.OpenSafetensors(path)
+		return weights.OpenSafetensors(path)
 	}
-	return checkpoint.OpenSharded(path)
+	return weights.OpenSharded(path)
 }
 
 // extrapolate adds what the real model's layers would come to, where a few of them
@@ -205,7 +205,7 @@ func (q *quantization) extrapolate(kind quant.Options, r *result, step, blocks f
 // blockBytes returns the bytes of the tensors of transformer blocks.
 func (q *quantization) blockBytes(r *result) (n int64, err error) {
 	for _, expert := range r.experts {
-		err := q.store(r, expert, func(s *checkpoint.Store) error {
+		err := q.store(r, expert, func(s *weights.Store) error {
 			for _, t := range s.Shapes() {
 				if strings.HasPrefix(t.Name, "blocks.") {
 					n += t.Bytes()

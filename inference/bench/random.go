@@ -6,14 +6,14 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // tensors collects tensors of random values, to be written to a file.
 type tensors struct {
 	ctx  context.Context // ends the writing
-	list []checkpoint.Source
+	list []weights.Source
 }
 
 // blockValues are the normal values drawn once for a tensor and then repeated: an
@@ -23,7 +23,7 @@ const blockValues = 1<<18 + 1
 // add adds a tensor of normal values of the given mean and deviation.
 func (t *tensors) add(name string, dtype device.DType, mean, deviation float64, shape ...int) {
 	seed := uint64(len(t.list))
-	t.list = append(t.list, checkpoint.Source{Name: name, DType: dtype, Shape: shape, Write: func(to io.Writer) error {
+	t.list = append(t.list, weights.Source{Name: name, DType: dtype, Shape: shape, Write: func(to io.Writer) error {
 		left := int(device.Desc{DType: dtype, Shape: shape}.Bytes())
 		block := randomBlock(dtype, mean, deviation, min(left/dtype.Size(), blockValues), seed)
 		for left > 0 {

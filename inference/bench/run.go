@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/quant"
 	"gimbal/inference/shapes"
+	"gimbal/inference/weights"
 )
 
 // result is what one run of the pipeline took and gave.
@@ -69,7 +69,7 @@ func (r *result) watch(o Options, dev *meter) func(inference.Event) {
 	return func(e inference.Event) {
 		switch e := e.(type) {
 		case inference.Loading:
-			if e.Part == checkpoint.HighNoise || e.Part == checkpoint.LowNoise {
+			if e.Part == weights.HighNoise || e.Part == weights.LowNoise {
 				r.weights += e.Bytes
 				r.experts = append(r.experts, e.Part)
 			}
@@ -107,7 +107,7 @@ func (r *result) watch(o Options, dev *meter) func(inference.Event) {
 
 // read reads the tensors that the run wrote.
 func (r *result) read(path string) error {
-	store, err := checkpoint.OpenSafetensors(path)
+	store, err := weights.OpenSafetensors(path)
 	if err != nil {
 		return err
 	}

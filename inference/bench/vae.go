@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/vae"
+	"gimbal/inference/weights"
 )
 
 // VAERow is what decoding in chunks of so many latent frames takes and gives.
@@ -121,16 +121,16 @@ func write(to hash.Hash, values []float32) error {
 
 // load opens the VAE, and settles the sizes of what it decodes.
 func (b *decoding) load(ctx context.Context, dev device.Device) (*vae.VAE, func(), error) {
-	var store *checkpoint.Store
+	var store *weights.Store
 	stats := vae.WanStatistics()
 	closing := func() error { return store.Close() }
 	if b.o.Dims != nil {
 		var err error
-		if store, err = checkpoint.OpenSafetensors(filepath.Join(b.folder.checkpoint, vaeFile)); err != nil {
+		if store, err = weights.OpenSafetensors(filepath.Join(b.folder.checkpoint, vaeFile)); err != nil {
 			return nil, nil, err
 		}
 	} else {
-		layout, err := checkpoint.OpenLayout(b.folder.checkpoint)
+		layout, err := weights.OpenLayout(b.folder.checkpoint)
 		if err != nil {
 			return nil, nil, err
 		}

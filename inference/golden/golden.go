@@ -15,8 +15,8 @@ import (
 	"testing"
 	"unsafe"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // Dir returns the folder of the reference cases.
@@ -42,7 +42,7 @@ func Action(tb testing.TB, name string) string { return filepath.Join(Dir(tb), "
 type Case struct {
 	Name    string
 	scalars json.RawMessage
-	store   *checkpoint.Store
+	store   *weights.Store
 }
 
 // Cases opens all cases whose name starts with prefix, in order of name. It
@@ -68,7 +68,7 @@ func CasesIn(tb testing.TB, dir, prefix string) []Case {
 		if !strings.HasPrefix(name, prefix) {
 			continue
 		}
-		store, err := checkpoint.OpenSafetensors(filepath.Join(dir, name+".safetensors"))
+		store, err := weights.OpenSafetensors(filepath.Join(dir, name+".safetensors"))
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func (c Case) Scalars(tb testing.TB, v any) {
 func (c Case) Names() []string { return c.store.Names() }
 
 // Tensor returns a tensor of the case as it is stored.
-func (c Case) Tensor(tb testing.TB, name string) checkpoint.Tensor {
+func (c Case) Tensor(tb testing.TB, name string) weights.Tensor {
 	tb.Helper()
 	t, err := c.store.Tensor(name)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/gofrs/flock"
 	"golang.org/x/sys/unix"
 
-	"gimbal/inference/checkpoint"
+	"gimbal/inference/weights"
 )
 
 // CacheDir is the folder of quantised weights in a checkpoint's folder, or, where
@@ -34,7 +34,7 @@ const (
 // the folder EXPERT_bnb_KIND if the checkpoint brings them so, or else a cached
 // file, which it makes first if there is none of this very source. That tells
 // progress how many bytes of source are done.
-func Open(ctx context.Context, dir, expert string, source *checkpoint.Store, o Options, progress func(done, total int64)) (*checkpoint.Store, error) {
+func Open(ctx context.Context, dir, expert string, source *weights.Store, o Options, progress func(done, total int64)) (*weights.Store, error) {
 	if store, err := brought(dir, expert, source, o); store != nil || err != nil {
 		return store, err
 	}
@@ -53,7 +53,7 @@ func Open(ctx context.Context, dir, expert string, source *checkpoint.Store, o O
 
 // Cached reports whether Open need not make anything: the quantised weights are in the
 // checkpoint or in a cached file. It looks at the files' names only.
-func Cached(dir, expert string, source *checkpoint.Store, o Options) bool {
+func Cached(dir, expert string, source *weights.Store, o Options) bool {
 	if Kind(source.Quantised()) == o.Kind || exists(filepath.Join(dir, fmt.Sprintf("%s_bnb_%s", expert, o.Kind))) {
 		return true
 	}
@@ -83,7 +83,7 @@ func exists(path string) bool {
 
 // brought returns the quantised weights that the checkpoint brings, nil if it brings
 // none.
-func brought(dir, expert string, source *checkpoint.Store, o Options) (*checkpoint.Store, error) {
+func brought(dir, expert string, source *weights.Store, o Options) (*weights.Store, error) {
 	switch kind := Kind(source.Quantised()); kind {
 	case "":
 	case o.Kind:
@@ -92,7 +92,7 @@ func brought(dir, expert string, source *checkpoint.Store, o Options) (*checkpoi
 		return nil, fmt.Errorf("%s: its weights are in %s already, found where %s is wanted: use --quant %s or none, or a checkpoint that is not quantised",
 			source.Path(), kind, o.Kind, kind)
 	}
-	store, err := checkpoint.OpenQuantised(dir, expert, string(o.Kind))
+	store, err := weights.OpenQuantised(dir, expert, string(o.Kind))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -115,7 +115,7 @@ type cache struct {
 	metadata map[string]string
 }
 
-func newCache(expert string, source *checkpoint.Store, o Options) (cache, error) {
+func newCache(expert string, source *weights.Store, o Options) (cache, error) {
 	fingerprint, err := source.Fingerprint()
 	if err != nil {
 		return cache{}, err
@@ -131,8 +131,8 @@ func newCache(expert string, source *checkpoint.Store, o Options) (cache, error)
 
 // open returns the cached file in folder, nil if there is none or it is not what
 // its name says.
-func (c cache) open(folder string) *checkpoint.Store {
-	store, err := checkpoint.OpenSafetensors(filepath.Join(folder, c.name))
+func (c cache) open(folder string) *weights.Store {
+	store, err := weights.OpenSafetensors(filepath.Join(folder, c.name))
 	if err != nil {
 		return nil
 	}
@@ -148,7 +148,7 @@ func (c cache) open(folder string) *checkpoint.Store {
 
 // make writes the file to the first of the folders that has room for it. Another
 // process that is about to do the same is waited for.
-func (c cache) make(ctx context.Context, folders []string, source *checkpoint.Store, progress func(done, total int64)) (*checkpoint.Store, error) {
+func (c cache) make(ctx context.Context, folders []string, source *weights.Store, progress func(done, total int64)) (*weights.Store, error) {
 	w, err := newWriter(ctx, source, c.o, progress)
 	if err != nil {
 		return nil, err
@@ -169,10 +169,10 @@ func (c cache) make(ctx context.Context, folders []string, source *checkpoint.St
 		}
 		sweep(folder)
 		path := filepath.Join(folder, c.name)
-		if err := checkpoint.WriteInOrder(path, w.tensors, c.metadata); err != nil {
+		if err := weights.WriteInOrder(path, w.tensors, c.metadata); err != nil {
 			return nil, fmt.Errorf("quantising %s: %w", source.Path(), err)
 		}
-		return checkpoint.OpenSafetensors(path)
+		return weights.OpenSafetensors(path)
 	}
 	return nil, fmt.Errorf("no folder for %.1f GB of quantised weights: %w", float64(w.size())/1e9, errors.Join(errs...))
 }

@@ -17,20 +17,20 @@ import (
 	"testing"
 	"time"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
 	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 var nf4 = quant.Options{Kind: quant.NF4}
 
 // expert writes an expert of some layers of dim x dim random weights in bf16 to
 // folder dir and opens it.
-func expert(tb testing.TB, dir string, layers, dim int) *checkpoint.Store {
+func expert(tb testing.TB, dir string, layers, dim int) *weights.Store {
 	tb.Helper()
 	random := rand.New(rand.NewPCG(5, 6))
-	var sources []checkpoint.Source
+	var sources []weights.Source
 	for i := range layers {
 		data := make([]byte, 2*dim*dim)
 		for j := range dim * dim {
@@ -38,18 +38,18 @@ func expert(tb testing.TB, dir string, layers, dim int) *checkpoint.Store {
 			data[2*j], data[2*j+1] = byte(bits>>16), byte(bits>>24)
 		}
 		name := "blocks." + string(rune('a'+i)) + ".weight"
-		sources = append(sources, checkpoint.Tensor{Name: name, DType: device.BF16, Shape: []int{dim, dim}, Data: data}.Source())
+		sources = append(sources, weights.Tensor{Name: name, DType: device.BF16, Shape: []int{dim, dim}, Data: data}.Source())
 	}
 	path := filepath.Join(dir, "expert.safetensors")
-	if err := checkpoint.WriteSafetensors(path, sources, nil); err != nil {
+	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
 		tb.Fatal(err)
 	}
 	return openFile(tb, path)
 }
 
-func openFile(tb testing.TB, path string) *checkpoint.Store {
+func openFile(tb testing.TB, path string) *weights.Store {
 	tb.Helper()
-	s, err := checkpoint.OpenSafetensors(path)
+	s, err := weights.OpenSafetensors(path)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func openFile(tb testing.TB, path string) *checkpoint.Store {
 func TestCache(t *testing.T) {
 	dir := t.TempDir()
 	source := expert(t, t.TempDir(), 3, 64)
-	made := func(source *checkpoint.Store, o quant.Options) (path string, made bool) {
+	made := func(source *weights.Store, o quant.Options) (path string, made bool) {
 		var last int64
 		store, err := quant.Open(t.Context(), dir, "expert", source, o, func(done, total int64) {
 			if done <= last || done > total || total == 0 {
@@ -183,7 +183,7 @@ func TestBrought(t *testing.T) {
 func TestBadWeights(t *testing.T) {
 	inf := floatTensor("blocks.0.ffn.0.weight", make([]float32, 64*128), 64, 128)
 	copy(inf.Data[4*777:], device.Bytes([]float32{float32(math.Inf(-1))}))
-	source := copyOf(t, expert(t, t.TempDir(), 1, 64), func(x checkpoint.Tensor) []checkpoint.Tensor { return []checkpoint.Tensor{x, inf} })
+	source := copyOf(t, expert(t, t.TempDir(), 1, 64), func(x weights.Tensor) []weights.Tensor { return []weights.Tensor{x, inf} })
 	for _, kind := range []quant.Kind{quant.NF4, quant.INT8} {
 		dir := t.TempDir()
 		_, err := quant.Open(t.Context(), dir, "expert", source, quant.Options{Kind: kind}, func(int64, int64) {})
@@ -209,7 +209,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	o := quant.Options{Kind: quant.Kind(os.Getenv("GIMBAL_QUANTISE_KIND"))}
-	source, err := checkpoint.OpenSafetensors(filepath.Join(dir, "expert.safetensors"))
+	source, err := weights.OpenSafetensors(filepath.Join(dir, "expert.safetensors"))
 	if err == nil {
 		_, err = quant.Open(context.Background(), dir, "expert", source, o, func(int64, int64) { os.Stdout.Write([]byte{'.'}) })
 	}
@@ -272,7 +272,7 @@ func checkLoadable(t *testing.T, folder string, want map[quant.Kind][]byte) (cut
 		t.Fatal(err, err2)
 	}
 	for _, path := range append(files, hidden...) {
-		store, err := checkpoint.OpenSafetensors(path)
+		store, err := weights.OpenSafetensors(path)
 		if err != nil {
 			if !slices.Contains(hidden, path) {
 				t.Errorf("%s is there and does not load: %v", path, err)

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // kept are the linear layers that stay as they are: those that embed the latent and
@@ -19,7 +19,7 @@ var kept = []string{"patch_embedding.", "time_embedding.", "head."}
 
 // quantises reports whether t of an expert is quantised: the matrices of linear
 // layers, but for the kept ones. Norms, modulations and biases are no matrices.
-func quantises(t checkpoint.Tensor) bool {
+func quantises(t weights.Tensor) bool {
 	if !strings.HasSuffix(t.Name, ".weight") || len(t.Shape) != 2 || t.Shape[0]*t.Shape[1] == 0 || t.Shape[0]*t.Shape[1]%2 != 0 {
 		return false
 	}
@@ -37,7 +37,7 @@ type writer struct {
 	o           Options
 	progress    func(done, total int64)
 	done, total int64
-	tensors     []checkpoint.Source // to be written in this order, once
+	tensors     []weights.Source // to be written in this order, once
 
 	// Of the layer at hand.
 	codes  []byte
@@ -48,9 +48,9 @@ type writer struct {
 }
 
 // newWriter plans the file; progress is told how many bytes of source are done.
-func newWriter(ctx context.Context, source *checkpoint.Store, o Options, progress func(done, total int64)) (*writer, error) {
+func newWriter(ctx context.Context, source *weights.Store, o Options, progress func(done, total int64)) (*writer, error) {
 	w := &writer{ctx: ctx, o: o, progress: progress}
-	var tensors []checkpoint.Tensor
+	var tensors []weights.Tensor
 	for _, name := range source.Names() {
 		t, err := source.Tensor(name)
 		if err != nil {
@@ -73,8 +73,8 @@ func (w *writer) size() (bytes int64) {
 
 // plan lists the tensors of the file, in an order that aligns each to its type
 // unless sizes are odd. The first of a layer's quantises it when it is written.
-func (w *writer) plan(tensors []checkpoint.Tensor) []checkpoint.Source {
-	var layers, others, formats []checkpoint.Source
+func (w *writer) plan(tensors []weights.Tensor) []weights.Source {
+	var layers, others, formats []weights.Source
 	for _, t := range tensors {
 		switch {
 		case !quantises(t):
@@ -87,20 +87,20 @@ func (w *writer) plan(tensors []checkpoint.Tensor) []checkpoint.Source {
 			formats = append(formats, raw(format, device.U8, nil, func() []byte { return []byte{0} }))
 		}
 	}
-	slices.SortStableFunc(others, func(a, b checkpoint.Source) int { return b.DType.Size() - a.DType.Size() })
+	slices.SortStableFunc(others, func(a, b weights.Source) int { return b.DType.Size() - a.DType.Size() })
 	return slices.Concat(layers, others, formats)
 }
 
 // raw is a tensor whose bytes are ready when its turn comes.
-func raw(name string, dtype device.DType, shape []int, data func() []byte) checkpoint.Source {
-	return checkpoint.Source{Name: name, DType: dtype, Shape: shape, Write: func(to io.Writer) error {
+func raw(name string, dtype device.DType, shape []int, data func() []byte) weights.Source {
+	return weights.Source{Name: name, DType: dtype, Shape: shape, Write: func(to io.Writer) error {
 		_, err := to.Write(data())
 		return err
 	}}
 }
 
 // finishing adds to s that t is done when s is written.
-func (w *writer) finishing(s checkpoint.Source, t checkpoint.Tensor) checkpoint.Source {
+func (w *writer) finishing(s weights.Source, t weights.Tensor) weights.Source {
 	write := s.Write
 	s.Write = func(to io.Writer) error {
 		if err := w.ctx.Err(); err != nil {
@@ -117,7 +117,7 @@ func (w *writer) finishing(s checkpoint.Source, t checkpoint.Tensor) checkpoint.
 }
 
 // starting adds to s that first comes before s is written.
-func starting(s checkpoint.Source, first func() error) checkpoint.Source {
+func starting(s weights.Source, first func() error) weights.Source {
 	write := s.Write
 	s.Write = func(to io.Writer) error {
 		if err := first(); err != nil {
@@ -129,7 +129,7 @@ func starting(s checkpoint.Source, first func() error) checkpoint.Source {
 }
 
 // int8 lists the tensors of a layer in INT8.
-func (w *writer) int8(t checkpoint.Tensor) []checkpoint.Source {
+func (w *writer) int8(t weights.Tensor) []weights.Source {
 	rows := t.Shape[0]
 	encode := func() error {
 		w.codes, w.absmax = resize(w.codes, rows*t.Shape[1]), resize(w.absmax, rows)
@@ -140,11 +140,11 @@ func (w *writer) int8(t checkpoint.Tensor) []checkpoint.Source {
 	}
 	scb := raw(strings.TrimSuffix(t.Name, "weight")+"SCB", device.F32, []int{rows}, func() []byte { return device.Bytes(w.absmax) })
 	codes := raw(t.Name, device.I8, t.Shape, func() []byte { return w.codes })
-	return []checkpoint.Source{starting(scb, encode), w.finishing(codes, t)}
+	return []weights.Source{starting(scb, encode), w.finishing(codes, t)}
 }
 
 // nf4 lists the tensors of a layer in NF4.
-func (w *writer) nf4(t checkpoint.Tensor) []checkpoint.Source {
+func (w *writer) nf4(t weights.Tensor) []weights.Source {
 	n := t.Shape[0] * t.Shape[1]
 	codes, blocks := NF4Len(n, Block)
 	nested := (blocks + NestedBlock - 1) / NestedBlock
@@ -163,10 +163,10 @@ func (w *writer) nf4(t checkpoint.Tensor) []checkpoint.Source {
 		}
 		return w.setState(state)
 	}
-	f32 := func(part string, shape int, values func() []float32) checkpoint.Source {
+	f32 := func(part string, shape int, values func() []float32) weights.Source {
 		return raw(t.Name+"."+part, device.F32, []int{shape}, func() []byte { return device.Bytes(values()) })
 	}
-	layer := []checkpoint.Source{f32("quant_map", len(NF4Code), func() []float32 { return NF4Code[:] })}
+	layer := []weights.Source{f32("quant_map", len(NF4Code), func() []float32 { return NF4Code[:] })}
 	if w.o.Nested {
 		layer = append(layer,
 			f32("nested_quant_map", len(NestedCode), func() []float32 { return NestedCode[:] }),
@@ -185,8 +185,8 @@ func (w *writer) nf4(t checkpoint.Tensor) []checkpoint.Source {
 const stateSuffix = ".quant_state.bitsandbytes__nf4"
 
 // nf4State describes t quantised as o says, but for the offset of its scales.
-func nf4State(t checkpoint.Tensor, o Options) checkpoint.NF4State {
-	s := checkpoint.NF4State{QuantType: string(NF4), BlockSize: Block, DType: torchType(t.DType), Shape: t.Shape}
+func nf4State(t weights.Tensor, o Options) weights.NF4State {
+	s := weights.NF4State{QuantType: string(NF4), BlockSize: Block, DType: torchType(t.DType), Shape: t.Shape}
 	if o.Nested {
 		s.NestedBlock, s.NestedDType = NestedBlock, "float32"
 	}
@@ -197,7 +197,7 @@ func nf4State(t checkpoint.Tensor, o Options) checkpoint.NF4State {
 // its turn; blanks fill it.
 const stateSize = 256
 
-func (w *writer) setState(s checkpoint.NF4State) error {
+func (w *writer) setState(s weights.NF4State) error {
 	text, err := json.Marshal(s)
 	w.state = append(text, bytes.Repeat([]byte{' '}, max(0, stateSize-len(text)))...)
 	return err

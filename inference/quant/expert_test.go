@@ -9,18 +9,18 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
 	"gimbal/inference/quant"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // copyOf writes an expert's tensors to a new file, each as change says, and opens it.
-func copyOf(tb testing.TB, source *checkpoint.Store, change func(t checkpoint.Tensor) []checkpoint.Tensor) *checkpoint.Store {
+func copyOf(tb testing.TB, source *weights.Store, change func(t weights.Tensor) []weights.Tensor) *weights.Store {
 	tb.Helper()
-	var sources []checkpoint.Source
+	var sources []weights.Source
 	for _, name := range source.Names() {
 		t, err := source.Tensor(name)
 		if err != nil {
@@ -31,10 +31,10 @@ func copyOf(tb testing.TB, source *checkpoint.Store, change func(t checkpoint.Te
 		}
 	}
 	path := filepath.Join(tb.TempDir(), "model.safetensors")
-	if err := checkpoint.WriteSafetensors(path, sources, nil); err != nil {
+	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
 		tb.Fatal(err)
 	}
-	s, err := checkpoint.OpenSafetensors(path)
+	s, err := weights.OpenSafetensors(path)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -42,17 +42,17 @@ func copyOf(tb testing.TB, source *checkpoint.Store, change func(t checkpoint.Te
 	return s
 }
 
-func floatTensor(name string, values []float32, shape ...int) checkpoint.Tensor {
-	return checkpoint.Tensor{Name: name, DType: device.F32, Shape: shape, Data: device.Bytes(values)}
+func floatTensor(name string, values []float32, shape ...int) weights.Tensor {
+	return weights.Tensor{Name: name, DType: device.F32, Shape: shape, Data: device.Bytes(values)}
 }
 
 // bnb makes the tensors of one layer as bitsandbytes stores them, and the values
 // that they stand for, value by value, sharing nothing with package quant.
-type bnb func(t checkpoint.Tensor, w []float32) (stored []checkpoint.Tensor, values []float32)
+type bnb func(t weights.Tensor, w []float32) (stored []weights.Tensor, values []float32)
 
 // nf4Layer is bnb for NF4 in blocks of size values; nested quantises the scales.
 func nf4Layer(size int, nested bool) bnb {
-	return func(t checkpoint.Tensor, w []float32) (stored []checkpoint.Tensor, values []float32) {
+	return func(t weights.Tensor, w []float32) (stored []weights.Tensor, values []float32) {
 		var absmax []float32
 		for i, v := range w {
 			if i%size == 0 {
@@ -71,7 +71,7 @@ func nf4Layer(size int, nested bool) bnb {
 			codes[i/2] |= byte(c << (4 * (1 - i%2)))
 		}
 		state := map[string]any{"quant_type": "nf4", "blocksize": size, "dtype": "bfloat16", "shape": t.Shape}
-		stored = []checkpoint.Tensor{
+		stored = []weights.Tensor{
 			{Name: t.Name, DType: device.U8, Shape: []int{len(codes), 1}, Data: codes},
 			floatTensor(t.Name+".quant_map", quant.NF4Code[:], 16),
 		}
@@ -94,12 +94,12 @@ func nf4Layer(size int, nested bool) bnb {
 			state["nested_blocksize"], state["nested_offset"], state["nested_dtype"] = block, offset, "float32"
 			stored = append(stored, floatTensor(t.Name+".nested_absmax", scales, len(scales)),
 				floatTensor(t.Name+".nested_quant_map", table, 256),
-				checkpoint.Tensor{Name: t.Name + ".absmax", DType: device.U8, Shape: []int{len(codes8)}, Data: codes8})
+				weights.Tensor{Name: t.Name + ".absmax", DType: device.U8, Shape: []int{len(codes8)}, Data: codes8})
 		} else {
 			stored = append(stored, floatTensor(t.Name+".absmax", absmax, len(absmax)))
 		}
 		text, _ := json.Marshal(state)
-		stored = append(stored, checkpoint.Tensor{Name: t.Name + ".quant_state.bitsandbytes__nf4", DType: device.U8, Shape: []int{len(text)}, Data: text})
+		stored = append(stored, weights.Tensor{Name: t.Name + ".quant_state.bitsandbytes__nf4", DType: device.U8, Shape: []int{len(text)}, Data: text})
 		for i, c := range nearest {
 			values = append(values, quant.NF4Code[c]*absmax[i/size])
 		}
@@ -108,7 +108,7 @@ func nf4Layer(size int, nested bool) bnb {
 }
 
 // int8Layer is bnb for INT8.
-func int8Layer(t checkpoint.Tensor, w []float32) (stored []checkpoint.Tensor, values []float32) {
+func int8Layer(t weights.Tensor, w []float32) (stored []weights.Tensor, values []float32) {
 	cols := t.Shape[1]
 	codes, scb := make([]byte, len(w)), make([]float32, t.Shape[0])
 	for i, v := range w {
@@ -120,7 +120,7 @@ func int8Layer(t checkpoint.Tensor, w []float32) (stored []checkpoint.Tensor, va
 		values = append(values, float32(q*float64(scb[i/cols])/127))
 	}
 	base := strings.TrimSuffix(t.Name, "weight")
-	return []checkpoint.Tensor{
+	return []weights.Tensor{
 		{Name: t.Name, DType: device.I8, Shape: t.Shape, Data: codes},
 		floatTensor(base+"SCB", scb, len(scb)),
 		{Name: base + "weight_format", DType: device.U8, Data: []byte{0}},
@@ -129,7 +129,7 @@ func int8Layer(t checkpoint.Tensor, w []float32) (stored []checkpoint.Tensor, va
 
 // linear reports whether t is the weight of a torch.nn.Linear: all of them are
 // quantised in the checkpoints that others made.
-func linear(t checkpoint.Tensor) bool {
+func linear(t weights.Tensor) bool {
 	return len(t.Shape) == 2 && strings.HasSuffix(t.Name, ".weight")
 }
 
@@ -142,11 +142,11 @@ func TestBitsandbytes(t *testing.T) {
 	} {
 		for _, c := range golden.Cases(t, "dit_") {
 			e := expertOf(t, c)
-			dense := make(map[string]checkpoint.Tensor)
-			quantised := copyOf(t, e.Store, func(x checkpoint.Tensor) []checkpoint.Tensor {
+			dense := make(map[string]weights.Tensor)
+			quantised := copyOf(t, e.Store, func(x weights.Tensor) []weights.Tensor {
 				dense[x.Name] = x
 				if !linear(x) {
-					return []checkpoint.Tensor{x}
+					return []weights.Tensor{x}
 				}
 				w, err := x.Float32s()
 				if err != nil {
@@ -156,7 +156,7 @@ func TestBitsandbytes(t *testing.T) {
 				dense[x.Name] = floatTensor(x.Name, values, x.Shape...)
 				return stored
 			})
-			widened := copyOf(t, e.Store, func(x checkpoint.Tensor) []checkpoint.Tensor { return []checkpoint.Tensor{dense[x.Name]} })
+			widened := copyOf(t, e.Store, func(x weights.Tensor) []weights.Tensor { return []weights.Tensor{dense[x.Name]} })
 			got, want := velocity(t, dev, quantised, e, c), velocity(t, dev, widened, e, c)
 			golden.Check(t, name+" "+c.Name, got, want, 1e-5)
 			reference, _ := c.F32(t, "out")
@@ -184,11 +184,11 @@ func TestOwn(t *testing.T) {
 }
 
 // decoded returns the expert with the weights that o's quantisation of them stands for.
-func decoded(t *testing.T, source *checkpoint.Store, o quant.Options) *checkpoint.Store {
+func decoded(t *testing.T, source *weights.Store, o quant.Options) *weights.Store {
 	quantised := open(t, t.TempDir(), source, o)
-	return copyOf(t, source, func(x checkpoint.Tensor) []checkpoint.Tensor {
+	return copyOf(t, source, func(x weights.Tensor) []weights.Tensor {
 		if !quantised.Has(x.Name+".absmax") && !quantised.Has(strings.TrimSuffix(x.Name, "weight")+"SCB") {
-			return []checkpoint.Tensor{x}
+			return []weights.Tensor{x}
 		}
 		w, err := x.Float32s()
 		if err != nil {
@@ -198,7 +198,7 @@ func decoded(t *testing.T, source *checkpoint.Store, o quant.Options) *checkpoin
 			codes, scale := make([]byte, len(w)), make([]float32, x.Shape[0])
 			quant.EncodeINT8(codes, scale, w)
 			quant.DecodeINT8(w, codes, scale)
-			return []checkpoint.Tensor{floatTensor(x.Name, w, x.Shape...)}
+			return []weights.Tensor{floatTensor(x.Name, w, x.Shape...)}
 		}
 		nc, ns := quant.NF4Len(len(w), quant.Block)
 		codes, absmax := make([]byte, nc), make([]float32, ns)
@@ -209,7 +209,7 @@ func decoded(t *testing.T, source *checkpoint.Store, o quant.Options) *checkpoin
 			quant.DecodeNested(absmax, codes8, nested, offset)
 		}
 		quant.DecodeNF4(w, codes, absmax, quant.Block)
-		return []checkpoint.Tensor{floatTensor(x.Name, w, x.Shape...)}
+		return []weights.Tensor{floatTensor(x.Name, w, x.Shape...)}
 	})
 }
 
@@ -252,11 +252,11 @@ func openDevice(tb testing.TB) device.Device {
 }
 
 // expertOf opens the expert that a case is for.
-func expertOf(tb testing.TB, c golden.Case) checkpoint.Expert {
+func expertOf(tb testing.TB, c golden.Case) weights.Expert {
 	tb.Helper()
 	var scalars struct{ Expert string }
 	c.Scalars(tb, &scalars)
-	layout, err := checkpoint.OpenLayout(golden.Checkpoint(tb))
+	layout, err := weights.OpenLayout(golden.Checkpoint(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func expertOf(tb testing.TB, c golden.Case) checkpoint.Expert {
 }
 
 // open quantises source in folder dir.
-func open(tb testing.TB, dir string, source *checkpoint.Store, o quant.Options) *checkpoint.Store {
+func open(tb testing.TB, dir string, source *weights.Store, o quant.Options) *weights.Store {
 	tb.Helper()
 	store, err := quant.Open(tb.Context(), dir, "expert", source, o, func(done, total int64) {})
 	if err != nil {
@@ -276,7 +276,7 @@ func open(tb testing.TB, dir string, source *checkpoint.Store, o quant.Options) 
 }
 
 // velocity runs a case with the weights of store.
-func velocity(tb testing.TB, dev device.Device, store *checkpoint.Store, e checkpoint.Expert, c golden.Case) []float32 {
+func velocity(tb testing.TB, dev device.Device, store *weights.Store, e weights.Expert, c golden.Case) []float32 {
 	tb.Helper()
 	m, err := wan.Load(tb.Context(), dev, store, e.Config)
 	if err != nil {

@@ -3,7 +3,7 @@ package quant
 import (
 	"fmt"
 
-	"gimbal/inference/checkpoint"
+	"gimbal/inference/weights"
 )
 
 // Kind says how weights are kept.
@@ -11,9 +11,9 @@ type Kind string
 
 // The kinds.
 const (
-	None Kind = "none"          // as in the checkpoint
-	NF4  Kind = checkpoint.NF4  // 4 bits, a scale for each block of values
-	INT8 Kind = checkpoint.INT8 // 8 bits, a scale for each row
+	None Kind = "none"       // as in the checkpoint
+	NF4  Kind = weights.NF4  // 4 bits, a scale for each block of values
+	INT8 Kind = weights.INT8 // 8 bits, a scale for each row
 )
 
 // Options says how an expert is quantised. The zero value stands for None.

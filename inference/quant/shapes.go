@@ -6,14 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gimbal/inference/checkpoint"
+	"gimbal/inference/weights"
 )
 
 // Shapes returns the tensors that Open would give, without data: it makes nothing.
 // Where the checkpoint brings quantised weights it returns those, which may be source
 // itself. missing is the size of the file that Open would make, 0 if there is one,
 // and folder the place for it.
-func Shapes(dir, expert string, source *checkpoint.Store, o Options) (store *checkpoint.Store, missing int64, folder string, err error) {
+func Shapes(dir, expert string, source *weights.Store, o Options) (store *weights.Store, missing int64, folder string, err error) {
 	if store, err := brought(dir, expert, source, o); store != nil || err != nil {
 		return store, 0, "", err
 	}
@@ -28,11 +28,11 @@ func Shapes(dir, expert string, source *checkpoint.Store, o Options) (store *che
 			}
 		}
 	}
-	shapes := make([]checkpoint.Tensor, len(w.tensors))
+	shapes := make([]weights.Tensor, len(w.tensors))
 	for i, t := range w.tensors {
-		shapes[i] = checkpoint.Tensor{Name: t.Name, DType: t.DType, Shape: t.Shape, Data: states[t.Name]}
+		shapes[i] = weights.Tensor{Name: t.Name, DType: t.DType, Shape: t.Shape, Data: states[t.Name]}
 	}
-	store = checkpoint.OfShapes(source.Path(), shapes)
+	store = weights.OfShapes(source.Path(), shapes)
 	if made(dir, expert, o) {
 		return store, 0, "", nil
 	}

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
+	"gimbal/inference/weights"
 )
 
 // sizes are those of an expert.
@@ -20,10 +20,10 @@ type sizes struct {
 }
 
 // tensors lists an expert with a camera branch.
-func (s sizes) tensors() []checkpoint.Tensor {
-	var all []checkpoint.Tensor
+func (s sizes) tensors() []weights.Tensor {
+	var all []weights.Tensor
 	add := func(name string, shape ...int) {
-		all = append(all, checkpoint.Tensor{Name: name, DType: device.BF16, Shape: shape})
+		all = append(all, weights.Tensor{Name: name, DType: device.BF16, Shape: shape})
 	}
 	linear := func(name string, out, in int) {
 		add(name+".weight", out, in)
@@ -71,7 +71,7 @@ func (s sizes) quantised(o Options) int64 {
 // its quantised file has the size that arithmetic says, and what that is for the
 // real model.
 func TestSize(t *testing.T) {
-	layout, err := checkpoint.OpenLayout(golden.Checkpoint(t))
+	layout, err := weights.OpenLayout(golden.Checkpoint(t))
 	if err != nil {
 		t.Fatal(err)
 	}

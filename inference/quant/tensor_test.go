@@ -11,13 +11,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // bf16 returns a matrix of normal values in bf16, and the values.
-func bf16(rows, cols int) (checkpoint.Tensor, []float32) {
+func bf16(rows, cols int) (weights.Tensor, []float32) {
 	w := normal(rows * cols)
 	data := make([]byte, 2*len(w))
 	for i, v := range w {
@@ -25,7 +25,7 @@ func bf16(rows, cols int) (checkpoint.Tensor, []float32) {
 		data[2*i], data[2*i+1] = byte(bits>>16), byte(bits>>24)
 		w[i] = math.Float32frombits(bits &^ 0xffff)
 	}
-	return checkpoint.Tensor{Name: "w", DType: device.BF16, Shape: []int{rows, cols}, Data: data}, w
+	return weights.Tensor{Name: "w", DType: device.BF16, Shape: []int{rows, cols}, Data: data}, w
 }
 
 // TestTensor compares quantisation on all cores with that of the values in a row,
@@ -122,7 +122,7 @@ func TestNested(t *testing.T) {
 }
 
 // benchmarkLayer quantises a layer of the real size, of bf16, on all cores.
-func benchmarkLayer(b *testing.B, f func(t checkpoint.Tensor) error) {
+func benchmarkLayer(b *testing.B, f func(t weights.Tensor) error) {
 	rows, cols := 13824, 5120
 	x, _ := bf16(1, 1<<20)
 	x.Data = bytes.Repeat(x.Data, (rows*cols)>>20+1)[:2*rows*cols]
@@ -137,13 +137,13 @@ func benchmarkLayer(b *testing.B, f func(t checkpoint.Tensor) error) {
 
 func BenchmarkLayerNF4(b *testing.B) {
 	codes, absmax := make([]byte, 13824*5120/2), make([]float32, 13824*5120/quant.Block)
-	benchmarkLayer(b, func(t checkpoint.Tensor) error { return quant.NF4Tensor(b.Context(), codes, absmax, t) })
+	benchmarkLayer(b, func(t weights.Tensor) error { return quant.NF4Tensor(b.Context(), codes, absmax, t) })
 }
 
 func BenchmarkLayerNF4Nested(b *testing.B) {
 	codes, absmax := make([]byte, 13824*5120/2), make([]float32, 13824*5120/quant.Block)
 	codes8, nested := make([]byte, len(absmax)), make([]float32, len(absmax)/quant.NestedBlock+1)
-	benchmarkLayer(b, func(t checkpoint.Tensor) error {
+	benchmarkLayer(b, func(t weights.Tensor) error {
 		err := quant.NF4Tensor(b.Context(), codes, absmax, t)
 		quant.EncodeNested(codes8, nested[:(len(absmax)+quant.NestedBlock-1)/quant.NestedBlock], absmax)
 		return err
@@ -152,7 +152,7 @@ func BenchmarkLayerNF4Nested(b *testing.B) {
 
 func BenchmarkLayerINT8(b *testing.B) {
 	codes, absmax := make([]byte, 13824*5120), make([]float32, 13824)
-	benchmarkLayer(b, func(t checkpoint.Tensor) error { return quant.INT8Tensor(b.Context(), codes, absmax, t) })
+	benchmarkLayer(b, func(t weights.Tensor) error { return quant.INT8Tensor(b.Context(), codes, absmax, t) })
 }
 
 // BenchmarkTensor quantises one layer of the real size on all cores: GB/s is of

@@ -17,8 +17,8 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 const (
@@ -113,9 +113,9 @@ func (r *Run) Dir() string { return r.dir }
 // Save puts s on disk as the newest state and keeps the one before it. When it
 // returns, s survives a kill; until then, the state before it does.
 func (r *Run) Save(s State) error {
-	var tensors []checkpoint.Source
+	var tensors []weights.Source
 	for name, values := range s.Tensors {
-		tensors = append(tensors, checkpoint.Source{
+		tensors = append(tensors, weights.Source{
 			Name: name, DType: device.F32, Shape: []int{len(values)},
 			Write: func(w io.Writer) error {
 				_, err := w.Write(device.Bytes(values))
@@ -124,7 +124,7 @@ func (r *Run) Save(s State) error {
 		})
 	}
 	next, newest := filepath.Join(r.dir, nextFile), filepath.Join(r.dir, stateFile)
-	err := checkpoint.WriteSafetensors(next, tensors, map[string]string{
+	err := weights.WriteSafetensors(next, tensors, map[string]string{
 		"version": version, "settings": string(s.Settings), "step": strconv.Itoa(s.Step), "sha256": s.sum(),
 	})
 	if err == nil {
@@ -171,7 +171,7 @@ func (r *Run) Load() (State, error) {
 }
 
 func read(path string) (State, error) {
-	store, err := checkpoint.OpenSafetensors(path)
+	store, err := weights.OpenSafetensors(path)
 	if err != nil {
 		return State{}, err
 	}

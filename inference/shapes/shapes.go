@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	"gimbal/inference/camera"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // Dims are the sizes that tell such models apart. The rest is as in LingBot-World.
@@ -40,7 +40,7 @@ const (
 )
 
 // Expert returns an expert's config.json and its tensors, with a camera branch.
-func Expert(d Dims) (checkpoint.WanConfig, []checkpoint.Tensor) {
+func Expert(d Dims) (weights.WanConfig, []weights.Tensor) {
 	l := list{dtype: device.BF16}
 	dim := d.Dim
 	l.add("patch_embedding.weight", dim, inDim, 1, 2, 2)
@@ -58,7 +58,7 @@ func Expert(d Dims) (checkpoint.WanConfig, []checkpoint.Tensor) {
 	for i := range d.Layers {
 		l.block(fmt.Sprintf("blocks.%d.", i), d)
 	}
-	return checkpoint.WanConfig{
+	return weights.WanConfig{
 		Dim: dim, FFNDim: d.FFN, FreqDim: freqDim, InDim: inDim, OutDim: outDim,
 		NumHeads: d.Heads, NumLayers: d.Layers, TextLen: textLen, Eps: 1e-6,
 	}, l.tensors
@@ -83,7 +83,7 @@ func (l *list) block(name string, d Dims) {
 }
 
 // Text returns the tensors of a text encoder.
-func Text(d Dims) []checkpoint.Tensor {
+func Text(d Dims) []weights.Tensor {
 	l := list{dtype: device.BF16}
 	dim, ffn := d.Text, d.Text*5/2
 	l.add("token_embedding.weight", vocabulary, dim)
@@ -104,7 +104,7 @@ func Text(d Dims) []checkpoint.Tensor {
 }
 
 // VAE returns the tensors of a VAE.
-func VAE(d Dims) []checkpoint.Tensor {
+func VAE(d Dims) []weights.Tensor {
 	dims := []int{d.VAE, 2 * d.VAE, 4 * d.VAE, 4 * d.VAE}
 	inTime := []bool{false, true, true} // which reductions reduce time too
 	l := list{dtype: device.F32, section: "encoder.downsamples."}
@@ -142,13 +142,13 @@ func VAE(d Dims) []checkpoint.Tensor {
 // list collects tensors of a type.
 type list struct {
 	dtype   device.DType
-	tensors []checkpoint.Tensor
+	tensors []weights.Tensor
 	section string // of the layers that next names
 	layers  int
 }
 
 func (l *list) add(name string, shape ...int) {
-	l.tensors = append(l.tensors, checkpoint.Tensor{Name: name, DType: l.dtype, Shape: shape})
+	l.tensors = append(l.tensors, weights.Tensor{Name: name, DType: l.dtype, Shape: shape})
 }
 
 func (l *list) linear(name string, out, in int) {

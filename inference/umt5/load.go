@@ -6,14 +6,14 @@ import (
 	"strconv"
 	"strings"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // Encoder is UMT5's encoder on a device.
 type Encoder struct {
 	dev     device.Device
-	weights *checkpoint.Loader
+	weights *weights.Loader
 	sizes
 
 	tokenEmbedding device.Mat // [vocab, dim]
@@ -40,8 +40,8 @@ type block struct {
 // Load puts the weights of store on dev. Weights stay in the mapped file where
 // the device can use them there; store must stay open until Close. The error
 // names every tensor that is missing or misshapen.
-func Load(ctx context.Context, dev device.Device, store *checkpoint.Store) (*Encoder, error) {
-	l := checkpoint.NewLoader(dev, store)
+func Load(ctx context.Context, dev device.Device, store *weights.Store) (*Encoder, error) {
+	l := weights.NewLoader(dev, store)
 	e := &Encoder{dev: dev, weights: l}
 	if err := e.load(ctx, l, store); err != nil {
 		l.Release()
@@ -50,7 +50,7 @@ func Load(ctx context.Context, dev device.Device, store *checkpoint.Store) (*Enc
 	return e, nil
 }
 
-func (e *Encoder) load(ctx context.Context, l *checkpoint.Loader, store *checkpoint.Store) error {
+func (e *Encoder) load(ctx context.Context, l *weights.Loader, store *weights.Store) error {
 	layers, err := countLayers(store)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func (e *Encoder) load(ctx context.Context, l *checkpoint.Loader, store *checkpo
 	return l.Err()
 }
 
-func loadBlock(l *checkpoint.Loader, name string, s sizes) block {
+func loadBlock(l *weights.Loader, name string, s sizes) block {
 	return block{
 		norm1:        l.Vector(name+"norm1.weight", s.dim),
 		q:            l.Weight(name+"attn.q.weight", s.attnDim, s.dim),
@@ -101,18 +101,18 @@ func (s sizes) check(path string) error {
 	const position = `tensor "blocks.0.pos_embedding.embedding.weight" shape`
 	shape := fmt.Sprint([]int{s.buckets, s.heads})
 	if s.attnDim%s.heads != 0 {
-		return &checkpoint.Error{Path: path, Field: position, Found: shape,
+		return &weights.Error{Path: path, Field: position, Found: shape,
 			Want: fmt.Sprintf("[buckets heads], the heads dividing the %d rows of blocks.0.attn.q.weight", s.attnDim)}
 	}
 	if s.buckets < 4 || s.buckets/4 >= maxDistance {
-		return &checkpoint.Error{Path: path, Field: position, Found: shape,
+		return &weights.Error{Path: path, Field: position, Found: shape,
 			Want: fmt.Sprintf("[buckets heads] with 4 to %d buckets", 4*maxDistance-1)}
 	}
 	return nil
 }
 
 // countLayers returns the number of blocks that store's names speak of.
-func countLayers(store *checkpoint.Store) (int, error) {
+func countLayers(store *weights.Store) (int, error) {
 	layers := 1 // a store without blocks is one that lacks blocks.0
 	names := store.Names()
 	for _, name := range names {
@@ -123,7 +123,7 @@ func countLayers(store *checkpoint.Store) (int, error) {
 			continue
 		}
 		if i < 0 || i >= len(names) {
-			return 0, &checkpoint.Error{Path: store.Path(), Field: "names of tensors", Found: name, Want: "blocks counted from 0"}
+			return 0, &weights.Error{Path: store.Path(), Field: "names of tensors", Found: name, Want: "blocks counted from 0"}
 		}
 		layers = max(layers, i+1)
 	}

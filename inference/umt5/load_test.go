@@ -8,15 +8,15 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // edited returns a store of the golden tensors as edit changes them.
-func edited(t *testing.T, edit func(map[string]checkpoint.Tensor)) *checkpoint.Store {
+func edited(t *testing.T, edit func(map[string]weights.Tensor)) *weights.Store {
 	t.Helper()
 	from := openStore(t)
-	tensors := map[string]checkpoint.Tensor{}
+	tensors := map[string]weights.Tensor{}
 	for _, name := range from.Names() {
 		tensor, err := from.Tensor(name)
 		if err != nil {
@@ -25,16 +25,16 @@ func edited(t *testing.T, edit func(map[string]checkpoint.Tensor)) *checkpoint.S
 		tensors[name] = tensor
 	}
 	edit(tensors)
-	var sources []checkpoint.Source
+	var sources []weights.Source
 	for name, tensor := range tensors {
 		tensor.Name = name
 		sources = append(sources, tensor.Source())
 	}
 	path := filepath.Join(t.TempDir(), "text.safetensors")
-	if err := checkpoint.WriteSafetensors(path, sources, nil); err != nil {
+	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
 		t.Fatal(err)
 	}
-	store, err := checkpoint.OpenSafetensors(path)
+	store, err := weights.OpenSafetensors(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,8 +45,8 @@ func edited(t *testing.T, edit func(map[string]checkpoint.Tensor)) *checkpoint.S
 func TestBadFiles(t *testing.T) {
 	dev := openDevice(t)
 	// cut drops the last row of a matrix.
-	cut := func(name string) func(map[string]checkpoint.Tensor) {
-		return func(all map[string]checkpoint.Tensor) {
+	cut := func(name string) func(map[string]weights.Tensor) {
+		return func(all map[string]weights.Tensor) {
 			x := all[name]
 			rows := x.Shape[0]
 			x.Data = x.Data[:len(x.Data)/rows*(rows-1)]
@@ -54,47 +54,47 @@ func TestBadFiles(t *testing.T) {
 			all[name] = x
 		}
 	}
-	drop := func(name string) func(map[string]checkpoint.Tensor) {
-		return func(all map[string]checkpoint.Tensor) { delete(all, name) }
+	drop := func(name string) func(map[string]weights.Tensor) {
+		return func(all map[string]weights.Tensor) { delete(all, name) }
 	}
 	for _, test := range []struct {
 		name string
-		edit func(map[string]checkpoint.Tensor)
+		edit func(map[string]weights.Tensor)
 		want []string
 	}{
 		{"no embedding", drop("token_embedding.weight"), []string{"token_embedding.weight", "none of this name"}},
 		{"no query", drop("blocks.0.attn.q.weight"), []string{"blocks.0.attn.q.weight"}},
 		{"no bias", drop("blocks.1.pos_embedding.embedding.weight"), []string{"blocks.1.pos_embedding.embedding.weight"}},
 		{"no norm", drop("norm.weight"), []string{`"norm.weight"`}},
-		{"no blocks", func(all map[string]checkpoint.Tensor) {
+		{"no blocks", func(all map[string]weights.Tensor) {
 			for name := range all {
 				if strings.HasPrefix(name, "blocks.") {
 					delete(all, name)
 				}
 			}
 		}, []string{"blocks.0.attn.q.weight"}},
-		{"a gap", func(all map[string]checkpoint.Tensor) {
+		{"a gap", func(all map[string]weights.Tensor) {
 			for name := range all {
 				if strings.HasPrefix(name, "blocks.1.") {
 					delete(all, name)
 				}
 			}
 		}, []string{"blocks.1.norm1.weight", "blocks.1.ffn.fc2.weight"}},
-		{"a far block", func(all map[string]checkpoint.Tensor) {
+		{"a far block", func(all map[string]weights.Tensor) {
 			all["blocks.1000000000.norm1.weight"] = all["norm.weight"]
 		}, []string{"blocks.1000000000.norm1.weight", "counted from 0"}},
 		{"short key", cut("blocks.0.attn.k.weight"), []string{"blocks.0.attn.k.weight", "shape"}},
 		{"short fc1", cut("blocks.1.ffn.fc1.weight"), []string{"blocks.1.ffn.fc1.weight", "shape"}},
 		{"short norm", cut("blocks.0.norm2.weight"), []string{"blocks.0.norm2.weight", "elements"}},
 		{"uneven heads", cut("blocks.0.attn.q.weight"), []string{"blocks.0.attn.q.weight", "heads dividing"}},
-		{"three buckets", func(all map[string]checkpoint.Tensor) {
+		{"three buckets", func(all map[string]weights.Tensor) {
 			const name = "blocks.0.pos_embedding.embedding.weight"
 			x := all[name]
 			x.Data = x.Data[:len(x.Data)/x.Shape[0]*3]
 			x.Shape = []int{3, x.Shape[1]}
 			all[name] = x
 		}, []string{"pos_embedding", "found [3 "}},
-		{"integers", func(all map[string]checkpoint.Tensor) {
+		{"integers", func(all map[string]weights.Tensor) {
 			x := all["token_embedding.weight"]
 			x.DType, x.Shape = device.I8, []int{x.Shape[0], x.Shape[1] * x.DType.Size()}
 			all["token_embedding.weight"] = x

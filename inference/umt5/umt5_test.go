@@ -8,11 +8,11 @@ import (
 	"slices"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
 	"gimbal/inference/tokenizer"
+	"gimbal/inference/weights"
 )
 
 func openDevice(tb testing.TB) device.Device {
@@ -26,9 +26,9 @@ func openDevice(tb testing.TB) device.Device {
 }
 
 // openStore opens the text encoder's weights in the golden folder.
-func openStore(tb testing.TB) *checkpoint.Store {
+func openStore(tb testing.TB) *weights.Store {
 	tb.Helper()
-	layout, err := checkpoint.OpenLayout(golden.Checkpoint(tb))
+	layout, err := weights.OpenLayout(golden.Checkpoint(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/vae/internal/sgemm"
+	"gimbal/inference/weights"
 )
 
 // BenchmarkDecode decodes 5 frames of 240x416 with a network of Wan 2.1's real
@@ -89,7 +89,7 @@ func work(layers []layer, f, h, w int) (flops float64) {
 }
 
 // synthetic writes a VAE of Wan 2.1's real sizes with random weights and opens it.
-func synthetic(b *testing.B) *checkpoint.Store {
+func synthetic(b *testing.B) *weights.Store {
 	b.Helper()
 	const base, z, blocks = 96, 16, 2
 	dims := [...]int{base, 2 * base, 4 * base, 4 * base}
@@ -133,10 +133,10 @@ func synthetic(b *testing.B) *checkpoint.Store {
 	w.ends("decoder", dims[len(dims)-1], c, 3)
 
 	path := filepath.Join(b.TempDir(), "vae.safetensors")
-	if err := checkpoint.WriteSafetensors(path, w.tensors, nil); err != nil {
+	if err := weights.WriteSafetensors(path, w.tensors, nil); err != nil {
 		b.Fatal(err)
 	}
-	store, err := checkpoint.OpenSafetensors(path)
+	store, err := weights.OpenSafetensors(path)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func synthetic(b *testing.B) *checkpoint.Store {
 
 // writer collects random tensors.
 type writer struct {
-	tensors []checkpoint.Source
+	tensors []weights.Source
 	section string // of the layers that next names
 	layers  int
 }
@@ -159,7 +159,7 @@ func (w *writer) next() string {
 // tensor adds values of the given mean and deviation.
 func (w *writer) tensor(name string, mean, deviation float64, shape ...int) {
 	n := device.Desc{Shape: shape}.Len()
-	w.tensors = append(w.tensors, checkpoint.Source{Name: name, DType: device.F32, Shape: shape, Write: func(out io.Writer) error {
+	w.tensors = append(w.tensors, weights.Source{Name: name, DType: device.F32, Shape: shape, Write: func(out io.Writer) error {
 		block := make([]byte, 0, 4<<16) // drawn once, then repeated
 		for range min(n, cap(block)/4) {
 			value := float32(mean + deviation*rand.NormFloat64())

@@ -8,19 +8,19 @@ import (
 	"strconv"
 	"strings"
 
-	"gimbal/inference/checkpoint"
+	"gimbal/inference/weights"
 )
 
 // finder finds layers in a checkpoint and collects what is wrong with it. Of a
 // tensor that is missing it takes no sizes, so one fault gives one error.
 type finder struct {
-	store  *checkpoint.Store
-	loader *checkpoint.Loader
+	store  *weights.Store
+	loader *weights.Loader
 	names  []string // sorted
 	errs   []error
 }
 
-func findNetwork(ctx context.Context, store *checkpoint.Store, loader *checkpoint.Loader) (network, error) {
+func findNetwork(ctx context.Context, store *weights.Store, loader *weights.Loader) (network, error) {
 	f := &finder{store: store, loader: loader, names: store.Names()}
 	mu, back := f.conv("conv1", 0, 1, 1, 1), f.conv("conv2", 0, 1, 1, 1)
 	z := back.out
@@ -235,7 +235,7 @@ func (f *finder) expect(name string, found, want int, what string) {
 }
 
 func (f *finder) fault(field, found, want string) {
-	f.errs = append(f.errs, &checkpoint.Error{Path: f.store.Path(), Field: field, Found: found, Want: want})
+	f.errs = append(f.errs, &weights.Error{Path: f.store.Path(), Field: field, Found: found, Want: want})
 }
 
 func (f *finder) err() error { return errors.Join(errors.Join(f.errs...), f.loader.Err()) }

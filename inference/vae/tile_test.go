@@ -6,15 +6,15 @@ import (
 	"slices"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/golden"
 	"gimbal/inference/vae"
+	"gimbal/inference/weights"
 )
 
 // loadDemo loads the demo model's VAE.
 func loadDemo(t *testing.T) *vae.VAE {
 	t.Helper()
-	layout, err := checkpoint.OpenLayout(filepath.Join("..", "..", "assets", "demo"))
+	layout, err := weights.OpenLayout(filepath.Join("..", "..", "assets", "demo"))
 	if err != nil {
 		t.Fatal(err)
 	}

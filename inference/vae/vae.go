@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // VAE is a loaded VAE. Its methods may be called from several goroutines.
@@ -13,7 +13,7 @@ type VAE struct {
 	Statistics
 
 	dev    device.Device
-	loader *checkpoint.Loader
+	loader *weights.Loader
 	network
 }
 
@@ -28,8 +28,8 @@ type network struct {
 // the tensors' names and shapes. Convolution weights are mapped, not copied, so
 // store must stay open until Close. The error names every tensor that is missing
 // or misshapen, and says if stats are for another number of channels.
-func Load(ctx context.Context, dev device.Device, store *checkpoint.Store, stats Statistics) (*VAE, error) {
-	loader := checkpoint.NewLoader(dev, store)
+func Load(ctx context.Context, dev device.Device, store *weights.Store, stats Statistics) (*VAE, error) {
+	loader := weights.NewLoader(dev, store)
 	net, err := findNetwork(ctx, store, loader)
 	if err == nil {
 		err = stats.check(net.channels, store.Path())

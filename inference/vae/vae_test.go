@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
 	"gimbal/inference/vae"
+	"gimbal/inference/weights"
 )
 
 func openCPU(tb testing.TB) device.Device {
@@ -31,7 +31,7 @@ func openCPU(tb testing.TB) device.Device {
 // load loads the reference cases' VAE.
 func load(tb testing.TB, dev device.Device) *vae.VAE {
 	tb.Helper()
-	store, err := checkpoint.OpenTorch(filepath.Join(golden.Checkpoint(tb), "Wan2.1_VAE.pth"))
+	store, err := weights.OpenTorch(filepath.Join(golden.Checkpoint(tb), "Wan2.1_VAE.pth"))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // The sizes of a model of 1.3 billion parameters, but for its layers.
@@ -29,9 +29,9 @@ const (
 // synthetic writes an expert of random bf16 weights, and loads it.
 func synthetic(b *testing.B, dev device.Device, cfg wan.Config) *wan.Model {
 	b.Helper()
-	var sources []checkpoint.Source
+	var sources []weights.Source
 	add := func(name string, shape ...int) {
-		sources = append(sources, checkpoint.Source{Name: name, DType: device.BF16, Shape: shape, Write: randomBF16(shape)})
+		sources = append(sources, weights.Source{Name: name, DType: device.BF16, Shape: shape, Write: randomBF16(shape)})
 	}
 	layer := func(name string, out, in int) {
 		add(name+".weight", out, in)
@@ -69,15 +69,15 @@ func synthetic(b *testing.B, dev device.Device, cfg wan.Config) *wan.Model {
 		layer(block+"ffn.2", dim, cfg.FFNDim)
 	}
 	path := filepath.Join(b.TempDir(), "model.safetensors")
-	if err := checkpoint.WriteSafetensors(path, sources, nil); err != nil {
+	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
 		b.Fatal(err)
 	}
-	store, err := checkpoint.OpenSafetensors(path)
+	store, err := weights.OpenSafetensors(path)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { store.Close() })
-	return loadModel(b, dev, checkpoint.Expert{Store: store, Config: cfg})
+	return loadModel(b, dev, weights.Expert{Store: store, Config: cfg})
 }
 
 // randomBF16 returns a writer of values of either sign from 1/128 to 1/32.

@@ -65,7 +65,7 @@ func (c *camera) pair(mem *memory, m *Model, w *blockWeights) (scale, shift devi
 }
 
 // stem computes the signal from the Plücker coordinates.
-func (c *camera) stem(enc device.Encoder, w *weights, act *activations) {
+func (c *camera) stem(enc device.Encoder, w *modelWeights, act *activations) {
 	embedded, hidden := act.third(0), act.third(1)
 	enc.Linear(w.camera.op(c.plucker, embedded))
 	first := w.cameraHidden1.op(embedded, hidden)

@@ -3,11 +3,11 @@ package wan
 import (
 	"fmt"
 
-	"gimbal/inference/checkpoint"
+	"gimbal/inference/weights"
 )
 
 // Config is what an expert's config.json says of its sizes.
-type Config = checkpoint.WanConfig
+type Config = weights.WanConfig
 
 // checkConfig returns an error unless the sizes go together.
 func checkConfig(c Config) error {

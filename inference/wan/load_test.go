@@ -9,15 +9,15 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // rewrite returns a copy of e whose tensors went through change, which returns
 // false for those to leave out.
-func rewrite(tb testing.TB, e checkpoint.Expert, change func(t *checkpoint.Tensor) bool) checkpoint.Expert {
+func rewrite(tb testing.TB, e weights.Expert, change func(t *weights.Tensor) bool) weights.Expert {
 	tb.Helper()
-	var sources []checkpoint.Source
+	var sources []weights.Source
 	for _, name := range e.Store.Names() {
 		t, err := e.Store.Tensor(name)
 		if err != nil {
@@ -28,15 +28,15 @@ func rewrite(tb testing.TB, e checkpoint.Expert, change func(t *checkpoint.Tenso
 		}
 	}
 	path := filepath.Join(tb.TempDir(), "model.safetensors")
-	if err := checkpoint.WriteSafetensors(path, sources, nil); err != nil {
+	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
 		tb.Fatal(err)
 	}
-	store, err := checkpoint.OpenSafetensors(path)
+	store, err := weights.OpenSafetensors(path)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { store.Close() })
-	return checkpoint.Expert{Store: store, Config: e.Config}
+	return weights.Expert{Store: store, Config: e.Config}
 }
 
 func TestLoadNamesAllBadTensors(t *testing.T) {
@@ -45,7 +45,7 @@ func TestLoadNamesAllBadTensors(t *testing.T) {
 	last := fmt.Sprintf("blocks.%d.", e.Config.NumLayers-1)
 	missing := []string{"patch_embedding.weight", "blocks.0.self_attn.norm_k.weight", "head.modulation", last + "cam_shift_layer.bias"}
 	misshapen := []string{last + "ffn.2.weight", "time_projection.1.bias"}
-	bad := rewrite(t, e, func(t *checkpoint.Tensor) bool {
+	bad := rewrite(t, e, func(t *weights.Tensor) bool {
 		if slices.Contains(misshapen, t.Name) {
 			t.Shape = []int{1, t.Shape[0] / 2}
 			t.Data = t.Data[:t.Shape[1]*t.DType.Size()]
@@ -73,7 +73,7 @@ func TestLoadRefusesOddPatches(t *testing.T) {
 	dev := openDevice(t)
 	e := openExpert(t, cameraCase(t).expert)
 	for _, name := range []string{"patch_embedding.weight", "patch_embedding_wancamctrl.weight"} {
-		bad := rewrite(t, e, func(t *checkpoint.Tensor) bool {
+		bad := rewrite(t, e, func(t *weights.Tensor) bool {
 			if t.Name == name {
 				t.Shape = []int{t.Shape[0], len(t.Data) / t.DType.Size() / t.Shape[0]}
 				if name != "patch_embedding.weight" {
@@ -121,7 +121,7 @@ func TestNoCameraBranch(t *testing.T) {
 	dev := openDevice(t)
 	c := cameraCase(t)
 	e := openExpert(t, c.expert)
-	plain := loadModel(t, dev, rewrite(t, e, func(t *checkpoint.Tensor) bool {
+	plain := loadModel(t, dev, rewrite(t, e, func(t *weights.Tensor) bool {
 		return !strings.Contains(t.Name, "cam") && !strings.HasPrefix(t.Name, "c2ws")
 	}))
 	if plain.CameraChannels != 0 {

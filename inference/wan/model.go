@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // The tensors that tell the patch's size and whether there is a camera branch.
@@ -25,24 +25,24 @@ type Model struct {
 	CameraChannels int    // Plücker channels of a latent position; 0 without a camera branch
 
 	dev    device.Device
-	loader *checkpoint.Loader
+	loader *weights.Loader
 	bytes  int64 // of the checkpoint
 	eps    float32
-	w      weights
+	w      modelWeights
 }
 
 // Load puts the weights of an expert on dev. Large ones are mapped, not copied, so
 // store must stay open until Close. The error names every tensor that is missing
 // or misshapen. A checkpoint without a camera branch loads; NewSession then
 // refuses a camera path.
-func Load(ctx context.Context, dev device.Device, store *checkpoint.Store, cfg Config) (*Model, error) {
+func Load(ctx context.Context, dev device.Device, store *weights.Store, cfg Config) (*Model, error) {
 	if err := checkConfig(cfg); err != nil {
 		return nil, fmt.Errorf("wan: config of %s: %w", store.Path(), err)
 	}
 	m := &Model{
 		Config: cfg,
 		dev:    dev,
-		loader: checkpoint.NewLoader(dev, store),
+		loader: weights.NewLoader(dev, store),
 		bytes:  store.Bytes(),
 		eps:    float32(cfg.Eps),
 	}
@@ -53,7 +53,7 @@ func Load(ctx context.Context, dev device.Device, store *checkpoint.Store, cfg C
 	return m, nil
 }
 
-func (m *Model) load(ctx context.Context, store *checkpoint.Store) error {
+func (m *Model) load(ctx context.Context, store *weights.Store) error {
 	patch, badPatch := patchOf(store)
 	volume := patch[0] * patch[1] * patch[2]
 	w, err := loader{m.loader}.weights(ctx, m.Config, volume, store.Has(cameraWeight))
@@ -77,7 +77,7 @@ func (m *Model) load(ctx context.Context, store *checkpoint.Store) error {
 func (m *Model) Close() { m.loader.Release() }
 
 // patchOf reads the patch's size; zeros if there is no such tensor.
-func patchOf(store *checkpoint.Store) (patch [3]int, err error) {
+func patchOf(store *weights.Store) (patch [3]int, err error) {
 	if !store.Has(patchWeight) {
 		return patch, nil
 	}
@@ -92,17 +92,17 @@ func patchOf(store *checkpoint.Store) (patch [3]int, err error) {
 }
 
 // checkLayers returns an error if store has more blocks than layers.
-func checkLayers(store *checkpoint.Store, layers int) error {
+func checkLayers(store *weights.Store, layers int) error {
 	next := fmt.Sprintf("blocks.%d.modulation", layers)
 	if !store.Has(next) {
 		return nil
 	}
-	return &checkpoint.Error{
+	return &weights.Error{
 		Path: store.Path(), Field: "num_layers of its config.json",
 		Found: fmt.Sprint(layers), Want: fmt.Sprintf("more, for there is a tensor %q", next),
 	}
 }
 
-func misshapen(store *checkpoint.Store, name, found, want string) error {
-	return &checkpoint.Error{Path: store.Path(), Field: fmt.Sprintf("tensor %q shape", name), Found: found, Want: want}
+func misshapen(store *weights.Store, name, found, want string) error {
+	return &weights.Error{Path: store.Path(), Field: fmt.Sprintf("tensor %q shape", name), Found: found, Want: want}
 }

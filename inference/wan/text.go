@@ -86,7 +86,7 @@ func (p *prompts) keep(ctx context.Context, mem *memory, m *Model) error {
 }
 
 // enter computes what the blocks of a forward for context c take and is not kept.
-func (p *prompts) enter(enc device.Encoder, w *weights, c int) {
+func (p *prompts) enter(enc device.Encoder, w *modelWeights, c int) {
 	if p.keys == nil {
 		p.project(enc, w, p.rows(p.text, c), p.rows(p.hidden, c), p.rows(p.projection, c))
 	}
@@ -107,7 +107,7 @@ func (p *prompts) keysValues(enc device.Encoder, w *blockWeights, eps float32, c
 func (p *prompts) rows(m device.Mat, c int) device.Mat { return m.RowRange(p.from[c], p.from[c+1]) }
 
 // project computes the projection of text.
-func (p *prompts) project(enc device.Encoder, w *weights, text, hidden, projection device.Mat) {
+func (p *prompts) project(enc device.Encoder, w *modelWeights, text, hidden, projection device.Mat) {
 	first := w.text0.op(text, hidden)
 	first.Act = device.GELU
 	enc.Linear(first)

@@ -45,7 +45,7 @@ func (c *clock) set(ctx context.Context, dev device.Device, t float64) error {
 }
 
 // embed computes the embedding and the projection.
-func (c *clock) embed(enc device.Encoder, w *weights) {
+func (c *clock) embed(enc device.Encoder, w *modelWeights) {
 	first := w.time0.op(c.sinusoid, c.hidden)
 	first.Act = device.SiLU
 	enc.Linear(first)
@@ -60,7 +60,7 @@ func (c *clock) enterBlock(enc device.Encoder, w *blockWeights) {
 }
 
 // enterHead makes the two parts of the head's modulation, shift and scale.
-func (c *clock) enterHead(enc device.Encoder, w *weights) {
+func (c *clock) enterHead(enc device.Encoder, w *modelWeights) {
 	dim := c.embedding.Cols
 	for i := range 2 {
 		enc.Binary(device.Binary{A: c.embedding, B: w.headModulation.ColRange(i*dim, (i+1)*dim), Y: c.part(i), Op: device.Add})

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"testing"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // bound is the relative error that the reference cases allow.
@@ -34,9 +34,9 @@ func openDevice(tb testing.TB) device.Device {
 }
 
 // openExpert opens an expert of the reference checkpoint.
-func openExpert(tb testing.TB, name string) checkpoint.Expert {
+func openExpert(tb testing.TB, name string) weights.Expert {
 	tb.Helper()
-	layout, err := checkpoint.OpenLayout(golden.Checkpoint(tb))
+	layout, err := weights.OpenLayout(golden.Checkpoint(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func openExpert(tb testing.TB, name string) checkpoint.Expert {
 	return expert
 }
 
-func loadModel(tb testing.TB, dev device.Device, e checkpoint.Expert) *wan.Model {
+func loadModel(tb testing.TB, dev device.Device, e weights.Expert) *wan.Model {
 	tb.Helper()
 	m, err := wan.Load(tb.Context(), dev, e.Store, e.Config)
 	if err != nil {

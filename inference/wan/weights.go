@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // linear is a layer x·Wᵀ + bias.
@@ -18,8 +18,8 @@ func (l linear) op(x, y device.Mat) device.Linear {
 	return device.Linear{X: x, Y: y, W: l.weight, Bias: l.bias}
 }
 
-// weights are an expert's, named as in the checkpoint.
-type weights struct {
+// modelWeights are an expert's, named as in the checkpoint.
+type modelWeights struct {
 	patch                        linear // patch_embedding
 	text0, text2                 linear // text_embedding
 	time0, time2, timeProjection linear // time_embedding, time_projection
@@ -57,7 +57,7 @@ func (w *blockWeights) cameraBytes() (n int64) {
 }
 
 // loader reads layers.
-type loader struct{ *checkpoint.Loader }
+type loader struct{ *weights.Loader }
 
 // linear loads a layer of out x in weights and its bias; an in of 0 is taken from
 // the file.
@@ -68,9 +68,9 @@ func (l loader) linear(name string, out, in int) linear {
 // weights loads all layers, those of the camera branch where camera says so.
 // What is missing or misshapen is noted in l and left out. A volume of 0 leaves
 // the sizes of patches to the file.
-func (l loader) weights(ctx context.Context, cfg Config, volume int, camera bool) (weights, error) {
+func (l loader) weights(ctx context.Context, cfg Config, volume int, camera bool) (modelWeights, error) {
 	dim := cfg.Dim
-	w := weights{
+	w := modelWeights{
 		patch:          l.linear("patch_embedding", dim, cfg.InDim*volume),
 		text0:          l.linear("text_embedding.0", dim, 0),
 		text2:          l.linear("text_embedding.2", dim, dim),
@@ -87,7 +87,7 @@ func (l loader) weights(ctx context.Context, cfg Config, volume int, camera bool
 	}
 	for i := range cfg.NumLayers {
 		if err := ctx.Err(); err != nil {
-			return weights{}, err
+			return modelWeights{}, err
 		}
 		w.blocks = append(w.blocks, l.block(fmt.Sprintf("blocks.%d", i), cfg, camera))
 	}

@@ -10,10 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/plan"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // timestep is that of all forwards.
@@ -39,8 +39,8 @@ func (s *stopwatch) Do(ctx context.Context, label string, f func(device.Encoder)
 type expertOn struct {
 	*wan.Model
 	dev   *stopwatch
-	store *checkpoint.Store
-	file  *checkpoint.Store // that store's bytes are of
+	store *weights.Store
+	file  *weights.Store // that store's bytes are of
 }
 
 // load puts an expert of so many blocks on a device of its own.

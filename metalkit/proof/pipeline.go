@@ -14,10 +14,10 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/camera"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/plan"
 	"gimbal/inference/quant"
 	"gimbal/inference/shapes"
+	"gimbal/inference/weights"
 )
 
 // pipeline makes clips of two guided steps, one of each expert, with the camera's
@@ -131,7 +131,7 @@ func (p *proof) job(dir string, frames int) inference.Job {
 }
 
 func readF32(path, name string) ([]float32, error) {
-	store, err := checkpoint.OpenSafetensors(path)
+	store, err := weights.OpenSafetensors(path)
 	if err != nil {
 		return nil, err
 	}
@@ -173,17 +173,17 @@ func (p *proof) folder() (string, error) {
 }
 
 // expertFolders writes the experts: one file, which both have.
-func (p *proof) expertFolders(dir string, config checkpoint.WanConfig, tensors []checkpoint.Tensor) error {
+func (p *proof) expertFolders(dir string, config weights.WanConfig, tensors []weights.Tensor) error {
 	store, err := p.stored("pipeline-expert.safetensors", tensors)
 	if err != nil {
 		return err
 	}
 	text, err := json.Marshal(struct {
 		ModelType string `json:"model_type"`
-		checkpoint.WanConfig
+		weights.WanConfig
 	}{"i2v", config})
 	errs := []error{err, store.Close()}
-	for _, name := range []string{checkpoint.HighNoise, checkpoint.LowNoise} {
+	for _, name := range []string{weights.HighNoise, weights.LowNoise} {
 		name = filepath.Join(dir, name)
 		errs = append(errs, os.Mkdir(name, 0o777), os.WriteFile(filepath.Join(name, "config.json"), text, 0o666),
 			os.Link(p.file("pipeline-expert.safetensors"), filepath.Join(name, "diffusion_pytorch_model.safetensors")))
@@ -208,7 +208,7 @@ func (p *proof) link(dir string) error {
 
 // textChannels returns how many channels the text encoder of a checkpoint has.
 func textChannels(dir string) (int, error) {
-	layout, err := checkpoint.OpenLayout(dir)
+	layout, err := weights.OpenLayout(dir)
 	if err != nil {
 		return 0, err
 	}

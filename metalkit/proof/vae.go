@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/plan"
 	"gimbal/inference/shapes"
 	"gimbal/inference/vae"
+	"gimbal/inference/weights"
 )
 
 // vae decodes clips in chunks of every size, and keeps the first chunk's video for
@@ -45,7 +45,7 @@ func (p *proof) vae() error {
 
 // decode decodes a clip p.runs times, the first of which chooses variants, and returns
 // the hash of its pixels.
-func (p *proof) decode(store *checkpoint.Store, frames, chunk int, keep bool) (row Row, sum [32]byte, err error) {
+func (p *proof) decode(store *weights.Store, frames, chunk int, keep bool) (row Row, sum [32]byte, err error) {
 	dev, err := p.open(p.forms[0].compute)
 	if err != nil {
 		return row, sum, err

@@ -8,10 +8,10 @@ import (
 	"os"
 	"strings"
 
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/quant"
 	"gimbal/inference/shapes"
+	"gimbal/inference/weights"
 )
 
 // period is how many normal values are drawn before they are repeated: an odd number,
@@ -49,8 +49,8 @@ func spread(name string, shape []int) (mean, deviation float64) {
 }
 
 // random returns t as a tensor of random values of type F32 or BF16.
-func random(seed int, t checkpoint.Tensor) checkpoint.Source {
-	return checkpoint.Source{Name: t.Name, DType: t.DType, Shape: t.Shape, Write: func(w io.Writer) error {
+func random(seed int, t weights.Tensor) weights.Source {
+	return weights.Source{Name: t.Name, DType: t.DType, Shape: t.Shape, Write: func(w io.Writer) error {
 		left := int(t.Bytes())
 		mean, deviation := spread(t.Name, t.Shape)
 		block := make([]byte, 0, period*4)
@@ -74,26 +74,26 @@ func random(seed int, t checkpoint.Tensor) checkpoint.Source {
 
 // stored opens the file called name of random tensors, which it makes first if there
 // is none.
-func (p *proof) stored(name string, tensors []checkpoint.Tensor) (*checkpoint.Store, error) {
+func (p *proof) stored(name string, tensors []weights.Tensor) (*weights.Store, error) {
 	path := p.file(name)
 	if _, err := os.Stat(path); err != nil {
 		progress("writing %s", path)
-		var list []checkpoint.Source
+		var list []weights.Source
 		for i, t := range tensors {
 			list = append(list, random(i, t))
 		}
-		if err := checkpoint.WriteTemporary(path+".part", list, nil); err != nil {
+		if err := weights.WriteTemporary(path+".part", list, nil); err != nil {
 			return nil, err
 		}
 		if err := os.Rename(path+".part", path); err != nil {
 			return nil, err
 		}
 	}
-	return checkpoint.OpenSafetensors(path)
+	return weights.OpenSafetensors(path)
 }
 
 // expertStore opens an expert of one block with its weights kept in some way.
-func (p *proof) expertStore(weights string) (*checkpoint.Store, checkpoint.WanConfig, error) {
+func (p *proof) expertStore(weights string) (*weights.Store, weights.WanConfig, error) {
 	d := p.dims
 	d.Layers = 1
 	config, tensors := shapes.Expert(d)
@@ -114,8 +114,8 @@ func (p *proof) expertStore(weights string) (*checkpoint.Store, checkpoint.WanCo
 }
 
 // deepened returns a store of so many blocks, each with the bytes of s's only one.
-func deepened(s *checkpoint.Store, layers int) (*checkpoint.Store, error) {
-	var all []checkpoint.Tensor
+func deepened(s *weights.Store, layers int) (*weights.Store, error) {
+	var all []weights.Tensor
 	for _, name := range s.Names() {
 		t, err := s.Tensor(name)
 		if err != nil {
@@ -128,18 +128,18 @@ func deepened(s *checkpoint.Store, layers int) (*checkpoint.Store, error) {
 			all = append(all, t)
 		}
 	}
-	return checkpoint.OfShapes(s.Path(), all), nil
+	return weights.OfShapes(s.Path(), all), nil
 }
 
 // keep writes tensors of F32 for PyTorch.
-func (p *proof) keep(name string, tensors ...checkpoint.Tensor) error {
-	var list []checkpoint.Source
+func (p *proof) keep(name string, tensors ...weights.Tensor) error {
+	var list []weights.Source
 	for _, t := range tensors {
 		list = append(list, t.Source())
 	}
-	return checkpoint.WriteTemporary(p.file(name), list, nil)
+	return weights.WriteTemporary(p.file(name), list, nil)
 }
 
-func tensor(name string, values []float32, shape ...int) checkpoint.Tensor {
-	return checkpoint.Tensor{Name: name, DType: device.F32, Shape: shape, Data: device.Bytes(values)}
+func tensor(name string, values []float32, shape ...int) weights.Tensor {
+	return weights.Tensor{Name: name, DType: device.F32, Shape: shape, Data: device.Bytes(values)}
 }

@@ -11,9 +11,9 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"gimbal/inference/checkpoint"
+	"gimbal/inference/library"
 	"gimbal/inference/picture"
-	"gimbal/ui/library"
+	"gimbal/inference/weights"
 )
 
 // kind says what a dropped path is.
@@ -150,7 +150,7 @@ func classifyFolder(path string) dropped {
 	if isModel(path) {
 		return dropped{kind: aModel, path: path}
 	}
-	if above := filepath.Dir(path); strings.HasPrefix(filepath.Base(path), checkpoint.HighNoise) || strings.HasPrefix(filepath.Base(path), checkpoint.LowNoise) {
+	if above := filepath.Dir(path); strings.HasPrefix(filepath.Base(path), weights.HighNoise) || strings.HasPrefix(filepath.Base(path), weights.LowNoise) {
 		return dropped{path: path, why: "This is one part of a model. Drop the folder that holds all of them: " + above}
 	}
 	found := "nothing"
@@ -167,7 +167,7 @@ func classifyFolder(path string) dropped {
 
 // isModel reports whether the folder looks like a checkpoint, whole or not.
 func isModel(path string) bool {
-	for _, expert := range []string{checkpoint.HighNoise, checkpoint.LowNoise} {
+	for _, expert := range []string{weights.HighNoise, weights.LowNoise} {
 		if found, err := filepath.Glob(filepath.Join(escape(path), expert+"*")); err == nil && len(found) > 0 {
 			return true
 		}

@@ -10,9 +10,9 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/camera"
+	"gimbal/inference/denoise"
 	"gimbal/inference/noise"
 	"gimbal/inference/quant"
-	"gimbal/inference/sampler"
 	"gimbal/inference/vae"
 )
 
@@ -62,7 +62,7 @@ func edit(in *Inputs, field Field, text string) *Problem {
 	case FieldSteps:
 		return whole(&in.Steps, field, word, 1, 1000)
 	case FieldSolver:
-		return choice(&in.Solver, field, word, sampler.UniPC, sampler.DPMPP)
+		return choice(&in.Solver, field, word, denoise.UniPC, denoise.DPMPP)
 	case FieldShift:
 		return number(&in.Shift, field, word, 0.01, 1000)
 	case FieldGuidanceLow:

@@ -16,10 +16,10 @@ import (
 
 	"gimbal/assets"
 	"gimbal/inference"
+	"gimbal/inference/library"
 	"gimbal/inference/plan"
 	"gimbal/inference/quant"
 	"gimbal/inference/video"
-	"gimbal/ui/library"
 )
 
 // fakeEngine plays an engine. A run reports its steps as next lets them happen.

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"gimbal/inference/camera"
+	"gimbal/inference/library"
 	"gimbal/inference/picture"
-	"gimbal/ui/library"
 )
 
 // The delays of checks: what is typed is looked at when the typing pauses.

@@ -6,16 +6,16 @@ import (
 	"fmt"
 
 	"gimbal/inference"
-	"gimbal/inference/checkpoint"
 	"gimbal/inference/device"
 	"gimbal/inference/quant"
 	"gimbal/inference/tokenizer"
+	"gimbal/inference/weights"
 	"gimbal/ui/watch"
 )
 
 // Inspect implements Engine.
 func (e *engine) Inspect(ctx context.Context, dir string) (Model, error) {
-	parts, err := checkpoint.Inspect(dir)
+	parts, err := weights.Inspect(dir)
 	if err != nil {
 		return Model{}, err
 	}
@@ -51,7 +51,7 @@ func (e *engine) Inspect(ctx context.Context, dir string) (Model, error) {
 // cached returns the quantisations that need not be made: those that the checkpoint
 // in dir brings, and those that were made before, for all of its experts.
 func cached(dir string) ([]quant.Options, error) {
-	l, err := checkpoint.OpenLayout(dir)
+	l, err := weights.OpenLayout(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (e *engine) vocabulary(dir string) (*vocabulary, error) {
 
 // openVocabulary opens a checkpoint's tokenizer. The experts say how much they read.
 func openVocabulary(dir string) (*vocabulary, error) {
-	parts, err := checkpoint.Inspect(dir)
+	parts, err := weights.Inspect(dir)
 	if err != nil {
 		return nil, err
 	}

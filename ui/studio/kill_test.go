@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"gimbal/assets"
-	"gimbal/ui/library"
+	"gimbal/inference/library"
 )
 
 // killDir names the folder in which TestKilled's other process works.

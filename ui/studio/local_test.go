@@ -13,8 +13,8 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
+	"gimbal/inference/library"
 	"gimbal/inference/quant"
-	"gimbal/ui/library"
 )
 
 // real returns the real engine on the CPU, and the demo model.

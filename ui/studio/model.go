@@ -5,8 +5,8 @@ import (
 	"os"
 	"strings"
 
+	"gimbal/inference/library"
 	"gimbal/inference/plan"
-	"gimbal/ui/library"
 )
 
 // usesDemo reports whether the demo model is the one that runs.

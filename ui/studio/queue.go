@@ -11,8 +11,8 @@ import (
 	"unicode"
 
 	"gimbal/inference/camera"
+	"gimbal/inference/library"
 	"gimbal/inference/video"
-	"gimbal/ui/library"
 )
 
 // Generate queues a run of what the form holds. If something is wrong, it only sets

@@ -12,7 +12,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
-	"gimbal/ui/library"
+	"gimbal/inference/library"
 )
 
 // tick is how often a run's times and memory are looked at.

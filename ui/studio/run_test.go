@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"gimbal/inference/device"
-	"gimbal/ui/library"
+	"gimbal/inference/library"
 )
 
 func TestRun(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"gimbal/inference/camera"
-	"gimbal/ui/library"
+	"gimbal/inference/library"
 )
 
 // reportLibrary tells what opening the library found.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"gimbal/ui/library"
+	"gimbal/inference/library"
 )
 
 // made returns a finished run.

@@ -4,9 +4,9 @@ import (
 	"image"
 	"time"
 
+	"gimbal/inference/library"
 	"gimbal/inference/plan"
 	"gimbal/inference/quant"
-	"gimbal/ui/library"
 )
 
 // Snapshot is the state of the main window at one moment. Nothing in it changes

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"gimbal/assets"
-	"gimbal/ui/library"
+	"gimbal/inference/library"
 	"gimbal/ui/watch"
 )
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"gimbal/inference/camera"
-	"gimbal/ui/library"
+	"gimbal/inference/library"
 	"gimbal/ui/studio"
 )
 

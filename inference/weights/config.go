@@ -1,0 +1,160 @@
+package weights
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// Limits on configuration files and the sizes in them.
+const (
+	maxConfig = 1 << 20
+	maxSize   = 1 << 20
+)
+
+// WanConfig holds the sizes that an expert's config.json states.
+type WanConfig struct {
+	Dim       int     `json:"dim"`        // channels of the residual stream
+	FFNDim    int     `json:"ffn_dim"`    // channels of the feed-forward's hidden layer
+	FreqDim   int     `json:"freq_dim"`   // values of the timestep's sinusoid
+	InDim     int     `json:"in_dim"`     // channels of the latent and its conditioning together
+	OutDim    int     `json:"out_dim"`    // channels of the latent
+	NumHeads  int     `json:"num_heads"`  // heads of an attention
+	NumLayers int     `json:"num_layers"` // transformer blocks
+	TextLen   int     `json:"text_len"`   // tokens of a text context, padding included
+	Eps       float64 `json:"eps"`        // of all norms
+}
+
+// readWanConfig reads an expert's config.json. The error names every field that
+// is missing or mistyped.
+func readWanConfig(path string) (WanConfig, error) {
+	values, err := readObject(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return WanConfig{}, &Error{path, "file", "none", "the expert's configuration (is the download complete?)"}
+	}
+	if err != nil {
+		return WanConfig{}, err
+	}
+	var c WanConfig
+	var modelType string
+	var errs []error
+	if err := values.read("model_type", &modelType, `"i2v"`); err != nil {
+		errs = append(errs, err)
+	} else if modelType != "i2v" {
+		errs = append(errs, &Error{path, "model_type", fmt.Sprintf("%q", modelType), `"i2v"`})
+	}
+	for _, f := range []struct {
+		name string
+		to   *int
+	}{
+		{"dim", &c.Dim}, {"ffn_dim", &c.FFNDim}, {"freq_dim", &c.FreqDim}, {"in_dim", &c.InDim}, {"out_dim", &c.OutDim},
+		{"num_heads", &c.NumHeads}, {"num_layers", &c.NumLayers}, {"text_len", &c.TextLen},
+	} {
+		want := fmt.Sprintf("a whole number from 1 to %d", maxSize)
+		if err := values.read(f.name, f.to, want); err != nil {
+			errs = append(errs, err)
+		} else if *f.to < 1 || *f.to > maxSize {
+			errs = append(errs, &Error{path, f.name, fmt.Sprint(*f.to), want})
+		}
+	}
+	const wantEps = "a positive number below 1"
+	if err := values.read("eps", &c.Eps, wantEps); err != nil {
+		errs = append(errs, err)
+	} else if !(c.Eps > 0 && c.Eps < 1) {
+		errs = append(errs, &Error{path, "eps", fmt.Sprint(c.Eps), wantEps})
+	}
+	return c, errors.Join(errs...)
+}
+
+// VAEConfig holds the statistics by which latents are normalised, one value a
+// latent channel, and, optionally, how a latent looks: red, green and blue of each
+// channel. vae_config.json states them for a VAE other than Wan2.1's.
+type VAEConfig struct {
+	LatentsMean []float32    `json:"latents_mean"`
+	LatentsStd  []float32    `json:"latents_std"`
+	RGBFactors  [][3]float32 `json:"latent_rgb_factors"`
+	RGBBias     [3]float32   `json:"latent_rgb_bias"`
+
+	// The same of the first latent frame, where it is coded otherwise.
+	FirstRGBFactors [][3]float32 `json:"first_latent_rgb_factors"`
+	FirstRGBBias    [3]float32   `json:"first_latent_rgb_bias"`
+}
+
+func readVAEConfig(path string) (*VAEConfig, error) {
+	values, err := readObject(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &VAEConfig{}
+	err = errors.Join(
+		values.read("latents_mean", &c.LatentsMean, "a list of numbers"),
+		values.read("latents_std", &c.LatentsStd, "a list of positive numbers"),
+	)
+	err = errors.Join(err,
+		readColours(values, "", &c.RGBFactors, &c.RGBBias, len(c.LatentsMean)),
+		readColours(values, "first_", &c.FirstRGBFactors, &c.FirstRGBBias, len(c.LatentsMean)),
+	)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.LatentsMean) == 0 || len(c.LatentsMean) != len(c.LatentsStd) {
+		return nil, &Error{path, "latents_std", plural(len(c.LatentsStd), "number"),
+			fmt.Sprintf("as many as latents_mean has, %d, and at least one", len(c.LatentsMean))}
+	}
+	for i, s := range c.LatentsStd {
+		if !(s > 0) {
+			return nil, &Error{path, fmt.Sprintf("latents_std[%d]", i), fmt.Sprint(s), "a positive number"}
+		}
+	}
+	return c, nil
+}
+
+// object is a JSON object of a file.
+type object struct {
+	path   string
+	values map[string]json.RawMessage
+}
+
+func readObject(path string) (object, error) {
+	text, err := readSmall(path, maxConfig)
+	if err != nil {
+		return object{}, err
+	}
+	o := object{path: path}
+	var mistyped *json.UnmarshalTypeError
+	if err := json.Unmarshal(text, &o.values); errors.As(err, &mistyped) {
+		return object{}, &Error{path, "contents", "a JSON " + mistyped.Value, "a JSON object"}
+	} else if err != nil {
+		return object{}, &Error{path, "contents", err.Error(), "a JSON object"}
+	}
+	return o, nil
+}
+
+// read decodes the member called name.
+func (o object) read(name string, to any, want string) error {
+	text, ok := o.values[name]
+	if !ok || string(text) == "null" {
+		return &Error{o.path, name, "none", want}
+	}
+	if err := json.Unmarshal(text, to); err != nil {
+		return &Error{o.path, name, string(text), want}
+	}
+	return nil
+}
+
+// readColours reads how latents of so many channels look, if path says so.
+func readColours(values object, prefix string, factors *[][3]float32, bias *[3]float32, channels int) error {
+	key := prefix + "latent_rgb_factors"
+	if values.values[key] == nil {
+		return nil
+	}
+	err := errors.Join(
+		values.read(key, factors, "a list of three numbers for each latent channel"),
+		values.read(prefix+"latent_rgb_bias", bias, "three numbers"),
+	)
+	if err == nil && len(*factors) != channels {
+		return &Error{values.path, key, plural(len(*factors), "row"), fmt.Sprintf("one for each of %d latent channels", channels)}
+	}
+	return err
+}

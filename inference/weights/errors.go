@@ -1,0 +1,33 @@
+package weights
+
+import "fmt"
+
+// Error says what is wrong with a file: which field holds what, and what was
+// expected there.
+type Error struct {
+	Path  string // the file or folder
+	Field string // such as `tensor "head.bias" shape`
+	Found string
+	Want  string
+}
+
+// Error clips what a hostile file made long.
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s: %.200s: found %.300s, expected %.300s", e.Path, e.Field, e.Found, e.Want)
+}
+
+// tensorField names a field of a tensor in an Error; field "" is the tensor itself.
+func tensorField(name, field string) string {
+	if field == "" {
+		return fmt.Sprintf("tensor %q", name)
+	}
+	return fmt.Sprintf("tensor %q %s", name, field)
+}
+
+// plural returns "1 thing" or "n things".
+func plural[T int | int64 | uint64](n T, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -1,0 +1,167 @@
+package weights
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// singleFile is the name that diffusers gives to a model of one file.
+const singleFile = "diffusion_pytorch_model.safetensors"
+
+// OpenSharded opens the safetensors model in folder dir: the shards that its one
+// *.safetensors.index.json names, or without an index the single file
+// diffusion_pytorch_model.safetensors (or the only *.safetensors there is). Only
+// tensors that the index names belong to the store.
+func OpenSharded(dir string) (*Store, error) {
+	listing, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("weights: %w", err)
+	}
+	var indexes, files []string
+	for _, f := range listing {
+		switch {
+		case strings.HasSuffix(f.Name(), ".safetensors.index.json"):
+			indexes = append(indexes, f.Name())
+		case f.Name() == singleFile:
+			files = []string{singleFile}
+		case strings.HasSuffix(f.Name(), ".safetensors") && (len(files) == 0 || files[0] != singleFile):
+			files = append(files, f.Name())
+		}
+	}
+	switch {
+	case len(indexes) == 1:
+		return openIndex(dir, indexes[0])
+	case len(indexes) > 1:
+		return nil, &Error{dir, "index", strings.Join(indexes, ", "), "one *.safetensors.index.json"}
+	case len(files) == 1:
+		return OpenSafetensors(filepath.Join(dir, files[0]))
+	case len(files) > 1:
+		return nil, &Error{dir, "index", "none, for " + plural(len(files), "safetensors file"), "one *.safetensors.index.json"}
+	}
+	return nil, &Error{dir, "model", "no safetensors file", singleFile + " or shards with an index"}
+}
+
+func openIndex(dir, index string) (*Store, error) {
+	path := filepath.Join(dir, index)
+	shardOf, err := readIndex(path)
+	if err != nil {
+		return nil, err
+	}
+	var files []*mapping
+	shards := make(map[string]map[string]*entry)
+	tensors := make(map[string]*entry)
+	err = func() error {
+		for _, name := range slices.Sorted(maps.Keys(shardOf)) {
+			shard := shardOf[name]
+			if shards[shard] == nil {
+				file, err := mapFile(filepath.Join(dir, shard))
+				if errors.Is(err, os.ErrNotExist) {
+					return &Error{path, tensorField(name, "shard"), shard + ", which is missing", "a file in " + dir}
+				}
+				if err != nil {
+					return err
+				}
+				files = append(files, file)
+				if shards[shard], _, err = parseSafetensors(file); err != nil {
+					return err
+				}
+			}
+			e := shards[shard][name]
+			if e == nil {
+				return &Error{path, tensorField(name, "shard"), shard + ", which lacks it", "the shard that holds it"}
+			}
+			tensors[name] = e
+		}
+		return nil
+	}()
+	if err != nil {
+		closeAll(files)
+		return nil, err
+	}
+	return newStore(dir, files, tensors, nil), nil
+}
+
+// readIndex returns the shard's file name of every tensor.
+func readIndex(path string) (map[string]string, error) {
+	text, err := readSmall(path, maxHeader)
+	if err != nil {
+		return nil, err
+	}
+	var shardOf map[string]string
+	err = eachMember(text, func(key string, decode func(any) error) error {
+		if key != "weight_map" {
+			var ignored any
+			return decode(&ignored)
+		}
+		var raw json.RawMessage
+		if err := decode(&raw); err != nil {
+			return err
+		}
+		shardOf, err = parseWeightMap(path, raw)
+		return err
+	})
+	var bad *Error
+	switch {
+	case errors.As(err, &bad):
+		return nil, err
+	case err != nil:
+		return nil, &Error{path, "contents", err.Error(), "a JSON object"}
+	case len(shardOf) == 0:
+		return nil, &Error{path, "weight_map", "no tensor", "an object of tensor names to file names"}
+	}
+	return shardOf, nil
+}
+
+func parseWeightMap(path string, text []byte) (map[string]string, error) {
+	shardOf := make(map[string]string)
+	err := eachMember(text, func(name string, decode func(any) error) error {
+		var shard string
+		if err := decode(&shard); err != nil {
+			return err
+		}
+		if _, twice := shardOf[name]; twice {
+			return &Error{path, tensorField(name, ""), "a second one of this name", "unique names"}
+		}
+		if shard != filepath.Base(shard) || !filepath.IsLocal(shard) || shard == "." {
+			return &Error{path, tensorField(name, "shard"), fmt.Sprintf("%q", shard), "the name of a file next to the index"}
+		}
+		shardOf[name] = shard
+		return nil
+	})
+	var bad *Error
+	if err != nil && !errors.As(err, &bad) {
+		err = &Error{path, "weight_map", err.Error(), "an object of tensor names to file names"}
+	}
+	return shardOf, err
+}
+
+// readSmall reads a file of at most limit bytes.
+func readSmall(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("weights: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &Error{path, "file type", info.Mode().Type().String(), "a regular file"}
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("weights: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("weights: read %s: %w", path, err)
+	}
+	if int64(len(text)) > limit {
+		return nil, &Error{path, "size", plural(info.Size(), "byte"), fmt.Sprintf("at most %d", limit)}
+	}
+	return text, nil
+}

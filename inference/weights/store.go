@@ -1,0 +1,169 @@
+package weights
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/bits"
+	"slices"
+	"strings"
+	"sync"
+
+	"gimbal/inference/device"
+)
+
+// Tensor is one stored tensor.
+type Tensor struct {
+	Name  string
+	DType device.DType
+	Shape []int
+	Data  []byte // little-endian, row-major, a read-only view of the mapped file
+}
+
+// Bytes returns the size of the tensor's elements.
+func (t Tensor) Bytes() int64 { return device.Desc{DType: t.DType, Shape: t.Shape}.Bytes() }
+
+// Store is an open checkpoint: named tensors in one or several mapped files.
+// Its methods may be called from several goroutines.
+type Store struct {
+	path     string
+	files    []*mapping
+	tensors  map[string]*entry
+	names    []string // sorted
+	metadata map[string]string
+	bytes    int64
+	shapes   bool // there is no data
+
+	mu     sync.RWMutex
+	closed bool
+}
+
+// entry says where a tensor lies.
+type entry struct {
+	file         *mapping
+	dtype        device.DType // 0 for a type that is not known here
+	stored       string       // the type's name in the file
+	shape        []int
+	strides      []int  // in elements; nil for row-major
+	offset, size int64  // bytes of the file that the elements span
+	data         []byte // in a store of shapes, the data of small tensors
+}
+
+func newStore(path string, files []*mapping, tensors map[string]*entry, metadata map[string]string) *Store {
+	s := &Store{path: path, files: files, tensors: tensors, metadata: metadata}
+	s.names = slices.Sorted(maps.Keys(tensors))
+	for _, f := range files {
+		s.bytes += int64(len(f.data))
+	}
+	return s
+}
+
+// Path returns the file or folder that was opened.
+func (s *Store) Path() string { return s.path }
+
+// Bytes returns the size of all files of the store.
+func (s *Store) Bytes() int64 { return s.bytes }
+
+// Names returns the names of all tensors, sorted.
+func (s *Store) Names() []string { return slices.Clone(s.names) }
+
+// Has reports whether there is a tensor called name.
+func (s *Store) Has(name string) bool { return s.tensors[name] != nil }
+
+// Metadata returns the free text that a safetensors file carries, by key.
+func (s *Store) Metadata() map[string]string { return maps.Clone(s.metadata) }
+
+// Tensor returns the tensor called name. Its data is a view of the mapped file,
+// valid until Close and aligned only as the file aligns it; a tensor that torch
+// stored with other strides than row-major is a copy. It fails if there is no
+// such tensor or its data type is not one of package device.
+func (s *Store) Tensor(name string) (Tensor, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e := s.tensors[name]
+	switch {
+	case s.closed:
+		return Tensor{}, fmt.Errorf("weights: %s: tensor %q asked for after Close", s.path, name)
+	case e == nil:
+		return Tensor{}, &Error{s.path, tensorField(name, ""), "none of this name", s.nearest(name)}
+	case e.dtype == 0:
+		return Tensor{}, &Error{e.file.path, tensorField(name, "dtype"), e.stored, "F32, F16, BF16, F8_E4M3, I8, U8, I32 or I64"}
+	}
+	t := Tensor{Name: name, DType: e.dtype, Shape: slices.Clone(e.shape)}
+	if s.shapes {
+		t.Data = e.data
+		return t, nil
+	}
+	span := e.file.data[e.offset : e.offset+e.size : e.offset+e.size]
+	if e.strides == nil {
+		t.Data = span
+	} else {
+		t.Data = gather(span, e.shape, e.strides, e.dtype.Size())
+	}
+	return t, nil
+}
+
+// nearest says which names there are, for an error: often a name lacks a prefix
+// or has one too many.
+func (s *Store) nearest(name string) string {
+	for _, n := range s.names {
+		if strings.HasSuffix(n, "."+name) || strings.HasSuffix(name, "."+n) {
+			return fmt.Sprintf("one of its %s, such as %q", plural(len(s.names), "tensor"), n)
+		}
+	}
+	return "one of its " + plural(len(s.names), "tensor")
+}
+
+// Close unmaps the files. No data of the store's tensors may be used afterwards.
+// A second call does nothing.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return closeAll(s.files)
+}
+
+func closeAll(files []*mapping) error {
+	var errs []error
+	for _, f := range files {
+		errs = append(errs, f.close())
+	}
+	return errors.Join(errs...)
+}
+
+// gather copies elements of size bytes, strides apart, to row-major order.
+func gather(span []byte, shape, strides []int, size int) []byte {
+	n, _ := elements(shape)
+	out := make([]byte, 0, n*size)
+	index := make([]int, len(shape))
+	at := 0
+	for range n {
+		out = append(out, span[at*size:(at+1)*size]...)
+		for d := len(shape) - 1; d >= 0; d-- {
+			index[d]++
+			at += strides[d]
+			if index[d] < shape[d] {
+				break
+			}
+			at -= shape[d] * strides[d]
+			index[d] = 0
+		}
+	}
+	return out
+}
+
+// elements returns the product of shape; ok is false if it overflows.
+func elements(shape []int) (n int, ok bool) {
+	if slices.Contains(shape, 0) {
+		return 0, true
+	}
+	n = 1
+	for _, d := range shape {
+		hi, lo := bits.Mul64(uint64(n), uint64(d))
+		n = int(lo)
+		if hi != 0 || n < 0 {
+			return 0, false
+		}
+	}
+	return n, true
+}
