@@ -3,8 +3,6 @@ package inference
 import (
 	"image"
 	"time"
-
-	"gimbal/inference/plan"
 )
 
 // Event is something that a Pipeline reports while it works: one of the types
@@ -46,8 +44,8 @@ type Notice struct {
 
 // Planned reports what the job will take.
 type Planned struct {
-	Plan    plan.Plan     `json:"plan"`
-	Choices []plan.Choice `json:"choices,omitempty"` // settings that were chosen for the user
+	Plan    Plan     `json:"plan"`
+	Choices []Choice `json:"choices,omitempty"` // settings that were chosen for the user
 }
 
 // Prepared reports what the job comes to, before any long work.

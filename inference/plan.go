@@ -1,195 +1,159 @@
 package inference
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
-	"unicode/utf8"
+	"strings"
+	"time"
 
-	"gimbal/inference/camera"
 	"gimbal/inference/device"
-	"gimbal/inference/picture"
-	"gimbal/inference/plan"
-	"gimbal/inference/quant"
-	"gimbal/inference/shapes"
-	"gimbal/inference/vae"
-	"gimbal/inference/weights"
 )
 
-// PlanRequest says what to plan.
-type PlanRequest struct {
-	// Checkpoint is the folder of the checkpoint. Only the heads of its files are
-	// read.
-	Checkpoint string
-	// Dims are the sizes of a model that need not be there, in place of Checkpoint;
-	// the zero value stands for none.
-	Dims shapes.Dims
-	Job  Job
-	// Camera plans for a camera path where the job names none.
-	Camera bool
-	Quant  quant.Options
-	// Device is the device that will run the job: its name, its limits and how it
-	// rounds sizes count; nothing is allocated on it and nothing runs.
-	Device device.Device
-	// Only names the one setting that PlanAuto may change, such as "vae_tile"; "" for
-	// all.
-	Only string
-	// Rates are the device's, from plan.Measure or plan.ReadRates; the zero value
-	// leaves times out of the plan.
-	Rates plan.Rates
+// Plan says what a job takes. All sizes are in bytes.
+type Plan struct {
+	Device      string `json:"device"` // its name
+	Width       int    `json:"width"`
+	Height      int    `json:"height"`
+	Frames      int    `json:"frames"`
+	LatentShape [4]int `json:"latent_shape"` // channels, frames, rows, columns
+	Tokens      int    `json:"tokens"`       // of the latent in a transformer
+
+	Parts  []Part  `json:"parts"`  // of the checkpoint
+	Phases []Phase `json:"phases"` // in the order of work
+	Disk   []Disk  `json:"disk"`
+
+	// Limit is what the device may hold, from its working set or its user; 0 if not
+	// known. Fits compares it.
+	Limit int64 `json:"limit"`
+	// Time is the sum of the phases' times; zero if the device's rates are not known.
+	Time Estimate `json:"time"`
 }
 
-// PlanOf says what a job takes before anything is loaded. The job's picture and
-// camera path are looked at; a job without a picture is planned for one of 832x480
-// pixels. Numbers of tokens are guessed. It takes well under a second at any size.
-// The plan of a job that does not fit is no error: see Plan.Fit.
-func PlanOf(ctx context.Context, r PlanRequest) (plan.Plan, error) {
-	parts, err := r.open()
-	if err != nil {
-		return plan.Plan{}, err
+// Part is one part of the checkpoint as it will be used.
+type Part struct {
+	Name  string `json:"name"`            // such as "high_noise_model"
+	Quant string `json:"quant,omitempty"` // how it is kept, such as "nf4"; "" for as in the checkpoint
+	Bytes int64  `json:"bytes"`           // of its files, which are mapped, not read whole
+}
+
+// Phase is one part of the work.
+type Phase struct {
+	Name string `json:"name"` // such as "text", "picture", "prepare high_noise_model", "sample low_noise_model", "decode"
+	// Times is how often the phase's work is done: guided steps when sampling, else 1.
+	Times int `json:"times"`
+
+	Buffers int64 `json:"buffers"` // held on the device at the peak of the phase
+	Scratch int64 `json:"scratch"` // what the device holds beside buffers by then
+	Host    int64 `json:"host"`    // held by the program at the peak
+	Weights int64 `json:"weights"` // of the checkpoint that the phase reads: file cache that the system may drop
+
+	Work Work     `json:"work"` // of all times together
+	Time Estimate `json:"time"`
+}
+
+// Work is what a phase asks of a device: by kind of operation, "linear bf16" or
+// "attention" for example, and in submissions.
+type Work struct {
+	Kinds       map[string]device.Cost `json:"kinds"`
+	Submissions int64                  `json:"submissions"`
+}
+
+// FLOPs returns the floating-point operations of all kinds.
+func (w Work) FLOPs() (n int64) {
+	for _, c := range w.Kinds {
+		n += c.FLOPs
 	}
-	defer parts.close()
-	return r.plan(ctx, parts)
+	return n
 }
 
-// Plan says what job takes on the pipeline's device, with its weights as they are
-// open. Rates may be the zero value. It does not wait for a job that runs.
-func (p *Pipeline) Plan(ctx context.Context, job Job, rates plan.Rates) (plan.Plan, error) {
-	q, err := p.prepare(job)
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	return p.plan(ctx, q, rates)
+// Estimate is a time and the range that it is expected to lie in.
+type Estimate struct {
+	Low    time.Duration `json:"low_ns"`
+	Likely time.Duration `json:"likely_ns"`
+	High   time.Duration `json:"high_ns"`
 }
 
-// plan plans a job that was prepared.
-func (p *Pipeline) plan(ctx context.Context, q *prepared, rates plan.Rates) (plan.Plan, error) {
-	d := &draft{parts: p.parts(), prepared: q, dev: p.dev, rates: rates, camera: q.path != nil}
-	for _, prompt := range []string{q.job.Prompt, q.job.NegativePrompt} {
-		d.tokens = append(d.tokens, len(p.tokenizer.Encode(prompt)))
-	}
-	return d.plan(ctx)
+// Known reports whether e says anything.
+func (e Estimate) Known() bool { return e.High > 0 }
+
+// Disk is what the job writes to one place.
+type Disk struct {
+	What   string `json:"what"`   // such as "run state", "video", "nf4 weights of high_noise_model"
+	Folder string `json:"folder"` // "" if not known yet
+	Bytes  int64  `json:"bytes"`
+	Stays  bool   `json:"stays"` // false for what is gone when the job is done
 }
 
-// parts are what a plan needs of a checkpoint.
-type parts struct {
-	text, vae  *weights.Store
-	statistics vae.Statistics
-	experts    map[string]weights.Expert
-	quant      quant.Options
-	toMake     []plan.Disk // quantised weights to be made
-	opened     []*weights.Store
-}
+// Memory returns the most that the phase holds and that the system cannot drop.
+func (p Phase) Memory() int64 { return p.Buffers + p.Scratch + p.Host }
 
-// parts returns those of the open checkpoint.
-func (p *Pipeline) parts() *parts {
-	return &parts{text: p.layout.Text, vae: p.layout.VAE, statistics: statistics(p.layout), experts: p.layout.Experts, quant: p.source.Quant}
-}
+// Resident returns the memory of the phase with its weights, which the system
+// can drop, but only to read them from disk again.
+func (p Phase) Resident() int64 { return p.Memory() + p.Weights }
 
-func (p *parts) close() {
-	for _, s := range p.opened {
-		s.Close()
-	}
-}
+// Peak returns the phase that holds the most, weights not counted.
+func (p Plan) Peak() Phase { return p.most(Phase.Memory) }
 
-// open opens the request's checkpoint, or makes up one of its sizes.
-func (r PlanRequest) open() (*parts, error) {
-	p := &parts{experts: map[string]weights.Expert{}, quant: r.Quant}
-	dir := r.Checkpoint
-	if r.Dims != (shapes.Dims{}) {
-		config, expert := shapes.Expert(r.Dims)
-		p.text, p.vae = weights.OfShapes("text encoder", shapes.Text(r.Dims)), weights.OfShapes("VAE", shapes.VAE(r.Dims))
-		p.statistics = vae.WanStatistics()
-		for _, name := range []string{weights.HighNoise, weights.LowNoise} {
-			p.experts[name] = weights.Expert{Store: weights.OfShapes(name, expert), Config: config}
-		}
-		dir = ""
-	} else {
-		layout, err := weights.OpenLayout(dir)
-		if err != nil {
-			return nil, err
-		}
-		p.text, p.vae, p.statistics, p.experts = layout.Text, layout.VAE, statistics(layout), layout.Experts
-		p.opened = []*weights.Store{p.text, p.vae}
-		for _, e := range layout.Experts {
-			p.opened = append(p.opened, e.Store)
+// Largest returns the phase that holds the most, weights counted.
+func (p Plan) Largest() Phase { return p.most(Phase.Resident) }
+
+func (p Plan) most(of func(Phase) int64) (most Phase) {
+	for _, phase := range p.Phases {
+		if of(phase) > of(most) {
+			most = phase
 		}
 	}
-	if !r.Quant.Enabled() {
-		return p, nil
-	}
-	for name, e := range p.experts {
-		store, missing, folder, err := quant.Shapes(dir, name, e.Store, r.Quant)
-		if err != nil {
-			p.close()
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if store != e.Store {
-			p.opened = append(p.opened, store)
-		}
-		p.experts[name] = weights.Expert{Store: store, Config: e.Config}
-		if missing > 0 {
-			p.toMake = append(p.toMake, plan.Disk{What: r.Quant.String() + " weights of " + name, Folder: folder, Bytes: missing, Stays: true})
-		}
-	}
-	return p, nil
+	return most
 }
 
-// plan plans the request's job.
-func (r PlanRequest) plan(ctx context.Context, p *parts) (plan.Plan, error) {
-	q := &prepared{job: r.Job, frames: r.Job.Frames}
-	if err := errors.Join(CheckFrames(r.Job.Frames), q.sizes()); err != nil {
-		return plan.Plan{}, err
+// Fit says how a plan's memory compares with the limit.
+type Fit int
+
+// The fits.
+const (
+	Fits    Fit = iota // with all weights of a phase in memory
+	Reloads            // only if weights are dropped and read from disk again in every pass
+	TooMuch            // not at all: the job would end with device.ErrOutOfMemory
+)
+
+// Fit compares the plan's memory with its limit.
+func (p Plan) Fit() Fit {
+	switch {
+	case p.Limit == 0 || p.Largest().Resident() <= p.Limit:
+		return Fits
+	case p.Peak().Memory() <= p.Limit:
+		return Reloads
 	}
-	d := &draft{parts: p, prepared: q, dev: r.Device, rates: r.Rates, camera: q.path != nil || r.Camera}
-	for _, prompt := range []string{r.Job.Prompt, r.Job.NegativePrompt} {
-		d.tokens = append(d.tokens, guessTokens(prompt))
-	}
-	return d.plan(ctx)
+	return TooMuch
 }
 
-// The picture of a job without one.
-const defaultWidth, defaultHeight = 832, 480
-
-// sizes finds the size and the length of the video, and the latent's rows and columns.
-func (q *prepared) sizes() error {
-	width, height := defaultWidth, defaultHeight
-	if q.job.Image != "" {
-		img, err := picture.Load(q.job.Image)
-		if err != nil {
-			return err
-		}
-		q.picture = img
-		width, height = img.Bounds().Dx(), img.Bounds().Dy()
-	}
-	fit, err := picture.Fit(width, height, q.job.MaxArea)
-	if err != nil {
-		return err
-	}
-	q.width, q.height, q.w, q.h = fit.Width, fit.Height, fit.LatentWidth, fit.LatentHeight
-	if q.job.ActionPath != "" {
-		if q.path, err = camera.Open(q.job.ActionPath); err != nil {
-			return err
-		}
-		q.frames = q.path.EffectiveFrames(q.job.Frames)
-	}
-	if q.job.Output != "" {
-		q.job.Output, err = filepath.Abs(q.job.Output)
-	}
-	return err
+// Choice is a setting that differs from what was asked for, and why.
+type Choice struct {
+	Setting string `json:"setting"` // the flag, such as "quant"
+	Value   string `json:"value"`   // such as "int8"
+	Why     string `json:"why"`
 }
 
-// guessTokens returns about the number of tokens of a prompt: a token is a word of
-// five letters, or one and a half ideographs.
-func guessTokens(prompt string) int {
-	letters, others := 0, 0
-	for _, r := range prompt {
-		if r < utf8.RuneSelf {
-			letters++
-		} else {
-			others++
-		}
+// Kind returns the first word of the phase's name: "sample" for every expert.
+func (p Phase) Kind() string {
+	kind, _, _ := strings.Cut(p.Name, " ")
+	return kind
+}
+
+// Size writes a size as people read it, in powers of ten.
+func Size(bytes int64) string {
+	switch {
+	case bytes >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(bytes)/1e9)
+	case bytes >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
 	}
-	return 1 + letters/5 + others*2/3
+	return fmt.Sprintf("%.1f kB", float64(bytes)/1e3)
+}
+
+// FLOPs returns the floating-point operations of all phases.
+func (p Plan) FLOPs() (n int64) {
+	for _, phase := range p.Phases {
+		n += phase.Work.FLOPs()
+	}
+	return n
 }

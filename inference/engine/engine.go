@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"context"
+
+	"gimbal/inference"
+)
+
+// Engine makes videos. NewLocal returns the one that works on this machine; clients know
+// it by this interface only. Its methods are called from several goroutines, and every
+// one of them returns within a second after its context ended.
+type Engine interface {
+	// Device opens the device, at the first call, and says what it is and what it can do.
+	Device(ctx context.Context) (Device, error)
+	// Inspect says what the checkpoint in a folder holds. What is wrong with it is an error
+	// beside a Model that says what was found.
+	Inspect(ctx context.Context, checkpoint string) (Model, error)
+	// Tokens counts the tokens of texts.
+	Tokens(ctx context.Context, checkpoint string, texts ...string) ([]Tokens, error)
+	// Plan says what a run will take, before anything is loaded. The job may lack a picture
+	// and prompts. A job that does not fit is no error: see inference.Plan.Fit.
+	Plan(ctx context.Context, r Request) (inference.Plan, error)
+	// Fit changes settings of a run, as few and as harmless ones as will do, until it fits
+	// the device with all weights of a phase in memory, or none is left to change. It
+	// returns the request with them, its plan, and what was chosen and why.
+	Fit(ctx context.Context, r Request) (Request, inference.Plan, []inference.Choice, error)
+	// Run makes a video, or goes on with one, and reports what happens to emit, which must
+	// return quickly. Runs wait for each other. An inference.PausedError says where an
+	// unfinished run is kept.
+	Run(ctx context.Context, r Request, emit func(inference.Event)) (inference.Saved, error)
+	// Memory returns what is allocated on the device now.
+	Memory() Memory
+	// Close releases checkpoint and device. No other call may be under way.
+	Close() error
+}
+
+// Request is a run that an Engine is asked about, or to make.
+type Request struct {
+	Checkpoint string // folder
+	Job        inference.Job
+	// Resume is the folder of a run to go on with. Job is then not used, and Checkpoint only
+	// where the checkpoint is elsewhere than when the run began.
+	Resume string
+	// Camera plans for a camera path where the job names none.
+	Camera bool
+	// Only names the one setting that Fit may change, such as "vae_tile"; "" for all.
+	Only string
+	// Inputs is a folder with copies of the job's picture and camera path, as KeepInputs
+	// makes them, that nobody changes: the run's folder then shares them instead of
+	// copying them once more. "" for none.
+	Inputs string
+}
+
+// Device is the machine that runs the model.
+type Device struct {
+	Name  string // such as "Apple M3 Ultra"
+	Limit int64  // bytes of memory that a run may use; 0 if not known
+	// Unsupported holds, for each kind of weights that this device cannot run, why.
+	Unsupported map[inference.Quant]string
+}
+
+// Model is what a checkpoint holds.
+type Model struct {
+	Whole     bool // every part is there and fits
+	HasCamera bool // it follows camera paths
+	Parts     []Part
+	Recipe    inference.Recipe  // what suits it
+	Cached    []inference.Quant // kinds of weights that need not be made first
+}
+
+// Part is one part of a checkpoint.
+type Part struct {
+	Name  string // such as "high_noise_model", "text encoder", "tokenizer" or "VAE"
+	Path  string // "" if it is not there
+	Bytes int64
+	Err   error // what is wrong with it, or why it is missed
+}
+
+// Tokens counts a prompt's tokens.
+type Tokens struct {
+	N     int
+	Limit int // how many the model reads
+}
+
+// Memory is what a device holds, in bytes.
+type Memory struct {
+	Device int64 // allocated
+	Limit  int64 // 0 if not known
+}

@@ -1,0 +1,127 @@
+package inference
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Mistake is a kind of wrong value, for those who say it in words of their own.
+type Mistake string
+
+// The mistakes, and what Args of a SettingError hold besides Found.
+const (
+	Missing         Mistake = "missing"
+	NotANumber      Mistake = "not_a_number"
+	NotAWholeNumber Mistake = "not_a_whole_number"
+	OutOfRange      Mistake = "out_of_range" // Low, High
+	NotAChoice      Mistake = "not_a_choice" // Choices
+	FramesNot4n1    Mistake = "frames_4n1"   // Below, Above
+	Unusable        Mistake = "other"        // Text says why
+)
+
+// SettingError says what is wrong with a setting's value: what was found and what was
+// expected in its place.
+type SettingError struct {
+	Setting string // its name in Settings
+	Mistake Mistake
+	Found   string
+	Want    string
+	Args    map[string]any // beside Found, by the mistake
+	Err     error          // what lies behind it; nil for nothing
+}
+
+func (e *SettingError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %v", e.Setting, e.Err)
+	}
+	return fmt.Sprintf("%s: %s, want %s", e.Setting, e.Found, e.Want)
+}
+
+// Unwrap returns what lies behind the error.
+func (e *SettingError) Unwrap() error { return e.Err }
+
+// PausedError says that a run ended early and that its state is kept.
+type PausedError struct {
+	Dir string // the run's folder, from which it can go on
+	Err error  // why it ended
+}
+
+func (e *PausedError) Error() string {
+	return fmt.Sprintf("%v (the run is kept in %s)", e.Err, e.Dir)
+}
+
+// Unwrap returns why the run ended.
+func (e *PausedError) Unwrap() error { return e.Err }
+
+// UnfinishedError says that another run of the same video was begun and not finished.
+type UnfinishedError struct {
+	Dir    string // its folder
+	Output string // the video
+}
+
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("%s holds an unfinished run of %s: go on with it, delete it, or choose another name for the video", e.Dir, e.Output)
+}
+
+// OtherCheckpointError says that a run cannot go on with this checkpoint.
+type OtherCheckpointError struct {
+	Run        string // the run's folder
+	Checkpoint string // the folder of the checkpoint that was tried
+}
+
+func (e *OtherCheckpointError) Error() string {
+	return fmt.Sprintf("the run in %s was made with another checkpoint than %s, or with other files in it; resume with the one it began with", e.Run, e.Checkpoint)
+}
+
+// MemoryError says that a job does not fit its device.
+type MemoryError struct {
+	Plan    Plan
+	Choices []Choice // with which it would fit; none if no settings do
+	Frames  int      // with which it would fit, besides Choices; 0 if nothing does
+}
+
+func (e *MemoryError) Error() string {
+	with := make([]string, 0, len(e.Choices)+1)
+	for _, c := range e.Choices {
+		with = append(with, c.Setting+" "+c.Value)
+	}
+	if e.Frames > 0 {
+		with = append(with, fmt.Sprintf("frame_num %d", e.Frames))
+	}
+	if len(with) == 0 {
+		return e.Found() + "; no setting makes it fit: choose a smaller size"
+	}
+	return e.Found() + "; it fits with " + strings.Join(with, ", ")
+}
+
+// Found says what does not fit, without what to do.
+func (e *MemoryError) Found() string {
+	peak := e.Plan.Peak()
+	return fmt.Sprintf("%d frames of %dx%d do not fit: found %s that %s would hold at its peak (%s of buffers, %s of the device's own, %s of the program), expected at most the %s of %s",
+		e.Plan.Frames, e.Plan.Width, e.Plan.Height, Size(peak.Memory()), peak.Name,
+		Size(peak.Buffers), Size(peak.Scratch), Size(peak.Host), Size(e.Plan.Limit), e.Plan.Device)
+}
+
+// DiskError says that a disk has no room for what a job writes.
+type DiskError struct {
+	Folder     string
+	Free, Need int64 // bytes
+}
+
+func (e *DiskError) Error() string {
+	return fmt.Sprintf("the disk of %s is full: found %s free, expected about %s: free some space or choose a folder on another disk",
+		e.Folder, Size(e.Free), Size(e.Need))
+}
+
+// UnhealthyError says at which step a run stopped because the numbers went bad.
+type UnhealthyError struct {
+	Step   int    // 1 for the first step
+	Expert string // folder of the expert
+	Where  string // such as "block 3" or "output"
+	Found  string // what was found
+}
+
+func (e *UnhealthyError) Error() string {
+	return fmt.Sprintf("step %d, %s, %s: %s; the run was stopped, its state before this step is kept. "+
+		"If the checkpoint is whole, try products in F32 or another device", e.Step, e.Expert, e.Where, e.Found)
+}

@@ -1,0 +1,226 @@
+package inference
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Settings are all settings of a Job, in the order of the window's form. To add one:
+// a field of Job, a row here, its name in the window's translations, and the line that
+// places its entry in the form.
+var Settings = []Setting{
+	{Name: "image", Flag: true, Form: true,
+		Help:  "`picture` to start from: PNG, JPEG, WebP, BMP, TIFF or GIF",
+		value: required("the picture to start from", func(j *Job) *string { return &j.Image })},
+	{Name: "action_path", Flag: true, Form: true,
+		Help:  "`folder` with poses.npy and intrinsics.npy; none for no camera control",
+		value: words(func(j *Job) *string { return &j.ActionPath })},
+	{Name: "prompt", Flag: true, Form: true,
+		Help:  "what the video shows, in `words`",
+		value: words(func(j *Job) *string { return &j.Prompt })},
+	{Name: "negative_prompt", Flag: true, Form: true,
+		Help:  "what it must not show, in `words`",
+		value: words(func(j *Job) *string { return &j.NegativePrompt })},
+	{Name: "frame_num", Flag: true, Form: true,
+		Help:  "`frames` of the video, 4n+1; fewer where the camera path is shorter",
+		value: frames()},
+	{Name: "max_area", Flag: true, Form: true,
+		Help:  "area of a frame in `pixels`, or as 480x832: any, instead of --size",
+		value: area()},
+	{Name: "sample_steps", Flag: true, Form: true,
+		Help:  "denoising `steps`",
+		value: whole(1, 1000, func(j *Job) *int { return &j.Steps })},
+	{Name: "sample_solver", Flag: true, Form: true, Choices: solvers,
+		Help:  "`solver`: unipc or dpm++",
+		value: choice(solvers, func(j *Job) *string { return &j.Solver })},
+	{Name: "sample_shift", Flag: true, Form: true,
+		Help:  "`shift` of the noise schedule",
+		value: number(0.01, 1000, func(j *Job) *float64 { return &j.Shift })},
+	{Name: "sample_guide_scale", Flag: true,
+		Help:  "guidance `scale`, one number or low,high for the two experts",
+		value: guidance()},
+	{Name: "guidance_low", Form: true,
+		value: number(-maxGuidance, maxGuidance, func(j *Job) *float64 { return &j.Guidance.Low })},
+	{Name: "guidance_high", Form: true,
+		value: number(-maxGuidance, maxGuidance, func(j *Job) *float64 { return &j.Guidance.High })},
+	{Name: "boundary", Flag: true, Form: true,
+		Help:  "`share` of the schedule from which the high-noise expert runs",
+		value: number(0, 1, func(j *Job) *float64 { return &j.Boundary })},
+	{Name: "base_seed", Flag: true, Form: true,
+		Help:  "`seed` of the noise; negative for a random one",
+		value: seed()},
+	{Name: "noise_rng", Flag: true, Form: true, Choices: noiseRNGs,
+		Help:  "torch's `generator` of the noise: cuda (as the reference) or cpu",
+		value: choice(noiseRNGs, func(j *Job) *string { return &j.NoiseRNG })},
+	{Name: "fps", Flag: true, Form: true,
+		Help:  "`frames` per second of the video; the model is made for 16",
+		value: whole(1, 240, func(j *Job) *int { return &j.FPS })},
+	{Name: "quant", Flag: true, Form: true, Choices: quants,
+		Help: "how the experts' linear layers are kept: `kind` none (as in the checkpoint), int8 (half of bf16's size), nf4 (a quarter of it, less exact) " +
+			"or nf4-double (its scales in 8 bits too, 8 % smaller); norms, modulation, embeddings of latent and timestep and the head always stay as they are",
+		value: quant()},
+	{Name: "vae_tile", Flag: true, Form: true,
+		Help:  "side of the VAE's tiles in `pixels`, for sizes that do not fit otherwise; auto for the largest that fits, 0 for none",
+		value: wholeOrZero(MinTile, 4096, func(j *Job) *int { return &j.VAETile })},
+	{Name: "vae_chunk_size", Env: "VAE_CHUNK_SIZE", Form: true,
+		value: whole(0, 1024, func(j *Job) *int { return &j.VAEChunk })},
+	{Name: "vae_chunk_threshold", Env: "VAE_CHUNK_THRESHOLD",
+		value: whole(0, Wan.MaxFrames(), func(j *Job) *int { return &j.VAEChunkThreshold })},
+	{Name: "attention_dtype", Flag: true, Form: true, Choices: attentionDTypes,
+		Help:  "`type` of attention's queries, keys and values: f32, f16 or bf16; sums are f32 always",
+		value: choice(attentionDTypes, func(j *Job) *string { return &j.AttentionDType })},
+	{Name: "offload_model", Flag: true, Form: true,
+		Help: "`True` lets go of the weights of the text encoder and of an expert when they are done, and reads the next expert's while the last steps before it run; " +
+			"False keeps all weights in memory as far as there is room, for the next video",
+		value: truth(func(j *Job) *bool { return &j.Offload })},
+	{Name: "save_file", Flag: true,
+		Help:  "the .mp4 `file` to write; a name made of the settings if not given",
+		value: output()},
+	{Name: "save_frames", Flag: true,
+		Help:  "`folder` to write every frame to as a PNG file",
+		value: words(func(j *Job) *string { return &j.FramesDir })},
+	{Name: "dump_tensors", Flag: true,
+		Help:  "safetensors `file` for noise, vae_input, image_latent, latent and video",
+		value: words(func(j *Job) *string { return &j.DumpFile })},
+}
+
+// The values of settings that have a few. Package denoise has the solvers, noise the
+// generators, weights the kinds of weights.
+var (
+	solvers         = []string{"unipc", "dpm++"}
+	noiseRNGs       = []string{"cuda", "cpu"}
+	quants          = []string{quantNone, string(QuantINT8), string(QuantNF4), string(QuantNF4Double)}
+	attentionDTypes = []string{"f32", "f16", "bf16"}
+)
+
+const (
+	maxGuidance      = 100
+	minArea, maxArea = 256, 4096 * 4096
+	// MinTile is the least side of a tile of the VAE that makes sense.
+	MinTile = 64
+	// maxName is the longest name of an .mp4 in bytes: file systems allow 255, and the
+	// temporary files beside it have longer names.
+	maxName = 200
+)
+
+// CheckFrames returns a *SettingError unless n is a length that the model can make,
+// 4k+1; it names the nearest two.
+func CheckFrames(n int) error { return FindSetting("frame_num").Check(Job{Recipe: Recipe{Frames: n}}) }
+
+func frames() value {
+	v := whole(1, Wan.MaxFrames(), func(j *Job) *int { return &j.Frames })
+	set := v.set
+	v.set = func(j *Job, text string) *SettingError {
+		if err := set(j, text); err != nil || j.Frames%Wan.FrameStride == 1 {
+			return err
+		}
+		below := Wan.Frames(Wan.LatentFrames(j.Frames))
+		above := below + Wan.FrameStride
+		return &SettingError{
+			Mistake: FramesNot4n1, Found: strconv.Itoa(j.Frames),
+			Want: fmt.Sprintf("4n+1 frames; the nearest are %d and %d", below, above), Args: map[string]any{"Below": below, "Above": above},
+		}
+	}
+	return v
+}
+
+// area is pixels, or width and height as 480x832 or 480*832.
+func area() value {
+	v := whole(minArea, maxArea, func(j *Job) *int { return &j.MaxArea })
+	set := v.set
+	v.set = func(j *Job, text string) *SettingError {
+		sides := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("x×*X ", r) })
+		if len(sides) != 2 {
+			return set(j, text)
+		}
+		pixels := 1
+		for _, side := range sides {
+			n, err := strconv.Atoi(side)
+			if err != nil {
+				return &SettingError{Mistake: NotAWholeNumber, Found: quoted(side), Want: "width and height in pixels"}
+			}
+			if n < 1 || n > maxArea/16 {
+				return outOfRange(n, 1, maxArea/16)
+			}
+			pixels *= n
+		}
+		return set(j, strconv.Itoa(pixels))
+	}
+	return v
+}
+
+// guidance is one number, or two: low,high.
+func guidance() value {
+	low, high := number(-maxGuidance, maxGuidance, func(j *Job) *float64 { return &j.Guidance.Low }), number(-maxGuidance, maxGuidance, func(j *Job) *float64 { return &j.Guidance.High })
+	return value{
+		text: func(j Job) string {
+			if j.Guidance.Low == j.Guidance.High {
+				return low.text(j)
+			}
+			return low.text(j) + "," + high.text(j)
+		},
+		set: func(j *Job, text string) *SettingError {
+			parts := strings.Split(text, ",")
+			if len(parts) > 2 {
+				return &SettingError{Mistake: NotANumber, Found: quoted(text), Want: "one number, or two as low,high"}
+			}
+			if err := low.set(j, parts[0]); err != nil {
+				return err
+			}
+			return high.set(j, parts[len(parts)-1])
+		},
+	}
+}
+
+func seed() value {
+	return value{
+		text: func(j Job) string { return strconv.FormatUint(j.Seed, 10) },
+		set: func(j *Job, text string) *SettingError {
+			word := strings.TrimSpace(text)
+			v, err := strconv.ParseUint(word, 10, 64)
+			if err == nil {
+				j.Seed = v
+				return nil
+			}
+			if f, err := strconv.ParseFloat(word, 64); err == nil && f == math.Trunc(f) {
+				return outOfRange(word, 0, uint64(math.MaxUint64))
+			}
+			return &SettingError{Mistake: NotAWholeNumber, Found: quoted(text), Want: "a whole number of 0 or more"}
+		},
+	}
+}
+
+// quant is a choice of which the first is the zero value.
+func quant() value {
+	v := choice(quants, func(j *Job) *Quant { return &j.Quant })
+	set := v.set
+	v.set = func(j *Job, text string) *SettingError {
+		err := set(j, text)
+		if j.Quant == quantNone {
+			j.Quant = QuantNone
+		}
+		return err
+	}
+	return v
+}
+
+// output is the name of an .mp4.
+func output() value {
+	v := words(func(j *Job) *string { return &j.Output })
+	v.check = func(j Job) *SettingError {
+		name := filepath.Base(j.Output)
+		switch ext := filepath.Ext(name); {
+		case j.Output == "":
+			return &SettingError{Mistake: Missing, Found: "none given", Want: "the .mp4 to write"}
+		case !strings.EqualFold(ext, ".mp4") || name == ext:
+			return &SettingError{Mistake: Unusable, Found: j.Output, Want: "the name of a file that ends in .mp4"}
+		case len(name) > maxName:
+			return &SettingError{Mistake: Unusable, Found: fmt.Sprintf("a name of %d bytes", len(name)), Want: fmt.Sprintf("at most %d: %s", maxName, j.Output)}
+		}
+		return nil
+	}
+	return v
+}
