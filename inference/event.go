@@ -36,11 +36,22 @@ type Quantized struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// Notice is something that the user should know and that is no error, such as
-// fewer frames than asked for.
+// Notice is something that the user should know and that is no error.
 type Notice struct {
-	Text string `json:"text"`
+	About NoticeAbout `json:"about"`
+	Text  string      `json:"text"` // in English
 }
+
+// NoticeAbout says what a Notice is about.
+type NoticeAbout string
+
+// What there is to notice.
+const (
+	NoticePrompt  NoticeAbout = "prompt"  // the model does not read all of it
+	NoticeFrames  NoticeAbout = "frames"  // fewer than asked for
+	NoticeReloads NoticeAbout = "reloads" // weights do not stay in memory
+	NoticeDevice  NoticeAbout = "device"  // the run began on another one
+)
 
 // Planned reports what the job will take.
 type Planned struct {

@@ -111,16 +111,23 @@ const (
 func CheckFrames(n int) error { return FindSetting("frame_num").Check(Job{Recipe: Recipe{Frames: n}}) }
 
 func frames() value {
-	v := whole(1, Wan.MaxFrames(), func(j *Job) *int { return &j.Frames })
+	v := whole(math.MinInt32, math.MaxInt32, func(j *Job) *int { return &j.Frames })
 	set := v.set
 	v.set = func(j *Job, text string) *SettingError {
-		if err := set(j, text); err != nil || j.Frames%Wan.FrameStride == 1 {
+		if err := set(j, text); err != nil {
 			return err
 		}
-		below := Wan.Frames(Wan.LatentFrames(j.Frames))
+		n := j.Frames
+		if n > Wan.MaxFrames() {
+			return outOfRange(n, 1, Wan.MaxFrames())
+		}
+		if n >= 1 && n%Wan.FrameStride == 1 {
+			return nil
+		}
+		below := Wan.Frames(Wan.LatentFrames(max(n, 1)))
 		above := below + Wan.FrameStride
 		return &SettingError{
-			Mistake: FramesNot4n1, Found: strconv.Itoa(j.Frames),
+			Mistake: FramesNot4n1, Found: strconv.Itoa(n),
 			Want: fmt.Sprintf("4n+1 frames; the nearest are %d and %d", below, above), Args: map[string]any{"Below": below, "Above": above},
 		}
 	}

@@ -1,8 +1,15 @@
-// Package denoise holds the solvers of the flow equation dx/dσ = v(x, σ): UniPC and
-// DPM-Solver++, both of order two, as the reference configures them.
+// Package denoise takes a latent from noise to a video's: the loop over the schedule and
+// what it is made of.
 //
-// The schedule and every coefficient are computed in the reference's types (float64
-// for the schedule, float32 for the rest, rounded after each operation), because the
-// coefficients cancel where steps are small: a more accurate formula gives another
-// video. Nothing here knows a device or a model.
+//   - loop.go: the loop. It knows neither a device nor a file.
+//   - guidance.go: classifier-free guidance, and which expert's turn it is.
+//   - solver.go: the schedule and the Solver; unipc.go and dpmpp.go: one method each, UniPC
+//     and DPM-Solver++ of order two, as the reference configures them. Another solver is a
+//     file and a row in methods, and its name in package inference's settings.
+//   - state.go: what a solver needs to go on after a kill.
+//
+// A solver follows the flow equation dx/dσ = v(x, σ). The schedule and every coefficient
+// are computed in the reference's types (float64 for the schedule, float32 for the rest,
+// rounded after each operation), because the coefficients cancel where steps are small: a
+// more accurate formula gives another video.
 package denoise

@@ -4,12 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-)
 
-// The names of the solvers, as the command line spells them.
-const (
-	UniPC = "unipc"
-	DPMPP = "dpm++"
+	"gimbal/inference"
 )
 
 const (
@@ -17,10 +13,31 @@ const (
 	maxSteps   = 1000
 )
 
+// method is one way to solve the equation. Another one is a file and a row in methods.
+type method struct {
+	name string
+	// start is the noise level before the first step, of the schedule without its shift.
+	start float64
+	// kept is the number of tensors of the sample's size that it keeps between steps, in
+	// the order newer, older, last.
+	kept int
+	step func(s *Solver, velocity, x []float32)
+}
+
+var methods = []method{unipc, dpmpp}
+
+// Names returns the names of the solvers, as the reference spells them.
+func Names() (names []string) {
+	for _, m := range methods {
+		names = append(names, m.name)
+	}
+	return names
+}
+
 // Solver takes a sample from noise to picture in a fixed number of steps. It is not
 // safe for concurrent use.
 type Solver struct {
-	kind      string
+	method    method
 	shift     float64
 	timesteps []float64
 	sigmas    []float32 // one more than steps; the last is 0
@@ -28,42 +45,43 @@ type Solver struct {
 	next int // step to be taken next
 
 	// The predictions of the clean sample by the last step and by the one before it,
-	// and the corrected sample that the last step started from. They are empty before
-	// the first step; DPMPP needs the newest prediction only.
+	// and the corrected sample that the last step started from; empty before the first
+	// step, and those that the method does not keep.
 	newer, older, last []float32
 }
 
-// New returns a solver of the given kind, UniPC or DPMPP, for 1 to 1000 steps and a
-// positive shift of the schedule, σ' = shift*σ / (1 + (shift-1)*σ).
-func New(kind string, steps int, shift float64) (*Solver, error) {
-	if kind != UniPC && kind != DPMPP {
-		return nil, fmt.Errorf("sample_solver: found %q, expected %q or %q", kind, UniPC, DPMPP)
+// New returns the solver of a name for 1 to 1000 steps and a positive shift of the
+// schedule, σ' = shift*σ / (1 + (shift-1)*σ). Errors are SettingErrors.
+func New(name string, steps int, shift float64) (*Solver, error) {
+	i := slices.IndexFunc(methods, func(m method) bool { return m.name == name })
+	switch {
+	case i < 0:
+		return nil, &inference.SettingError{Setting: "sample_solver", Mistake: inference.NotAChoice, Found: fmt.Sprintf("%q", name), Want: fmt.Sprintf("one of %q", Names())}
+	case steps < 1 || steps > maxSteps:
+		return nil, &inference.SettingError{Setting: "sample_steps", Mistake: inference.OutOfRange, Found: fmt.Sprint(steps), Want: fmt.Sprintf("1 to %d", maxSteps),
+			Args: map[string]any{"Low": 1, "High": maxSteps}}
+	case !(shift > 0) || math.IsInf(shift, 0):
+		return nil, badShift(shift, "a positive number")
 	}
-	if steps < 1 || steps > maxSteps {
-		return nil, fmt.Errorf("sample_steps: found %d, expected 1 to %d", steps, maxSteps)
-	}
-	if !(shift > 0) || math.IsInf(shift, 0) {
-		return nil, fmt.Errorf("sample_shift: found %v, expected a positive number", shift)
-	}
-	s := &Solver{kind: kind, shift: shift}
+	s := &Solver{method: methods[i], shift: shift}
 	s.schedule(steps)
 	for i, sigma := range s.sigmas[:steps] {
 		if !(sigma > s.sigmas[i+1]) {
-			return nil, fmt.Errorf("sample_shift: found %v, which leaves no noise between steps %d and %d of %d: expected a shift nearer to 1 or fewer steps",
-				shift, i+1, i+2, steps)
+			return nil, badShift(shift, fmt.Sprintf("a shift nearer to 1, or fewer steps: it leaves no noise between steps %d and %d of %d", i+1, i+2, steps))
 		}
 	}
 	return s, nil
+}
+
+func badShift(shift float64, want string) error {
+	return &inference.SettingError{Setting: "sample_shift", Mistake: inference.Unusable, Found: fmt.Sprint(shift), Want: want}
 }
 
 // schedule fills timesteps and sigmas as the reference's set_timesteps does. Where a
 // large shift makes the first two timesteps of UniPC equal, the reference skips a step
 // and then runs off its schedule; here such a run takes every step.
 func (s *Solver) schedule(steps int) {
-	start := 1.0
-	if s.kind == UniPC { // sigma_max, which passed through float32
-		start = float64(float32(1 - 1.0/trainSteps))
-	}
+	start := s.method.start
 	step := -start / float64(steps)
 	for i := range steps {
 		sigma := start + float64(float64(i)*step)
@@ -74,8 +92,9 @@ func (s *Solver) schedule(steps int) {
 	s.sigmas = append(s.sigmas, 0)
 }
 
-// Kind returns UniPC or DPMPP.
-func (s *Solver) Kind() string { return s.kind }
+// Kept returns the number of tensors of the sample's size that the solver keeps between
+// steps.
+func (s *Solver) Kept() int { return s.method.kept }
 
 // Steps returns the number of steps.
 func (s *Solver) Steps() int { return len(s.timesteps) }
@@ -100,27 +119,27 @@ func (s *Solver) Sigmas() []float64 {
 // with samples of one length; Step panics otherwise. Only the first call allocates.
 func (s *Solver) Step(i int, velocity, x []float32) {
 	if i != s.next || i >= s.Steps() {
-		panic(fmt.Sprintf("sampler: step %d, expected step %d of %d", i, s.next, s.Steps()))
+		panic(fmt.Sprintf("denoise: step %d, expected step %d of %d", i, s.next, s.Steps()))
 	}
 	if i == 0 {
 		s.allocate(len(x))
 	}
 	if len(velocity) != len(x) || len(x) != len(s.newer) {
-		panic(fmt.Sprintf("sampler: velocity of %d and sample of %d values, expected %d", len(velocity), len(x), len(s.newer)))
+		panic(fmt.Sprintf("denoise: velocity of %d and sample of %d values, expected %d", len(velocity), len(x), len(s.newer)))
 	}
-	if s.kind == UniPC {
-		s.stepUniPC(velocity, x)
-	} else {
-		s.stepDPMPP(velocity, x)
-	}
+	s.method.step(s, velocity, x)
 	s.next++
 }
 
 func (s *Solver) allocate(n int) {
-	s.newer = make([]float32, n)
-	if s.kind == UniPC {
-		s.older, s.last = make([]float32, n), make([]float32, n)
+	for _, tensor := range s.tensors() {
+		*tensor = make([]float32, n)
 	}
+}
+
+// tensors returns those that the solver keeps.
+func (s *Solver) tensors() []*[]float32 {
+	return []*[]float32{&s.newer, &s.older, &s.last}[:s.method.kept]
 }
 
 // lambda returns the half log signal-to-noise ratio at sigma, -Inf for 1 and +Inf for 0.

@@ -12,8 +12,7 @@ type State struct {
 	Shift float64 `json:"shift"`
 	Next  int     `json:"next"` // step to be taken next
 
-	// The history, of the sample's length each, as the solver needs it: none before
-	// the first step, Newer after one of DPMPP, all three after one of UniPC.
+	// What the solver keeps, of the sample's length each; none before the first step.
 	Newer []float32 `json:"newer,omitempty"`
 	Older []float32 `json:"older,omitempty"`
 	Last  []float32 `json:"last,omitempty"`
@@ -22,7 +21,7 @@ type State struct {
 // State returns the solver's state between two steps. Its slices are the solver's own:
 // they are valid until the next Step.
 func (s *Solver) State() State {
-	return State{Kind: s.kind, Steps: s.Steps(), Shift: s.shift, Next: s.next,
+	return State{Kind: s.method.name, Steps: s.Steps(), Shift: s.shift, Next: s.next,
 		Newer: s.newer, Older: s.older, Last: s.last}
 }
 
@@ -33,16 +32,18 @@ func Restore(state State) (*Solver, error) {
 		return nil, err
 	}
 	if state.Next < 0 || state.Next > state.Steps {
-		return nil, fmt.Errorf("sampler: state is before step %d, expected 0 to %d", state.Next, state.Steps)
+		return nil, fmt.Errorf("denoise: state is before step %d, expected 0 to %d", state.Next, state.Steps)
 	}
 	n := len(state.Newer)
-	others := 0
-	if state.Kind == UniPC {
-		others = n
-	}
-	if (n == 0) != (state.Next == 0) || len(state.Older) != others || len(state.Last) != others {
-		return nil, fmt.Errorf("sampler: state of %s before step %d has a history of %d, %d and %d values",
-			state.Kind, state.Next, n, len(state.Older), len(state.Last))
+	for i, history := range [][]float32{state.Newer, state.Older, state.Last} {
+		want := n
+		if i >= s.method.kept {
+			want = 0
+		}
+		if len(history) != want || (n == 0) != (state.Next == 0) {
+			return nil, fmt.Errorf("denoise: state of %s before step %d has a history of %d, %d and %d values",
+				state.Kind, state.Next, n, len(state.Older), len(state.Last))
+		}
 	}
 	s.next = state.Next
 	s.newer, s.older, s.last = slices.Clone(state.Newer), slices.Clone(state.Older), slices.Clone(state.Last)

@@ -1,4 +1,4 @@
-package inference
+package engine
 
 import (
 	"context"
@@ -7,42 +7,87 @@ import (
 	"io"
 	"time"
 
+	"gimbal/inference"
 	"gimbal/inference/device"
-	"gimbal/inference/picture"
+	"gimbal/inference/vae"
 	"gimbal/inference/video"
 	"gimbal/inference/weights"
 )
 
+// What the video's files take while they are written: bytes per pixel of a frame, as
+// measured, and the pictures of the contact sheet and their pixels.
+const (
+	videoBytes    = 24
+	sheetPictures = 12
+	sheetPixels   = 400 * 250
+)
+
 // decode turns the finished latent into the video and the files beside it. Only
 // when all of them are there is the run's folder removed.
-func (r *run) decode(ctx context.Context, c conditioning) (Saved, error) {
+func (r *run) decode(ctx context.Context, c conditioning) (inference.Saved, error) {
+	pixels := int64(r.clip.Width * r.clip.Height)
+	sheet := int64(min(r.clip.Frames, sheetPictures)) * min(pixels, sheetPixels)
+	held := videoBytes*pixels + 2*4*sheet // the frame at hand and the encoder's; the contact sheet and its pictures
+	if r.job.DumpFile != "" {
+		held += int64(r.clip.Frames) * 3 * 4 * pixels
+	}
+	device.Hold(r.p.dev, held)
+	defer device.Hold(r.p.dev, -held)
+	if r.planning() {
+		return inference.Saved{}, r.decodeTo(ctx, nil)
+	}
 	out, err := r.openOutputs()
 	if err != nil {
-		return Saved{}, err
+		return inference.Saved{}, err
 	}
-	defer out.abort()
-	chunk := r.job.vaeChunk(r.frames)
-	tiled := func(done, total int) { r.emit(Decoding{Frames: (r.frames - 1) * done / total, Total: r.frames}) }
-	err = r.p.vae.DecodeTiles(ctx, r.latent, r.f, r.h, r.w, chunk, r.job.tiles(), tiled, func(t int, rgb []float32) error {
-		if bad := notFinite(rgb); bad != "" {
-			return fmt.Errorf("frame %d: %s", t+1, bad)
-		}
-		if err := out.frame(rgb); err != nil {
-			return err
-		}
-		r.emit(Decoding{Frames: t + 1, Total: r.frames})
-		return ctx.Err()
-	})
-	device.Trim(r.p.dev)
-	if err != nil {
-		return Saved{}, fmt.Errorf("decoding: %w", err)
+	defer out.video.Abort()
+	if err := r.decodeTo(ctx, out); err != nil {
+		return inference.Saved{}, fmt.Errorf("decoding: %w", err)
 	}
 	if r.job.DumpFile != "" {
 		if err := r.dump(c, out.planes); err != nil {
-			return Saved{}, err
+			return inference.Saved{}, err
 		}
 	}
 	return r.publish(out)
+}
+
+// decodeTo hands the frames to out, nil for nobody.
+func (r *run) decodeTo(ctx context.Context, out *outputs) error {
+	chunk := r.job.VAEChunk
+	if r.clip.Frames <= r.job.VAEChunkThreshold {
+		chunk = 0
+	}
+	if r.planning() {
+		return r.p.vae.DryDecodeTiles(ctx, r.clip.LatentFrames, r.clip.LatentHeight, r.clip.LatentWidth, chunk, vae.Tiles{Side: r.job.VAETile})
+	}
+	progress := r.decoding()
+	tiled := func(done, total int) { progress((r.clip.Frames - 1) * done / total) }
+	err := r.p.vae.DecodeTiles(ctx, r.latent, r.clip.LatentFrames, r.clip.LatentHeight, r.clip.LatentWidth, chunk,
+		vae.Tiles{Side: r.job.VAETile}, tiled, func(t int, rgb []float32) error {
+			if bad := notFinite(rgb); bad != "" {
+				return fmt.Errorf("frame %d: %s", t+1, bad)
+			}
+			if err := out.frame(rgb); err != nil {
+				return err
+			}
+			progress(t + 1)
+			return ctx.Err()
+		})
+	device.Trim(r.p.dev)
+	return err
+}
+
+// decoding returns a function that reports how many frames are done, but never fewer than
+// before: with tiles all frames are almost done before the first one is.
+func (r *run) decoding() func(frames int) {
+	most := 0
+	return func(frames int) {
+		if frames > most {
+			most = frames
+			r.emit(inference.Decoding{Frames: frames, Total: r.clip.Frames})
+		}
+	}
 }
 
 // outputs are the files that take the video's frames.
@@ -57,8 +102,8 @@ type outputs struct {
 
 func (r *run) openOutputs() (*outputs, error) {
 	o := &outputs{
-		sheet:  video.NewSheet(r.frames, video.SheetOptions{}),
-		frames: image.NewRGBA(image.Rect(0, 0, r.width, r.height)),
+		sheet:  video.NewSheet(r.clip.Frames, video.SheetOptions{}),
+		frames: image.NewRGBA(image.Rect(0, 0, r.clip.Width, r.clip.Height)),
 		dump:   r.job.DumpFile != "",
 	}
 	var err error
@@ -69,6 +114,11 @@ func (r *run) openOutputs() (*outputs, error) {
 	}
 	o.video, err = video.Create(r.job.Output, r.video())
 	return o, err
+}
+
+// video describes the .mp4 of the job.
+func (r *run) video() video.Options {
+	return video.Options{Width: r.clip.Width, Height: r.clip.Height, FPS: r.job.FPS}
 }
 
 func (o *outputs) frame(rgb []float32) error {
@@ -86,38 +136,36 @@ func (o *outputs) frame(rgb []float32) error {
 	return o.video.WriteFrame(o.frames)
 }
 
-func (o *outputs) abort() { o.video.Abort() }
-
 // sidecar is what the .json beside a video says: everything needed to make it
 // again, and how it went.
 type sidecar struct {
-	Program    string    `json:"program"`
-	Job        Job       `json:"job"`
-	Checkpoint source    `json:"checkpoint"`
-	Device     string    `json:"device"`
-	Width      int       `json:"width"`
-	Height     int       `json:"height"`
-	Frames     int       `json:"frames"`
-	Finished   time.Time `json:"finished"`
-	Seconds    float64   `json:"seconds"` // of the last call; a resumed run took longer
+	Program    string        `json:"program"`
+	Job        inference.Job `json:"job"`
+	Checkpoint source        `json:"checkpoint"`
+	Device     string        `json:"device"`
+	Width      int           `json:"width"`
+	Height     int           `json:"height"`
+	Frames     int           `json:"frames"`
+	Finished   time.Time     `json:"finished"`
+	Seconds    float64       `json:"seconds"` // of the last call; a resumed run took longer
 }
 
 // publish puts the finished files in their places and removes the run's folder.
-func (r *run) publish(out *outputs) (Saved, error) {
-	saved := Saved{Video: r.job.Output, ContactSheet: r.job.beside(".png"), Sidecar: r.job.beside(".json")}
+func (r *run) publish(out *outputs) (inference.Saved, error) {
+	saved := inference.Saved{Video: r.job.Output, ContactSheet: beside(r.job, ".png"), Sidecar: beside(r.job, ".json")}
 	if err := out.sheet.WriteFile(saved.ContactSheet); err != nil {
-		return Saved{}, err
+		return inference.Saved{}, err
 	}
 	err := video.WriteSidecar(saved.Sidecar, sidecar{
 		Program: "Gimbal", Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name,
-		Width: r.width, Height: r.height, Frames: r.frames,
+		Width: r.clip.Width, Height: r.clip.Height, Frames: r.clip.Frames,
 		Finished: time.Now(), Seconds: time.Since(r.started).Seconds(),
 	})
 	if err != nil {
-		return Saved{}, err
+		return inference.Saved{}, err
 	}
 	if err := out.video.Close(); err != nil {
-		return Saved{}, err
+		return inference.Saved{}, err
 	}
 	return saved, r.state.Remove()
 }
@@ -125,14 +173,18 @@ func (r *run) publish(out *outputs) (Saved, error) {
 // dump writes the run's tensors, F32, to one safetensors file: noise, vae_input,
 // image_latent, latent and video, the last clamped to [-1, 1].
 func (r *run) dump(c conditioning, frames [][]float32) error {
-	z := r.p.vae.Channels()
-	latent, pixels := []int{z, r.f, r.h, r.w}, []int{3, r.frames, r.height, r.width}
-	input := make([][]float32, r.frames)
-	grey := make([]float32, 3*r.height*r.width)
+	shape := r.clip.LatentShape(r.p.vae.Channels())
+	latent, pixels := shape[:], []int{3, r.clip.Frames, r.clip.Height, r.clip.Width}
+	first, err := r.firstFrame()
+	if err != nil {
+		return err
+	}
+	input := make([][]float32, r.clip.Frames)
+	grey := make([]float32, len(first))
 	for t := range input {
 		input[t] = grey
 	}
-	input[0] = picture.Tensor(r.picture, r.width, r.height)
+	input[0] = first
 	return weights.WriteSafetensors(r.job.DumpFile, []weights.Source{
 		{Name: "noise", DType: device.F32, Shape: latent, Write: values(r.noise())},
 		{Name: "vae_input", DType: device.F32, Shape: pixels, Write: planes(input, false)},

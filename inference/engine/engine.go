@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"gimbal/inference"
+	"gimbal/inference/shapes"
+	"gimbal/inference/weights"
 )
 
 // Engine makes videos. NewLocal returns the one that works on this machine; clients know
@@ -37,7 +39,9 @@ type Engine interface {
 // Request is a run that an Engine is asked about, or to make.
 type Request struct {
 	Checkpoint string // folder
-	Job        inference.Job
+	// Dims plans for a model of these sizes that need not be there, in place of Checkpoint.
+	Dims shapes.Dims
+	Job  inference.Job
 	// Resume is the folder of a run to go on with. Job is then not used, and Checkpoint only
 	// where the checkpoint is elsewhere than when the run began.
 	Resume string
@@ -74,6 +78,9 @@ type Part struct {
 	Path  string // "" if it is not there
 	Bytes int64
 	Err   error // what is wrong with it, or why it is missed
+
+	DTypes map[string]int     // number of tensors by their type
+	Config *weights.WanConfig // an expert's; nil for other parts
 }
 
 // Tokens counts a prompt's tokens.

@@ -1,12 +1,8 @@
-package inference
+package engine
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math"
-
-	"gimbal/inference/wan"
 )
 
 // collapsed is the standard deviation below which a tensor counts as constant:
@@ -43,42 +39,3 @@ func unhealthy(values []float32) string {
 	}
 	return ""
 }
-
-// UnhealthyError says at which step a run stopped because the numbers went bad.
-type UnhealthyError struct {
-	Step   int    // 1 for the first step
-	Expert string // folder of the expert
-	Where  string // such as "block 3" or "output"
-	Found  string // what was found
-}
-
-func (e *UnhealthyError) Error() string {
-	return fmt.Sprintf("step %d, %s, %s: %s; the run was stopped, its state before this step is kept. "+
-		"If the checkpoint is whole (gimbal inspect), try fewer 16-bit inputs or another device", e.Step, e.Expert, e.Where, e.Found)
-}
-
-// locate runs the forward pass once more, looking at every block, and returns
-// the place where the numbers first go bad, and what is wrong there.
-func locate(ctx context.Context, s *wan.Session, x []float32, t float64, prompt int, found string) (where, what string) {
-	where, what = "output", found
-	s.Inspect = func(block int, hidden func() ([]float32, error)) error {
-		values, err := hidden()
-		if err != nil {
-			return err
-		}
-		if bad := unhealthy(values); bad != "" {
-			where, what = fmt.Sprintf("block %d", block), bad
-			return errLocated
-		}
-		return nil
-	}
-	defer func() { s.Inspect = nil }()
-	err := s.Velocity(ctx, x, t, prompt, make([]float32, len(x)))
-	if err != nil && !errors.Is(err, errLocated) {
-		what = fmt.Sprintf("%s (looking for the block failed: %v)", found, err)
-	}
-	return where, what
-}
-
-// errLocated ends the forward pass of locate.
-var errLocated = errors.New("located")

@@ -1,4 +1,4 @@
-package inference_test
+package engine_test
 
 import (
 	"encoding/binary"
@@ -12,6 +12,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
 	"gimbal/inference/weights"
 )
@@ -93,7 +94,7 @@ func TestUnhealthyRunStops(t *testing.T) {
 			dir := spoil(t, c.expert, c.prefix, c.change)
 			p := load(t, dir)
 			job := quick(t)
-			_, err := p.Generate(t.Context(), job, func(inference.Event) {})
+			_, err := p.Generate(t.Context(), job, "", func(inference.Event) {})
 			var bad *inference.UnhealthyError
 			if !errors.As(err, &bad) {
 				t.Fatalf("%v, want an UnhealthyError", err)
@@ -104,7 +105,7 @@ func TestUnhealthyRunStops(t *testing.T) {
 			if _, err := os.Stat(job.Output); err == nil {
 				t.Error("an unhealthy run left a video")
 			}
-			run, err := inference.ReadRun(strings.TrimSuffix(job.Output, ".mp4") + ".run")
+			run, err := engine.ReadRun(strings.TrimSuffix(job.Output, ".mp4") + ".run")
 			if err != nil || run.StepsDone != c.step-1 {
 				t.Errorf("the run's folder: %d steps, %v, want %d", run.StepsDone, err, c.step-1)
 			}

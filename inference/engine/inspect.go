@@ -1,93 +1,182 @@
-package inference
+package engine
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
-	"gimbal/inference/camera"
+	"gimbal/inference"
 	"gimbal/inference/device"
+	"gimbal/inference/quant"
+	"gimbal/inference/tokenizer"
+	"gimbal/inference/watch"
 	"gimbal/inference/weights"
 )
 
-// Inspect writes what the folder dir holds to w, a checkpoint or a camera action
-// folder, and returns an error that joins everything that is wrong with it.
-// Weights are mapped onto dev to check their shapes, not read.
-func Inspect(ctx context.Context, dev device.Device, dir string, w io.Writer) error {
-	for _, name := range []string{"poses.npy", "intrinsics.npy", "action.npy"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return inspectCamera(dir, w)
-		}
-	}
-	return inspectCheckpoint(ctx, dev, dir, w)
-}
-
-func inspectCamera(dir string, w io.Writer) error {
-	path, err := camera.Open(dir)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "camera path %s: %d poses, videos of up to %d frames\n", dir, path.Frames(), path.EffectiveFrames(maxFrames))
-	if path.SpeedLost() {
-		fmt.Fprintln(w, "the model sees the path scaled so that its largest step has length 1: absolute speed is lost")
-	}
-	return nil
-}
-
-func inspectCheckpoint(ctx context.Context, dev device.Device, dir string, w io.Writer) error {
+// Inspect implements Engine. Weights are mapped onto the device to check their shapes,
+// not read.
+func (l *Local) Inspect(ctx context.Context, dir string) (Model, error) {
 	parts, err := weights.Inspect(dir)
 	if err != nil {
-		return err
+		return Model{}, err
 	}
-	fmt.Fprintf(w, "checkpoint %s\n", dir)
-	damaged := false
-	for _, part := range parts {
-		fmt.Fprintln(w, "  "+describe(part))
-		damaged = damaged || part.Err != nil
+	var m Model
+	var errs []error
+	for _, p := range parts {
+		m.Parts = append(m.Parts, Part{Name: p.Name, Path: p.Path, Bytes: p.Bytes, DTypes: p.DTypes, Config: p.Config, Err: p.Err})
+		errs = append(errs, p.Err)
 	}
-	if damaged {
-		var errs []error
-		for _, part := range parts {
-			errs = append(errs, part.Err)
+	if err := errors.Join(errs...); err != nil {
+		return m, err
+	}
+	dev, err := l.open(ctx)
+	if err != nil {
+		return m, err
+	}
+	p, err := Load(ctx, dev, dir, inference.QuantNone, func(inference.Event) {})
+	if err != nil {
+		return m, err
+	}
+	m.Whole, m.HasCamera, m.Recipe = true, p.HasCamera(), recipe(p.layout)
+	m.Cached = cached(p.layout)
+	return m, p.Close()
+}
+
+// recipe returns the checkpoint's, or the reference's where it brings none.
+func recipe(l *weights.Layout) inference.Recipe {
+	return inference.DefaultRecipe()
+}
+
+// cached returns the kinds of weights that need not be made: those that the checkpoint
+// brings, and those that were made before, for all of its experts.
+func cached(l *weights.Layout) (kinds []inference.Quant) {
+	for _, q := range quantKinds {
+		there := true
+		for name, expert := range l.Experts {
+			there = there && quant.Cached(l.Dir, name, expert.Store, quantOptions(q))
 		}
-		return errors.Join(errs...)
+		if there {
+			kinds = append(kinds, q)
+		}
 	}
-	p, err := Load(ctx, Options{Checkpoint: dir, Device: dev}, func(Event) {})
+	return kinds
+}
+
+var quantKinds = []inference.Quant{inference.QuantINT8, inference.QuantNF4, inference.QuantNF4Double}
+
+// vocabulary is a checkpoint's tokenizer.
+type vocabulary struct {
+	dir       string
+	files     string // as they looked when it was opened
+	tokenizer *tokenizer.Tokenizer
+	limit     int
+}
+
+// Tokens implements Engine.
+func (l *Local) Tokens(ctx context.Context, dir string, texts ...string) ([]Tokens, error) {
+	v, err := l.vocabulary(dir)
+	if err != nil {
+		return nil, err
+	}
+	counts := make([]Tokens, len(texts))
+	for i, text := range texts {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		counts[i] = Tokens{N: v.tokenizer.Count(text), Limit: v.limit}
+	}
+	return counts, nil
+}
+
+func (l *Local) vocabulary(dir string) (*vocabulary, error) {
+	files := watch.See(dir)
+	l.mu.Lock()
+	v := l.vocab
+	l.mu.Unlock()
+	if v != nil && v.dir == dir && v.files == files {
+		return v, nil
+	}
+	v, err := openVocabulary(dir)
+	if err != nil {
+		return nil, err
+	}
+	v.dir, v.files = dir, files
+	l.mu.Lock()
+	l.vocab = v // one is enough, and it is large
+	l.mu.Unlock()
+	return v, nil
+}
+
+// openVocabulary opens a checkpoint's tokenizer. The experts say how much they read.
+func openVocabulary(dir string) (*vocabulary, error) {
+	parts, err := weights.Inspect(dir)
+	if err != nil {
+		return nil, err
+	}
+	v := &vocabulary{limit: tokenizer.DefaultMaxLen}
+	for _, p := range parts {
+		if p.Config != nil {
+			v.limit = min(v.limit, p.Config.TextLen)
+		}
+		if p.Name == "tokenizer" {
+			if p.Err != nil {
+				return nil, p.Err
+			}
+			if v.tokenizer, err = tokenizer.Open(p.Path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if v.tokenizer == nil {
+		return nil, fmt.Errorf("%s: no tokenizer", dir)
+	}
+	return v, nil
+}
+
+// unsupported tries a small matrix of every quantisation on the device and returns
+// why it cannot do which.
+func unsupported(ctx context.Context, dev device.Device) map[inference.Quant]string {
+	missing := map[inference.Quant]string{}
+	for _, q := range quantKinds {
+		if err := try(ctx, dev, q); errors.Is(err, device.ErrUnsupported) {
+			missing[q] = err.Error()
+		}
+	}
+	return missing
+}
+
+// try multiplies by a matrix of zeros that is kept as q says.
+func try(ctx context.Context, dev device.Device, q inference.Quant) error {
+	const n = quant.Block
+	var err error
+	var buffers []device.Buffer
+	defer func() {
+		for _, b := range buffers {
+			b.Release()
+		}
+	}()
+	mat := func(t device.DType, rows, cols int) device.Mat {
+		if err != nil {
+			return device.Mat{}
+		}
+		var b device.Buffer
+		if b, err = dev.Alloc(device.Desc{Label: "quantisation test", DType: t, Shape: []int{rows, cols}}); err != nil {
+			return device.Mat{}
+		}
+		buffers = append(buffers, b)
+		return device.AsMat(b)
+	}
+	l := device.Linear{X: mat(device.F32, 1, n), Y: mat(device.F32, 1, n)}
+	if q == inference.QuantINT8 {
+		l.W = device.Weight{Data: mat(device.I8, n, n), Out: n, In: n, Scale: mat(device.F32, 1, n)}
+	} else {
+		l.W = device.Weight{
+			Data: mat(device.U8, 1, n*n/2), Out: n, In: n, NF4: true, Block: quant.Block,
+			Scale: mat(device.F32, 1, n), Code: mat(device.F32, 1, len(quant.NF4Code)),
+		}
+	}
 	if err != nil {
 		return err
 	}
-	defer p.Close()
-	control := "follows camera paths"
-	if !p.HasCamera() {
-		control = "has no camera control"
-	}
-	fmt.Fprintf(w, "  whole: every tensor is there and of the right shape; the model %s\n", control)
-	return nil
-}
-
-func describe(part weights.Part) string {
-	if part.Path == "" {
-		return part.Name + ": not there"
-	}
-	text := fmt.Sprintf("%s: %.1f MB in %s", part.Name, float64(part.Bytes)/1e6, part.Path)
-	var types []string
-	for _, name := range slices.Sorted(maps.Keys(part.DTypes)) {
-		types = append(types, fmt.Sprintf("%d %s", part.DTypes[name], name))
-	}
-	if len(types) > 0 {
-		text += ", tensors: " + strings.Join(types, ", ")
-	}
-	if c := part.Config; c != nil {
-		text += fmt.Sprintf("; %d layers, %d wide, %d heads, feed-forward %d", c.NumLayers, c.Dim, c.NumHeads, c.FFNDim)
-	}
-	if part.Err != nil {
-		text += "; DAMAGED"
-	}
-	return text
+	return dev.Do(ctx, "quantisation test", func(e device.Encoder) { e.Linear(l) })
 }

@@ -1,4 +1,4 @@
-package inference
+package engine
 
 import (
 	"errors"
@@ -10,23 +10,19 @@ import (
 	"strings"
 	"syscall"
 
-	"gimbal/inference/plan"
+	"gimbal/inference"
 	"gimbal/inference/video"
 )
 
-// maxName is the longest name of an .mp4 in bytes: file systems allow 255, and the
-// temporary files beside it have longer names.
-const maxName = 200
-
 // beside returns the path of the file with the given extension that belongs to
 // the job's video.
-func (j Job) beside(ext string) string {
+func beside(j inference.Job, ext string) string {
 	return strings.TrimSuffix(j.Output, filepath.Ext(j.Output)) + ext
 }
 
 // absolute returns the job with absolute paths, which mean the same to a process
 // that resumes it from another folder.
-func (j Job) absolute() (Job, error) {
+func absolute(j inference.Job) (inference.Job, error) {
 	for _, path := range []*string{&j.Image, &j.ActionPath, &j.Output, &j.FramesDir, &j.DumpFile} {
 		if *path == "" {
 			continue
@@ -40,52 +36,41 @@ func (j Job) absolute() (Job, error) {
 	return j, nil
 }
 
-// checkName returns an error unless the job's video can have its name.
-func (j Job) checkName() error {
-	name := filepath.Base(j.Output)
-	switch ext := filepath.Ext(name); {
-	case j.Output == "":
-		return errors.New("save_file: none given; name the .mp4 to write")
-	case !strings.EqualFold(ext, ".mp4") || name == ext:
-		return fmt.Errorf("save_file: %s, want the name of a file that ends in .mp4", j.Output)
-	case len(name) > maxName:
-		return fmt.Errorf("save_file: a name of %d bytes, want at most %d: %s", len(name), maxName, j.Output)
-	}
-	return nil
-}
-
 // target is a file or folder that a job writes.
 type target struct {
-	flag, path string
-	folder     bool
+	setting, path string
+	folder        bool
 }
 
-func (j Job) targets() []target {
-	targets := []target{
+func targets(j inference.Job) []target {
+	list := []target{
 		{"save_file", j.Output, false},
-		{"save_file", j.beside(".png"), false},
-		{"save_file", j.beside(".json"), false},
-		{"save_file", j.beside(".run"), true},
+		{"save_file", beside(j, ".png"), false},
+		{"save_file", beside(j, ".json"), false},
+		{"save_file", beside(j, ".run"), true},
 	}
 	if j.DumpFile != "" {
-		targets = append(targets, target{"dump_tensors", j.DumpFile, false})
+		list = append(list, target{"dump_tensors", j.DumpFile, false})
 	}
 	if j.FramesDir != "" {
-		targets = append(targets, target{"save_frames", j.FramesDir, true})
+		list = append(list, target{"save_frames", j.FramesDir, true})
 	}
-	return targets
+	return list
 }
 
 // checkOutputs makes sure that the job's files can be written, and that they
 // replace neither each other nor anything that the job reads, before hours of work
 // end in an error.
-func checkOutputs(job Job) error {
+func checkOutputs(job inference.Job) error {
+	if job.Output == "" {
+		return nil // Validate has said so
+	}
 	var errs []error
 	paths, folders := map[string]bool{}, map[string]bool{}
-	for _, t := range job.targets() {
+	for _, t := range targets(job) {
 		path := filepath.Clean(t.path)
 		if paths[path] {
-			errs = append(errs, fmt.Errorf("%s: %s is written by another flag too; choose another name", t.flag, t.path))
+			errs = append(errs, t.fault(t.path+", which is written twice", "another name"))
 		}
 		paths[path] = true
 		if t.folder {
@@ -96,7 +81,9 @@ func checkOutputs(job Job) error {
 		}
 	}
 	for _, folder := range slices.Sorted(maps.Keys(folders)) {
-		errs = append(errs, video.CheckWritable(folder))
+		if err := video.CheckWritable(folder); err != nil {
+			errs = append(errs, &inference.SettingError{Setting: "save_file", Mistake: inference.Unusable, Err: err})
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -109,12 +96,16 @@ func (t target) check(picture string) error {
 		return nil // there is none, or its folder's check says what is wrong
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: cannot write %s: found a folder or device there; choose another name", t.flag, t.path)
+		return t.fault(t.path+", where there is a folder or device", "another name")
 	}
 	if start, err := os.Stat(picture); err == nil && os.SameFile(info, start) {
-		return fmt.Errorf("%s: writing %s would replace the picture that the video starts from; choose another name", t.flag, t.path)
+		return t.fault(t.path+", the picture that the video starts from", "another name")
 	}
 	return nil
+}
+
+func (t target) fault(found, want string) error {
+	return &inference.SettingError{Setting: t.setting, Mistake: inference.Unusable, Found: found, Want: want}
 }
 
 // nearest returns dir, or the folder nearest above it that exists.
@@ -130,37 +121,36 @@ func nearest(dir string) string {
 
 // disk lists what the job writes: three states of four latents each at the most, the
 // video as it is encoded and copied, and what else it asks for.
-func (q *prepared) disk(channels int) []plan.Disk {
-	latent := 4 * int64(channels*q.f*q.h*q.w)
-	pixels := int64(q.frames * q.width * q.height)
-	beside := filepath.Dir(q.job.Output)
-	list := []plan.Disk{
+func (r *run) disk() []inference.Disk {
+	latent := 4 * int64(r.clip.Latent(r.p.vae.Channels()))
+	pixels := int64(r.clip.Frames * r.clip.Width * r.clip.Height)
+	beside := filepath.Dir(r.job.Output)
+	list := []inference.Disk{
 		{What: "run state", Folder: beside, Bytes: 3 * 4 * latent},
 		{What: "video", Folder: beside, Bytes: pixels / 5, Stays: true},
 	}
-	if q.job.DumpFile != "" {
-		list = append(list, plan.Disk{What: "tensors", Folder: filepath.Dir(q.job.DumpFile), Bytes: 3*latent + 2*3*4*pixels, Stays: true})
+	if r.job.DumpFile != "" {
+		list = append(list, inference.Disk{What: "tensors", Folder: filepath.Dir(r.job.DumpFile), Bytes: 3*latent + 2*3*4*pixels, Stays: true})
 	}
-	if q.job.FramesDir != "" {
-		list = append(list, plan.Disk{What: "frames", Folder: nearest(q.job.FramesDir), Bytes: 2 * pixels, Stays: true})
+	if r.job.FramesDir != "" {
+		list = append(list, inference.Disk{What: "frames", Folder: nearest(r.job.FramesDir), Bytes: 2 * pixels, Stays: true})
 	}
 	return list
 }
 
 // checkSpace returns an error unless the disks have room for what the job writes.
-func (q *prepared) checkSpace(channels int) error {
-	needs := map[string]uint64{}
-	for _, d := range q.disk(channels) {
-		needs[d.Folder] += uint64(d.Bytes)
+func (r *run) checkSpace() error {
+	needs := map[string]int64{}
+	for _, d := range r.disk() {
+		needs[d.Folder] += d.Bytes
 	}
 	for folder, need := range needs {
 		var disk syscall.Statfs_t
 		if err := syscall.Statfs(folder, &disk); err != nil {
 			continue // not every file system tells
 		}
-		if free := uint64(disk.Bavail) * uint64(disk.Bsize); free < need {
-			return fmt.Errorf("the disk of %s is full: found %.1f MB free, expected about %.1f MB: free some space or choose a folder on another disk",
-				folder, float64(free)/1e6, float64(need)/1e6)
+		if free := int64(disk.Bavail) * int64(disk.Bsize); free < need {
+			return &inference.DiskError{Folder: folder, Free: free, Need: need}
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package inference_test
+package engine_test
 
 import (
 	"os"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
 )
 
@@ -58,7 +59,7 @@ func TestBadOutputs(t *testing.T) {
 			dir := filepath.Dir(job.Output)
 			c.change(t, dir, &job)
 			before := listing(t, dir)
-			_, err := p.Generate(t.Context(), job, func(e inference.Event) { t.Errorf("event %s before the error", e.Kind()) })
+			_, err := p.Generate(t.Context(), job, "", func(e inference.Event) { t.Errorf("event %s before the error", e.Kind()) })
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -140,7 +141,7 @@ func TestDamagedExpert(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = inference.Load(t.Context(), inference.Options{Checkpoint: dir, Device: openDevice(t)}, func(inference.Event) {})
+	_, err = engine.Load(t.Context(), openDevice(t), dir, inference.QuantNone, func(inference.Event) {})
 	if err == nil || !strings.Contains(err.Error(), "ffn") {
 		t.Errorf("error %v, want one that names the feed-forward's tensors", err)
 	}

@@ -1,4 +1,4 @@
-package inference
+package engine
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"gimbal/inference"
 	"gimbal/inference/device"
 	"gimbal/inference/quant"
 	"gimbal/inference/tokenizer"
@@ -15,14 +16,7 @@ import (
 	"gimbal/inference/weights"
 )
 
-// Options says what Load opens, and where.
-type Options struct {
-	Checkpoint string        // folder of the checkpoint
-	Device     device.Device // runs the model
-	Quant      quant.Options // how the experts' weights are kept; the zero value for as they are
-}
-
-// Pipeline is an opened checkpoint. It runs one job at a time; further calls wait.
+// Pipeline is a checkpoint on a device. It runs one job at a time; further calls wait.
 type Pipeline struct {
 	running sync.Mutex
 	dev     device.Device
@@ -35,29 +29,29 @@ type Pipeline struct {
 	experts   map[string]*wan.Model // by folder; at least one
 }
 
-// Load opens the checkpoint and checks that every tensor of it is there, of a
-// known type and of the right shape. Weights are memory-mapped, so that loading
-// reads little; the errors name every file and tensor that is wrong. Quantised
-// weights are made at first use and kept (quant.Open).
-func Load(ctx context.Context, o Options, emit func(Event)) (*Pipeline, error) {
-	if err := o.Quant.Validate(); err != nil {
-		return nil, err
-	}
-	layout, err := weights.OpenLayout(o.Checkpoint)
+// experts are the folders of the experts, the first to run first.
+var experts = []string{weights.HighNoise, weights.LowNoise}
+
+// Load opens the checkpoint in folder dir on dev and checks that every tensor of it is
+// there, of a known type and of the right shape. Weights are memory-mapped, so that
+// loading reads little; the errors name every file and tensor that is wrong. Quantised
+// weights are made at first use and kept.
+func Load(ctx context.Context, dev device.Device, dir string, q inference.Quant, emit func(inference.Event)) (*Pipeline, error) {
+	layout, err := weights.OpenLayout(dir)
 	if err != nil {
 		return nil, err
 	}
-	p := &Pipeline{dev: o.Device, layout: layout, experts: map[string]*wan.Model{}}
+	p := &Pipeline{dev: dev, layout: layout}
 	if p.source, err = fingerprint(layout); err == nil {
-		err = p.open(ctx, o, emit)
+		err = p.open(ctx, emit)
 	}
-	if err == nil && o.Quant.Enabled() {
-		p.source.Quant = o.Quant
-		err = p.quantize(ctx, o.Quant, emit)
+	if err == nil && q != inference.QuantNone {
+		p.source.Quant = q
+		err = p.quantize(ctx, q, emit)
 	}
 	if err != nil {
 		p.Close()
-		return nil, fmt.Errorf("checkpoint %s: %w", o.Checkpoint, err)
+		return nil, fmt.Errorf("checkpoint %s: %w", dir, err)
 	}
 	return p, nil
 }
@@ -69,32 +63,12 @@ type part struct {
 	open  func() error
 }
 
-func (p *Pipeline) open(ctx context.Context, o Options, emit func(Event)) error {
-	parts := []part{
-		{"tokenizer", 0, func() (err error) {
-			p.tokenizer, err = tokenizer.Open(p.layout.TokenizerDir)
-			return err
-		}},
-		{"text encoder", p.layout.Text.Bytes(), func() (err error) {
-			p.text, err = umt5.Load(ctx, o.Device, p.layout.Text)
-			return err
-		}},
-		{"VAE", p.layout.VAE.Bytes(), func() (err error) {
-			p.vae, err = vae.Load(ctx, o.Device, p.layout.VAE, statistics(p.layout))
-			return err
-		}},
-	}
-	for _, name := range []string{weights.HighNoise, weights.LowNoise} {
-		if e, ok := p.layout.Experts[name]; ok {
-			parts = append(parts, part{name, e.Store.Bytes(), func() error {
-				model, err := wan.Load(ctx, o.Device, e.Store, e.Config)
-				if err == nil {
-					p.experts[name] = model
-				}
-				return err
-			}})
-		}
-	}
+// open opens all parts and checks that they belong together.
+func (p *Pipeline) open(ctx context.Context, emit func(inference.Event)) error {
+	parts := append([]part{{"tokenizer", 0, func() (err error) {
+		p.tokenizer, err = tokenizer.Open(p.layout.TokenizerDir)
+		return err
+	}}}, p.parts(ctx)...)
 	var done, total int64
 	for _, part := range parts {
 		total += part.bytes
@@ -109,12 +83,39 @@ func (p *Pipeline) open(ctx context.Context, o Options, emit func(Event)) error 
 			continue
 		}
 		done += part.bytes
-		emit(Loading{Part: part.name, Bytes: part.bytes, Done: done, Total: total})
+		emit(inference.Loading{Part: part.name, Bytes: part.bytes, Done: done, Total: total})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return p.fit()
+	return p.check()
+}
+
+// parts are those with weights.
+func (p *Pipeline) parts(ctx context.Context) []part {
+	p.experts = map[string]*wan.Model{}
+	parts := []part{
+		{"text encoder", p.layout.Text.Bytes(), func() (err error) {
+			p.text, err = umt5.Load(ctx, p.dev, p.layout.Text)
+			return err
+		}},
+		{"VAE", p.layout.VAE.Bytes(), func() (err error) {
+			p.vae, err = vae.Load(ctx, p.dev, p.layout.VAE, statistics(p.layout))
+			return err
+		}},
+	}
+	for _, name := range experts {
+		if e, ok := p.layout.Experts[name]; ok {
+			parts = append(parts, part{name, e.Store.Bytes(), func() error {
+				model, err := wan.Load(ctx, p.dev, e.Store, e.Config)
+				if err == nil {
+					p.experts[name] = model
+				}
+				return err
+			}})
+		}
+	}
+	return parts
 }
 
 // HasCamera reports whether every expert of the checkpoint follows a camera path.
@@ -125,12 +126,6 @@ func (p *Pipeline) HasCamera() bool {
 		}
 	}
 	return true
-}
-
-// CountTokens returns the number of tokens of a prompt, the end token included,
-// and how many of them the model reads at most.
-func (p *Pipeline) CountTokens(prompt string) (n, limit int) {
-	return p.tokenizer.Count(prompt), p.tokenizer.MaxLen
 }
 
 // statistics returns those of the checkpoint's VAE: Wan 2.1's unless it brings
@@ -146,18 +141,15 @@ func statistics(l *weights.Layout) vae.Statistics {
 	return vae.WanStatistics()
 }
 
-// expert returns the folder of the expert that runs at timestep t. A checkpoint
-// of one expert runs it at every step.
-func (p *Pipeline) expert(t, boundary float64) string { return expertAt(t, boundary, p.experts) }
-
-// expertAt returns that of experts which runs at timestep t.
-func expertAt(t, boundary float64, experts map[string]*wan.Model) string {
+// expert returns the folder of the expert for high or low noise. A checkpoint of one
+// expert runs it at every step.
+func (p *Pipeline) expert(highNoise bool) string {
 	want := weights.LowNoise
-	if t >= boundary*trainTimesteps {
+	if highNoise {
 		want = weights.HighNoise
 	}
-	if experts[want] == nil {
-		for name := range experts {
+	if p.experts[want] == nil {
+		for name := range p.experts {
 			return name
 		}
 	}
@@ -176,4 +168,17 @@ func (p *Pipeline) Close() error {
 		m.Close()
 	}
 	return p.layout.Close()
+}
+
+// quantOptions says what package quant calls q.
+func quantOptions(q inference.Quant) quant.Options {
+	switch q {
+	case inference.QuantINT8:
+		return quant.Options{Kind: quant.INT8}
+	case inference.QuantNF4:
+		return quant.Options{Kind: quant.NF4}
+	case inference.QuantNF4Double:
+		return quant.Options{Kind: quant.NF4, Nested: true}
+	}
+	return quant.Options{}
 }

@@ -1,4 +1,4 @@
-package inference_test
+package engine_test
 
 import (
 	"bytes"
@@ -14,11 +14,11 @@ import (
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/camera"
+	"gimbal/inference/clip"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
-	"gimbal/inference/noise"
 )
 
 func openDevice(t *testing.T) device.Device {
@@ -32,9 +32,9 @@ func openDevice(t *testing.T) device.Device {
 }
 
 // load opens the checkpoint in dir; it is closed when the test ends.
-func load(t *testing.T, dir string) *inference.Pipeline {
+func load(t *testing.T, dir string) *engine.Pipeline {
 	t.Helper()
-	p, err := inference.Load(t.Context(), inference.Options{Checkpoint: dir, Device: openDevice(t)}, func(inference.Event) {})
+	p, err := engine.Load(t.Context(), openDevice(t), dir, inference.QuantNone, func(inference.Event) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,12 +49,12 @@ func quick(t *testing.T) inference.Job {
 	job.Image = filepath.Join(golden.Dir(t), "image.png")
 	job.ActionPath = anyAction(t)
 	job.Prompt = "the camera moves"
-	path, err := camera.Open(job.ActionPath)
+	path, err := clip.OpenPath(job.ActionPath)
 	if err != nil {
 		t.Fatal(err)
 	}
 	job.Frames, job.Steps, job.MaxArea = path.EffectiveFrames(9), 4, 48*32
-	job.NoiseRNG = noise.KindCPU
+	job.NoiseRNG = "cpu"
 	job.Output = filepath.Join(t.TempDir(), "video.mp4")
 	return job
 }
@@ -91,7 +91,7 @@ func TestEvents(t *testing.T) {
 	job := quick(t)
 	var kinds []string
 	steps := 0
-	saved, err := p.Generate(t.Context(), job, func(e inference.Event) {
+	saved, err := p.Generate(t.Context(), job, "", func(e inference.Event) {
 		if s, ok := e.(inference.Step); ok {
 			steps++
 			if s.Index != steps || s.Total != job.Steps {
@@ -129,7 +129,7 @@ func TestResumeAtEveryStep(t *testing.T) {
 	for _, solver := range []string{"unipc", "dpm++"} {
 		job := quick(t)
 		job.Solver = solver
-		if _, err := p.Generate(t.Context(), job, func(inference.Event) {}); err != nil {
+		if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
 			t.Fatal(err)
 		}
 		want := read(t, job.Output)
@@ -160,11 +160,11 @@ func TestResumeAtEveryStep(t *testing.T) {
 
 // interrupt runs job until after step stop (at least one), or until decoding when
 // stop is the number of steps, and returns the run's folder.
-func interrupt(t *testing.T, p *inference.Pipeline, job inference.Job, stop int) (run string) {
+func interrupt(t *testing.T, p *engine.Pipeline, job inference.Job, stop int) (run string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := p.Generate(ctx, job, func(e inference.Event) {
+	_, err := p.Generate(ctx, job, "", func(e inference.Event) {
 		switch e := e.(type) {
 		case inference.Prepared:
 			run = e.RunDir
@@ -193,7 +193,7 @@ func TestCancelLeavesNothingRunning(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var cancelled time.Time
-	_, err := p.Generate(ctx, job, func(e inference.Event) {
+	_, err := p.Generate(ctx, job, "", func(e inference.Event) {
 		if _, ok := e.(inference.TextEncoded); ok {
 			time.AfterFunc(100*time.Millisecond, func() { cancelled = time.Now(); cancel() })
 		}
@@ -238,7 +238,7 @@ func TestBadJobs(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			job := quick(t)
 			c.change(&job)
-			_, err := p.Generate(t.Context(), job, func(e inference.Event) {
+			_, err := p.Generate(t.Context(), job, "", func(e inference.Event) {
 				t.Errorf("event %s before the error", e.Kind())
 			})
 			if err == nil {
@@ -259,7 +259,7 @@ func TestUnfinishedRunIsKept(t *testing.T) {
 	p := load(t, golden.Checkpoint(t))
 	job := quick(t)
 	run := interrupt(t, p, job, 2)
-	_, err := p.Generate(t.Context(), job, func(inference.Event) {})
+	_, err := p.Generate(t.Context(), job, "", func(inference.Event) {})
 	if err == nil || !strings.Contains(err.Error(), run) {
 		t.Fatalf("%v, want an error that names %s", err, run)
 	}

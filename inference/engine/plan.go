@@ -1,183 +1,160 @@
-package inference
+package engine
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"unicode/utf8"
 
-	"gimbal/inference/camera"
+	"gimbal/inference"
+	"gimbal/inference/clip"
+	"gimbal/inference/denoise"
 	"gimbal/inference/device"
-	"gimbal/inference/picture"
 	"gimbal/inference/plan"
 	"gimbal/inference/quant"
 	"gimbal/inference/shapes"
-	"gimbal/inference/vae"
 	"gimbal/inference/weights"
 )
 
-// PlanRequest says what to plan.
-type PlanRequest struct {
-	// Checkpoint is the folder of the checkpoint. Only the heads of its files are
-	// read.
-	Checkpoint string
-	// Dims are the sizes of a model that need not be there, in place of Checkpoint;
-	// the zero value stands for none.
-	Dims shapes.Dims
-	Job  Job
-	// Camera plans for a camera path where the job names none.
-	Camera bool
-	Quant  quant.Options
-	// Device is the device that will run the job: its name, its limits and how it
-	// rounds sizes count; nothing is allocated on it and nothing runs.
-	Device device.Device
-	// Only names the one setting that PlanAuto may change, such as "vae_tile"; "" for
-	// all.
-	Only string
-	// Rates are the device's, from plan.Measure or plan.ReadRates; the zero value
-	// leaves times out of the plan.
-	Rates plan.Rates
-}
+// A plan is a run on a device that counts: the same code, from the prompt to the last
+// frame, that hands what it makes to nobody.
 
-// PlanOf says what a job takes before anything is loaded. The job's picture and
-// camera path are looked at; a job without a picture is planned for one of 832x480
-// pixels. Numbers of tokens are guessed. It takes well under a second at any size.
-// The plan of a job that does not fit is no error: see Plan.Fit.
-func PlanOf(ctx context.Context, r PlanRequest) (plan.Plan, error) {
-	parts, err := r.open()
+// Plan says what job takes on the pipeline's device, with its weights as they are open.
+// It does not wait for a job that runs.
+func (p *Pipeline) Plan(ctx context.Context, job inference.Job) (inference.Plan, error) {
+	r, err := p.prepare(job)
 	if err != nil {
-		return plan.Plan{}, err
+		return inference.Plan{}, err
 	}
-	defer parts.close()
-	return r.plan(ctx, parts)
+	return r.plan(ctx)
 }
 
-// Plan says what job takes on the pipeline's device, with its weights as they are
-// open. Rates may be the zero value. It does not wait for a job that runs.
-func (p *Pipeline) Plan(ctx context.Context, job Job, rates plan.Rates) (plan.Plan, error) {
-	q, err := p.prepare(job)
+// plan plans the run as it is.
+func (r *run) plan(ctx context.Context) (inference.Plan, error) {
+	return r.planOn(ctx, r.p.dev, r.p.layout, nil)
+}
+
+// planOn plans the run on a device, with the weights of a layout. A job that the device
+// has no room for is planned without the device's limit, so that the plan says how much
+// it lacks.
+func (r *run) planOn(ctx context.Context, dev device.Device, layout *weights.Layout, toMake []inference.Disk) (inference.Plan, error) {
+	dry := *r
+	err := dry.dryRun(ctx, plan.NewDevice(dev, true), layout)
+	if errors.Is(err, device.ErrOutOfMemory) {
+		err = dry.dryRun(ctx, plan.NewDevice(dev, false), layout)
+	}
 	if err != nil {
-		return plan.Plan{}, err
+		return inference.Plan{}, fmt.Errorf("planning: %w", err)
 	}
-	return p.plan(ctx, q, rates)
-}
-
-// plan plans a job that was prepared.
-func (p *Pipeline) plan(ctx context.Context, q *prepared, rates plan.Rates) (plan.Plan, error) {
-	d := &draft{parts: p.parts(), prepared: q, dev: p.dev, rates: rates, camera: q.path != nil}
-	for _, prompt := range []string{q.job.Prompt, q.job.NegativePrompt} {
-		d.tokens = append(d.tokens, len(p.tokenizer.Encode(prompt)))
+	info := dev.Info()
+	p := inference.Plan{
+		Device: info.Name, Limit: info.WorkingSet,
+		Width: r.clip.Width, Height: r.clip.Height, Frames: r.clip.Frames, LatentShape: r.clip.LatentShape(dry.p.vae.Channels()),
+		Phases: dry.count.Phases(), Disk: append(dry.disk(), toMake...),
 	}
-	return d.plan(ctx)
-}
-
-// parts are what a plan needs of a checkpoint.
-type parts struct {
-	text, vae  *weights.Store
-	statistics vae.Statistics
-	experts    map[string]weights.Expert
-	quant      quant.Options
-	toMake     []plan.Disk // quantised weights to be made
-	opened     []*weights.Store
-}
-
-// parts returns those of the open checkpoint.
-func (p *Pipeline) parts() *parts {
-	return &parts{text: p.layout.Text, vae: p.layout.VAE, statistics: statistics(p.layout), experts: p.layout.Experts, quant: p.source.Quant}
-}
-
-func (p *parts) close() {
-	for _, s := range p.opened {
-		s.Close()
-	}
-}
-
-// open opens the request's checkpoint, or makes up one of its sizes.
-func (r PlanRequest) open() (*parts, error) {
-	p := &parts{experts: map[string]weights.Expert{}, quant: r.Quant}
-	dir := r.Checkpoint
-	if r.Dims != (shapes.Dims{}) {
-		config, expert := shapes.Expert(r.Dims)
-		p.text, p.vae = weights.OfShapes("text encoder", shapes.Text(r.Dims)), weights.OfShapes("VAE", shapes.VAE(r.Dims))
-		p.statistics = vae.WanStatistics()
-		for _, name := range []string{weights.HighNoise, weights.LowNoise} {
-			p.experts[name] = weights.Expert{Store: weights.OfShapes(name, expert), Config: config}
-		}
-		dir = ""
-	} else {
-		layout, err := weights.OpenLayout(dir)
-		if err != nil {
-			return nil, err
-		}
-		p.text, p.vae, p.statistics, p.experts = layout.Text, layout.VAE, statistics(layout), layout.Experts
-		p.opened = []*weights.Store{p.text, p.vae}
-		for _, e := range layout.Experts {
-			p.opened = append(p.opened, e.Store)
-		}
-	}
-	if !r.Quant.Enabled() {
-		return p, nil
-	}
-	for name, e := range p.experts {
-		store, missing, folder, err := quant.Shapes(dir, name, e.Store, r.Quant)
-		if err != nil {
-			p.close()
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if store != e.Store {
-			p.opened = append(p.opened, store)
-		}
-		p.experts[name] = weights.Expert{Store: store, Config: e.Config}
-		if missing > 0 {
-			p.toMake = append(p.toMake, plan.Disk{What: r.Quant.String() + " weights of " + name, Folder: folder, Bytes: missing, Stays: true})
+	p.Parts = []inference.Part{{Name: "text encoder", Bytes: layout.Text.Bytes()}, {Name: "VAE", Bytes: layout.VAE.Bytes()}}
+	for _, name := range experts {
+		if m := dry.p.experts[name]; m != nil {
+			store := layout.Experts[name].Store
+			p.Parts = append(p.Parts, inference.Part{Name: name, Quant: store.Quantised(), Bytes: store.Bytes()})
+			p.Tokens = r.clip.Latent(1) / (m.Patch[0] * m.Patch[1] * m.Patch[2])
 		}
 	}
 	return p, nil
 }
 
-// plan plans the request's job.
-func (r PlanRequest) plan(ctx context.Context, p *parts) (plan.Plan, error) {
-	q := &prepared{job: r.Job, frames: r.Job.Frames}
-	if err := errors.Join(CheckFrames(r.Job.Frames), q.sizes()); err != nil {
-		return plan.Plan{}, err
-	}
-	d := &draft{parts: p, prepared: q, dev: r.Device, rates: r.Rates, camera: q.path != nil || r.Camera}
-	for _, prompt := range []string{r.Job.Prompt, r.Job.NegativePrompt} {
-		d.tokens = append(d.tokens, guessTokens(prompt))
-	}
-	return d.plan(ctx)
-}
+// What the program itself holds, as measured: its own tables and stacks, and a piece of
+// the tokenizer.
+const (
+	programBytes = 12 << 20
+	pieceBytes   = 150
+)
 
-// The picture of a job without one.
-const defaultWidth, defaultHeight = 832, 480
-
-// sizes finds the size and the length of the video, and the latent's rows and columns.
-func (q *prepared) sizes() error {
-	width, height := defaultWidth, defaultHeight
-	if q.job.Image != "" {
-		img, err := picture.Load(q.job.Image)
-		if err != nil {
+// dryRun runs r on a device that counts.
+func (r *run) dryRun(ctx context.Context, count *plan.Device, layout *weights.Layout) error {
+	r.count, r.emit, r.latent = count, func(inference.Event) {}, nil
+	r.p = &Pipeline{dev: count, layout: layout}
+	for _, part := range r.p.parts(ctx) {
+		if err := part.open(); err != nil {
 			return err
 		}
-		q.picture = img
-		width, height = img.Bounds().Dx(), img.Bounds().Dy()
 	}
-	fit, err := picture.Fit(width, height, q.job.MaxArea)
-	if err != nil {
+	for i := range r.prompts {
+		for _, m := range r.p.experts {
+			r.prompts[i] = r.prompts[i][:min(len(r.prompts[i]), m.Config.TextLen)]
+		}
+	}
+	var err error
+	if r.solver, err = denoise.New(r.job.Solver, r.job.Steps, r.job.Shift); err != nil {
 		return err
 	}
-	q.width, q.height, q.w, q.h = fit.Width, fit.Height, fit.LatentWidth, fit.LatentHeight
-	if q.job.ActionPath != "" {
-		if q.path, err = camera.Open(q.job.ActionPath); err != nil {
-			return err
-		}
-		q.frames = q.path.EffectiveFrames(q.job.Frames)
-	}
-	if q.job.Output != "" {
-		q.job.Output, err = filepath.Abs(q.job.Output)
-	}
+	latent := r.clip.Latent(r.p.vae.Channels())
+	device.Hold(count, programBytes+pieceBytes*int64(r.p.text.Vocab())+4*int64(latent+r.clip.PictureWidth*r.clip.PictureHeight))
+	_, err = r.work(ctx)
 	return err
+}
+
+// Plan says what a request takes on a device, before anything is loaded. Numbers of tokens
+// are guessed, and times are left out. It takes well under a second at any size.
+func Plan(ctx context.Context, dev device.Device, r Request) (inference.Plan, error) {
+	layout, toMake, err := r.open()
+	if err != nil {
+		return inference.Plan{}, err
+	}
+	defer layout.Close()
+	c, err := clip.Open(r.Job)
+	if err := errors.Join(inference.CheckFrames(r.Job.Frames), err); err != nil {
+		return inference.Plan{}, err
+	}
+	job, err := absolute(r.Job)
+	if err != nil {
+		return inference.Plan{}, err
+	}
+	q := (&Pipeline{}).newRun(job, c, nil)
+	q.camera = q.camera || r.Camera
+	for i, prompt := range [2]string{job.Prompt, job.NegativePrompt} {
+		q.prompts[i] = make([]int32, guessTokens(prompt))
+	}
+	return q.planOn(ctx, dev, layout, toMake)
+}
+
+// open opens the request's checkpoint, or makes up one of its sizes, with the weights of
+// its kind, which need not be there yet: it says what is to be made.
+func (r Request) open() (layout *weights.Layout, toMake []inference.Disk, err error) {
+	if r.Dims != (shapes.Dims{}) {
+		layout = madeUp(r.Dims)
+	} else if layout, err = weights.OpenLayout(r.Checkpoint); err != nil {
+		return nil, nil, err
+	}
+	if r.Job.Quant == inference.QuantNone {
+		return layout, nil, nil
+	}
+	for name, e := range layout.Experts {
+		store, missing, folder, err := quant.Shapes(layout.Dir, name, e.Store, quantOptions(r.Job.Quant))
+		if err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("%s: %w", name, err), layout.Close())
+		}
+		if store != e.Store {
+			if err := e.Store.Close(); err != nil {
+				return nil, nil, err
+			}
+			layout.Experts[name] = weights.Expert{Store: store, Config: e.Config}
+		}
+		if missing > 0 {
+			toMake = append(toMake, inference.Disk{What: r.Job.Quant.String() + " weights of " + name, Folder: folder, Bytes: missing, Stays: true})
+		}
+	}
+	return layout, toMake, nil
+}
+
+// madeUp is a checkpoint of sizes that nobody has here.
+func madeUp(d shapes.Dims) *weights.Layout {
+	config, tensors := shapes.Expert(d)
+	l := &weights.Layout{Text: weights.OfShapes("text encoder", shapes.Text(d)), VAE: weights.OfShapes("VAE", shapes.VAE(d)), Experts: map[string]weights.Expert{}}
+	for _, name := range experts {
+		l.Experts[name] = weights.Expert{Store: weights.OfShapes(name, tensors), Config: config}
+	}
+	return l
 }
 
 // guessTokens returns about the number of tokens of a prompt: a token is a word of
@@ -192,4 +169,45 @@ func guessTokens(prompt string) int {
 		}
 	}
 	return 1 + letters/5 + others*2/3
+}
+
+// Fit is Engine.Fit on a device.
+func Fit(ctx context.Context, dev device.Device, r Request) (Request, inference.Plan, []inference.Choice, error) {
+	job, p, choices, err := plan.Fit(r.Job, r.Only, func(job inference.Job) (inference.Plan, error) {
+		next := r
+		next.Job = job
+		return Plan(ctx, dev, next)
+	})
+	if err == nil {
+		r.Job = job
+	}
+	return r, p, choices, err
+}
+
+// checkMemory returns an inference.MemoryError if the device has no room for the run, and
+// notices if weights do not stay in memory.
+func (r *run) checkMemory(ctx context.Context) error {
+	first, err := r.plan(ctx)
+	if err != nil || first.Fit() != inference.TooMuch {
+		r.noticeReloads(first)
+		return err
+	}
+	of := func(job inference.Job, frames int) (inference.Plan, error) {
+		next := *r
+		c := *r.clip
+		c.Frames, c.LatentFrames = frames, inference.Wan.LatentFrames(frames)
+		next.job, next.clip = job, &c
+		return next.plan(ctx)
+	}
+	return plan.TooLarge(r.job, r.clip.Frames, first, of)
+}
+
+// noticeReloads says so if weights do not stay in memory.
+func (r *run) noticeReloads(p inference.Plan) {
+	if p.Fit() != inference.Reloads {
+		return
+	}
+	largest := p.Largest()
+	r.notice(inference.NoticeReloads, "%s holds %s with its weights, more than the %s of %s: weights are read from disk again in every pass, which is slow",
+		largest.Name, inference.Size(largest.Resident()), inference.Size(p.Limit), p.Device)
 }

@@ -1,4 +1,4 @@
-package inference_test
+package engine_test
 
 import (
 	"errors"
@@ -10,11 +10,10 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
-	"gimbal/inference/plan"
-	"gimbal/inference/quant"
+
 	"gimbal/inference/shapes"
-	"gimbal/inference/wan"
 	"gimbal/inference/weights"
 )
 
@@ -29,17 +28,23 @@ func limited(tb testing.TB, bytes int64) device.Device {
 	return dev
 }
 
+// request is one for a device.
+type request struct {
+	engine.Request
+	dev device.Device
+}
+
 // realRequest asks for LingBot-World's real sizes, which nobody has here.
-func realRequest(tb testing.TB, limit int64) inference.PlanRequest {
+func realRequest(tb testing.TB, limit int64) request {
 	tb.Helper()
 	job := inference.DefaultJob()
 	job.Prompt = "a walk through a quiet town in the morning light, the camera moves on slowly"
-	return inference.PlanRequest{Dims: shapes.Real, Job: job, Camera: true, Device: limited(tb, limit)}
+	return request{engine.Request{Dims: shapes.Real, Job: job, Camera: true}, limited(tb, limit)}
 }
 
 // TestPlanRealSizes compares a plan with what arithmetic on the real sizes says.
 func TestPlanRealSizes(t *testing.T) {
-	p, err := inference.PlanOf(t.Context(), realRequest(t, 192e9))
+	p, err := planOf(t, realRequest(t, 192e9))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,29 +61,33 @@ func TestPlanRealSizes(t *testing.T) {
 		}
 		steps += phase.Times
 		if work := phase.Work.FLOPs() / int64(2*phase.Times); work < forward || work > forward+forward/50 {
-			t.Errorf("%s: %.4g FLOPs a forward, want a little more than %.4g", phase.Name, float64(work), float64(forward))
+			t.Errorf("%s: %.4g FLOPs per forward, want a little more than %.4g", phase.Name, float64(work), float64(forward))
 		}
 		if phase.Buffers < cache || phase.Buffers > cache+cache/5 {
 			t.Errorf("%s: %d bytes of buffers, want a little more than the %d of the camera's", phase.Name, phase.Buffers, cache)
 		}
 	}
-	if steps != inference.DefaultSteps {
-		t.Errorf("%d steps, want %d", steps, inference.DefaultSteps)
+	if steps != inference.DefaultRecipe().Steps {
+		t.Errorf("%d steps, want %d", steps, inference.DefaultRecipe().Steps)
 	}
 	for _, part := range p.Parts {
 		if strings.HasSuffix(part.Name, "noise_model") && (part.Bytes < 37e9 || part.Bytes > 37.2e9) {
 			t.Errorf("%s: %d bytes, want 37.1 GB", part.Name, part.Bytes)
 		}
 	}
-	if p.Fit() != plan.Fits {
+	if p.Fit() != inference.Fits {
 		t.Errorf("192 GB are not enough: %+v", p.Largest())
 	}
+}
+
+func planOf(t *testing.T, r request) (inference.Plan, error) {
+	return engine.Plan(t.Context(), r.dev, r.Request)
 }
 
 func BenchmarkPlan(b *testing.B) {
 	r := realRequest(b, 192e9)
 	for b.Loop() {
-		if _, err := inference.PlanOf(b.Context(), r); err != nil {
+		if _, err := engine.Plan(b.Context(), r.dev, r.Request); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -87,36 +96,36 @@ func BenchmarkPlan(b *testing.B) {
 func TestPlanAuto(t *testing.T) {
 	for _, c := range []struct {
 		limit  int64
-		change func(*inference.PlanRequest)
+		change func(*request)
 		want   []string
 	}{
-		{192e9, func(*inference.PlanRequest) {}, nil},
-		{64e9, func(*inference.PlanRequest) {}, nil}, // the camera's cache shrinks by itself
-		{64e9, func(r *inference.PlanRequest) { r.Job.VAEChunk = 0; r.Job.MaxArea = 720 * 1280 }, []string{"VAE_CHUNK_SIZE=1"}},
-		{36e9, func(*inference.PlanRequest) {}, []string{"--quant int8"}},
-		{16e9, func(*inference.PlanRequest) {}, []string{"--quant nf4"}},
-		{8e9, func(r *inference.PlanRequest) { r.Job.MaxArea, r.Only = 720*1280, "vae_tile" }, []string{"--vae_tile 512"}},
+		{192e9, func(*request) {}, nil},
+		{64e9, func(*request) {}, nil}, // the camera's cache shrinks by itself
+		{64e9, func(r *request) { r.Job.VAEChunk = 0; r.Job.MaxArea = 720 * 1280 }, []string{"vae_chunk_size 1"}},
+		{36e9, func(*request) {}, []string{"quant int8"}},
+		{16e9, func(*request) {}, []string{"quant nf4"}},
+		{8e9, func(r *request) { r.Job.MaxArea, r.Only = 720*1280, "vae_tile" }, []string{"vae_tile 512"}},
 	} {
 		r := realRequest(t, c.limit)
 		c.change(&r)
-		chosen, p, choices, err := inference.PlanAuto(t.Context(), r)
+		chosen, p, choices, err := engine.Fit(t.Context(), r.dev, r.Request)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []string
 		for _, choice := range choices {
-			got = append(got, choice.Flag())
+			got = append(got, choice.Setting+" "+choice.Value)
 			if choice.Why == "" {
-				t.Errorf("%d bytes: %s for no reason", c.limit, choice.Flag())
+				t.Errorf("%d bytes: %s for no reason", c.limit, choice.Setting+" "+choice.Value)
 			}
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%d bytes: chose %q, want %q", c.limit, got, c.want)
 		}
-		if p.Fit() != plan.Fits && c.limit >= 16e9 {
+		if p.Fit() != inference.Fits && c.limit >= 16e9 {
 			t.Errorf("%d bytes: %s does not fit", c.limit, p.Largest().Name)
 		}
-		again, err := inference.PlanOf(t.Context(), chosen)
+		again, err := engine.Plan(t.Context(), r.dev, chosen)
 		if err != nil || again.Largest().Resident() != p.Largest().Resident() {
 			t.Errorf("%d bytes: the plan is not of the request that was chosen: %v", c.limit, err)
 		}
@@ -129,42 +138,40 @@ func TestTooLarge(t *testing.T) {
 	job := quick(t)
 	job.MaxArea, job.VAEChunk, job.Steps = 128*128, 0, 1
 	p := loadOn(t, openDevice(t))
-	all, err := p.Plan(t.Context(), job, plan.Rates{})
+	all, err := p.Plan(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p = loadOn(t, limited(t, all.Peak().Memory()*2/3))
-	_, err = p.Generate(t.Context(), job, func(e inference.Event) { t.Errorf("event %s before the error", e.Kind()) })
-	var large *inference.TooLargeError
-	if !errors.As(err, &large) || len(large.Settings) == 0 {
+	_, err = p.Generate(t.Context(), job, "", func(e inference.Event) { t.Errorf("event %s before the error", e.Kind()) })
+	var large *inference.MemoryError
+	if !errors.As(err, &large) || len(large.Choices) == 0 {
 		t.Fatalf("%v, want a TooLargeError with settings", err)
 	}
-	for _, c := range large.Settings {
-		if !strings.Contains(err.Error(), c.Flag()) {
-			t.Errorf("%v does not name %s", err, c.Flag())
+	for _, c := range large.Choices {
+		if !strings.Contains(err.Error(), c.Setting+" "+c.Value) {
+			t.Errorf("%v does not name %s", err, c.Setting+" "+c.Value)
 		}
 		switch c.Setting {
-		case "VAE_CHUNK_SIZE":
+		case "vae_chunk_size":
 			job.VAEChunk, job.VAEChunkThreshold = 1, 0
-		case "no_reuse":
-			job.Reuse.Camera = false
 		case "vae_tile":
 			job.VAETile, _ = strconv.Atoi(c.Value)
 		default:
-			t.Fatalf("chose %s", c.Flag())
+			t.Fatalf("chose %s", c.Setting+" "+c.Value)
 		}
 	}
 	if large.Frames > 0 {
 		job.Frames = large.Frames
 	}
-	if _, err := p.Generate(t.Context(), job, func(inference.Event) {}); err != nil {
+	if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
 		t.Errorf("with the settings of the error: %v", err)
 	}
 }
 
-func loadOn(t *testing.T, dev device.Device) *inference.Pipeline {
+func loadOn(t *testing.T, dev device.Device) *engine.Pipeline {
 	t.Helper()
-	p, err := inference.Load(t.Context(), inference.Options{Checkpoint: golden.Checkpoint(t), Device: dev}, func(inference.Event) {})
+	p, err := engine.Load(t.Context(), dev, golden.Checkpoint(t), inference.QuantNone, func(inference.Event) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,13 +191,11 @@ func settings(t *testing.T) map[string]inference.Job {
 	add("defaults", func(*inference.Job) {})
 	add("one frame", func(j *inference.Job) { j.Frames = 1 })
 	add("weights kept", func(j *inference.Job) { j.Offload = false })
-	add("no reuse", func(j *inference.Job) { j.Reuse = wan.Reuse{} })
-	add("no camera cache", func(j *inference.Job) { j.Reuse.Camera = false })
 	add("no camera path", func(j *inference.Job) { j.ActionPath = "" })
 	add("whole VAE", func(j *inference.Job) { j.VAEChunk = 0 })
 	add("VAE in twos", func(j *inference.Job) { j.VAEChunk = 2 })
 	add("tiles", func(j *inference.Job) { j.VAETile = 64 })
-	add("16-bit attention", func(j *inference.Job) { j.AttentionDType, j.AttentionChunk = "bf16", 100 })
+	add("16-bit attention", func(j *inference.Job) { j.AttentionDType = "bf16" })
 	add("no guidance", func(j *inference.Job) { j.Guidance = inference.Guidance{Low: 1, High: 1}; j.Solver = "dpm++" })
 	return all
 }
@@ -202,11 +207,11 @@ func TestPlannedBuffers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dev := openDevice(t)
 			p := loadOn(t, dev)
-			planned, err := p.Plan(t.Context(), job, plan.Rates{})
+			planned, err := p.Plan(t.Context(), job)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := p.Generate(t.Context(), job, func(inference.Event) {}); err != nil {
+			if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
 				t.Fatal(err)
 			}
 			var most int64
@@ -223,12 +228,13 @@ func TestPlannedBuffers(t *testing.T) {
 // TestPlanOfQuantised compares the plan for weights that are not quantised yet with
 // the plan with the weights that were made.
 func TestPlanOfQuantised(t *testing.T) {
-	for _, o := range []quant.Options{{Kind: quant.INT8}, {Kind: quant.NF4}, {Kind: quant.NF4, Nested: true}} {
+	for _, o := range []inference.Quant{inference.QuantINT8, inference.QuantNF4, inference.QuantNF4Double} {
 		dir := checkpointCopy(t)
 		job := quick(t)
 		dev := openDevice(t)
-		r := inference.PlanRequest{Checkpoint: dir, Job: job, Quant: o, Device: dev}
-		before, err := inference.PlanOf(t.Context(), r)
+		job.Quant = o
+		r := request{engine.Request{Checkpoint: dir, Job: job}, dev}
+		before, err := planOf(t, r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +245,7 @@ func TestPlanOfQuantised(t *testing.T) {
 			}
 		}
 		p, _ := loadQuantized(t, dir, o)
-		after, err := p.Plan(t.Context(), job, plan.Rates{})
+		after, err := p.Plan(t.Context(), job)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +264,7 @@ func TestPlanOfQuantised(t *testing.T) {
 		if making > made || making < made*9/10 {
 			t.Errorf("%v: %d bytes on disk planned, %d made", o, making, made)
 		}
-		again, err := inference.PlanOf(t.Context(), r)
+		again, err := planOf(t, r)
 		if err != nil {
 			t.Fatal(err)
 		}

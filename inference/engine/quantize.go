@@ -1,10 +1,11 @@
-package inference
+package engine
 
 import (
 	"context"
 	"errors"
 	"fmt"
 
+	"gimbal/inference"
 	"gimbal/inference/quant"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
@@ -13,31 +14,31 @@ import (
 // quantize puts the experts' quantised weights in the place of their own. The
 // whole checkpoint was checked before, so that making them, which may take
 // minutes, is not in vain.
-func (p *Pipeline) quantize(ctx context.Context, o quant.Options, emit func(Event)) error {
-	for _, name := range []string{weights.HighNoise, weights.LowNoise} {
+func (p *Pipeline) quantize(ctx context.Context, q inference.Quant, emit func(inference.Event)) error {
+	for _, name := range experts {
 		e, ok := p.layout.Experts[name]
 		if !ok {
 			continue
 		}
-		store, err := quant.Open(ctx, p.layout.Dir, name, e.Store, o, quantizing(name, o, emit))
+		store, err := quant.Open(ctx, p.layout.Dir, name, e.Store, quantOptions(q), quantizing(name, q, emit))
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if err := p.replace(ctx, name, store); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		emit(Quantized{Part: name, Quant: o.String(), File: store.Path(), Bytes: store.Bytes()})
+		emit(inference.Quantized{Part: name, Quant: q.String(), File: store.Path(), Bytes: store.Bytes()})
 	}
 	return nil
 }
 
 // quantizing returns a function that reports every further percent.
-func quantizing(name string, o quant.Options, emit func(Event)) func(done, total int64) {
+func quantizing(name string, q inference.Quant, emit func(inference.Event)) func(done, total int64) {
 	percent := int64(-1)
 	return func(done, total int64) {
 		if now := 100 * done / max(1, total); now != percent {
 			percent = now
-			emit(Quantizing{Part: name, Quant: o.String(), Done: done, Total: total})
+			emit(inference.Quantizing{Part: name, Quant: q.String(), Done: done, Total: total})
 		}
 	}
 }

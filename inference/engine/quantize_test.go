@@ -1,4 +1,4 @@
-package inference_test
+package engine_test
 
 import (
 	"bytes"
@@ -8,12 +8,12 @@ import (
 	"testing"
 
 	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
-	"gimbal/inference/quant"
 	"gimbal/inference/weights"
 )
 
-var nf4 = quant.Options{Kind: quant.NF4}
+var nf4 = inference.QuantNF4
 
 // checkpointCopy returns a copy of the reference checkpoint, to be written to, and
 // keeps what this machine has in the user's cache out of the test.
@@ -30,10 +30,10 @@ func checkpointCopy(t *testing.T) string {
 }
 
 // loadQuantized opens the checkpoint in dir and returns its events too.
-func loadQuantized(t *testing.T, dir string, o quant.Options) (*inference.Pipeline, []inference.Event) {
+func loadQuantized(t *testing.T, dir string, o inference.Quant) (*engine.Pipeline, []inference.Event) {
 	t.Helper()
 	var events []inference.Event
-	p, err := inference.Load(t.Context(), inference.Options{Checkpoint: dir, Device: openDevice(t), Quant: o}, func(e inference.Event) {
+	p, err := engine.Load(t.Context(), openDevice(t), dir, o, func(e inference.Event) {
 		events = append(events, e)
 	})
 	if err != nil {
@@ -44,11 +44,11 @@ func loadQuantized(t *testing.T, dir string, o quant.Options) (*inference.Pipeli
 }
 
 // generate runs job with p, with its output in a new folder.
-func generate(t *testing.T, p *inference.Pipeline, job inference.Job) (video []byte, latent []float32) {
+func generate(t *testing.T, p *engine.Pipeline, job inference.Job) (video []byte, latent []float32) {
 	t.Helper()
 	dir := t.TempDir()
 	job.Output, job.DumpFile = filepath.Join(dir, "video.mp4"), filepath.Join(dir, "dump.safetensors")
-	if _, err := p.Generate(t.Context(), job, func(inference.Event) {}); err != nil {
+	if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
 		t.Fatal(err)
 	}
 	store, err := weights.OpenSafetensors(job.DumpFile)
@@ -74,7 +74,7 @@ func TestQuantize(t *testing.T) {
 	job := quick(t)
 	job.Steps = 12
 	_, want := generate(t, plain, job)
-	for o, bound := range map[quant.Options]float64{nf4: 0.5, {Kind: quant.NF4, Nested: true}: 0.5, {Kind: quant.INT8}: 0.05} {
+	for o, bound := range map[inference.Quant]float64{nf4: 0.5, inference.QuantNF4Double: 0.5, inference.QuantINT8: 0.05} {
 		p, events := loadQuantized(t, dir, o)
 		made, done := map[string]bool{}, 0
 		for _, e := range events {
@@ -116,7 +116,7 @@ func TestQuantizedResume(t *testing.T) {
 	job := quick(t)
 	run := interrupt(t, plain, job, 1)
 	quantised, _ := loadQuantized(t, dir, nf4)
-	if _, err := quantised.Resume(t.Context(), run, func(inference.Event) {}); err == nil || !strings.Contains(err.Error(), "--quant none") {
+	if _, err := quantised.Resume(t.Context(), run, func(inference.Event) {}); err == nil || !strings.Contains(err.Error(), "quant") {
 		t.Errorf("resumed with other weights: %v", err)
 	}
 	if _, err := load(t, dir).Resume(t.Context(), run, func(inference.Event) {}); err != nil {
@@ -126,8 +126,8 @@ func TestQuantizedResume(t *testing.T) {
 	want, _ := generate(t, quantised, job)
 	job.Output = filepath.Join(t.TempDir(), "video.mp4")
 	run = interrupt(t, quantised, job, 1)
-	r, err := inference.ReadRun(run)
-	if err != nil || r.Quant != nf4 {
+	r, err := engine.ReadRun(run)
+	if err != nil || r.Job.Quant != nf4 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	if _, err := quantised.Resume(t.Context(), run, func(inference.Event) {}); err != nil {
@@ -142,7 +142,7 @@ func TestQuantizedResume(t *testing.T) {
 // only, in the folders that such checkpoints have.
 func TestPrequantized(t *testing.T) {
 	dir := checkpointCopy(t)
-	p, events := loadQuantized(t, dir, quant.Options{Kind: quant.NF4, Nested: true})
+	p, events := loadQuantized(t, dir, inference.QuantNF4Double)
 	job := quick(t)
 	want, _ := generate(t, p, job)
 	for _, e := range events {
@@ -166,13 +166,13 @@ func TestPrequantized(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "google", "umt5-xxl"), filepath.Join(dir, "tokenizer")); err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range []quant.Options{{}, nf4} {
+	for _, o := range []inference.Quant{inference.QuantNone, nf4} {
 		p, _ := loadQuantized(t, dir, o)
 		if got, _ := generate(t, p, job); !bytes.Equal(got, want) {
-			t.Errorf("--quant %v: the video differs", o)
+			t.Errorf("quant %v: the video differs", o)
 		}
 	}
-	_, err := inference.Load(t.Context(), inference.Options{Checkpoint: dir, Device: openDevice(t), Quant: quant.Options{Kind: quant.INT8}}, func(inference.Event) {})
+	_, err := engine.Load(t.Context(), openDevice(t), dir, inference.QuantINT8, func(inference.Event) {})
 	if err == nil || !strings.Contains(err.Error(), "nf4") {
 		t.Errorf("INT8 of NF4: error %v", err)
 	}

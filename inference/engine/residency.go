@@ -1,4 +1,4 @@
-package inference
+package engine
 
 import (
 	"context"
@@ -13,8 +13,10 @@ import (
 // collect gives memory of the host and of the device back to the system between two
 // phases: the tensors of one are large, and of no use to the next.
 func (p *Pipeline) collect() {
-	device.Trim(p.dev)
-	debug.FreeOSMemory()
+	if !device.IsDry(p.dev) {
+		device.Trim(p.dev)
+		debug.FreeOSMemory()
+	}
 }
 
 // openText loads the text encoder unless it is there.
@@ -31,14 +33,22 @@ func (p *Pipeline) openText(ctx context.Context) (err error) {
 func (p *Pipeline) closeText() {
 	p.text.Close()
 	p.text = nil
-	p.layout.Text.LetGo()
+	p.letGo(p.layout.Text)
 }
 
-// letGo lets go of the weights' memory of every expert but one.
-func letGo(l *weights.Layout, but string) {
-	for name, e := range l.Experts {
+// letGo lets go of the weights' memory, unless they are only counted: somebody else may
+// be using them.
+func (p *Pipeline) letGo(s *weights.Store) {
+	if !device.IsDry(p.dev) {
+		s.LetGo()
+	}
+}
+
+// letGoOthers lets go of the weights' memory of every expert but one.
+func (p *Pipeline) letGoOthers(but string) {
+	for name, e := range p.layout.Experts {
 		if name != but {
-			e.Store.LetGo()
+			p.letGo(e.Store)
 		}
 	}
 }
@@ -50,13 +60,13 @@ const aheadSteps = 2
 // readAhead begins to read the weights of the expert that will soon take over from
 // expert, or, without Offload, ever, in the background, until ctx ends. It does so
 // once.
-func (s *sampling) readAhead(ctx context.Context, expert string) {
+func (s *sampling) readAhead(ctx context.Context, expert string, step int) {
 	soon := s.job.Steps - 1
 	if s.job.Offload {
-		soon = min(s.step+aheadSteps, soon)
+		soon = min(step+aheadSteps, soon)
 	}
-	next := s.p.expert(s.solver.Timesteps()[soon], s.job.Boundary)
-	if next == expert || s.ahead != nil {
+	next := s.p.expert(s.guidance.HighNoise(s.solver.Timesteps()[soon]))
+	if next == expert || s.ahead != nil || s.planning() {
 		return
 	}
 	s.ahead = make(chan struct{})

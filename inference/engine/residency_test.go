@@ -1,4 +1,4 @@
-package inference_test
+package engine_test
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
 )
 
@@ -13,7 +14,7 @@ import (
 // job says, that the video is the same, and that the next job has it again.
 func TestOffload(t *testing.T) {
 	dev := openDevice(t)
-	p, err := inference.Load(t.Context(), inference.Options{Checkpoint: golden.Checkpoint(t), Device: dev}, func(inference.Event) {})
+	p, err := engine.Load(t.Context(), dev, golden.Checkpoint(t), inference.QuantNone, func(inference.Event) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +25,7 @@ func TestOffload(t *testing.T) {
 		job := quick(t)
 		job.Offload, job.Output = offload, filepath.Join(t.TempDir(), "video.mp4")
 		var during int64 // held when the text is encoded
-		saved, err := p.Generate(t.Context(), job, func(e inference.Event) {
+		saved, err := p.Generate(t.Context(), job, "", func(e inference.Event) {
 			if _, ok := e.(inference.TextEncoded); ok {
 				during = dev.Info().Allocated
 			}

@@ -1,230 +1,184 @@
-package inference
+package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
+	"gimbal/inference"
+	"gimbal/inference/clip"
 	"gimbal/inference/denoise"
-	"gimbal/inference/quant"
-	"gimbal/inference/runstate"
-	"gimbal/inference/video"
+	"gimbal/inference/device"
+	"gimbal/inference/plan"
+	"gimbal/inference/tokenizer"
 )
 
-// run is a job under way: its files as they were at the start, its latent and
-// solver, and the folder that lets another process go on from here.
+// run is a job on its way: what it is about, how far it came, and what takes the results.
 type run struct {
-	*prepared
 	p       *Pipeline
-	emit    func(Event)
+	job     inference.Job
+	clip    *clip.Clip
+	camera  bool       // it has a control; a plan may know no more of it
+	prompts [2][]int32 // the ids of the prompt and the negative prompt
+	notices []inference.Notice
+
+	solver   *denoise.Solver
+	guidance denoise.Guidance
+	latent   []float32 // [channels, f, h, w]
+	picture  *decoded
+
+	emit    func(inference.Event)
 	started time.Time
-	state   *runstate.Run
-
-	step   int // steps done
-	latent []float32
-	solver *denoise.Solver
+	state   *state       // on disk; nil when planning
+	count   *plan.Device // nil unless planning
 }
 
-// record is what a run's folder says of the run besides its tensors. The job's
-// picture and camera path stand in the folder, so that the originals may change.
-type record struct {
-	Job        Job           `json:"job"`
-	Checkpoint source        `json:"checkpoint"`
-	Device     string        `json:"device"`
-	Solver     denoise.State `json:"solver"`
-}
+// planning reports whether nothing is computed: the run's device counts.
+func (r *run) planning() bool { return r.count != nil }
 
-// Run is what ReadRun tells of an interrupted run.
-type Run struct {
-	Job        Job
-	Checkpoint string // folder
-	Quant      quant.Options
-	Device     string
-	StepsDone  int
-}
-
-// ReadRun reads the folder of an interrupted run.
-func ReadRun(dir string) (Run, error) {
-	s, err := runstate.Open(dir)
-	if err != nil {
-		return Run{}, err
+// phase runs a part of the work, times of which are the same; a plan counts what each
+// takes.
+func (r *run) phase(name string, times int, work func() error) error {
+	if r.planning() {
+		return r.count.Phase(name, times, work)
 	}
-	defer s.Close()
-	_, rec, err := load(s)
-	if err != nil {
-		return Run{}, err
-	}
-	return Run{Job: rec.Job, Checkpoint: rec.Checkpoint.Dir, Quant: rec.Checkpoint.Quant, Device: rec.Device, StepsDone: rec.Solver.Next}, nil
+	return work()
 }
 
-// start draws the noise and saves the state before the first step.
-func (p *Pipeline) start(q *prepared, emit func(Event)) (*run, error) {
-	solver, err := denoise.New(q.job.Solver, q.job.Steps, q.job.Shift)
-	if err != nil {
+// prepare checks the job's settings and looks at its files, without long work. It reports
+// everything that is wrong at once.
+func (p *Pipeline) prepare(job inference.Job) (*run, error) {
+	solver, err := Validate(job)
+	c, errClip := clip.Open(job)
+	if err := errors.Join(err, errClip, checkOutputs(job)); err != nil {
 		return nil, err
 	}
-	if q.job, err = q.job.absolute(); err != nil {
+	r := p.newRun(job, c, solver)
+	if err := errors.Join(r.checkControl(), r.video().Check()); err != nil {
 		return nil, err
 	}
-	if q.job.FramesDir != "" {
-		if err := video.CheckPNGs(q.job.FramesDir); err != nil {
-			return nil, err
+	for i, prompt := range [2]string{job.Prompt, job.NegativePrompt} {
+		r.prompts[i] = p.tokenizer.Encode(prompt)
+		if n, limit := p.tokenizer.Count(prompt), p.tokenizer.MaxLen; n > limit {
+			r.notice(inference.NoticePrompt, "the %s has %d tokens, of which the model reads the first %d", [2]string{"prompt", "negative prompt"}[i], n, limit)
 		}
-	}
-	if err := q.checkSpace(p.vae.Channels()); err != nil {
-		return nil, err
-	}
-	dir := q.job.beside(".run")
-	state, err := runstate.Create(dir)
-	if errors.Is(err, os.ErrExist) {
-		return nil, fmt.Errorf("%s holds an unfinished run of %s: go on with it (--resume %[1]s), delete it, or choose another --save_file", dir, q.job.Output)
-	}
-	if err != nil {
-		return nil, err
-	}
-	r := &run{prepared: q, p: p, emit: emit, started: time.Now(), state: state, solver: solver}
-	r.latent = r.noise()
-	if err := errors.Join(r.keepInputs(), r.save()); err != nil {
-		return nil, errors.Join(err, state.Remove())
 	}
 	return r, nil
 }
 
-// noise returns the latent that the run starts from, [z, f, h, w].
-func (r *run) noise() []float32 {
-	noise := make([]float32, r.p.vae.Channels()*r.f*r.h*r.w)
-	r.job.generator().Normal(noise)
-	return noise
+func (p *Pipeline) newRun(job inference.Job, c *clip.Clip, solver *denoise.Solver) *run {
+	return &run{
+		p: p, job: job, clip: c, camera: c.Control != nil, solver: solver, picture: &decoded{path: job.Image}, started: time.Now(),
+		guidance: denoise.Guidance{Low: job.Guidance.Low, High: job.Guidance.High, Boundary: job.Boundary},
+	}
 }
 
-// reopen loads a run's state from its folder.
-func (p *Pipeline) reopen(ctx context.Context, dir string, emit func(Event)) (_ *run, err error) {
-	state, err := runstate.Open(dir)
+// Validate reports everything that is wrong with a job's settings, as SettingErrors, and
+// returns its solver.
+func Validate(job inference.Job) (*denoise.Solver, error) {
+	err := job.Validate()
+	if tokenizer.Clean(job.Prompt) == "" {
+		err = errors.Join(err, &inference.SettingError{Setting: "prompt", Mistake: inference.Missing, Found: "none given", Want: "words that say what the video shows"})
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			state.Close()
-		}
-	}()
-	saved, rec, err := load(state)
-	if err != nil {
-		return nil, err
-	}
-	if rec.Checkpoint.Fingerprint != p.source.Fingerprint {
-		return nil, fmt.Errorf("the run in %s was made with another checkpoint than %s, or with other files in it; resume with the one it began with", dir, p.source.Dir)
-	}
-	if began := rec.Checkpoint.Quant; began != p.source.Quant {
-		return nil, fmt.Errorf("the run in %s began with --quant %v, not %v; resume with that", dir, began, p.source.Quant)
-	}
-	q, err := p.prepare(keptInputs(dir, rec.Job))
-	if err != nil {
-		return nil, err
-	}
-	q.job = rec.Job
-	planned, err := p.checkMemory(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	q.noticeReloads(planned)
-	if rec.Device != p.dev.Info().Name {
-		q.notices = append(q.notices, fmt.Sprintf("the run began on %s: on %s the video may differ in its last bits", rec.Device, p.dev.Info().Name))
-	}
-	r := &run{prepared: q, p: p, emit: emit, started: time.Now(), state: state, step: saved.Step, latent: saved.Tensors["latent"]}
-	if r.solver, err = denoise.Restore(rec.Solver); err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
-	}
-	if want := p.vae.Channels() * q.f * q.h * q.w; len(r.latent) != want {
-		return nil, fmt.Errorf("%s: the latent has %d values, want %d", dir, len(r.latent), want)
-	}
-	return r, nil
+	return denoise.New(job.Solver, job.Steps, job.Shift)
 }
 
-// save puts the run's state on disk, in place of the one before it.
-func (r *run) save() error {
-	solver := r.solver.State()
-	tensors := map[string][]float32{"latent": r.latent}
-	for name, history := range histories(&solver) {
-		tensors[name] = *history
-		*history = nil
-	}
-	settings, err := json.Marshal(record{
-		Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name, Solver: solver,
-	})
-	if err != nil {
-		return fmt.Errorf("run state: %w", err)
-	}
-	return r.state.Save(runstate.State{Settings: settings, Step: r.step, Tensors: tensors})
-}
-
-// load reads the newest state of a run.
-func load(s *runstate.Run) (runstate.State, record, error) {
-	saved, err := s.Load()
-	if err != nil {
-		return saved, record{}, err
-	}
-	var rec record
-	if err := json.Unmarshal(saved.Settings, &rec); err != nil {
-		return saved, rec, fmt.Errorf("%s: settings: %w", s.Dir(), err)
-	}
-	for name, history := range histories(&rec.Solver) {
-		*history = saved.Tensors[name]
-	}
-	return saved, rec, nil
-}
-
-// histories names the tensors of a solver's state.
-func histories(s *denoise.State) map[string]*[]float32 {
-	return map[string]*[]float32{"solver_newer": &s.Newer, "solver_older": &s.Older, "solver_last": &s.Last}
-}
-
-// The copies of a job's files in its run's folder.
-const (
-	keptPicture = "picture"
-	keptCamera  = "camera"
-)
-
-// keepInputs copies the job's picture and camera path to the run's folder.
-func (r *run) keepInputs() error {
-	if err := copyFile(filepath.Join(r.state.Dir(), keptPicture), r.job.Image); err != nil {
-		return err
-	}
-	if r.job.ActionPath == "" {
+// checkControl checks that the model takes the job's control.
+func (r *run) checkControl() error {
+	if r.clip.Control == nil {
 		return nil
 	}
-	dir := filepath.Join(r.state.Dir(), keptCamera)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+	if !r.p.HasCamera() {
+		return &inference.SettingError{Setting: "action_path", Mistake: inference.Unusable,
+			Found: r.job.ActionPath, Want: fmt.Sprintf("none, as the checkpoint %s has no camera control, or a base-cam checkpoint", r.p.layout.Dir)}
 	}
-	for _, name := range []string{"poses.npy", "intrinsics.npy"} {
-		if err := copyFile(filepath.Join(dir, name), filepath.Join(r.job.ActionPath, name)); err != nil {
-			return err
-		}
+	if r.clip.Frames < r.job.Frames {
+		r.notice(inference.NoticeFrames, "%d frames instead of %d: %s holds no more poses", r.clip.Frames, r.job.Frames, r.job.ActionPath)
 	}
 	return nil
 }
 
-// keptInputs returns job with the files of the run's folder in place of its own.
-func keptInputs(dir string, job Job) Job {
-	job.Image = filepath.Join(dir, keptPicture)
-	if job.ActionPath != "" {
-		job.ActionPath = filepath.Join(dir, keptCamera)
-	}
-	return job
+func (r *run) notice(about inference.NoticeAbout, format string, args ...any) {
+	r.notices = append(r.notices, inference.Notice{About: about, Text: fmt.Sprintf(format, args...)})
 }
 
-func copyFile(dst, src string) error {
-	data, err := os.ReadFile(src)
+// Generate makes the video of job and reports what happens to emit, which must return
+// quickly. Bad settings and files give an error before any long work. When ctx ends,
+// Generate returns within a second with an error that wraps ctx's; the run's folder stays
+// and Resume goes on from it. inputs is as in Request.
+func (p *Pipeline) Generate(ctx context.Context, job inference.Job, inputs string, emit func(inference.Event)) (inference.Saved, error) {
+	p.running.Lock()
+	defer p.running.Unlock()
+	r, err := p.prepare(job)
+	if err == nil {
+		err = r.checkMemory(ctx)
+	}
+	if err == nil {
+		err = r.begin(inputs)
+	}
 	if err != nil {
-		return fmt.Errorf("keeping a copy of %s: %w", src, err)
+		return inference.Saved{}, err
 	}
-	if err := os.WriteFile(dst, data, 0o644); err != nil {
-		return fmt.Errorf("keeping a copy of %s: %w", src, err)
+	return r.finish(ctx, emit)
+}
+
+// Resume goes on with the run whose state is in the folder dir, and gives the same bits
+// as the unbroken run on the same device.
+func (p *Pipeline) Resume(ctx context.Context, dir string, emit func(inference.Event)) (inference.Saved, error) {
+	p.running.Lock()
+	defer p.running.Unlock()
+	r, err := p.reopen(ctx, dir)
+	if err != nil {
+		return inference.Saved{}, err
 	}
-	return nil
+	return r.finish(ctx, emit)
+}
+
+// finish does what is left of a run.
+func (r *run) finish(ctx context.Context, emit func(inference.Event)) (inference.Saved, error) {
+	defer r.state.Close()
+	r.emit = emit
+	for _, n := range r.notices {
+		emit(n)
+	}
+	emit(inference.Prepared{
+		Width: r.clip.Width, Height: r.clip.Height, Frames: r.clip.Frames, LatentShape: r.clip.LatentShape(r.p.vae.Channels()),
+		RunDir: r.state.Dir(), FirstStep: r.solver.Next() + 1, Steps: r.job.Steps,
+	})
+	saved, err := r.work(ctx)
+	if err != nil {
+		if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+		return inference.Saved{}, &inference.PausedError{Dir: r.state.Dir(), Err: err}
+	}
+	saved.Seconds = time.Since(r.started).Seconds()
+	emit(saved)
+	return saved, nil
+}
+
+// work goes from the prompt to the video. A plan takes the very same way.
+func (r *run) work(ctx context.Context) (saved inference.Saved, err error) {
+	r.p.collect()
+	var c conditioning
+	if r.solver.Next() < r.job.Steps || r.job.DumpFile != "" {
+		if c, err = r.condition(ctx); err != nil {
+			return saved, err
+		}
+		device.Hold(r.p.dev, 4*int64(r.clip.Latent(r.p.vae.Channels()))) // the picture's
+	}
+	r.p.collect()
+	if err := r.sample(ctx, c); err != nil {
+		return saved, err
+	}
+	r.p.collect()
+	err = r.phase("decode", r.tiles(), func() (err error) {
+		saved, err = r.decode(ctx, c)
+		return err
+	})
+	return saved, err
 }

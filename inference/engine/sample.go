@@ -1,36 +1,36 @@
-package inference
+package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"time"
 
+	"gimbal/inference"
+	"gimbal/inference/denoise"
 	"gimbal/inference/device"
 	"gimbal/inference/wan"
 )
 
-// sampling holds what the steps of a run share: the session of the expert at work,
-// and the velocities, allocated once.
+// sampling is what the steps of a run share: the session of the expert at work.
 type sampling struct {
 	*run
-	c            conditioning
-	expert       string // at work
-	session      *wan.Session
-	cond, uncond []float32
-	clean        []float32     // the video that the velocity points to, for previews
-	ahead        chan struct{} // closed when the next expert's weights are read; nil before that began
+	c       conditioning
+	expert  string // at work
+	session *wan.Session
+	ahead   chan struct{} // closed when the next expert's weights are read; nil before that began
+
+	begin, stepBegin time.Time
+	first            int
 }
 
 // sample does the steps that are left, saving the run's state after each.
 func (r *run) sample(ctx context.Context, c conditioning) error {
-	if r.step >= r.job.Steps {
+	if r.solver.Next() >= r.job.Steps {
 		return nil
 	}
-	s := &sampling{
-		run: r, c: c,
-		cond: make([]float32, len(r.latent)), uncond: make([]float32, len(r.latent)), clean: make([]float32, len(r.latent)),
-	}
+	s := &sampling{run: r, c: c, begin: time.Now(), stepBegin: time.Now(), first: r.solver.Next()}
 	defer s.close()
 	ctx, stop := context.WithCancel(ctx)
 	defer func() {
@@ -39,103 +39,110 @@ func (r *run) sample(ctx context.Context, c conditioning) error {
 			<-s.ahead
 		}
 	}()
-	begin, first := time.Now(), r.step
-	for r.step < r.job.Steps {
-		stepBegin := time.Now()
-		e, err := s.next(ctx)
-		if err != nil {
-			return err
-		}
-		if err := r.save(); err != nil {
-			return err
-		}
-		e.Seconds = time.Since(stepBegin).Seconds()
-		e.Elapsed = time.Since(begin)
-		e.Remaining = e.Elapsed / time.Duration(r.step-first) * time.Duration(r.job.Steps-r.step)
-		r.emit(e)
+	var work [denoise.Buffers][]float32
+	n := r.clip.Latent(r.p.vae.Channels())
+	for i := range work {
+		work[i] = device.Floats(r.p.dev, n)
 	}
-	return nil
+	device.Hold(r.p.dev, 4*int64(r.solver.Kept()*n))
+	defer device.Hold(r.p.dev, -4*int64(len(work)*n))
+	loop := denoise.Loop{
+		Solver: r.solver, Guidance: r.guidance, Model: s.model, After: s.after, Dry: r.planning(),
+		Phase: func(step denoise.Step, times int, work func() error) error {
+			return r.phase("sample "+s.expert, times, work)
+		},
+	}
+	return loop.Run(ctx, r.latent, work)
 }
 
-// next does one step: both guidance passes, the checks, the solver.
-func (s *sampling) next(ctx context.Context) (Step, error) {
-	t, sigma := s.solver.Timesteps()[s.step], s.solver.Sigmas()[s.step]
-	e := Step{Index: s.step + 1, Total: s.job.Steps, Expert: s.p.expert(t, s.job.Boundary), Timestep: t}
-	s.readAhead(ctx, e.Expert)
-	if err := s.velocity(ctx, e, float32(s.job.scale(t))); err != nil {
-		return e, err
-	}
-	for i, v := range s.cond {
-		s.clean[i] = s.latent[i] - float32(sigma)*v
-	}
-	s.solver.Step(s.step, s.cond, s.latent)
-	if bad := unhealthy(s.latent); bad != "" {
-		return e, &UnhealthyError{Step: e.Index, Expert: e.Expert, Where: "latent after the solver", Found: bad}
-	}
-	s.step++
-	e.Preview = s.preview()
-	return e, nil
-}
-
-// velocity leaves the guided velocity, uncond + scale*(cond - uncond), in s.cond.
-func (s *sampling) velocity(ctx context.Context, e Step, scale float32) error {
-	if err := s.forward(ctx, e, 0, s.cond); err != nil || scale == 1 {
-		return err
-	}
-	if err := s.forward(ctx, e, 1, s.uncond); err != nil {
-		return err
-	}
-	for i, u := range s.uncond {
-		s.cond[i] = u + scale*(s.cond[i]-u)
-	}
-	return nil
-}
-
-// forward runs one pass of the step's expert and checks what it gives.
-func (s *sampling) forward(ctx context.Context, e Step, prompt int, out []float32) error {
-	session, err := s.sessionOf(ctx, e.Expert)
-	if err != nil {
-		return fmt.Errorf("step %d: %w", e.Index, err)
-	}
-	if err := session.Velocity(ctx, s.latent, e.Timestep, prompt, out); err != nil {
-		return fmt.Errorf("step %d, %s: %w", e.Index, e.Expert, err)
-	}
-	bad := unhealthy(out)
-	if bad == "" {
-		return nil
-	}
-	where, found := locate(ctx, session, s.latent, e.Timestep, prompt, bad)
-	return &UnhealthyError{Step: e.Index, Expert: e.Expert, Where: where, Found: found}
-}
-
-// sessionOf returns the expert's session, made at its first use. The other expert's is
+// model returns the session of a step's expert, made at its first use. The other expert's is
 // closed first: the schedule never goes back to it. With Offload its weights are let go
 // of too.
-func (s *sampling) sessionOf(ctx context.Context, expert string) (*wan.Session, error) {
-	if s.expert == expert {
-		return s.session, nil
+func (s *sampling) model(ctx context.Context, step denoise.Step) (denoise.Model, error) {
+	expert := s.p.expert(step.HighNoise)
+	s.readAhead(ctx, expert, step.Index)
+	if s.expert != expert {
+		s.close()
+		if s.job.Offload {
+			s.p.letGoOthers(expert)
+		}
+		err := s.phase("prepare "+expert, 1, func() (err error) {
+			s.session, err = s.open(ctx, expert)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("step %d: %s: %w", step.Index+1, expert, err)
+		}
+		s.expert = expert
+		s.p.collect()
 	}
-	s.close()
-	if s.job.Offload {
-		letGo(s.p.layout, expert)
+	if s.planning() {
+		return dryModel{s.session}, nil
 	}
-	in := wan.Input{
-		F: s.f, H: s.h, W: s.w,
-		Y:         append(s.mask(), s.c.picture...),
-		Contexts:  s.c.prompts,
-		Reuse:     s.job.Reuse,
-		Attention: s.job.attention(),
+	return checked{s.session, step.Index + 1, expert}, nil
+}
+
+// open makes an expert's session.
+func (s *sampling) open(ctx context.Context, expert string) (*wan.Session, error) {
+	m, positions := s.p.experts[expert], s.clip.LatentFrames*s.clip.LatentHeight*s.clip.LatentWidth
+	// The mask, and mask and picture together; the rays of the camera's path.
+	held := 4 * int64(positions*(s.p.vae.StrideT()+m.Config.InDim-m.Config.OutDim))
+	if s.camera {
+		held += 4*int64(positions*m.CameraChannels) + 3*4*int64(s.clip.Width*s.clip.Height)
 	}
-	if s.path != nil {
-		in.Plucker = s.path.Plucker(s.frames, s.height, s.width)
+	device.Hold(s.p.dev, held)
+	defer device.Hold(s.p.dev, -held)
+	size := wan.Size{
+		F: s.clip.LatentFrames, H: s.clip.LatentHeight, W: s.clip.LatentWidth, Camera: s.camera,
+		Reuse: wan.AllReuse, Attention: wan.Attention{DType: attentionDTypes[s.job.AttentionDType]},
 	}
-	session, err := s.p.experts[expert].NewSession(ctx, in)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", expert, err)
+	for _, ids := range s.prompts {
+		size.Tokens = append(size.Tokens, len(ids))
 	}
-	s.expert, s.session = expert, session
-	s.p.collect()
-	return session, nil
+	if s.planning() {
+		return m.NewDrySession(ctx, size)
+	}
+	in := wan.Input{F: size.F, H: size.H, W: size.W, Contexts: s.c.prompts, Reuse: size.Reuse, Attention: size.Attention, Y: append(s.mask(), s.c.picture...)}
+	if s.clip.Control != nil {
+		in.Plucker = s.clip.Control.Conditioning(s.clip.Frames, s.clip.Height, s.clip.Width)
+	}
+	return m.NewSession(ctx, in)
+}
+
+// attentionDTypes are the values of Job.AttentionDType.
+var attentionDTypes = map[string]device.DType{"": device.F32, "f32": device.F32, "f16": device.F16, "bf16": device.BF16}
+
+// mask returns the reference's picture mask, [frames per latent frame, f, h, w]: one
+// for the first latent frame, which is given, and zero for the others.
+func (r *run) mask() []float32 {
+	plane := r.clip.LatentHeight * r.clip.LatentWidth
+	m := make([]float32, r.p.vae.StrideT()*r.clip.LatentFrames*plane)
+	for c := range r.p.vae.StrideT() {
+		for i := range plane {
+			m[c*r.clip.LatentFrames*plane+i] = 1
+		}
+	}
+	return m
+}
+
+// after checks what a step gave, saves the run's state and reports the step.
+func (s *sampling) after(step denoise.Step, clean []float32) error {
+	if s.planning() {
+		return nil
+	}
+	if bad := unhealthy(s.latent); bad != "" {
+		return &inference.UnhealthyError{Step: step.Index + 1, Expert: s.expert, Where: "latent after the solver", Found: bad}
+	}
+	e := inference.Step{Index: step.Index + 1, Total: s.job.Steps, Expert: s.expert, Timestep: step.Timestep, Preview: s.preview(clean)}
+	if err := s.save(); err != nil {
+		return err
+	}
+	e.Seconds = time.Since(s.stepBegin).Seconds()
+	e.Elapsed = time.Since(s.begin)
+	e.Remaining = e.Elapsed / time.Duration(e.Index-s.first) * time.Duration(e.Total-e.Index)
+	s.emit(e)
+	s.stepBegin = time.Now()
+	return nil
 }
 
 func (s *sampling) close() {
@@ -148,13 +155,65 @@ func (s *sampling) close() {
 
 // preview returns a small picture of each latent frame, or none where the VAE's
 // statistics do not say how a latent looks.
-func (s *sampling) preview() []image.Image {
+func (s *sampling) preview(latent []float32) []image.Image {
 	if s.p.vae.RGB.Factors == nil {
 		return nil
 	}
-	pictures := make([]image.Image, s.f)
+	pictures := make([]image.Image, s.clip.LatentFrames)
 	for i := range pictures {
-		pictures[i] = s.p.vae.Preview(s.clean, s.f, s.h, s.w, i)
+		pictures[i] = s.p.vae.Preview(latent, s.clip.LatentFrames, s.clip.LatentHeight, s.clip.LatentWidth, i)
 	}
 	return pictures
 }
+
+type dryModel struct{ *wan.Session }
+
+func (m dryModel) Velocity(ctx context.Context, _ []float32, _ float64, prompt int, _ []float32) error {
+	return m.DryForward(ctx, prompt)
+}
+
+// checked is an expert whose velocities are looked at.
+type checked struct {
+	*wan.Session
+	step   int
+	expert string
+}
+
+// Velocity implements denoise.Model.
+func (m checked) Velocity(ctx context.Context, x []float32, t float64, prompt int, out []float32) error {
+	if err := m.Session.Velocity(ctx, x, t, prompt, out); err != nil {
+		return fmt.Errorf("step %d, %s: %w", m.step, m.expert, err)
+	}
+	bad := unhealthy(out)
+	if bad == "" {
+		return nil
+	}
+	where, found := locate(ctx, m.Session, x, t, prompt, bad)
+	return &inference.UnhealthyError{Step: m.step, Expert: m.expert, Where: where, Found: found}
+}
+
+// locate runs the forward pass once more, looking at every block, and returns
+// the place where the numbers first go bad, and what is wrong there.
+func locate(ctx context.Context, s *wan.Session, x []float32, t float64, prompt int, found string) (where, what string) {
+	where, what = "output", found
+	s.Inspect = func(block int, hidden func() ([]float32, error)) error {
+		values, err := hidden()
+		if err != nil {
+			return err
+		}
+		if bad := unhealthy(values); bad != "" {
+			where, what = fmt.Sprintf("block %d", block), bad
+			return errLocated
+		}
+		return nil
+	}
+	defer func() { s.Inspect = nil }()
+	err := s.Velocity(ctx, x, t, prompt, make([]float32, len(x)))
+	if err != nil && !errors.Is(err, errLocated) {
+		what = fmt.Sprintf("%s (looking for the block failed: %v)", found, err)
+	}
+	return where, what
+}
+
+// errLocated ends the forward pass of locate.
+var errLocated = errors.New("located")

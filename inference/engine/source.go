@@ -1,4 +1,4 @@
-package inference
+package engine
 
 import (
 	"crypto/sha256"
@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"gimbal/inference/quant"
+	"gimbal/inference"
 	"gimbal/inference/weights"
 )
 
@@ -21,7 +21,7 @@ type source struct {
 	// checkpoint's files: it tells checkpoints apart without reading them whole.
 	Fingerprint string `json:"fingerprint"`
 	// Quant says how the experts' weights were quantised.
-	Quant quant.Options `json:"quant,omitzero"`
+	Quant inference.Quant `json:"quant,omitzero"`
 }
 
 // fingerprintEnd is how much of a file's beginning and end is hashed.
@@ -49,6 +49,9 @@ func fingerprint(l *weights.Layout) (source, error) {
 			return source{}, err
 		}
 		for _, file := range files {
+			if file.Name() == weights.RecipeFile { // how to sample is no part of what is sampled
+				continue
+			}
 			switch filepath.Ext(file.Name()) {
 			case ".safetensors", ".pth", ".json", ".model":
 				if err := hashEnds(hash, l.Dir, filepath.Join(folder, file.Name())); err != nil {

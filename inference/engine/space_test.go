@@ -1,19 +1,26 @@
-package inference
+package engine
 
 import (
+	"errors"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"gimbal/inference"
+	"gimbal/inference/clip"
+	"gimbal/inference/vae"
 )
 
 func TestCheckSpace(t *testing.T) {
 	dir := t.TempDir()
-	q := prepared{job: Job{Output: filepath.Join(dir, "v.mp4")}, frames: 5, width: 32, height: 32, f: 2, h: 4, w: 4}
-	if err := q.checkSpace(16); err != nil {
+	c := &clip.Clip{Frames: 5, LatentFrames: 2, Size: clip.Size{Width: 32, Height: 32, LatentWidth: 4, LatentHeight: 4}}
+	r := &run{p: &Pipeline{vae: &vae.VAE{}}, job: inference.Job{Output: filepath.Join(dir, "v.mp4")}, clip: c}
+	if err := r.checkSpace(); err != nil {
 		t.Error(err)
 	}
-	q.frames, q.width, q.height = 1<<20, 1<<14, 1<<14 // more than disks hold
-	if err := q.checkSpace(16); err == nil || !strings.Contains(err.Error(), dir) {
-		t.Errorf("error %v, want one that names %s", err, dir)
+	c.Frames, c.Width, c.Height = 1<<20, 1<<14, 1<<14 // more than disks hold
+	err := r.checkSpace()
+	var full *inference.DiskError
+	if !errors.As(err, &full) || full.Folder != dir || full.Free >= full.Need {
+		t.Errorf("error %v, want a DiskError of %s", err, dir)
 	}
 }

@@ -1,9 +1,7 @@
 package noise_test
 
 import (
-	"encoding/json"
 	"math"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -134,49 +132,6 @@ func TestMultiprocessors(t *testing.T) {
 		equal := slices.Equal(draw(noise.NewCUDA(1, small), n), draw(noise.NewCUDA(1, large), n))
 		if equal != same {
 			t.Errorf("%d values: equal on GPUs of %d and %d multiprocessors is %v, want %v", n, small, large, equal, same)
-		}
-	}
-}
-
-func TestRestore(t *testing.T) {
-	for _, g := range []noise.Generator{noise.NewCUDA(1<<40+5, 2), noise.NewCPU(5)} {
-		for _, n := range []int{0, 1, 3, 15, 16, 17, 1000, 2, 40_000, 7} {
-			draw(g, n)
-			text, err := json.Marshal(g.State())
-			if err != nil {
-				t.Fatal(err)
-			}
-			var s noise.State
-			if err := json.Unmarshal(text, &s); err != nil {
-				t.Fatal(err)
-			}
-			again, err := noise.Restore(s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !reflect.DeepEqual(again.State(), g.State()) {
-				t.Errorf("%s after %d values: state changed on the way through JSON", s.Kind, n)
-			}
-			if want := draw(g, 33); !slices.Equal(draw(again, 33), want) {
-				t.Errorf("%s after %d values: a restored generator goes on otherwise", s.Kind, n)
-			}
-		}
-	}
-}
-
-func TestRestoreRefuses(t *testing.T) {
-	bad := map[string]func(*noise.State){
-		"kind":            func(s *noise.State) { s.Kind = "mps" },
-		"multiprocessors": func(s *noise.State) { *s = noise.NewCUDA(1, 1).State(); s.Multiprocessors = 0 },
-		"offset":          func(s *noise.State) { *s = noise.NewCUDA(1, 1).State(); s.Offset = 3 },
-		"words":           func(s *noise.State) { s.Words = s.Words[1:] },
-		"used":            func(s *noise.State) { s.Used = -1 },
-	}
-	for name, spoil := range bad {
-		s := noise.NewCPU(1).State()
-		spoil(&s)
-		if _, err := noise.Restore(s); err == nil {
-			t.Errorf("a state with bad %s was accepted", name)
 		}
 	}
 }

@@ -35,6 +35,36 @@ const (
 // Load reads the picture in a file: upright, by its EXIF orientation, with colours as
 // stored and alpha dropped.
 func Load(file string) (*image.RGBA, error) {
+	data, err := read(file)
+	if err != nil {
+		return nil, err
+	}
+	img, err := decode(data, userLimits)
+	if err != nil {
+		return nil, fmt.Errorf("picture: %s: %w", file, err)
+	}
+	return img, nil
+}
+
+// Bounds returns the size in pixels of the picture in a file as Load would return it. It
+// does not decode the picture, which may yet be damaged.
+func Bounds(file string) (width, height int, err error) {
+	data, err := read(file)
+	if err != nil {
+		return 0, 0, err
+	}
+	h, err := readHead(data, userLimits)
+	if err != nil {
+		return 0, 0, fmt.Errorf("picture: %s: %w", file, err)
+	}
+	if orientation(h.exif(data)) >= 5 {
+		return h.height, h.width, nil
+	}
+	return h.width, h.height, nil
+}
+
+// read returns what is in a file of a size that a picture may have.
+func read(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
 		return nil, fmt.Errorf("picture: %w", err)
@@ -49,11 +79,7 @@ func Load(file string) (*image.RGBA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("picture: %w", err)
 	}
-	img, err := decode(data, userLimits)
-	if err != nil {
-		return nil, fmt.Errorf("picture: %s: %w", file, err)
-	}
-	return img, nil
+	return data, nil
 }
 
 // Decode reads the picture in data as Load does.
@@ -115,38 +141,59 @@ func matches(data []byte, magic string) bool {
 	return true
 }
 
-func decode(data []byte, l limits) (img *image.RGBA, err error) {
+// head is what the beginning of a picture's data says.
+type head struct {
+	*format
+	width, height int // as stored
+}
+
+// readHead reads the size and checks that it is within limits.
+func readHead(data []byte, l limits) (head, error) {
 	f, err := sniff(data)
 	if err != nil {
-		return nil, err
+		return head{}, err
 	}
-	// The decoders are others' code on a stranger's file: a bug there is a bad picture
-	// to the user, not the end of the app.
-	defer func() {
-		if r := recover(); r != nil {
-			img, err = nil, fmt.Errorf("%s picture that is damaged: %v", f.name, r)
-		}
-	}()
-	config, err := f.config(bytes.NewReader(data))
+	config, err := guard(f, func() (image.Config, error) { return f.config(bytes.NewReader(data)) })
 	if err != nil {
-		return nil, fmt.Errorf("%s picture that is damaged, cut short or of an unknown kind: %w", f.name, err)
+		return head{}, fmt.Errorf("%s picture that is damaged, cut short or of an unknown kind: %w", f.name, err)
 	}
 	w, h := config.Width, config.Height
 	switch {
 	case w < 1 || h < 1:
-		return nil, fmt.Errorf("found a %s picture of %dx%d pixels, expected at least one", f.name, w, h)
+		return head{}, fmt.Errorf("found a %s picture of %dx%d pixels, expected at least one", f.name, w, h)
 	case w > l.side || h > l.side || w*h > l.pixels:
-		return nil, fmt.Errorf("found a %s picture of %dx%d pixels, expected sides of at most %d and at most %d million pixels: make it smaller",
+		return head{}, fmt.Errorf("found a %s picture of %dx%d pixels, expected sides of at most %d and at most %d million pixels: make it smaller",
 			f.name, w, h, l.side, l.pixels/1_000_000)
 	case w*h > solidPixels && w*h/solidRatio > len(data):
-		return nil, fmt.Errorf("found a %s picture of %dx%d pixels in %d bytes: it is cut short or of one colour", f.name, w, h, len(data))
+		return head{}, fmt.Errorf("found a %s picture of %dx%d pixels in %d bytes: it is cut short or of one colour", f.name, w, h, len(data))
 	}
-	decoded, err := f.decode(bytes.NewReader(data))
+	return head{f, w, h}, nil
+}
+
+// guard calls a decoder, which is others' code on a stranger's file: a bug there is a bad
+// picture to the user, not the end of the app.
+func guard[T any](f *format, call func() (T, error)) (result T, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s picture that is damaged: %v", f.name, r)
+		}
+	}()
+	return call()
+}
+
+func decode(data []byte, l limits) (*image.RGBA, error) {
+	h, err := readHead(data, l)
 	if err != nil {
-		return nil, fmt.Errorf("%s picture of %dx%d pixels that is damaged, cut short or of an unknown kind: %w", f.name, w, h, err)
+		return nil, err
 	}
-	if size := decoded.Bounds().Size(); size.X > w || size.Y > h {
-		return nil, fmt.Errorf("found %v pixels in a %s picture of %dx%d", size, f.name, w, h)
+	decoded, err := guard(h.format, func() (image.Image, error) { return h.decode(bytes.NewReader(data)) })
+	if err != nil {
+		return nil, fmt.Errorf("%s picture of %dx%d pixels that is damaged, cut short or of an unknown kind: %w", h.name, h.width, h.height, err)
 	}
-	return orient(opaque(decoded, image.Rect(0, 0, w, h), f.colour), orientation(f.exif(data))), nil
+	if size := decoded.Bounds().Size(); size.X > h.width || size.Y > h.height {
+		return nil, fmt.Errorf("found %v pixels in a %s picture of %dx%d", size, h.name, h.width, h.height)
+	}
+	return guard(h.format, func() (*image.RGBA, error) {
+		return orient(opaque(decoded, image.Rect(0, 0, h.width, h.height), h.colour), orientation(h.exif(data))), nil
+	})
 }

@@ -1,49 +1,9 @@
 package picture
 
 import (
-	"fmt"
 	"image"
 	"math"
 )
-
-// The model works on latents, one for Stride x Stride pixels, in patches of
-// Patch x Patch.
-const (
-	Stride = 8
-	Patch  = 2
-)
-
-// Size is the size of a video and of its latent.
-type Size struct {
-	Width, Height             int // pixels
-	LatentWidth, LatentHeight int
-}
-
-// Fit returns the size of a video for a picture of width x height pixels: of the
-// picture's aspect and at most maxArea pixels, rounded down to whole patches in each
-// direction, as the reference does.
-func Fit(width, height, maxArea int) (Size, error) {
-	if width < 1 || height < 1 || maxArea < 1 {
-		return Size{}, fmt.Errorf("picture: no video size for a picture of %dx%d and an area of %d pixels", width, height, maxArea)
-	}
-	aspect := float64(height) / float64(width)
-	s := Size{
-		LatentHeight: wholePatches(math.Sqrt(float64(maxArea) * aspect)),
-		LatentWidth:  wholePatches(math.Sqrt(float64(maxArea) / aspect)),
-	}
-	s.Width, s.Height = s.LatentWidth*Stride, s.LatentHeight*Stride
-	if s.Width == 0 || s.Height == 0 {
-		const least = Stride * Patch
-		return Size{}, fmt.Errorf("picture: found %dx%d pixels, which in an area of %d give a video of %dx%d, expected sides of at least %d: crop the picture or enlarge the area",
-			width, height, maxArea, s.Width, s.Height, least)
-	}
-	return s, nil
-}
-
-// wholePatches returns the latents along a side, a multiple of Patch.
-func wholePatches(pixels float64) int {
-	return int(math.Floor(pixels/Stride/Patch)) * Patch
-}
 
 // Tensor returns the picture resized to width x height as float32 [3, height, width],
 // red first, from -1 for black to 1: torchvision's to_tensor and normalisation, then

@@ -1,10 +1,13 @@
 package picture
 
 import (
+	"encoding/binary"
+	"errors"
 	"image"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"gimbal/inference/golden"
@@ -16,52 +19,39 @@ func TestReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range golden.Cases(t, "e2e_") {
-		var s struct {
-			MaxArea int `json:"max_area"`
-		}
-		c.Scalars(t, &s)
 		input, shape := c.F32(t, "vae_input")
-		size, err := Fit(img.Rect.Dx(), img.Rect.Dy(), s.MaxArea)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, latent := c.F32(t, "latent")
-		if size != (Size{shape[3], shape[2], latent[3], latent[2]}) {
-			t.Errorf("%s: size %v, want %v and %v", c.Name, size, shape, latent)
-			continue
-		}
 		pixels := shape[2] * shape[3]
 		want := make([]float32, 0, 3*pixels)
 		for channel := range shape[0] {
 			want = append(want, input[channel*shape[1]*pixels:][:pixels]...)
 		}
-		got := Tensor(img, size.Width, size.Height)
+		got := Tensor(img, shape[3], shape[2])
 		golden.Check(t, c.Name, got, want, 1e-6)
 		t.Logf("%s: relative error %.2g", c.Name, golden.RelL2(got, want))
 	}
 }
 
-func TestFit(t *testing.T) {
-	for _, c := range []struct {
-		w, h, area int
-		want       Size
-	}{
-		{832, 480, 480 * 832, Size{832, 464, 104, 58}}, // the reference's float64 root is a hair below 480
-		{1280, 720, 720 * 1280, Size{1280, 720, 160, 90}},
-		{480, 832, 480 * 832, Size{480, 832, 60, 104}},
-		{1920, 1080, 480 * 832, Size{832, 464, 104, 58}},
-		{1000, 1000, 480 * 832, Size{624, 624, 78, 78}},
-		{4032, 3024, 720 * 1280, Size{1104, 816, 138, 102}},
-		{1, 1, 256, Size{16, 16, 2, 2}},
+// TestBounds compares the size that the head of a picture gives with that of the whole.
+func TestBounds(t *testing.T) {
+	for name, data := range map[string][]byte{
+		"PNG": encodePNG(t, quarters(12, 8)), "JPEG": encodeJPEG(t, quarters(10, 6)),
+		"turned": withJPEGEXIF(encodeJPEG(t, quarters(10, 6)), exifBlock(binary.LittleEndian, 6)),
 	} {
-		if got, err := Fit(c.w, c.h, c.area); err != nil || got != c.want {
-			t.Errorf("Fit(%d, %d, %d) = %v, %v, want %v", c.w, c.h, c.area, got, err, c.want)
+		file := filepath.Join(t.TempDir(), "picture")
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		img, err := Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, h, err := Bounds(file)
+		if err != nil || image.Pt(w, h) != img.Bounds().Size() {
+			t.Errorf("%s: bounds %dx%d, %v, want %v", name, w, h, err, img.Bounds().Size())
 		}
 	}
-	for _, c := range [][3]int{{1, 1, 255}, {10_000, 1, 480 * 832}, {1, 20_000, 480 * 832}, {0, 5, 9000}, {5, 5, 0}, {5, -5, 9000}} {
-		if got, err := Fit(c[0], c[1], c[2]); err == nil || !strings.Contains(err.Error(), "picture") {
-			t.Errorf("Fit(%v) = %v, %v, want an error", c, got, err)
-		}
+	if _, _, err := Bounds(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("bounds of no file: %v", err)
 	}
 }
 

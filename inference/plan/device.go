@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"gimbal/inference"
 	"gimbal/inference/device"
 )
 
@@ -17,7 +18,8 @@ type Device struct {
 
 	host    int64 // held by the program
 	garbage int64 // given back by the program in this phase, until the collector runs
-	phase   Phase
+	phase   inference.Phase
+	phases  []inference.Phase
 	used    map[*buffer]bool // mapped buffers that the phase reads
 }
 
@@ -34,35 +36,43 @@ func NewDevice(of device.Device, strict bool) *Device {
 }
 
 func (d *Device) begin(name string) {
-	d.phase = Phase{Name: name, Times: 1, Work: Work{Kinds: map[string]device.Cost{}}}
+	d.phase = inference.Phase{Name: name, Times: 1, Work: inference.Work{Kinds: map[string]device.Cost{}}}
 	d.used = map[*buffer]bool{}
 	d.garbage = 0
 	d.note()
 }
 
-// Phase runs f and returns what it took. What is held before counts.
-func (d *Device) Phase(name string, f func() error) (Phase, error) {
+// Phase runs work, times of which are the same, and keeps what it takes. What is held
+// before counts.
+func (d *Device) Phase(name string, times int, work func() error) error {
 	d.begin(name)
-	err := f()
+	err := work()
 	for b := range d.used {
 		d.phase.Weights += b.desc.Bytes()
 	}
-	return d.phase, err
+	d.phase.Work = repeated(d.phase.Work, times)
+	if d.phase.Kind() == "sample" {
+		d.phase.Times = times
+	}
+	d.phases = append(d.phases, d.phase)
+	return err
 }
 
-// Repeated returns the phase with its work done n times.
-func (p Phase) Repeated(n int) Phase {
-	once := p.Work
-	p.Work = Work{Kinds: make(map[string]device.Cost, len(once.Kinds)), Submissions: int64(n) * once.Submissions}
+// Phases returns what the phases took, in order.
+func (d *Device) Phases() []inference.Phase { return d.phases }
+
+// repeated returns the work done n times.
+func repeated(once inference.Work, n int) inference.Work {
+	all := inference.Work{Kinds: make(map[string]device.Cost, len(once.Kinds)), Submissions: int64(n) * once.Submissions}
 	for kind, c := range once.Kinds {
-		p.Work.Kinds[kind] = device.Cost{FLOPs: int64(n) * c.FLOPs, Bytes: int64(n) * c.Bytes}
+		all.Kinds[kind] = device.Cost{FLOPs: int64(n) * c.FLOPs, Bytes: int64(n) * c.Bytes}
 	}
-	return p
+	return all
 }
 
 // note keeps the peak: the moment at which all memory together is the most.
 func (d *Device) note() {
-	now := Phase{Buffers: d.info.Allocated, Host: d.host + d.garbage}
+	now := inference.Phase{Buffers: d.info.Allocated, Host: d.host + d.garbage}
 	if d.scratch != nil {
 		now.Scratch = d.scratch.Scratch()
 	}

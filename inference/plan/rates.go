@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"gimbal/inference"
 	"gimbal/inference/device"
 )
 
@@ -39,9 +40,9 @@ const (
 )
 
 // Of returns the time that work takes in a phase.
-func (r Rates) Of(phase string, w Work) Estimate {
+func (r Rates) Of(phase string, w inference.Work) inference.Estimate {
 	if !r.Known() {
-		return Estimate{}
+		return inference.Estimate{}
 	}
 	seconds := float64(w.Submissions) * r.Submission
 	for kind, c := range w.Kinds {
@@ -57,16 +58,23 @@ func (r Rates) Of(phase string, w Work) Estimate {
 		seconds *= c
 		low, high = lowKnown, highKnown
 	}
-	return Estimate{duration(low * seconds), duration(seconds), duration(high * seconds)}
+	return inference.Estimate{Low: duration(low * seconds), Likely: duration(seconds), High: duration(high * seconds)}
 }
 
 func duration(seconds float64) time.Duration {
 	return time.Duration(min(seconds*float64(time.Second), math.MaxInt64/4))
 }
 
-// plus returns the sum of two estimates.
-func (e Estimate) plus(o Estimate) Estimate {
-	return Estimate{e.Low + o.Low, e.Likely + o.Likely, e.High + o.High}
+// Estimate fills in the times of a plan's phases and of the whole.
+func (r Rates) Estimate(p *inference.Plan) {
+	p.Time = inference.Estimate{}
+	for i := range p.Phases {
+		phase := &p.Phases[i]
+		phase.Time = r.Of(phase.Kind(), phase.Work)
+		p.Time.Low += phase.Time.Low
+		p.Time.Likely += phase.Time.Likely
+		p.Time.High += phase.Time.High
+	}
 }
 
 // enough is the least time, in seconds, of work that tells something of longer work.

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"gimbal/inference/camera"
+	"gimbal/inference"
 	"gimbal/inference/device"
 	"gimbal/inference/weights"
 )
@@ -45,7 +45,7 @@ func Expert(d Dims) (weights.WanConfig, []weights.Tensor) {
 	dim := d.Dim
 	l.add("patch_embedding.weight", dim, inDim, 1, 2, 2)
 	l.add("patch_embedding.bias", dim)
-	l.linear("patch_embedding_wancamctrl", dim, camera.Channels*PatchVolume)
+	l.linear("patch_embedding_wancamctrl", dim, 6*inference.Wan.Stride*inference.Wan.Stride*PatchVolume)
 	l.linear("c2ws_hidden_states_layer1", dim, dim)
 	l.linear("c2ws_hidden_states_layer2", dim, dim)
 	l.linear("text_embedding.0", dim, d.Text)

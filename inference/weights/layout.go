@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// RecipeFile is how a checkpoint says how it wants to be sampled.
+const RecipeFile = "recipe.json"
+
 // The experts' folders in a checkpoint.
 const (
 	HighNoise = "high_noise_model"

@@ -253,14 +253,14 @@ func TestBadArguments(t *testing.T) {
 		want  string
 	}{
 		{"euler", 10, 5, `"euler"`},
-		{"", 10, 5, "sample_solver: found"},
-		{denoise.UniPC, 0, 5, "sample_steps: found 0"},
-		{denoise.DPMPP, -1, 5, "sample_steps: found -1"},
-		{denoise.UniPC, 1001, 5, "sample_steps: found 1001"},
-		{denoise.UniPC, 10, 0, "sample_shift: found 0"},
-		{denoise.UniPC, 10, -3, "sample_shift: found -3"},
-		{denoise.DPMPP, 10, math.NaN(), "sample_shift: found NaN"},
-		{denoise.DPMPP, 10, math.Inf(1), "sample_shift: found +Inf"},
+		{"", 10, 5, "sample_solver:"},
+		{denoise.UniPC, 0, 5, "sample_steps: 0"},
+		{denoise.DPMPP, -1, 5, "sample_steps: -1"},
+		{denoise.UniPC, 1001, 5, "sample_steps: 1001"},
+		{denoise.UniPC, 10, 0, "sample_shift: 0"},
+		{denoise.UniPC, 10, -3, "sample_shift: -3"},
+		{denoise.DPMPP, 10, math.NaN(), "sample_shift: NaN"},
+		{denoise.DPMPP, 10, math.Inf(1), "sample_shift: +Inf"},
 		{denoise.UniPC, 10, 1e12, "no noise between"},
 	} {
 		_, err := denoise.New(c.kind, c.steps, c.shift)

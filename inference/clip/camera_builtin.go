@@ -1,8 +1,10 @@
-package camera
+package clip
 
 import (
 	"fmt"
 	"math"
+
+	"gimbal/inference"
 )
 
 // builtinIntrinsics see 80 degrees from left to right, as the reference's examples do.
@@ -11,12 +13,14 @@ var builtinIntrinsics = Intrinsics{500, 500, pictureWidth / 2, pictureHeight / 2
 // The built-in paths move by one unit a latent frame, so that nothing is lost when the
 // model's conditioning is normalised, and turn no faster than real recordings.
 const (
-	unitsPerFrame   = 1.0 / TemporalStride
 	orbitRadius     = 12.0                    // of the point ahead that an orbit looks at
-	lookRate        = 1.0 * math.Pi / 180     // a frame
+	lookRate        = 1.0 * math.Pi / 180     // per frame
 	lookAroundSwing = 25.0 * math.Pi / 180    // to either side
 	lookAroundTurn  = 2 * math.Pi / (6 * 16.) // a whole swing in six seconds
 )
+
+// unitsPerFrame is a unit per latent frame.
+var unitsPerFrame = 1 / float64(inference.Wan.FrameStride)
 
 // builtins gives, for frame i, the camera's position and its heading, to the right.
 var builtins = []struct {

@@ -1,8 +1,10 @@
-package camera
+package clip
 
 import (
 	"fmt"
 	"math"
+
+	"gimbal/inference"
 )
 
 // Matrix is a rigid motion as Pose, in the model's precision.
@@ -47,11 +49,12 @@ func (m Motion) Poses() []Matrix {
 // and for 4n+1 frames these are the poses 0, 4, 8 and so on themselves. Like scipy, it
 // takes the nearest true rotation.
 func (p *Path) latentPoses(frames int) []Matrix {
-	if frames < 1 || frames%TemporalStride != 1 || frames > len(p.poses) {
-		panic(fmt.Sprintf("camera: %d frames of a path of %d, expected 4n+1", frames, len(p.poses)))
+	stride := inference.Wan.FrameStride
+	if frames < 1 || frames%stride != 1 || frames > len(p.poses) {
+		panic(fmt.Sprintf("clip: %d frames of a path of %d, expected 4n+1", frames, len(p.poses)))
 	}
-	latent := make([]Matrix, 0, (frames-1)/TemporalStride+1)
-	for i := 0; i < frames; i += TemporalStride {
+	latent := make([]Matrix, 0, inference.Wan.LatentFrames(frames))
+	for i := 0; i < frames; i += stride {
 		pose := &p.poses[i]
 		r := rotation(pose).orthonormal()
 		m := identity

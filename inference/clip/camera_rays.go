@@ -1,37 +1,36 @@
-package camera
+package clip
 
 import (
 	"fmt"
 	"math"
 	"runtime"
 	"sync"
+
+	"gimbal/inference"
 )
 
-// SpatialStride is the number of pixels, in both directions, that one latent pixel
-// stands for; the rays of all of them are its channels.
-const SpatialStride = 8
+// Channels implements Control: three of a ray's origin and three of its direction for
+// each of the 8x8 pixels of a latent pixel.
+func (*Path) Channels() int { return 6 * inference.Wan.Stride * inference.Wan.Stride }
 
-// Channels is the number of channels of Plucker: three of a ray's origin and three of
-// its direction for each of 8x8 pixels.
-const Channels = 6 * SpatialStride * SpatialStride
-
-// Plucker returns the conditioning for a video of frames pictures, height x width
-// pixels: float32 [Channels, f, height/8, width/8] with f = (frames-1)/4 + 1. Channel
+// Conditioning implements Control for a video of frames pictures, height x width
+// pixels: float32 [Channels(), f, height/8, width/8] with f = (frames-1)/4 + 1. Channel
 // (6-component c, row i, column j of the 8x8 pixels) is number c*64 + i*8 + j. frames is
-// 4n+1 and at most EffectiveFrames, the sizes are multiples of 8; Plucker panics
+// 4n+1 and at most EffectiveFrames, the sizes are multiples of 8; it panics
 // otherwise.
 //
 // As in the reference, the ray is in the axes of the latent frame before, and the six
 // components are its origin and its direction, of length 1, not its moment.
-func (p *Path) Plucker(frames, height, width int) []float32 {
-	if height < 1 || width < 1 || height%SpatialStride != 0 || width%SpatialStride != 0 {
-		panic(fmt.Sprintf("camera: a picture of %dx%d, expected multiples of %d", width, height, SpatialStride))
+func (p *Path) Conditioning(frames, height, width int) []float32 {
+	stride := inference.Wan.Stride
+	if height < 1 || width < 1 || height%stride != 0 || width%stride != 0 {
+		panic(fmt.Sprintf("clip: a picture of %dx%d, expected multiples of %d", width, height, stride))
 	}
 	motion := p.Motion(frames)
 	directions := directions(p.intrinsics[0], height, width)
-	f, pixels := len(motion.Relative), height/SpatialStride*(width/SpatialStride)
-	const block = SpatialStride * SpatialStride
-	out := make([]float32, Channels*f*pixels)
+	f, pixels := len(motion.Relative), height/stride*(width/stride)
+	block := stride * stride
+	out := make([]float32, p.Channels()*f*pixels)
 	parallel(block, func(cell int) {
 		d := directions[cell*pixels : (cell+1)*pixels]
 		for t := range motion.Relative {
@@ -56,9 +55,10 @@ func directions(k Intrinsics, height, width int) [][3]float32 {
 	fx, fy := float32(k[0])*scaleX, float32(k[1])*scaleY
 	cx, cy := float32(k[2])*scaleX, float32(k[3])*scaleY
 	d := make([][3]float32, 0, height*width)
-	for cell := range SpatialStride * SpatialStride {
-		for row := cell / SpatialStride; row < height; row += SpatialStride {
-			for col := cell % SpatialStride; col < width; col += SpatialStride {
+	stride := inference.Wan.Stride
+	for cell := range stride * stride {
+		for row := cell / stride; row < height; row += stride {
+			for col := cell % stride; col < width; col += stride {
 				x := (float32(col) + 0.5 - cx) / fx
 				y := (float32(row) + 0.5 - cy) / fy
 				norm := float32(math.Sqrt(float64(float32(x*x) + float32(y*y) + 1)))

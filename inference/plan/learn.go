@@ -1,36 +1,36 @@
-package inference
+package plan
 
 import (
 	"slices"
 	"time"
 
-	"gimbal/inference/plan"
+	"gimbal/inference"
 )
 
 // Learner compares a run with its plan: it is told the run's events.
 type Learner struct {
-	plan  plan.Plan
+	plan  inference.Plan
 	took  map[string]float64   // seconds by kind of phase
 	steps map[string][]float64 // by expert
 	last  time.Time            // of the last step
 }
 
 // NewLearner returns a learner for a run that was planned so.
-func NewLearner(p plan.Plan) *Learner {
+func NewLearner(p inference.Plan) *Learner {
 	return &Learner{plan: p, took: map[string]float64{}, steps: map[string][]float64{}}
 }
 
 // Event takes the next event of the run.
-func (l *Learner) Event(e Event) {
+func (l *Learner) Event(e inference.Event) {
 	switch e := e.(type) {
-	case TextEncoded:
+	case inference.TextEncoded:
 		l.took["text"] = e.Seconds
-	case PictureEncoded:
+	case inference.PictureEncoded:
 		l.took["picture"] = e.Seconds
-	case Step:
+	case inference.Step:
 		l.steps[e.Expert] = append(l.steps[e.Expert], e.Seconds)
 		l.last = time.Now()
-	case Saved:
+	case inference.Saved:
 		if !l.last.IsZero() {
 			l.took["decode"] = time.Since(l.last).Seconds()
 		}
@@ -40,7 +40,7 @@ func (l *Learner) Event(e Event) {
 // Rates returns r, which the plan's times were made with, corrected by what the run
 // took. An expert's first step, which prepares, and runs of fewer than three steps say
 // little and are left out.
-func (l *Learner) Rates(r plan.Rates) plan.Rates {
+func (l *Learner) Rates(r Rates) Rates {
 	for _, phase := range l.plan.Phases {
 		likely := phase.Time.Likely.Seconds()
 		kind := phase.Kind()

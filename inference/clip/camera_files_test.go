@@ -1,4 +1,4 @@
-package camera
+package clip
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ func TestWriteAndOpen(t *testing.T) {
 	if err := p.Write(dir); err != nil {
 		t.Fatal(err)
 	}
-	q, err := Open(dir)
+	q, err := OpenPath(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"NaN intrinsics", good[posesFile], spoilK(2, math.NaN()), []string{"cx = NaN"}},
 		{"principal point", good[posesFile], spoilK(3, 4000), []string{"cy = 4000"}},
 	} {
-		_, err := Open(action(t, c.poses, c.intrinsics))
+		_, err := OpenPath(action(t, c.poses, c.intrinsics))
 		if err == nil {
 			t.Errorf("%s: accepted", c.name)
 			continue
@@ -167,7 +167,7 @@ func TestOpenOfActFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, actionFile), npyFile(1, "<i4", false, "1, 4", make([]byte, 16)), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "not supported yet") {
+	if _, err := OpenPath(dir); err == nil || !strings.Contains(err.Error(), "not supported yet") {
 		t.Errorf("got %v, want an error that says what is not supported", err)
 	}
 }
@@ -178,8 +178,8 @@ func TestOpenOfNoFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{filepath.Join(dir, "none"), dir} {
-		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), posesFile) {
-			t.Errorf("Open(%s): %v, want an error that names %s", path, err, posesFile)
+		if _, err := OpenPath(path); err == nil || !strings.Contains(err.Error(), posesFile) {
+			t.Errorf("OpenPath(%s): %v, want an error that names %s", path, err, posesFile)
 		}
 	}
 }
@@ -205,7 +205,7 @@ func FuzzNPY(f *testing.F) {
 		}
 		if poses, err := asPoses(a); err == nil {
 			p := &Path{poses: poses, intrinsics: []Intrinsics{builtinIntrinsics}}
-			p.Plucker(p.EffectiveFrames(9), 8, 8)
+			p.Conditioning(p.EffectiveFrames(9), 8, 8)
 		}
 		asIntrinsics(a)
 		again, err := parseNPY(formatNPY(a))

@@ -1,4 +1,4 @@
-package inference_test
+package engine_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
 	"gimbal/inference/weights"
 )
@@ -27,7 +28,7 @@ func TestPartsOfOtherCheckpoints(t *testing.T) {
 		{"text encoder", otherTextWidth, []string{weights.LowNoise, "text_embedding.0.weight", "text encoder"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := inference.Load(t.Context(), inference.Options{Checkpoint: c.dir(t), Device: openDevice(t)}, func(inference.Event) {})
+			p, err := engine.Load(t.Context(), openDevice(t), c.dir(t), inference.QuantNone, func(inference.Event) {})
 			if err == nil {
 				p.Close()
 				t.Fatal("it loads")

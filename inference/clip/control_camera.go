@@ -1,4 +1,4 @@
-package camera
+package clip
 
 import (
 	"errors"
@@ -8,14 +8,14 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"gimbal/inference"
 )
 
-// The reference's units: intrinsics are in pixels of a picture of this size, and one
-// latent frame stands for TemporalStride frames.
+// Intrinsics are in pixels of a picture of this size, the reference's.
 const (
-	pictureHeight  = 480
-	pictureWidth   = 832
-	TemporalStride = 4
+	pictureHeight = 480
+	pictureWidth  = 832
 )
 
 // Pose takes points from the camera to the world: a rotation, a translation in the
@@ -25,7 +25,7 @@ type Pose [4][4]float64
 // Intrinsics is fx, fy, cx, cy in pixels of a picture 832 wide and 480 high.
 type Intrinsics [4]float64
 
-// Path is a camera path, one pose a frame. It does not change.
+// Path is a camera path, one pose per frame. It does not change.
 type Path struct {
 	poses      []Pose
 	intrinsics []Intrinsics
@@ -38,10 +38,13 @@ const (
 	actionFile     = "action.npy"
 )
 
-// Open reads the action folder dir: poses.npy, camera-to-world, [n,4,4], and
+// PathFiles are the files of a camera path.
+var PathFiles = []string{posesFile, intrinsicsFile}
+
+// OpenPath reads the action folder dir: poses.npy, camera-to-world, [n,4,4], and
 // intrinsics.npy, [m,4], float32 or float64. Errors name the file, what was found and
 // what was expected.
-func Open(dir string) (*Path, error) {
+func OpenPath(dir string) (*Path, error) {
 	poses, err := readNPY(filepath.Join(dir, posesFile))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, missing(dir, err)
@@ -72,9 +75,9 @@ func missing(dir string, err error) error {
 	return fmt.Errorf("camera: %w: expected a folder of %s [n,4,4] and %s [n,4]", err, posesFile, intrinsicsFile)
 }
 
-// New returns the path of the given poses. Only the first of the intrinsics is used,
+// NewPath returns the path of the given poses. Only the first of the intrinsics is used,
 // as in the reference.
-func New(poses []Pose, intrinsics []Intrinsics) (*Path, error) {
+func NewPath(poses []Pose, intrinsics []Intrinsics) (*Path, error) {
 	if err := errors.Join(checkPoses(poses), checkIntrinsics(intrinsics)); err != nil {
 		return nil, fmt.Errorf("camera: %w", err)
 	}
@@ -106,13 +109,13 @@ func asIntrinsics(a array) ([]Intrinsics, error) {
 // Frames returns the number of poses.
 func (p *Path) Frames() int { return len(p.poses) }
 
-// EffectiveFrames returns how many frames a video of the requested 4n+1 frames gets:
-// no more than the largest 4n+1 that the path has poses for.
+// EffectiveFrames implements Control: no more than the largest 4n+1 that the path has
+// poses for.
 func (p *Path) EffectiveFrames(requested int) int {
-	return min(requested, (len(p.poses)-1)/TemporalStride*TemporalStride+1)
+	return min(requested, inference.Wan.Frames(inference.Wan.LatentFrames(len(p.poses))))
 }
 
-// Poses returns the poses, one a frame.
+// Poses returns the poses, one per frame.
 func (p *Path) Poses() []Pose { return slices.Clone(p.poses) }
 
 // Intrinsics returns the intrinsics that are used, the first ones.

@@ -1,4 +1,4 @@
-package camera
+package clip
 
 import (
 	"math"
@@ -31,7 +31,7 @@ func TestReference(t *testing.T) {
 				Width     int    `json:"width"`
 			}
 			c.Scalars(t, &s)
-			p, err := Open(golden.Action(t, s.Action))
+			p, err := OpenPath(golden.Action(t, s.Action))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func TestReference(t *testing.T) {
 			}
 			check("interpolated", flat(p.latentPoses(frames)))
 			check("relative", flat(p.Motion(frames).Relative))
-			check("plucker", p.Plucker(frames, s.Height, s.Width))
+			check("plucker", p.Conditioning(frames, s.Height, s.Width))
 		})
 	}
 }
@@ -57,7 +57,7 @@ func TestEffectiveFrames(t *testing.T) {
 		if got := p.EffectiveFrames(81); got != want {
 			t.Errorf("%d poses give %d frames, want %d", poses, got, want)
 		}
-		p.Plucker(p.EffectiveFrames(81), 16, 8)
+		p.Conditioning(p.EffectiveFrames(81), 16, 8)
 	}
 }
 
@@ -133,14 +133,14 @@ func TestSpeed(t *testing.T) {
 			fast[i][j][3] *= 8
 		}
 	}
-	q, err := New(fast, p.intrinsics)
+	q, err := NewPath(fast, p.intrinsics)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p.SpeedLost() || !q.SpeedLost() {
 		t.Errorf("speed lost: %v and %v, want false and true", p.SpeedLost(), q.SpeedLost())
 	}
-	golden.Check(t, "plucker", q.Plucker(33, 16, 24), p.Plucker(33, 16, 24), 1e-6)
+	golden.Check(t, "plucker", q.Conditioning(33, 16, 24), p.Conditioning(33, 16, 24), 1e-6)
 	if ratio := q.Motion(33).Scale / p.Motion(33).Scale; math.Abs(float64(ratio)-8) > 1e-4 {
 		t.Errorf("scales differ by %v, want 8", ratio)
 	}
@@ -151,7 +151,7 @@ func TestSpeed(t *testing.T) {
 func TestStillElsewhere(t *testing.T) {
 	sin, cos := math.Sincos(0.7)
 	pose := Pose{{cos, 0, sin, 5679.9}, {0, 1, 0, -1357.1}, {-sin, 0, cos, 2044.3}, {0, 0, 0, 1}}
-	p, err := New(slices.Repeat([]Pose{pose}, 21), []Intrinsics{builtinIntrinsics})
+	p, err := NewPath(slices.Repeat([]Pose{pose}, 21), []Intrinsics{builtinIntrinsics})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,11 +170,11 @@ func TestStillElsewhere(t *testing.T) {
 func TestRay(t *testing.T) {
 	const size = 16
 	k := Intrinsics{400, 300, pictureWidth * 8.5 / size, pictureHeight * 8.5 / size} // the middle of pixel (8, 8)
-	p, err := New(builtin(t, "forward", 5).poses, []Intrinsics{k})
+	p, err := NewPath(builtin(t, "forward", 5).poses, []Intrinsics{k})
 	if err != nil {
 		t.Fatal(err)
 	}
-	plucker := p.Plucker(5, size, size)
+	plucker := p.Conditioning(5, size, size)
 	f, pixels := 2, 4
 	var ray [6]float32
 	for c := range ray {
@@ -205,6 +205,6 @@ func BenchmarkPlucker(b *testing.B) {
 	p := builtin(b, "orbit-left", 81)
 	b.ReportAllocs()
 	for b.Loop() {
-		p.Plucker(81, 480, 832)
+		p.Conditioning(81, 480, 832)
 	}
 }

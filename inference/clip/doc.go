@@ -1,0 +1,15 @@
+// Package clip says what a job's files come to before anything is computed: the size of
+// the video and of its latent, and what controls it.
+//
+//   - size.go: from the picture's size to the video's.
+//   - control.go: Control, what a model is told besides picture and text. Another kind of
+//     control is a file control_NAME.go and a case in OpenControl.
+//   - control_camera.go and camera_*.go: a camera path, told as a ray, origin and
+//     direction, for every pixel of every latent frame.
+//   - clip.go: all of that for one job.
+//
+// A camera path is a folder of poses.npy and intrinsics.npy, or one of the built-in ones.
+// The conditioning follows the reference step by step, in its types, for float32 rounding
+// shows where positions are large and motion is small. Folders come from users: every
+// value is checked, and an error names the file, what was found and what was expected.
+package clip

@@ -1,0 +1,330 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"gimbal/inference"
+	"gimbal/inference/device"
+	"gimbal/inference/plan"
+	"gimbal/inference/watch"
+)
+
+// Options say what a Local works with.
+type Options struct {
+	// Open opens the device; it is called once, when it is first needed.
+	Open func(context.Context) (device.Device, error)
+	// RatesDir is the folder for what the device was measured to do; "" for the
+	// user's cache folder.
+	RatesDir string
+	Log      *slog.Logger
+}
+
+// Local is the Engine on this machine. It keeps the checkpoint of the last run open for
+// the next one, unless its files changed.
+type Local struct {
+	o Options
+
+	opening   gate       // held while the device is opened
+	measuring gate       // held while it is measured
+	mu        sync.Mutex // guards what follows, never held for long
+	dev       device.Device
+	rates     plan.Rates
+	vocab     *vocabulary        // of the last checkpoint whose tokens were counted
+	hurry     context.CancelFunc // ends a measurement; nil if there is none
+	waiting   int                // runs that wait for their turn
+
+	running  gate // held during Run, and guards what follows
+	pipeline *Pipeline
+	of       pipelineOf
+}
+
+// pipelineOf tells what a pipeline was opened from.
+type pipelineOf struct {
+	checkpoint string
+	quant      inference.Quant
+	files      string // as they looked
+}
+
+// NewLocal returns an Engine on this machine.
+func NewLocal(o Options) *Local {
+	return &Local{o: o, opening: newGate(), measuring: newGate(), running: newGate()}
+}
+
+// open returns the device.
+func (l *Local) open(ctx context.Context) (device.Device, error) {
+	if err := l.opening.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer l.opening.unlock()
+	if dev := l.opened(); dev != nil {
+		return dev, nil
+	}
+	dev, err := l.o.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	l.dev = dev
+	l.mu.Unlock()
+	return dev, nil
+}
+
+func (l *Local) opened() device.Device {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dev
+}
+
+// Device implements Engine.
+func (l *Local) Device(ctx context.Context) (Device, error) {
+	dev, err := l.open(ctx)
+	if err != nil {
+		return Device{}, err
+	}
+	info := dev.Info()
+	return Device{Name: info.Name, Limit: info.WorkingSet, Unsupported: unsupported(ctx, dev)}, nil
+}
+
+// Memory implements Engine.
+func (l *Local) Memory() Memory {
+	dev := l.opened()
+	if dev == nil {
+		return Memory{}
+	}
+	info := dev.Info()
+	return Memory{Device: info.Allocated, Limit: info.WorkingSet}
+}
+
+// Run implements Engine.
+func (l *Local) Run(ctx context.Context, r Request, emit func(inference.Event)) (inference.Saved, error) {
+	q := r.Job.Quant
+	if r.Resume != "" {
+		run, err := ReadRun(r.Resume)
+		if err != nil {
+			return inference.Saved{}, err
+		}
+		if q = run.Job.Quant; r.Checkpoint == "" {
+			r.Checkpoint = run.Checkpoint
+		}
+	}
+	dev, err := l.open(ctx)
+	if err == nil {
+		err = l.takeTurn(ctx)
+	}
+	if err != nil {
+		return inference.Saved{}, err
+	}
+	defer l.running.unlock()
+	if err := l.load(ctx, dev, r.Checkpoint, q, emit); err != nil {
+		return inference.Saved{}, err
+	}
+	if r.Resume != "" {
+		return l.pipeline.Resume(ctx, r.Resume, emit)
+	}
+	return l.generate(ctx, r, emit)
+}
+
+// Quantize makes a checkpoint's quantised weights ahead of time.
+func (l *Local) Quantize(ctx context.Context, checkpoint string, q inference.Quant, emit func(inference.Event)) error {
+	dev, err := l.open(ctx)
+	if err == nil {
+		err = l.takeTurn(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	defer l.running.unlock()
+	return l.load(ctx, dev, checkpoint, q, emit)
+}
+
+// load opens the checkpoint unless it is. l.running is held.
+func (l *Local) load(ctx context.Context, dev device.Device, dir string, q inference.Quant, emit func(inference.Event)) (err error) {
+	if l.pipeline != nil && l.of != (pipelineOf{dir, q, watch.See(dir)}) {
+		err := l.pipeline.Close()
+		l.pipeline = nil
+		if err != nil {
+			return fmt.Errorf("closing the last model: %w", err)
+		}
+	}
+	if l.pipeline == nil {
+		if l.pipeline, err = Load(ctx, dev, dir, q, emit); err != nil {
+			return err
+		}
+		l.of = pipelineOf{dir, q, watch.See(dir)} // quantising may have added files
+	}
+	return nil
+}
+
+// longWork is the work, in floating-point operations, of jobs that are worth the two
+// seconds that measuring a device takes.
+const longWork = 1e13
+
+// generate makes a video, and learns how long it took beside what was planned.
+func (l *Local) generate(ctx context.Context, r Request, emit func(inference.Event)) (inference.Saved, error) {
+	rates := l.known()
+	p, err := l.pipeline.Plan(ctx, r.Job)
+	if err != nil {
+		return inference.Saved{}, err
+	}
+	if !rates.Known() && p.FLOPs() > longWork {
+		if rates, err = plan.Measure(ctx, l.dev); err != nil {
+			return inference.Saved{}, err
+		}
+		l.keepRates(rates)
+	}
+	rates.Estimate(&p)
+	emit(inference.Planned{Plan: p})
+	learner := plan.NewLearner(p)
+	saved, err := l.pipeline.Generate(ctx, r.Job, r.Inputs, func(event inference.Event) {
+		learner.Event(event)
+		emit(event)
+	})
+	if err == nil && rates.Known() {
+		l.keepRates(learner.Rates(rates))
+	}
+	return saved, err
+}
+
+// known returns the device's rates as far as they are known.
+func (l *Local) known() plan.Rates {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.rates.Known() {
+		l.rates = plan.ReadRates(l.o.RatesDir, l.dev)
+	}
+	return l.rates
+}
+
+// keepRates keeps them for the next estimate, which is less good without.
+func (l *Local) keepRates(rates plan.Rates) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rates = rates
+	if err := rates.Write(l.o.RatesDir, l.dev); err != nil {
+		l.o.Log.Warn("keeping the device's rates", "err", err)
+	}
+}
+
+// Plan implements Engine.
+func (l *Local) Plan(ctx context.Context, r Request) (inference.Plan, error) {
+	dev, err := l.open(ctx)
+	if err != nil {
+		return inference.Plan{}, err
+	}
+	p, err := Plan(ctx, dev, r)
+	if err == nil {
+		l.measured(ctx, dev).Estimate(&p)
+	}
+	return p, err
+}
+
+// Fit implements Engine.
+func (l *Local) Fit(ctx context.Context, r Request) (Request, inference.Plan, []inference.Choice, error) {
+	dev, err := l.open(ctx)
+	if err != nil {
+		return r, inference.Plan{}, nil, err
+	}
+	return Fit(ctx, dev, r)
+}
+
+// measured returns the device's rates, which it measures once if they are not known;
+// the zero Rates while a run is in the way.
+func (l *Local) measured(ctx context.Context, dev device.Device) plan.Rates {
+	if l.measuring.lock(ctx) != nil {
+		return plan.Rates{}
+	}
+	defer l.measuring.unlock()
+	rates := l.known()
+	if !rates.Known() && l.running.tryLock() {
+		rates = l.measure(ctx, dev)
+		l.running.unlock()
+	}
+	return rates
+}
+
+// measure measures the device, unless a run wants it meanwhile.
+func (l *Local) measure(ctx context.Context, dev device.Device) plan.Rates {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l.mu.Lock()
+	if l.hurry = cancel; l.waiting > 0 {
+		cancel()
+	}
+	l.mu.Unlock()
+	rates, err := plan.Measure(ctx, dev)
+	l.mu.Lock()
+	l.hurry = nil
+	l.mu.Unlock()
+	if err != nil {
+		if ctx.Err() == nil {
+			l.o.Log.Warn("measuring the device", "err", err)
+		}
+		return plan.Rates{}
+	}
+	l.keepRates(rates)
+	return rates
+}
+
+// takeTurn locks l.running for a run; a measurement makes way.
+func (l *Local) takeTurn(ctx context.Context) error {
+	l.mu.Lock()
+	if l.waiting++; l.hurry != nil {
+		l.hurry()
+	}
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.waiting--
+		l.mu.Unlock()
+	}()
+	return l.running.lock(ctx)
+}
+
+// Close implements Engine.
+func (l *Local) Close() error {
+	if err := l.running.lock(context.Background()); err != nil {
+		return err
+	}
+	defer l.running.unlock()
+	var errs []error
+	if l.pipeline != nil {
+		errs = append(errs, l.pipeline.Close())
+		l.pipeline = nil
+	}
+	if l.dev != nil {
+		errs = append(errs, l.dev.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// gate is a lock that is waited for no longer than a context lasts.
+type gate chan struct{}
+
+func newGate() gate { return make(gate, 1) }
+
+func (g gate) lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case g <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g gate) tryLock() bool {
+	select {
+	case g <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (g gate) unlock() { <-g }

@@ -1,0 +1,221 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"gimbal/inference"
+	"gimbal/inference/clip"
+	"gimbal/inference/denoise"
+	"gimbal/inference/noise"
+	"gimbal/inference/runstate"
+	"gimbal/inference/video"
+)
+
+// state is a run's folder.
+type state = runstate.Run
+
+// record is what a run's folder says of the run besides its tensors. The job's
+// picture and camera path stand in the folder, so that the originals may change.
+type record struct {
+	Job        inference.Job `json:"job"`
+	Checkpoint source        `json:"checkpoint"`
+	Device     string        `json:"device"`
+	Solver     denoise.State `json:"solver"`
+}
+
+// Paused is an interrupted run.
+type Paused struct {
+	Job        inference.Job
+	Checkpoint string // folder
+	Device     string
+	StepsDone  int
+}
+
+// ReadRun reads the folder of an interrupted run.
+func ReadRun(dir string) (Paused, error) {
+	s, err := runstate.Open(dir)
+	if err != nil {
+		return Paused{}, err
+	}
+	defer s.Close()
+	_, rec, err := load(s)
+	if err != nil {
+		return Paused{}, err
+	}
+	return Paused{Job: rec.Job, Checkpoint: rec.Checkpoint.Dir, Device: rec.Device, StepsDone: rec.Solver.Next}, nil
+}
+
+// begin draws the noise and saves the state before the first step.
+func (r *run) begin(inputs string) (err error) {
+	if r.job, err = absolute(r.job); err != nil {
+		return err
+	}
+	if r.job.FramesDir != "" {
+		if err := video.CheckPNGs(r.job.FramesDir); err != nil {
+			return err
+		}
+	}
+	if err := r.checkSpace(); err != nil {
+		return err
+	}
+	if _, err := r.picture.get(); err != nil {
+		return err
+	}
+	dir := beside(r.job, ".run")
+	r.state, err = runstate.Create(dir)
+	if errors.Is(err, os.ErrExist) {
+		return &inference.UnfinishedError{Dir: dir, Output: r.job.Output}
+	}
+	if err != nil {
+		return err
+	}
+	r.latent = r.noise()
+	if err := errors.Join(shareInputs(dir, inputs, r.job), r.save()); err != nil {
+		return errors.Join(err, r.state.Remove())
+	}
+	return nil
+}
+
+// noise returns the latent that the run starts from, [z, f, h, w].
+func (r *run) noise() []float32 {
+	values := make([]float32, r.clip.Latent(r.p.vae.Channels()))
+	noise.New(r.job.NoiseRNG, r.job.Seed).Normal(values)
+	return values
+}
+
+// reopen loads a run's state from its folder.
+func (p *Pipeline) reopen(ctx context.Context, dir string) (_ *run, err error) {
+	state, err := runstate.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			state.Close()
+		}
+	}()
+	saved, rec, err := load(state)
+	if err != nil {
+		return nil, err
+	}
+	if rec.Checkpoint.Fingerprint != p.source.Fingerprint {
+		return nil, &inference.OtherCheckpointError{Run: dir, Checkpoint: p.source.Dir}
+	}
+	if rec.Job.Quant != p.source.Quant {
+		return nil, &inference.SettingError{Setting: "quant", Mistake: inference.Unusable,
+			Found: p.source.Quant.String(), Want: fmt.Sprintf("%s, which the run in %s began with", rec.Job.Quant, dir)}
+	}
+	r, err := p.prepare(keptInputs(dir, rec.Job))
+	if err != nil {
+		return nil, err
+	}
+	r.job, r.state, r.latent = rec.Job, state, saved.Tensors["latent"]
+	if r.solver, err = denoise.Restore(rec.Solver); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	if want := r.clip.Latent(p.vae.Channels()); len(r.latent) != want {
+		return nil, fmt.Errorf("%s: the latent has %d values, want %d", dir, len(r.latent), want)
+	}
+	if rec.Device != p.dev.Info().Name {
+		r.notice(inference.NoticeDevice, "the run began on %s: on %s the video may differ in its last bits", rec.Device, p.dev.Info().Name)
+	}
+	return r, r.checkMemory(ctx)
+}
+
+// save puts the run's state on disk, in place of the one before it.
+func (r *run) save() error {
+	solver := r.solver.State()
+	tensors := map[string][]float32{"latent": r.latent}
+	for name, history := range histories(&solver) {
+		tensors[name] = *history
+		*history = nil
+	}
+	settings, err := json.Marshal(record{
+		Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name, Solver: solver,
+	})
+	if err != nil {
+		return fmt.Errorf("run state: %w", err)
+	}
+	return r.state.Save(runstate.State{Settings: settings, Step: r.solver.Next(), Tensors: tensors})
+}
+
+// load reads the newest state of a run.
+func load(s *runstate.Run) (runstate.State, record, error) {
+	saved, err := s.Load()
+	if err != nil {
+		return saved, record{}, err
+	}
+	var rec record
+	if err := json.Unmarshal(saved.Settings, &rec); err != nil {
+		return saved, rec, fmt.Errorf("%s: settings: %w", s.Dir(), err)
+	}
+	if rec.Job.Quant == inference.QuantNone { // where older runs have it
+		rec.Job.Quant = rec.Checkpoint.Quant
+	}
+	for name, history := range histories(&rec.Solver) {
+		*history = saved.Tensors[name]
+	}
+	return saved, rec, nil
+}
+
+// histories names the tensors of a solver's state.
+func histories(s *denoise.State) map[string]*[]float32 {
+	return map[string]*[]float32{"solver_newer": &s.Newer, "solver_older": &s.Older, "solver_last": &s.Last}
+}
+
+// The copies of a job's files in a folder.
+const (
+	keptPicture = "picture"
+	keptCamera  = "camera"
+)
+
+// inputFiles lists a job's files and their copies, relative to the folder of copies.
+func inputFiles(job inference.Job) map[string]string {
+	files := map[string]string{keptPicture: job.Image}
+	if job.ActionPath != "" {
+		for _, name := range clip.PathFiles {
+			files[filepath.Join(keptCamera, name)] = filepath.Join(job.ActionPath, name)
+		}
+	}
+	return files
+}
+
+// KeepInputs copies the job's picture and camera path to the folder dir, as "picture" and
+// "camera/poses.npy" and "camera/intrinsics.npy".
+func KeepInputs(dir string, job inference.Job) error { return shareInputs(dir, "", job) }
+
+// shareInputs is KeepInputs that links to the copies in the folder kept, which nobody
+// changes, where the system can; "" for none.
+func shareInputs(dir, kept string, job inference.Job) error {
+	for name, path := range inputFiles(job) {
+		to := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if kept != "" && os.Link(filepath.Join(kept, name), to) == nil {
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(to, data, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("keeping a copy of %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// keptInputs returns job with the copies in a folder in place of its own files.
+func keptInputs(dir string, job inference.Job) inference.Job {
+	job.Image = filepath.Join(dir, keptPicture)
+	if job.ActionPath != "" {
+		job.ActionPath = filepath.Join(dir, keptCamera)
+	}
+	return job
+}
