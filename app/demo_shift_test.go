@@ -11,7 +11,7 @@ import (
 
 	"gimbal/assets"
 	"gimbal/inference"
-	"gimbal/inference/camera"
+	"gimbal/inference/clip"
 )
 
 // demoShift makes a short video on a built-in camera path and returns by how many

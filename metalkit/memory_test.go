@@ -88,7 +88,7 @@ func checkTunedPeak(t *testing.T, compute device.DType, walk func(context.Contex
 		}
 		defer dev.Close()
 		count := plan.NewDevice(dev, false)
-		phase, err := count.Phase("walk", func() error { return walk(t.Context(), count) })
+		phase, err := count.Phase("walk", 1, func() error { return walk(t.Context(), count) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +174,7 @@ func TestPlannedPeak(t *testing.T) {
 			t.Run(c.name+"/"+name, func(t *testing.T) {
 				dev := openTest(t, Options{Compute: c.dtype})
 				count := plan.NewDevice(dev, false)
-				phase, err := count.Phase(name, func() error { return run(t, count) })
+				phase, err := count.Phase(name, 1, func() error { return run(t, count) })
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
 )
 
@@ -61,7 +62,7 @@ func TestPhases(t *testing.T) {
 	}
 	dev := opened.(*gpu)
 	defer dev.Close()
-	p, err := inference.Load(t.Context(), inference.Options{Checkpoint: golden.Checkpoint(t), Device: dev}, func(inference.Event) {})
+	p, err := engine.Load(t.Context(), dev, golden.Checkpoint(t), inference.QuantNone, func(inference.Event) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestPhases(t *testing.T) {
 	job.Image, job.Prompt = filepath.Join(golden.Dir(t), "image.png"), "the camera moves"
 	job.Frames, job.Steps, job.MaxArea = 5, 2, 48*32
 	job.Offload, job.Output = false, filepath.Join(t.TempDir(), "video.mp4")
-	_, err = p.Generate(t.Context(), job, func(e inference.Event) {
+	_, err = p.Generate(t.Context(), job, "", func(e inference.Event) {
 		switch e := e.(type) {
 		case inference.Step:
 			experts[e.Expert] = true

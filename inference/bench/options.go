@@ -6,6 +6,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
+	"gimbal/inference/engine"
 )
 
 // Options say what a benchmark runs on.
@@ -26,15 +27,14 @@ type Options struct {
 	Progress func(text string)
 }
 
-// run makes one video with the model in folder, and reports what happened in between.
-func (o Options) run(ctx context.Context, dev device.Device, load inference.Options, job inference.Job, emit func(inference.Event)) error {
-	load.Device = dev
-	p, err := inference.Load(ctx, load, emit)
+// run makes one video with the model of a checkpoint, and reports what happened in between.
+func (o Options) run(ctx context.Context, dev device.Device, checkpoint string, q inference.Quant, job inference.Job, emit func(inference.Event)) error {
+	p, err := engine.Load(ctx, dev, checkpoint, q, emit)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	_, err = p.Generate(ctx, job, emit)
+	_, err = p.Generate(ctx, job, "", emit)
 	return err
 }
 

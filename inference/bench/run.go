@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/quant"
 	"gimbal/inference/shapes"
 	"gimbal/inference/weights"
 )
@@ -31,9 +30,9 @@ type result struct {
 	latent, video []float32
 }
 
-// run makes a video on a device of its own, with the experts' weights kept as kind
+// run makes a video on a device of its own, with the experts' weights kept as q
 // says.
-func (f *folder) run(ctx context.Context, o Options, kind quant.Options, job inference.Job) (*result, error) {
+func (f *folder) run(ctx context.Context, o Options, q inference.Quant, job inference.Job) (*result, error) {
 	plain, err := o.Open()
 	if err != nil {
 		return nil, err
@@ -54,8 +53,7 @@ func (f *folder) run(ctx context.Context, o Options, kind quant.Options, job inf
 		job.ActionPath = f.cameraPath()
 	}
 	r := &result{files: map[string]string{}}
-	load := inference.Options{Checkpoint: f.checkpoint, Quant: kind}
-	if err := o.run(ctx, dev, load, job, r.watch(o, dev)); err != nil {
+	if err := o.run(ctx, dev, f.checkpoint, q, job, r.watch(o, dev)); err != nil {
 		return nil, err
 	}
 	r.working = dev.Info().Peak

@@ -27,6 +27,10 @@ type Pipeline struct {
 	text      *umt5.Encoder
 	vae       *vae.VAE
 	experts   map[string]*wan.Model // by folder; at least one
+
+	// Reuse says what sessions keep instead of computing it again, which is everything: to
+	// be changed for measuring only.
+	Reuse wan.Reuse
 }
 
 // experts are the folders of the experts, the first to run first.
@@ -41,7 +45,7 @@ func Load(ctx context.Context, dev device.Device, dir string, q inference.Quant,
 	if err != nil {
 		return nil, err
 	}
-	p := &Pipeline{dev: dev, layout: layout}
+	p := &Pipeline{dev: dev, layout: layout, Reuse: wan.AllReuse}
 	if p.source, err = fingerprint(layout); err == nil {
 		err = p.open(ctx, emit)
 	}

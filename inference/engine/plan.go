@@ -13,6 +13,7 @@ import (
 	"gimbal/inference/plan"
 	"gimbal/inference/quant"
 	"gimbal/inference/shapes"
+	"gimbal/inference/wan"
 	"gimbal/inference/weights"
 )
 
@@ -73,7 +74,7 @@ const (
 // dryRun runs r on a device that counts.
 func (r *run) dryRun(ctx context.Context, count *plan.Device, layout *weights.Layout) error {
 	r.count, r.emit, r.latent = count, func(inference.Event) {}, nil
-	r.p = &Pipeline{dev: count, layout: layout}
+	r.p = &Pipeline{dev: count, layout: layout, Reuse: r.p.Reuse}
 	for _, part := range r.p.parts(ctx) {
 		if err := part.open(); err != nil {
 			return err
@@ -110,7 +111,7 @@ func Plan(ctx context.Context, dev device.Device, r Request) (inference.Plan, er
 	if err != nil {
 		return inference.Plan{}, err
 	}
-	q := (&Pipeline{}).newRun(job, c, nil)
+	q := (&Pipeline{Reuse: wan.AllReuse}).newRun(job, c, nil)
 	q.camera = q.camera || r.Camera
 	for i, prompt := range [2]string{job.Prompt, job.NegativePrompt} {
 		q.prompts[i] = make([]int32, guessTokens(prompt))

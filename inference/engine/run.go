@@ -41,7 +41,8 @@ func (r *run) planning() bool { return r.count != nil }
 // takes.
 func (r *run) phase(name string, times int, work func() error) error {
 	if r.planning() {
-		return r.count.Phase(name, times, work)
+		_, err := r.count.Phase(name, times, work)
+		return err
 	}
 	return work()
 }

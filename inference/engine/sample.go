@@ -94,7 +94,7 @@ func (s *sampling) open(ctx context.Context, expert string) (*wan.Session, error
 	defer device.Hold(s.p.dev, -held)
 	size := wan.Size{
 		F: s.clip.LatentFrames, H: s.clip.LatentHeight, W: s.clip.LatentWidth, Camera: s.camera,
-		Reuse: wan.AllReuse, Attention: wan.Attention{DType: attentionDTypes[s.job.AttentionDType]},
+		Reuse: s.p.Reuse, Attention: wan.Attention{DType: attentionDTypes[s.job.AttentionDType]},
 	}
 	for _, ids := range s.prompts {
 		size.Tokens = append(size.Tokens, len(ids))

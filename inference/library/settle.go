@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/video"
 )
 
@@ -54,7 +54,7 @@ func (e *Entry) adopt() bool {
 func (e *Entry) findState() {
 	output := e.Settings.Job.Output
 	dir := strings.TrimSuffix(output, filepath.Ext(output)) + ".run"
-	run, err := inference.ReadRun(dir)
+	run, err := engine.ReadRun(dir)
 	if e.RunDir = ""; err == nil && output != "" {
 		e.RunDir, e.Steps = dir, run.StepsDone
 	}

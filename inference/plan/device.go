@@ -42,9 +42,9 @@ func (d *Device) begin(name string) {
 	d.note()
 }
 
-// Phase runs work, times of which are the same, and keeps what it takes. What is held
+// Phase runs work, times of which are the same, and returns what it takes. What is held
 // before counts.
-func (d *Device) Phase(name string, times int, work func() error) error {
+func (d *Device) Phase(name string, times int, work func() error) (inference.Phase, error) {
 	d.begin(name)
 	err := work()
 	for b := range d.used {
@@ -55,7 +55,7 @@ func (d *Device) Phase(name string, times int, work func() error) error {
 		d.phase.Times = times
 	}
 	d.phases = append(d.phases, d.phase)
-	return err
+	return d.phase, err
 }
 
 // Phases returns what the phases took, in order.

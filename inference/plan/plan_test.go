@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"gimbal/inference"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/plan"
@@ -40,7 +41,7 @@ func TestPhase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	phase, err := d.Phase("work", func() error {
+	phase, err := d.Phase("work", 3, func() error {
 		d.Host(1000)
 		d.Host(-1000) // counts until the phase ends
 		x, y := alloc(t, d, 40, 20), alloc(t, d, 40, 30)
@@ -60,13 +61,10 @@ func TestPhase(t *testing.T) {
 	if phase.Buffers != 4*(100+40*20+40*30) || phase.Host != 1000 || phase.Weights != 2*30*20 || phase.Scratch == 0 {
 		t.Errorf("%+v", phase)
 	}
-	if got := phase.Work.Kinds["linear bf16"].FLOPs; got != 2*2*40*20*30 || phase.Work.Submissions != 1 {
+	if got := phase.Work.Kinds["linear bf16"].FLOPs; got != 3*2*2*40*20*30 || phase.Work.Submissions != 3 {
 		t.Errorf("%d FLOPs in %d submissions", got, phase.Work.Submissions)
 	}
-	if thrice := phase.Repeated(3); thrice.Work.FLOPs() != 3*phase.Work.FLOPs() || thrice.Memory() != phase.Memory() {
-		t.Errorf("three times: %+v", thrice)
-	}
-	after, _ := d.Phase("rest", func() error { return nil })
+	after, _ := d.Phase("rest", 1, func() error { return nil })
 	if after.Memory() != 400+phase.Scratch || after.Weights != 0 {
 		t.Errorf("after it: %+v", after)
 	}
@@ -87,11 +85,11 @@ func TestLimit(t *testing.T) {
 }
 
 func TestFit(t *testing.T) {
-	p := plan.Plan{Limit: 100, Phases: []plan.Phase{
+	p := inference.Plan{Limit: 100, Phases: []inference.Phase{
 		{Name: "a", Buffers: 60, Scratch: 5, Host: 5, Weights: 10},
 		{Name: "b", Buffers: 20, Weights: 75},
 	}}
-	for limit, want := range map[int64]plan.Fit{0: plan.Fits, 95: plan.Fits, 94: plan.Reloads, 70: plan.Reloads, 69: plan.TooMuch} {
+	for limit, want := range map[int64]inference.Fit{0: inference.Fits, 95: inference.Fits, 94: inference.Reloads, 70: inference.Reloads, 69: inference.TooMuch} {
 		if p.Limit = limit; p.Fit() != want {
 			t.Errorf("%d bytes: %v, want %v", limit, p.Fit(), want)
 		}
@@ -105,7 +103,7 @@ func TestFit(t *testing.T) {
 // narrower.
 func TestLearn(t *testing.T) {
 	r := plan.Rates{Kinds: map[string]float64{"conv": 1e9}, Bandwidth: 1e9, Submission: 1e-3}
-	work := plan.Work{Kinds: map[string]device.Cost{"conv": {FLOPs: 8e9}, plan.Memory: {Bytes: 1e9}}, Submissions: 1000}
+	work := inference.Work{Kinds: map[string]device.Cost{"conv": {FLOPs: 8e9}, plan.Memory: {Bytes: 1e9}}, Submissions: 1000}
 	first := r.Of("decode", work)
 	if first.Likely != 10*time.Second || first.Low >= first.Likely || first.High <= first.Likely {
 		t.Errorf("10 s of work: %+v", first)

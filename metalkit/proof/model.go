@@ -88,7 +88,7 @@ func (p *proof) planned(e *expertOn, in wan.Input) (bytes int64, work plan.Work,
 	count := plan.NewDevice(e.dev.Device, false)
 	size := wan.Size{F: in.F, H: in.H, W: in.W, Camera: true, Reuse: in.Reuse, Tokens: []int{len(in.Contexts[0]) / e.TextDim}}
 	var s *wan.Session
-	before, err := count.Phase("prepare", func() error {
+	before, err := count.Phase("prepare", 1, func() error {
 		m, err := wan.Load(p.ctx, count, e.store, e.Config)
 		if err == nil {
 			s, err = m.NewDrySession(p.ctx, size)
@@ -98,7 +98,7 @@ func (p *proof) planned(e *expertOn, in wan.Input) (bytes int64, work plan.Work,
 	if err != nil {
 		return 0, work, err
 	}
-	forward, err := count.Phase("forward", func() error { return s.DryForward(p.ctx, 0) })
+	forward, err := count.Phase("forward", 1, func() error { return s.DryForward(p.ctx, 0) })
 	return max(before.Buffers+before.Scratch, forward.Buffers+forward.Scratch), forward.Work, err
 }
 

@@ -13,9 +13,8 @@ import (
 	"strings"
 
 	"gimbal/inference"
-	"gimbal/inference/camera"
-	"gimbal/inference/plan"
-	"gimbal/inference/quant"
+	"gimbal/inference/clip"
+	"gimbal/inference/engine"
 	"gimbal/inference/shapes"
 	"gimbal/inference/weights"
 )
@@ -28,7 +27,7 @@ func (p *proof) pipeline() error {
 		return err
 	}
 	for _, frames := range p.frames {
-		path, err := camera.Builtin("orbit-left", frames)
+		path, err := clip.Builtin("orbit-left", frames)
 		if err == nil {
 			err = path.Write(p.file(fmt.Sprintf("camera-%d", frames)))
 		}
@@ -71,20 +70,20 @@ func (p *proof) clip(dir string, frames int, f form, kept bool) (row Row, latent
 		return row, nil, err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	kind := quant.Options{} // the checkpoint's own bf16
+	kind := inference.QuantNone // the checkpoint's own bf16
 	if f.weights == "int8" || f.weights == "nf4" {
-		kind.Kind = quant.Kind(f.weights)
+		kind = inference.Quant(f.weights)
 	} else {
 		f.weights = "bf16"
 	}
 	progress("loading the pipeline")
-	pipe, err := inference.Load(p.ctx, inference.Options{Checkpoint: dir, Device: dev, Quant: kind}, func(inference.Event) {})
+	pipe, err := engine.Load(p.ctx, dev, dir, kind, func(inference.Event) {})
 	if err != nil {
 		return row, nil, err
 	}
 	defer pipe.Close()
 	job := p.job(dir, frames)
-	job.Reuse.Camera = kept
+	pipe.Reuse.Camera = kept
 	row = Row{
 		Case: "camera kept", Weights: f.weights, Compute: strings.ToLower(f.compute.String()), Frames: frames,
 		Device: dev.Info().Name, Values: map[string]float64{},
@@ -92,14 +91,14 @@ func (p *proof) clip(dir string, frames int, f form, kept bool) (row Row, latent
 	if !kept {
 		row.Case = "camera anew"
 	}
-	planned, err := pipe.Plan(p.ctx, job, plan.Rates{})
+	planned, err := pipe.Plan(p.ctx, job)
 	if err != nil {
 		return row, nil, err
 	}
 	for _, phase := range planned.Phases {
 		row.Planned = max(row.Planned, phase.Buffers+phase.Scratch)
 	}
-	_, err = pipe.Generate(p.ctx, job, func(e inference.Event) {
+	_, err = pipe.Generate(p.ctx, job, "", func(e inference.Event) {
 		switch e := e.(type) {
 		case inference.Step:
 			progress("step %d, %s: %.2f s", e.Index, e.Expert, e.Seconds)

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"gimbal/inference"
 	"gimbal/inference/device"
 	"gimbal/inference/device/profile"
-	"gimbal/inference/plan"
 	"gimbal/inference/wan"
 )
 
@@ -109,7 +109,7 @@ type side struct {
 	session *wan.Session
 	in      wan.Input
 	x, out  []float32
-	work    plan.Work
+	work    inference.Work
 	rows    []profile.Row
 	seconds float64 // the fastest forward's
 }
@@ -186,7 +186,7 @@ func (s *side) rates() (r rates, other float64) {
 // rates are seconds a flop and a byte.
 type rates struct{ linear, attention, bytes float64 }
 
-func (r rates) of(w plan.Work) (seconds float64) {
+func (r rates) of(w inference.Work) (seconds float64) {
 	for kind, c := range w.Kinds {
 		switch {
 		case strings.HasPrefix(kind, "linear"):

@@ -77,7 +77,7 @@ func (p *proof) decode(store *weights.Store, frames, chunk int, keep bool) (row 
 	}
 	sum = sha256.Sum256(device.Bytes(video))
 	count := plan.NewDevice(dev, false)
-	phase, err := count.Phase("decode", func() error {
+	phase, err := count.Phase("decode", 1, func() error {
 		dry, err := vae.Load(p.ctx, count, store, vae.WanStatistics())
 		if err != nil {
 			return err
