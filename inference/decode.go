@@ -33,7 +33,7 @@ func (r *run) decode(ctx context.Context, c conditioning) (Saved, error) {
 		r.emit(Decoding{Frames: t + 1, Total: r.frames})
 		return ctx.Err()
 	})
-	device.Trim(r.p.dev)
+	r.p.dev.Trim()
 	if err != nil {
 		return Saved{}, fmt.Errorf("decoding: %w", err)
 	}

@@ -81,22 +81,22 @@ func (d *draft) walk(ctx context.Context, strict bool) error {
 	}
 	d.f = (d.frames-1)/d.model.vae.StrideT() + 1
 	latent := 4 * int64(d.model.vae.Channels()*d.f*d.h*d.w)
-	d.count.Host(programBytes + pieceBytes*int64(d.model.text.Vocab()) + latent)
+	d.count.Hold(programBytes + pieceBytes*int64(d.model.text.Vocab()) + latent)
 	if d.picture != nil {
 		size := d.picture.Bounds().Size()
-		d.count.Host(4 * int64(size.X*size.Y))
+		d.count.Hold(4 * int64(size.X*size.Y))
 	}
 	err := errors.Join(d.phase(ctx, "text", d.encodeText), d.phase(ctx, "picture", d.encodePicture))
 	if err != nil {
 		return err
 	}
-	d.count.Host(latent)                               // the picture's
+	d.count.Hold(latent)                               // the picture's
 	work := (3 + solverLatents(d.job.Solver)) * latent // velocities, preview and solver
-	d.count.Host(work)
+	d.count.Hold(work)
 	if err := d.sample(ctx); err != nil {
 		return err
 	}
-	d.count.Host(-3 * latent)
+	d.count.Hold(-3 * latent)
 	return d.phase(ctx, "decode", d.decode)
 }
 
@@ -151,7 +151,7 @@ func (d *draft) encodeText(ctx context.Context) error {
 		if _, err := d.model.text.Encode(ctx, make([]int32, n)); err != nil {
 			return err
 		}
-		d.count.Host(4 * int64(n*d.model.text.Dim()))
+		d.count.Hold(4 * int64(n*d.model.text.Dim()))
 	}
 	if d.job.Offload {
 		d.model.text.Close()
@@ -161,8 +161,8 @@ func (d *draft) encodeText(ctx context.Context) error {
 
 func (d *draft) encodePicture(ctx context.Context) error {
 	first := 3 * 4 * int64(d.width*d.height)
-	d.count.Host(first)
-	defer d.count.Host(-first)
+	d.count.Hold(first)
+	defer d.count.Hold(-first)
 	return d.model.vae.DryEncodeTiles(ctx, d.frames, d.height, d.width, d.job.tiles())
 }
 
@@ -245,8 +245,8 @@ func (d *draft) session(ctx context.Context, name string) (*wan.Session, error) 
 	if d.camera {
 		held += 4*int64(positions*m.CameraChannels) + 3*4*int64(d.width*d.height)
 	}
-	d.count.Host(held)
-	defer d.count.Host(-held)
+	d.count.Hold(held)
+	defer d.count.Hold(-held)
 	return m.NewDrySession(ctx, wan.Size{
 		F: d.f, H: d.h, W: d.w,
 		Tokens: slices.Clone(d.tokens), Camera: d.camera, Reuse: d.job.Reuse, Attention: d.job.attention(),
@@ -260,8 +260,8 @@ func (d *draft) decode(ctx context.Context) error {
 	if d.job.DumpFile != "" {
 		held += int64(d.frames) * 3 * 4 * pixels
 	}
-	d.count.Host(held)
-	defer d.count.Host(-held)
+	d.count.Hold(held)
+	defer d.count.Hold(-held)
 	return d.model.vae.DryDecodeTiles(ctx, d.f, d.h, d.w, d.job.vaeChunk(d.frames), d.job.tiles())
 }
 

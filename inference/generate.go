@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"gimbal/inference/device"
 	"gimbal/inference/picture"
 )
 
@@ -123,7 +122,7 @@ func (r *run) encodePrompts(ctx context.Context, ids [][]int32) (hidden [][]floa
 	if r.job.Offload {
 		r.p.closeText()
 	}
-	device.Trim(r.p.dev)
+	r.p.dev.Trim()
 	return hidden, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"gimbal/inference/device"
 	"gimbal/inference/umt5"
 	"gimbal/inference/weights"
 )
@@ -13,7 +12,7 @@ import (
 // collect gives memory of the host and of the device back to the system between two
 // phases: the tensors of one are large, and of no use to the next.
 func (p *Pipeline) collect() {
-	device.Trim(p.dev)
+	p.dev.Trim()
 	debug.FreeOSMemory()
 }
 

@@ -6,7 +6,6 @@ import (
 	"image"
 	"time"
 
-	"gimbal/inference/device"
 	"gimbal/inference/wan"
 )
 
@@ -141,7 +140,7 @@ func (s *sampling) sessionOf(ctx context.Context, expert string) (*wan.Session, 
 func (s *sampling) close() {
 	if s.session != nil {
 		s.session.Close()
-		device.Trim(s.p.dev)
+		s.p.dev.Trim()
 	}
 	s.expert, s.session = "", nil
 }
