@@ -157,10 +157,8 @@ func describe(w io.Writer, name string, dev device.Device) {
 	row("name", info.Name)
 	row("unified memory", map[bool]string{true: "yes", false: "no"}[info.Unified])
 	row("memory that a run may take", fmt.Sprintf("%.1f GiB", float64(info.WorkingSet)/(1<<30)))
-	if d, ok := dev.(device.Describer); ok {
-		for _, p := range d.Describe() {
-			row(p.Name, p.Value)
-		}
+	for _, p := range dev.Describe() {
+		row(p.Name, p.Value)
 	}
 	table.Flush()
 }

@@ -98,11 +98,15 @@ func forwardBlank(ctx context.Context, model *wan.Model, frames, height, width i
 }
 
 // blank is a device whose buffers keep their zeros: nothing is read from the host. To
-// the model it is a device.Dry, which needs no contents; operations do run.
+// the model it is dry and needs no contents; operations do run.
 type blank struct{ device.Device }
 
-// Host implements device.Dry.
-func (blank) Host(int64) {}
+// Info implements device.Device.
+func (b blank) Info() device.Info {
+	info := b.Device.Info()
+	info.Dry = true
+	return info
+}
 
 // Map returns a buffer of zeros.
 func (b blank) Map(desc device.Desc, _ []byte, _ func()) (device.Buffer, error) {

@@ -19,9 +19,8 @@ type scores struct {
 	sliced               bool
 }
 
-func (e *encoder) Attention(a device.Attention) {
+func (e *encoder) attention(a device.Attention) {
 	const op = "Attention"
-	a.Check()
 	width, sliced := widthOf(a.Q.Cols / a.Heads)
 	parts := ceilDiv(a.Q.Cols/a.Heads, width) // each of which takes all scores anew
 	work := a.Cost().FLOPs / 2 * int64(1+parts) * int64(parts*width) / int64(a.Q.Cols/a.Heads)
@@ -49,7 +48,7 @@ func (e *encoder) Attention(a device.Attention) {
 	s.o = e.in(s.O)
 	e.attend(&s, e.variantOfAttention(&s))
 	kernel, with := e.mover(op, s.O, a.O, moveRaw, "")
-	e.move(kernel, with, s.O, a.O, s.o, into)
+	e.copy(kernel, with, s.O, a.O, s.o, into)
 }
 
 // attend records s by number v of flashes.

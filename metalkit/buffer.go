@@ -90,7 +90,7 @@ func (p *pool) close(drv driver) {
 	p.most = 0
 }
 
-// Trim implements device.Trimmer.
+// Trim implements device.Device.
 func (d *gpu) Trim() { d.Locked(func() { d.pool.drain(d.drv) }) }
 
 // fresh returns new memory. What the pool holds gives way where there is little room.

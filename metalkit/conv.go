@@ -12,9 +12,8 @@ type convArgs struct {
 	band                                        uint32
 }
 
-func (e *encoder) Conv(c device.Conv) {
+func (e *encoder) conv(c device.Conv) {
 	const op = "Conv"
-	c.Check()
 	x, y, add := e.frames(c.X), e.outFrames(c.Y), e.frames(c.Add)
 	prev0, prev1 := e.frames(c.Prev[0]), e.frames(c.Prev[1])
 	w, bias := e.in(c.W), e.in(c.Bias)

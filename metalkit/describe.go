@@ -6,7 +6,7 @@ import (
 	"gimbal/inference/device"
 )
 
-// Describe implements device.Describer.
+// Describe implements device.Device.
 func (d *gpu) Describe() []device.Property {
 	l := d.limits
 	return []device.Property{

@@ -123,7 +123,7 @@ func (d *gpu) Do(ctx context.Context, label string, f func(device.Encoder)) erro
 	return d.DoTimed(ctx, label, f, nil)
 }
 
-// DoTimed implements device.Timer: each kernel is a command buffer of its own, whose
+// DoTimed implements device.Device: each kernel is a command buffer of its own, whose
 // seconds on the GPU are those that its start takes, too.
 func (d *gpu) DoTimed(ctx context.Context, label string, f func(device.Encoder), ran func(device.Launch)) error {
 	return d.Submit(ctx, label, func() error {

@@ -2,7 +2,7 @@
 //
 // Everything above the driver interface (driver.go) is one implementation of
 // device.Device: buffers, and an encoder that turns each operation into one or two
-// dispatches of the kernels in metalkit/kernels, without an allocation. A driver
+// dispatches of the kernels in metalkit/kernels, without an allocation of its own. A driver
 // has memory, pipelines, and runs a recorded list of dispatches. The software
 // driver (driver_soft.go) runs the same kernels on the processor, so that the
 // kernels and all that is here are tested on any machine. The driver of a Mac's

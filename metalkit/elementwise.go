@@ -14,25 +14,17 @@ func elementwise(kernel string, with constants, rows, cols int, moved int64) dis
 	}
 }
 
-func (e *encoder) Unary(u device.Unary) {
-	u.Check()
+func (e *encoder) unary(u device.Unary) {
 	x, y := e.in(u.X), e.out(u.Y)
 	n := u.X.Rows * u.X.Cols
 	if !e.begin("Unary", u.Cost(), n, u.X.Stride, u.Y.Stride) || !e.readable("Unary", x) || !e.writable("Unary", y) {
 		return
 	}
-	args := struct {
-		rows, cols, ldx, ldy uint32
-		mul                  float32
-	}{uint32(u.X.Rows), uint32(u.X.Cols), x.ld, y.ld, u.Mul}
-	if u.Mul == 0 {
-		args.mul = 1
-	}
+	args := struct{ rows, cols, ldx, ldy uint32 }{uint32(u.X.Rows), uint32(u.X.Cols), x.ld, y.ld}
 	record(e, elementwise("unary", constants{a: x.dt, y: y.dt, fn: uint32(u.F)}, u.X.Rows, u.X.Cols, u.Cost().Bytes), &args, x, y)
 }
 
-func (e *encoder) Binary(b device.Binary) {
-	b.Check()
+func (e *encoder) binary(b device.Binary) {
 	x, z, y := e.in(b.A), e.in(b.B), e.out(b.Y)
 	n := b.A.Rows * b.A.Cols
 	if !e.begin("Binary", b.Cost(), n, b.A.Stride, b.B.Stride, b.Y.Stride) || !e.readable("Binary", x, z) || !e.writable("Binary", y) {
@@ -42,8 +34,7 @@ func (e *encoder) Binary(b device.Binary) {
 	record(e, elementwise("binary", constants{a: x.dt, b: z.dt, y: y.dt, fn: uint32(b.Op)}, b.A.Rows, b.A.Cols, b.Cost().Bytes), &args, x, z, y)
 }
 
-func (e *encoder) GatedAdd(g device.GatedAdd) {
-	g.Check()
+func (e *encoder) gatedAdd(g device.GatedAdd) {
 	x, gate, b, y := e.in(g.A), e.in(g.Gate), e.in(g.B), e.out(g.Y)
 	n := g.A.Rows * g.A.Cols
 	if !e.begin("GatedAdd", g.Cost(), n, g.A.Stride, g.Gate.Stride, g.B.Stride, g.Y.Stride) || !e.readable("GatedAdd", x, gate, b) || !e.writable("GatedAdd", y) {

@@ -127,6 +127,33 @@ func aligned(columns int, operands ...operand) uint32 {
 	return 1
 }
 
+// Record implements device.Encoder.
+func (e *encoder) Record(op device.Op) {
+	device.MustCheck(op)
+	switch op := op.(type) {
+	case device.Linear:
+		e.linear(op)
+	case device.Attention:
+		e.attention(op)
+	case device.Norm:
+		e.norm(op)
+	case device.Rope:
+		e.rope(op)
+	case device.Conv:
+		e.conv(op)
+	case device.Unary:
+		e.unary(op)
+	case device.Binary:
+		e.binary(op)
+	case device.GatedAdd:
+		e.gatedAdd(op)
+	case device.Gather:
+		e.gather(op)
+	case device.Move:
+		e.move(op)
+	}
+}
+
 // begin reports whether operation op of n elements, say, may be recorded: nothing
 // has failed, there is something to do, and n and the other sizes that its kernel
 // is told can be counted in 32 bits.

@@ -34,10 +34,10 @@ func TestFactors(t *testing.T) {
 		var got [2][]byte
 		for i, h := range []device.Mat{wide, narrow} {
 			err := dev.Do(t.Context(), "test", func(e device.Encoder) {
-				e.Norm(device.Norm{X: x, Y: h, Kind: device.LayerNorm, Eps: 1e-6})
-				e.Linear(device.Linear{X: h, W: device.DenseWeight(first), Y: hidden, Act: device.GELU})
-				e.Linear(device.Linear{X: hidden, W: device.DenseWeight(first), Y: h, Act: device.SiLU})
-				e.Linear(device.Linear{X: h, W: device.DenseWeight(second), Y: y[i]})
+				e.Record(device.Norm{X: x, Y: h, Kind: device.LayerNorm, Eps: 1e-6})
+				e.Record(device.Linear{X: h, W: device.DenseWeight(first), Y: hidden, Act: device.GELU})
+				e.Record(device.Linear{X: hidden, W: device.DenseWeight(first), Y: h, Act: device.SiLU})
+				e.Record(device.Linear{X: h, W: device.DenseWeight(second), Y: y[i]})
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -64,12 +64,12 @@ func (r recorder) elementwise() {
 	x, y, angles := r.mat(device.F32, 8, 8), r.mat(device.F32, 8, 8), r.mat(device.F32, 8, 4)
 	wide := r.mat(device.F32, 1, narrowCols+1)
 	r.do(func(e device.Encoder) {
-		e.Unary(device.Unary{X: x, Y: y, F: device.SiLU})
-		e.Binary(device.Binary{A: x, B: x, Y: y, Op: device.Add})
-		e.GatedAdd(device.GatedAdd{A: x, Gate: x, B: x, Y: y})
-		e.Norm(device.Norm{X: x, Y: y, Kind: device.RMSNorm})
-		e.Norm(device.Norm{X: wide, Y: wide, Kind: device.RMSNorm})
-		e.Rope(device.Rope{X: x, Y: y, Heads: 1, Cos: angles, Sin: angles})
+		e.Record(device.Unary{X: x, Y: y, F: device.SiLU})
+		e.Record(device.Binary{A: x, B: x, Y: y, Op: device.Add})
+		e.Record(device.GatedAdd{A: x, Gate: x, B: x, Y: y})
+		e.Record(device.Norm{X: x, Y: y, Kind: device.RMSNorm})
+		e.Record(device.Norm{X: wide, Y: wide, Kind: device.RMSNorm})
+		e.Record(device.Rope{X: x, Y: y, Heads: 1, Cos: angles, Sin: angles})
 	})
 }
 
@@ -81,9 +81,9 @@ func (r recorder) moves() {
 	} {
 		x, y := r.mat(types[0], 8, 8), r.mat(types[1], 8, 8)
 		r.do(func(e device.Encoder) {
-			e.Move(device.Move{X: x, Y: y})
-			e.Move(device.Move{X: x, Y: y, Transpose: true})
-			e.Gather(device.Gather{Table: x, IDs: ids, Y: y})
+			e.Record(device.Move{X: x, Y: y})
+			e.Record(device.Move{X: x, Y: y, Transpose: true})
+			e.Record(device.Gather{Table: x, IDs: ids, Y: y})
 		})
 	}
 }
@@ -92,13 +92,13 @@ func (r recorder) linears() {
 	const m, n, k = 64, 64, 64
 	x, y := r.mat(r.compute, m, k), r.mat(device.F32, m, n)
 	dense := device.DenseWeight(r.mat(r.compute, n, k))
-	int8s := device.Weight{Data: r.mat(device.I8, n, k), Out: n, In: k, Scale: r.mat(device.F32, 1, n)}
-	r.do(func(e device.Encoder) { e.Linear(device.Linear{X: x.Row(0), W: dense, Y: y.Row(0)}) })
+	int8s := device.Weight{Format: device.INT8, Data: r.mat(device.I8, n, k), Out: n, In: k, Scale: r.mat(device.F32, 1, n)}
+	r.do(func(e device.Encoder) { e.Record(device.Linear{X: x.Row(0), W: dense, Y: y.Row(0)}) })
 	for i := range linearVariants {
 		r.dev.favoured = favoured{i, -1, -1}
 		r.do(func(e device.Encoder) {
-			e.Linear(device.Linear{X: x, W: dense, Y: y, Act: device.GELU})
-			e.Linear(device.Linear{X: x, W: int8s, Y: y})
+			e.Record(device.Linear{X: x, W: dense, Y: y, Act: device.GELU})
+			e.Record(device.Linear{X: x, W: int8s, Y: y})
 		})
 	}
 }
@@ -112,7 +112,7 @@ func (r recorder) attentions() {
 		}
 		q, k, o := r.mat(device.F32, 8, cols), r.mat(r.compute, keys, cols), r.mat(device.F32, 8, cols)
 		r.dev.favoured = favoured{-1, i, -1}
-		r.do(func(e device.Encoder) { e.Attention(device.Attention{Q: q, K: k, V: k, O: o, Heads: 1, Scale: 1}) })
+		r.do(func(e device.Encoder) { e.Record(device.Attention{Q: q, K: k, V: k, O: o, Heads: 1, Scale: 1}) })
 	}
 }
 
@@ -128,7 +128,7 @@ func (r recorder) convs() {
 		for _, dtype := range []device.DType{device.F32, device.F16, device.F8E4M3} {
 			w := r.mat(dtype, channels, 2*channels)
 			r.do(func(e device.Encoder) {
-				e.Conv(device.Conv{X: x, Y: y, W: w, KT: 1, KH: 1, KW: 2, PadW: 1, StrideT: 1, Stride: 1})
+				e.Record(device.Conv{X: x, Y: y, W: w, KT: 1, KH: 1, KW: 2, PadW: 1, StrideT: 1, Stride: 1})
 			})
 		}
 	}

@@ -24,9 +24,19 @@ type product struct {
 	m, n, k                            int
 }
 
-func (e *encoder) Linear(l device.Linear) {
+// weightType numbers the type of w for the kernels.
+func weightType(w device.Weight) uint32 {
+	switch {
+	case w.Format == device.NF4 && w.Nested.IsZero():
+		return typeNF4
+	case w.Format == device.NF4:
+		return typeNF4Nested
+	}
+	return uint32(w.Data.DType)
+}
+
+func (e *encoder) linear(l device.Linear) {
 	const op = "Linear"
-	l.Check()
 	if n := e.dev.rowsOfRun(l.X.Rows, l.Cost().FLOPs); n < l.X.Rows {
 		e.splitLinear(l, n)
 		return
@@ -39,16 +49,12 @@ func (e *encoder) Linear(l device.Linear) {
 	if !e.begin(op, l.Cost(), p.m, l.X.Stride, l.Y.Stride, l.W.Data.Stride) || !e.readable(op, p.x, p.add) || !e.writable(op, p.y) {
 		return
 	}
-	p.with = constants{a: p.x.dt, b: p.w.dt, c: p.add.dt, y: p.y.dt, fn: uint32(l.Act)}
+	p.with = constants{a: p.x.dt, b: weightType(l.W), c: p.add.dt, y: p.y.dt, fn: uint32(l.Act)}
 	p.with.flags = p.bias.flag(linearBias) | p.gate.flag(linearGate) | p.add.flag(linearAdd)
 	switch {
-	case l.W.NF4 && p.nested.none():
-		p.with.b = typeNF4
-	case l.W.NF4:
-		p.with.b = typeNF4Nested
-	case l.W.Data.DType == device.I8:
+	case l.W.Format == device.INT8:
 		p.with.flags |= linearScale
-	case !e.readable(op, p.w):
+	case l.W.Format == device.Dense && !e.readable(op, p.w):
 		return
 	}
 	p.with.aligned = aligned(p.k|l.W.Block, p.x, p.w) // a multiple of 4 if both are
@@ -125,7 +131,7 @@ func (e *encoder) matmul(p *product) {
 	if p.x.dt != e.dev.compute.dtype {
 		to := e.temp(device.DType(e.dev.compute.dtype), p.m, p.k)
 		x := e.in(to)
-		e.move("move_convert", constants{a: p.x.dt, y: x.dt}, p.X, to, p.x, x)
+		e.copy("move_convert", constants{a: p.x.dt, y: x.dt}, p.X, to, p.x, x)
 		p.X, p.x = to, x
 	}
 	straight := p.Y.DType == device.F32 && p.y.rows16() && p.Add.Buf != p.Y.Buf

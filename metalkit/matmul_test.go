@@ -81,7 +81,7 @@ func fill(t *testing.T, dev device.Device, m device.Mat, values []float32) {
 	if err := dev.Write(t.Context(), from.Buf, device.Bytes(values)); err != nil {
 		t.Fatal(err)
 	}
-	if err := dev.Do(t.Context(), "fill", func(e device.Encoder) { e.Move(device.Move{X: from, Y: m}) }); err != nil {
+	if err := dev.Do(t.Context(), "fill", func(e device.Encoder) { e.Record(device.Move{X: from, Y: m}) }); err != nil {
 		t.Fatal(err)
 	}
 }

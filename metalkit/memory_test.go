@@ -17,11 +17,15 @@ import (
 	"gimbal/inference/weights"
 )
 
-// hollow is a device.Dry whose operations are recorded as for a run.
+// hollow is a dry device whose operations are recorded as for a run.
 type hollow struct{ *gpu }
 
-// Host implements device.Dry.
-func (hollow) Host(int64) {}
+// Info implements device.Device.
+func (h hollow) Info() device.Info {
+	info := h.gpu.Info()
+	info.Dry = true
+	return info
+}
 
 // Map returns a buffer of no memory.
 func (h hollow) Map(desc device.Desc, _ []byte, _ func()) (device.Buffer, error) {
@@ -35,7 +39,7 @@ func (hollow) Write(ctx context.Context, _ device.Buffer, _ []byte) error { retu
 func (hollow) Read(ctx context.Context, _ []byte, _ device.Buffer) error { return ctx.Err() }
 
 // walkExpert goes through a forward of an expert of real sizes, with one block, of so many
-// latent frames of 480x832, on a device.Dry.
+// latent frames of 480x832, on a dry device.
 func walkExpert(ctx context.Context, dev device.Device, frames int) error {
 	d := shapes.Real
 	d.Layers = 1
@@ -130,7 +134,7 @@ func TestScratch(t *testing.T) {
 			frame := func(m device.Mat, c int) device.Frames {
 				return device.Frames{Buf: m.Buf, DType: m.DType, T: 1, H: 1, W: pixels, C: c, FrameStride: pixels * c}
 			}
-			e.Conv(device.Conv{X: frame(x, channels), Y: frame(y, filters), W: w, KT: 1, KH: 1, KW: 2, PadW: 1, StrideT: 1, Stride: 1})
+			e.Record(device.Conv{X: frame(x, channels), Y: frame(y, filters), W: w, KT: 1, KH: 1, KW: 2, PadW: 1, StrideT: 1, Stride: 1})
 		}
 		w, y := allocMat(t, dev, device.F32, small, 2*channels), allocMat(t, dev, device.F32, pixels, small)
 		wide, yWide := allocMat(t, dev, device.F32, large, 2*channels), allocMat(t, dev, device.F32, pixels, large)
@@ -198,7 +202,7 @@ func forwardAny(t *testing.T, dev device.Device, experts map[string]weights.Expe
 		}
 		defer m.Close()
 		const f, h, w, words = 2, 6, 10, 5
-		if device.IsDry(dev) {
+		if dev.Info().Dry {
 			s, err := m.NewDrySession(t.Context(), wan.Size{F: f, H: h, W: w, Tokens: []int{words}, Reuse: wan.AllReuse})
 			if err != nil {
 				return err
@@ -234,7 +238,7 @@ func decodeAny(t *testing.T, dev device.Device) error {
 	}
 	defer v.Close()
 	const f, h, w = 3, 5, 4
-	if device.IsDry(dev) {
+	if dev.Info().Dry {
 		return v.DryDecode(t.Context(), f, h, w, 2)
 	}
 	return v.Decode(t.Context(), make([]float32, v.Channels()*f*h*w), f, h, w, 2, func(int, []float32) error { return nil })

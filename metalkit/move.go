@@ -21,15 +21,14 @@ func (e *encoder) mover(op string, x, y device.Mat, raw map[int]string, convert 
 	return convert, constants{a: from, y: to}
 }
 
-func (e *encoder) Move(m device.Move) {
-	m.Check()
+func (e *encoder) move(m device.Move) {
 	x, y := e.in(m.X), e.out(m.Y)
 	if !e.begin("Move", m.Cost(), m.X.Rows*m.X.Cols, m.X.Stride, m.Y.Stride) {
 		return
 	}
 	if !m.Transpose {
 		if kernel, with := e.mover("Move", m.X, m.Y, moveRaw, "move_convert"); e.err == nil {
-			e.move(kernel, with, m.X, m.Y, x, y)
+			e.copy(kernel, with, m.X, m.Y, x, y)
 		}
 		return
 	}
@@ -40,14 +39,13 @@ func (e *encoder) Move(m device.Move) {
 	}
 }
 
-// move records the copy of from to to, whose operands are x and y.
-func (e *encoder) move(kernel string, with constants, from, to device.Mat, x, y operand) {
+// copy records the copy of from to to, whose operands are x and y.
+func (e *encoder) copy(kernel string, with constants, from, to device.Mat, x, y operand) {
 	args := struct{ rows, cols, ldx, ldy uint32 }{uint32(from.Rows), uint32(from.Cols), x.ld, y.ld}
 	record(e, elementwise(kernel, with, from.Rows, from.Cols, from.Bytes()+to.Bytes()), &args, x, y)
 }
 
-func (e *encoder) Gather(g device.Gather) {
-	g.Check()
+func (e *encoder) gather(g device.Gather) {
 	table, ids, y := e.in(g.Table), e.in(g.IDs), e.out(g.Y)
 	n := g.Y.Rows * g.Y.Cols
 	if !e.begin("Gather", g.Cost(), n, g.Table.Stride, g.Y.Stride) {

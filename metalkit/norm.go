@@ -14,8 +14,7 @@ const rowThreads, simdWidth = 256, 32
 // narrowCols is how many columns, at most, norm leaves to one simd-group.
 const narrowCols = 512
 
-func (e *encoder) Norm(n device.Norm) {
-	n.Check()
+func (e *encoder) norm(n device.Norm) {
 	x, y := e.in(n.X), e.out(n.Y)
 	weight, bias, scale, shift := e.in(n.Weight), e.in(n.Bias), e.in(n.Scale), e.in(n.Shift)
 	if !e.begin("Norm", n.Cost(), n.X.Rows, n.X.Stride, n.Y.Stride) || !e.readable("Norm", x) || !e.writable("Norm", y) {
@@ -37,8 +36,7 @@ func (e *encoder) Norm(n device.Norm) {
 	record(e, d, &args, x, weight, bias, scale, shift, y)
 }
 
-func (e *encoder) Rope(r device.Rope) {
-	r.Check()
+func (e *encoder) rope(r device.Rope) {
 	x, y := e.in(r.X), e.out(r.Y)
 	cos, sin, weight := e.in(r.Cos), e.in(r.Sin), e.in(r.Weight)
 	if !e.begin("Rope", r.Cost(), r.X.Rows, r.X.Stride, r.Y.Stride) || !e.readable("Rope", x) || !e.writable("Rope", y) {

@@ -83,7 +83,7 @@ func multiplied(dev device.Device, x, w []float32, m, n, k int) ([]float32, erro
 		dev.Write(ctx, views[0].Buf, device.Bytes(x)),
 		dev.Write(ctx, views[1].Buf, device.Bytes(w)),
 		dev.Do(ctx, "try-out", func(e device.Encoder) {
-			e.Linear(device.Linear{X: views[0], W: device.DenseWeight(views[1]), Y: views[2]})
+			e.Record(device.Linear{X: views[0], W: device.DenseWeight(views[1]), Y: views[2]})
 		}),
 		dev.Read(ctx, device.Bytes(y), views[2].Buf))
 }

@@ -8,7 +8,7 @@ import (
 	"gimbal/inference/device"
 )
 
-// Paper is a device.Dry that runs nothing: it plans every launch as a Mac's GPU of a chip
+// Paper is a dry device that runs nothing: it plans every launch as a Mac's GPU of a chip
 // would get it, by the fixed variants, and tells what the launches take.
 type Paper struct {
 	*gpu
@@ -84,8 +84,12 @@ func (p *Paper) Do(ctx context.Context, label string, f func(device.Encoder)) er
 	return err
 }
 
-// Host implements device.Dry.
-func (p *Paper) Host(int64) {}
+// Info implements device.Device.
+func (p *Paper) Info() device.Info {
+	info := p.gpu.Info()
+	info.Dry = true
+	return info
+}
 
 // Map returns a buffer of no memory; mem may be nil.
 func (p *Paper) Map(desc device.Desc, _ []byte, _ func()) (device.Buffer, error) {

@@ -74,20 +74,20 @@ func (d *gpu) lend(size int64) (*host.Buffer[memory], error) {
 	})
 }
 
-// AllocSize implements device.Sizer: buffers are whole pages.
+// AllocSize implements device.Device: buffers are whole pages.
 func (d *gpu) AllocSize(n int64) int64 { return (n + pageSize - 1) / pageSize * pageSize }
 
-// Count implements device.Sizer. Where a variant is still to be chosen, what it takes to
+// Count implements device.Device. Where a variant is still to be chosen, what it takes to
 // time all of them counts, and what the neediest would take.
-func (d *gpu) Count() device.ScratchCounter {
+func (d *gpu) Count() device.Counter {
 	return &counter{encoder{dev: d, ctx: context.Background(), counts: true}}
 }
 
 // counter is an encoder that counts scratch.
 type counter struct{ encoder }
 
-// Scratch implements device.ScratchCounter.
+// Scratch implements device.Counter.
 func (c *counter) Scratch() int64 { return c.dev.AllocSize(c.scratch.most) }
 
-// Done implements device.SubmissionCounter.
+// Done implements device.Counter.
 func (c *counter) Done() { c.reset(c.ctx) }

@@ -37,7 +37,7 @@ func (e *encoder) splitLinear(l device.Linear, n int) {
 		if !l.Add.IsZero() {
 			part.Add = l.Add.RowRange(first, last)
 		}
-		e.Linear(part)
+		e.linear(part)
 	}
 	e.join(from, l.X.Rows, l.Cost())
 }
@@ -52,7 +52,7 @@ func (e *encoder) splitAttention(a device.Attention, n int) {
 		if !a.RelBias.IsZero() {
 			part.RelBias = a.RelBias.ColRange(rows-last, a.RelBias.Cols-first)
 		}
-		e.Attention(part)
+		e.attention(part)
 	}
 	e.join(from, a.Q.Rows, a.Cost())
 }

@@ -88,9 +88,9 @@ func hot(t *testing.T, dev *gpu) []string {
 	}
 	for range 2 {
 		err := dev.Do(t.Context(), "test", func(e device.Encoder) {
-			e.Linear(device.Linear{X: x, W: device.DenseWeight(w), Y: y, Add: y})
-			e.Attention(device.Attention{Q: q, K: k, V: k, O: q, Heads: 2, Scale: 1})
-			e.Conv(device.Conv{X: in, Y: out, W: w, KT: 1, KH: 1, KW: 1, StrideT: 1, Stride: 1})
+			e.Record(device.Linear{X: x, W: device.DenseWeight(w), Y: y, Add: y})
+			e.Record(device.Attention{Q: q, K: k, V: k, O: q, Heads: 2, Scale: 1})
+			e.Record(device.Conv{X: in, Y: out, W: w, KT: 1, KH: 1, KW: 1, StrideT: 1, Stride: 1})
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -250,7 +250,7 @@ func TestTunerCancelled(t *testing.T) {
 	dev, _ := tuned(t, drv, t.TempDir())
 	x := allocMat(t, dev, device.BF16, 512, 256)
 	err := dev.Do(ctx, "test", func(e device.Encoder) {
-		e.Attention(device.Attention{Q: x, K: x, V: x, O: allocMat(t, dev, device.F32, 512, 256), Heads: 2, Scale: 1})
+		e.Record(device.Attention{Q: x, K: x, V: x, O: allocMat(t, dev, device.F32, 512, 256), Heads: 2, Scale: 1})
 	})
 	if !errors.Is(err, context.Canceled) || len(dev.tuner.byKey)+len(dev.tuner.file.Fastest) > 0 {
 		t.Errorf("%v; choices stand: %v", err, dev.tuner.file.Fastest)

@@ -142,12 +142,12 @@ func tilesAgree(t *testing.T, dev *gpu, dtype device.DType, size [4]int) {
 		}
 		return got
 	}
-	dense := func(e device.Encoder) { e.Linear(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) }
+	dense := func(e device.Encoder) { e.Record(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) }
 	int8s := func(e device.Encoder) {
-		e.Linear(device.Linear{X: x, W: device.Weight{Data: codes, Out: n, In: k, Scale: scale}, Y: y, Act: device.SiLU})
+		e.Record(device.Linear{X: x, W: device.Weight{Format: device.INT8, Data: codes, Out: n, In: k, Scale: scale}, Y: y, Act: device.SiLU})
 	}
 	conv := func(e device.Encoder) {
-		e.Conv(device.Conv{
+		e.Record(device.Conv{
 			X: device.Frames{Buf: x.Buf, DType: x.DType, T: frames, H: 1, W: pixels, C: k, FrameStride: pixels * k},
 			Y: device.Frames{Buf: y.Buf, DType: y.DType, T: frames, H: 1, W: pixels, C: n, FrameStride: pixels * n},
 			W: taps, KT: 1, KH: 1, KW: 2, PadW: 1, StrideT: 1, Stride: 1,
@@ -195,7 +195,7 @@ func TestOrder(t *testing.T) {
 				t.Errorf("%v: a cache of %d moves %d bytes, a smaller one %d", size, cache, o.moved, moved)
 			}
 			moved = o.moved
-			err := dev.Do(t.Context(), "test", func(e device.Encoder) { e.Linear(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) })
+			err := dev.Do(t.Context(), "test", func(e device.Encoder) { e.Record(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -108,7 +108,7 @@ func (row *AttentionRow) measure(ctx context.Context, o Options, s AttentionSett
 	err = dev.Do(ctx, "attention", func(e device.Encoder) {
 		for from := 0; from < row.Tokens; from += chunk {
 			to := min(from+chunk, row.Tokens)
-			e.Attention(device.Attention{
+			e.Record(device.Attention{
 				Q: m[0].RowRange(from, to), K: m[1], V: m[2], O: m[3].RowRange(from, to),
 				Heads: s.Heads, Scale: float32(1 / math.Sqrt(float64(s.Head))),
 			})
@@ -142,7 +142,7 @@ func operand(ctx context.Context, dev device.Device, dtype device.DType, seed ui
 		return device.Mat{}, err
 	}
 	return device.AsMat(narrow), dev.Do(ctx, "narrow", func(e device.Encoder) {
-		e.Move(device.Move{X: device.AsMat(wide), Y: device.AsMat(narrow)})
+		e.Record(device.Move{X: device.AsMat(wide), Y: device.AsMat(narrow)})
 	})
 }
 
@@ -153,7 +153,7 @@ func floats(ctx context.Context, dev device.Device, m device.Mat) ([]float32, er
 		return nil, err
 	}
 	defer buf.Release()
-	err = dev.Do(ctx, "widen", func(e device.Encoder) { e.Move(device.Move{X: m, Y: device.AsMat(buf)}) })
+	err = dev.Do(ctx, "widen", func(e device.Encoder) { e.Record(device.Move{X: m, Y: device.AsMat(buf)}) })
 	if err != nil {
 		return nil, err
 	}

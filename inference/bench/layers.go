@@ -72,7 +72,7 @@ func product(ctx context.Context, dev device.Device, store *weights.Store, name 
 		return nil, err
 	}
 	err = dev.Do(ctx, name, func(e device.Encoder) {
-		e.Linear(device.Linear{X: device.AsMat(x), W: w, Y: device.AsMat(y)})
+		e.Record(device.Linear{X: device.AsMat(x), W: w, Y: device.AsMat(y)})
 	})
 	if err != nil {
 		return nil, err

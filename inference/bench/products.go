@@ -78,7 +78,7 @@ func (q *quantization) product(ctx context.Context, r *result, layer string) (se
 			return err
 		}
 		began := time.Now()
-		err = dev.Do(ctx, layer, func(e device.Encoder) { e.Linear(device.Linear{X: x, W: w, Y: y}) })
+		err = dev.Do(ctx, layer, func(e device.Encoder) { e.Record(device.Linear{X: x, W: w, Y: y}) })
 		seconds = time.Since(began).Seconds()
 		return err
 	})

@@ -17,10 +17,9 @@ const (
 	fewTasks  = 8 // below this, tiles have fewer queries, down to leastSide
 )
 
-func (e *encoder) Attention(a device.Attention) {
-	a.Check()
+func (e *encoder) attention(a device.Attention) {
 	q, k, v, o := e.view(a.Q), e.view(a.K), e.view(a.V), e.out(a.O)
-	e.run("Attention", func() error {
+	e.run(func() error {
 		if err := readable("Q, K or V", q, k, v); err != nil {
 			return err
 		}

@@ -104,8 +104,8 @@ func (r rig) ratio(b *testing.B, flops float64, f func(device.Encoder)) {
 func BenchmarkQuantizedLinear(b *testing.B) {
 	const m, k, n = 3120, 5120, 13824
 	r := open(b, 0)
-	int8Weight := device.Weight{Out: n, In: k, Data: r.mat(device.I8, n, k), Scale: r.mat(device.F32, n)}
-	nf4Weight := device.Weight{Out: n, In: k, Data: r.mat(device.U8, n*k/2), NF4: true, Block: 64,
+	int8Weight := device.Weight{Out: n, In: k, Format: device.INT8, Data: r.mat(device.I8, n, k), Scale: r.mat(device.F32, n)}
+	nf4Weight := device.Weight{Out: n, In: k, Data: r.mat(device.U8, n*k/2), Format: device.NF4, Block: 64,
 		Code: r.mat(device.F32, 16), Scale: r.mat(device.F32, n*k/64)}
 	x, y := r.mat(device.F32, m, k), r.mat(device.F32, m, n)
 	kinds := []struct {
@@ -121,7 +121,7 @@ func BenchmarkQuantizedLinear(b *testing.B) {
 	for b.Loop() {
 		for i := range kinds {
 			start := time.Now()
-			r.do(func(e device.Encoder) { e.Linear(device.Linear{X: x, W: kinds[i].weight, Y: y}) })
+			r.do(func(e device.Encoder) { e.Record(device.Linear{X: x, W: kinds[i].weight, Y: y}) })
 			kinds[i].best = min(kinds[i].best, time.Since(start).Seconds())
 		}
 	}
@@ -139,15 +139,15 @@ func BenchmarkLinear(b *testing.B) {
 			w := device.Weight{Out: n, In: k}
 			switch t {
 			case device.U8: // NF4
-				w.Data, w.NF4, w.Block = r.mat(t, n*k/2), true, 64
+				w.Data, w.Format, w.Block = r.mat(t, n*k/2), device.NF4, 64
 				w.Code, w.Scale = r.mat(device.F32, 16), r.mat(device.F32, n*k/64)
 			case device.I8:
-				w.Data, w.Scale = r.mat(t, n, k), r.mat(device.F32, n)
+				w.Format, w.Data, w.Scale = device.INT8, r.mat(t, n, k), r.mat(device.F32, n)
 			default:
 				w.Data = r.mat(t, n, k)
 			}
 			op := device.Linear{X: r.mat(device.F32, m, k), Y: r.mat(device.F32, m, n), W: w, Bias: r.mat(device.F32, n), Act: device.GELU}
-			r.ratio(b, 2*m*k*n, func(e device.Encoder) { e.Linear(op) })
+			r.ratio(b, 2*m*k*n, func(e device.Encoder) { e.Record(op) })
 		})
 	}
 }
@@ -161,12 +161,12 @@ func BenchmarkSkinny(b *testing.B) {
 			r := open(b, 0)
 			w := device.Weight{Out: n, In: k, Data: r.mat(t, n, k)}
 			if t == device.I8 {
-				w.Scale = r.mat(device.F32, n)
+				w.Format, w.Scale = device.INT8, r.mat(device.F32, n)
 			}
 			op := device.Linear{X: r.mat(device.F32, 1, k), Y: r.mat(device.F32, 1, n), W: w}
 			b.SetBytes(int64(n * k * t.Size()))
 			for b.Loop() {
-				r.do(func(e device.Encoder) { e.Linear(op) })
+				r.do(func(e device.Encoder) { e.Record(op) })
 			}
 		})
 	}
@@ -179,7 +179,7 @@ func BenchmarkAttention(b *testing.B) {
 			cols := c.heads * c.d
 			op := device.Attention{Q: r.mat(device.F32, c.n, cols), K: r.mat(device.F32, c.n, cols), V: r.mat(device.F32, c.n, cols),
 				O: r.mat(device.F32, c.n, cols), Heads: c.heads, Scale: 0.088}
-			r.ratio(b, 4*float64(c.n)*float64(c.n)*float64(cols), func(e device.Encoder) { e.Attention(op) })
+			r.ratio(b, 4*float64(c.n)*float64(c.n)*float64(cols), func(e device.Encoder) { e.Record(op) })
 		})
 	}
 }
@@ -193,7 +193,7 @@ func BenchmarkConv(b *testing.B) {
 			frame := func(n, c2 int) device.Frames { return device.AsFrames(r.buffer(device.F32, n, c.h, c.w, c2)) }
 			op := device.Conv{X: frame(1, c.cin), Prev: [2]device.Frames{frame(1, c.cin), frame(1, c.cin)}, W: r.mat(device.F32, c.cout, c.cin*27),
 				KT: 3, KH: 3, KW: 3, StrideT: 1, Stride: 1, PadH: 1, PadW: 1, Bias: r.mat(device.F32, c.cout), Y: frame(1, c.cout)}
-			r.ratio(b, 2*27*float64(c.cin*c.cout*c.h*c.w), func(e device.Encoder) { e.Conv(op) })
+			r.ratio(b, 2*27*float64(c.cin*c.cout*c.h*c.w), func(e device.Encoder) { e.Record(op) })
 		})
 	}
 }
@@ -211,21 +211,21 @@ func BenchmarkMemory(b *testing.B) {
 		streams int
 		f       func(device.Encoder)
 	}{
-		{"Move", 2, func(e device.Encoder) { e.Move(device.Move{X: x, Y: y}) }},
-		{"SiLU", 2, func(e device.Encoder) { e.Unary(device.Unary{X: x, Y: y, F: device.SiLU}) }},
-		{"GELU", 2, func(e device.Encoder) { e.Unary(device.Unary{X: x, Y: y, F: device.GELU}) }},
-		{"Binary", 3, func(e device.Encoder) { e.Binary(device.Binary{A: x, B: y, Y: z, Op: device.Mul}) }},
+		{"Move", 2, func(e device.Encoder) { e.Record(device.Move{X: x, Y: y}) }},
+		{"SiLU", 2, func(e device.Encoder) { e.Record(device.Unary{X: x, Y: y, F: device.SiLU}) }},
+		{"GELU", 2, func(e device.Encoder) { e.Record(device.Unary{X: x, Y: y, F: device.GELU}) }},
+		{"Binary", 3, func(e device.Encoder) { e.Record(device.Binary{A: x, B: y, Y: z, Op: device.Mul}) }},
 		{"RMSNorm,SiLU", 2, func(e device.Encoder) {
-			e.Norm(device.Norm{X: x, Y: y, Kind: device.RMSNorm, Weight: w, Act: device.SiLU})
+			e.Record(device.Norm{X: x, Y: y, Kind: device.RMSNorm, Weight: w, Act: device.SiLU})
 		}},
-		{"LayerNorm", 2, func(e device.Encoder) { e.Norm(device.Norm{X: x, Y: y, Kind: device.LayerNorm, Scale: w, Shift: w}) }},
+		{"LayerNorm", 2, func(e device.Encoder) { e.Record(device.Norm{X: x, Y: y, Kind: device.LayerNorm, Scale: w, Shift: w}) }},
 		{"Rope", 2, func(e device.Encoder) {
-			e.Rope(device.Rope{X: x, Y: y, Heads: 3, Cos: turn, Sin: turn, Weight: w, Eps: 1e-6})
+			e.Record(device.Rope{X: x, Y: y, Heads: 3, Cos: turn, Sin: turn, Weight: w, Eps: 1e-6})
 		}},
 		{"Transpose", 2, func(e device.Encoder) {
 			t := device.AsMat(y.Buf)
 			t.Rows, t.Cols, t.Stride = cols, rows, rows
-			e.Move(device.Move{X: x, Y: t, Transpose: true})
+			e.Record(device.Move{X: x, Y: t, Transpose: true})
 		}},
 	} {
 		b.Run(op.name, func(b *testing.B) {

@@ -19,18 +19,17 @@ const (
 	fewGroups  = 8   // below this, groups of pixels are made smaller
 )
 
-// Conv gathers the inputs of a group of output pixels of one frame for some rows
+// conv gathers the inputs of a group of output pixels of one frame for some rows
 // of the filters' taps, as rows of [kt, kh, kw, cin], and multiplies them by the
 // filters in that order. Groups never span two frames, and which taps go together
 // depends on the filter alone, so that a frame comes out the same in any company.
-func (e *encoder) Conv(c device.Conv) {
-	c.Check()
+func (e *encoder) conv(c device.Conv) {
 	v := conv{Conv: c, e: e, taps: c.KT * c.KH * c.KW}
 	v.k = v.taps * c.X.C
 	v.x, v.w, v.add = e.frames(c.X), e.view(c.W), e.frames(c.Add)
 	v.prev = [2]frames{e.frames(c.Prev[0]), e.frames(c.Prev[1])}
 	v.y = frames{e.out(c.Y.Range(0, min(c.Y.T, 1)).Mat()), c.Y.FrameStride}
-	e.run("Conv", v.run)
+	e.run(v.run)
 }
 
 type conv struct {

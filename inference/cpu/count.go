@@ -6,11 +6,8 @@ import (
 	"gimbal/inference/device"
 )
 
-// AllocSize implements device.Sizer: buffers are as large as what they hold.
-func (d *cpuDevice) AllocSize(n int64) int64 { return n }
-
-// Count implements device.Sizer.
-func (d *cpuDevice) Count() device.ScratchCounter {
+// Count implements device.Device.
+func (d *cpuDevice) Count() device.Counter {
 	c := &count{workers: int64(len(d.workers))}
 	c.encoder = encoder{dev: d, ctx: context.Background(), count: c}
 	return c
@@ -30,7 +27,7 @@ func (c *count) temp(i int, bytes int64) {
 	c.temporary[i] = max(c.temporary[i], bytes)
 }
 
-// Scratch implements device.ScratchCounter.
+// Scratch implements device.Counter.
 func (c *count) Scratch() int64 {
 	total := c.workers * c.worker
 	for _, n := range c.temporary {
@@ -38,3 +35,6 @@ func (c *count) Scratch() int64 {
 	}
 	return total
 }
+
+// Done implements device.Counter: workers and temps keep their memory.
+func (c *count) Done() {}

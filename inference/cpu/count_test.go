@@ -18,10 +18,10 @@ func TestCount(t *testing.T) {
 		w := device.DenseWeight(r.mat(device.F16, 400, 300))
 		ops := []func(device.Encoder){
 			func(e device.Encoder) {
-				e.Norm(device.Norm{X: x, Y: x, Kind: device.RMSNorm, Weight: row, Scale: row})
+				e.Record(device.Norm{X: x, Y: x, Kind: device.RMSNorm, Weight: row, Scale: row})
 			},
-			func(e device.Encoder) { e.Linear(device.Linear{X: x, Y: y, Add: y, W: w}) },
-			func(e device.Encoder) { e.Move(device.Move{X: x, Y: narrow, Transpose: true}) },
+			func(e device.Encoder) { e.Record(device.Linear{X: x, Y: y, Add: y, W: w}) },
+			func(e device.Encoder) { e.Record(device.Move{X: x, Y: narrow, Transpose: true}) },
 		}
 		for _, op := range work(r, 1) {
 			ops = append(ops, op.op)

@@ -32,10 +32,10 @@ func work(r rig, scale int) map[string]struct {
 		out device.Buffer
 	}
 	return map[string]result{
-		"Linear":    {func(e device.Encoder) { e.Linear(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) }, y.Buf},
-		"Attention": {func(e device.Encoder) { e.Attention(device.Attention{Q: q, K: q, V: q, O: o, Heads: 3, Scale: 0.2}) }, o.Buf},
+		"Linear":    {func(e device.Encoder) { e.Record(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) }, y.Buf},
+		"Attention": {func(e device.Encoder) { e.Record(device.Attention{Q: q, K: q, V: q, O: o, Heads: 3, Scale: 0.2}) }, o.Buf},
 		"Conv": {func(e device.Encoder) {
-			e.Conv(device.Conv{X: device.AsFrames(px), Y: device.AsFrames(py), W: filters, KT: 3, KH: 3, KW: 3, StrideT: 1, Stride: 1, PadH: 1, PadW: 1})
+			e.Record(device.Conv{X: device.AsFrames(px), Y: device.AsFrames(py), W: filters, KT: 3, KH: 3, KW: 3, StrideT: 1, Stride: 1, PadH: 1, PadW: 1})
 		}, py},
 	}
 }

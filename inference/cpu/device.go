@@ -54,7 +54,7 @@ func (d *cpuDevice) Info() device.Info {
 	return info
 }
 
-// Describe implements device.Describer.
+// Describe implements device.Device.
 func (d *cpuDevice) Describe() []device.Property {
 	return []device.Property{
 		{Name: "threads", Value: strconv.Itoa(len(d.workers))},
@@ -70,6 +70,11 @@ func (d *cpuDevice) Do(ctx context.Context, label string, f func(device.Encoder)
 		f(e)
 		return e.err
 	})
+}
+
+// DoTimed is Do: the processor has no clock of its own.
+func (d *cpuDevice) DoTimed(ctx context.Context, label string, f func(device.Encoder), _ func(device.Launch)) error {
+	return d.Do(ctx, label, f)
 }
 
 // Close waits for the running submission and gives back all memory, that of

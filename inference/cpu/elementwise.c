@@ -3,16 +3,16 @@
 #define EACH_ROW for (long i = 0; i < rows; i++)
 #define EACH_VECTOR for (long j = 0, n; j < cols && (n = lanes(cols - j)); j += LANES)
 
-INLINE void unary(float *y, long ldy, const float *x, long ldx, int f, float mul, long rows, long cols) {
-	EACH_ROW EACH_VECTOR store(y + i * ldy + j, apply(f, load(x + i * ldx + j, n) * mul), n);
+INLINE void unary(float *y, long ldy, const float *x, long ldx, int f, long rows, long cols) {
+	EACH_ROW EACH_VECTOR store(y + i * ldy + j, apply(f, load(x + i * ldx + j, n)), n);
 }
 
-HOT void gb_unary(void *y, long ldy, const void *x, long ldx, int f, float mul, long rows, long cols) {
+HOT void gb_unary(void *y, long ldy, const void *x, long ldx, int f, long rows, long cols) {
 	switch (f) {
-	case FN_SILU: unary(y, ldy, x, ldx, FN_SILU, mul, rows, cols); break;
-	case FN_GELU: unary(y, ldy, x, ldx, FN_GELU, mul, rows, cols); break;
-	case FN_CLAMP1: unary(y, ldy, x, ldx, FN_CLAMP1, mul, rows, cols); break;
-	default: unary(y, ldy, x, ldx, FN_IDENTITY, mul, rows, cols);
+	case FN_SILU: unary(y, ldy, x, ldx, FN_SILU, rows, cols); break;
+	case FN_GELU: unary(y, ldy, x, ldx, FN_GELU, rows, cols); break;
+	case FN_CLAMP1: unary(y, ldy, x, ldx, FN_CLAMP1, rows, cols); break;
+	default: unary(y, ldy, x, ldx, FN_IDENTITY, rows, cols);
 	}
 }
 

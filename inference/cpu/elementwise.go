@@ -48,34 +48,27 @@ func (e *encoder) tiles(y view, operands []view, f func(y block, in []block, row
 	})
 }
 
-func (e *encoder) Unary(u device.Unary) {
-	u.Check()
-	mul := u.Mul
-	if mul == 0 {
-		mul = 1
-	}
+func (e *encoder) unary(u device.Unary) {
 	y, x := e.out(u.Y), e.view(u.X)
-	e.run("Unary", func() error {
+	e.run(func() error {
 		return e.tiles(y, []view{x}, func(y block, in []block, rows, cols int) {
-			C.gb_unary(y.p, C.long(y.ld), in[0].p, C.long(in[0].ld), C.int(u.F), C.float(mul), C.long(rows), C.long(cols))
+			C.gb_unary(y.p, C.long(y.ld), in[0].p, C.long(in[0].ld), C.int(u.F), C.long(rows), C.long(cols))
 		})
 	})
 }
 
-func (e *encoder) Binary(b device.Binary) {
-	b.Check()
+func (e *encoder) binary(b device.Binary) {
 	y, ops := e.out(b.Y), []view{e.view(b.A), e.view(b.B)}
-	e.run("Binary", func() error {
+	e.run(func() error {
 		return e.tiles(y, ops, func(y block, in []block, rows, cols int) {
 			C.gb_binary(y.p, C.long(y.ld), in[0].p, C.long(in[0].ld), in[1].p, C.long(in[1].ld), C.int(b.Op), C.long(rows), C.long(cols))
 		})
 	})
 }
 
-func (e *encoder) GatedAdd(g device.GatedAdd) {
-	g.Check()
+func (e *encoder) gatedAdd(g device.GatedAdd) {
 	y, ops := e.out(g.Y), []view{e.view(g.A), e.view(g.Gate), e.view(g.B)}
-	e.run("GatedAdd", func() error {
+	e.run(func() error {
 		return e.tiles(y, ops, func(y block, in []block, rows, cols int) {
 			C.gb_gated_add(y.p, C.long(y.ld), in[0].p, C.long(in[0].ld), in[1].p, C.long(in[1].ld),
 				in[2].p, C.long(in[2].ld), C.float(g.Plus), C.long(rows), C.long(cols))

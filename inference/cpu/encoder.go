@@ -15,6 +15,7 @@ type encoder struct {
 	dev   *cpuDevice
 	ctx   context.Context
 	err   error  // the first one
+	op    string // the kind of the operation at hand
 	temps int    // dev.temps in use by the running operation
 	count *count // nil to compute; else operations only count the memory they take
 }
@@ -28,14 +29,42 @@ type worker struct {
 // part returns part i of the scratch memory that the operation asked for.
 func (w *worker) part(i int) unsafe.Pointer { return unsafe.Add(w.scratch.p, w.offsets[i]*4) }
 
-// run runs one operation unless an earlier one failed.
-func (e *encoder) run(op string, f func() error) {
+// Record implements device.Encoder.
+func (e *encoder) Record(op device.Op) {
+	device.MustCheck(op)
+	e.op = op.Name()
+	switch op := op.(type) {
+	case device.Linear:
+		e.linear(op)
+	case device.Attention:
+		e.attention(op)
+	case device.Norm:
+		e.norm(op)
+	case device.Rope:
+		e.rope(op)
+	case device.Conv:
+		e.conv(op)
+	case device.Unary:
+		e.unary(op)
+	case device.Binary:
+		e.binary(op)
+	case device.GatedAdd:
+		e.gatedAdd(op)
+	case device.Gather:
+		e.gather(op)
+	case device.Move:
+		e.move(op)
+	}
+}
+
+// run runs the operation at hand unless an earlier one failed.
+func (e *encoder) run(f func() error) {
 	if e.err != nil {
 		return
 	}
 	e.temps = 0
 	if err := f(); err != nil {
-		e.err = fmt.Errorf("%s: %w", op, err)
+		e.err = fmt.Errorf("%s: %w", e.op, err)
 	}
 }
 

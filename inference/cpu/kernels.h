@@ -25,7 +25,7 @@ void gb_widen_nf4(void *dst, long ldd, const void *src, long first, long lds, lo
 void gb_nested_scales(void *dst, const void *src, long first, long n, long block, const void *code, const void *nested, float offset);
 
 // elementwise.c
-void gb_unary(void *y, long ldy, const void *x, long ldx, int f, float mul, long rows, long cols);
+void gb_unary(void *y, long ldy, const void *x, long ldx, int f, long rows, long cols);
 void gb_binary(void *y, long ldy, const void *a, long lda, const void *b, long ldb, int op, long rows, long cols);
 void gb_gated_add(void *y, long ldy, const void *a, long lda, const void *g, long ldg, const void *b, long ldb, float plus, long rows, long cols);
 void gb_epilogue(void *y, long ldy, const void *acc, long lda, const void *bias, int act, const void *gate, const void *add, long ldadd, long rows, long cols);

@@ -17,11 +17,10 @@ const (
 	skinnyElems = 32 << 10 // weights that skinny widens at a time
 )
 
-func (e *encoder) Linear(l device.Linear) {
-	l.Check()
+func (e *encoder) linear(l device.Linear) {
 	x := e.view(l.X)
 	end := epilogue{y: e.out(l.Y), add: e.view(l.Add), onto: l.Add.Buf == l.Y.Buf && l.Add.Offset == l.Y.Offset, act: l.Act}
-	e.run("Linear", func() error {
+	e.run(func() error {
 		if err := readable("X", x); err != nil {
 			return err
 		}

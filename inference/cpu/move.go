@@ -22,10 +22,9 @@ func movable(x, y view) error {
 	return writable("the result", y)
 }
 
-func (e *encoder) Move(m device.Move) {
-	m.Check()
+func (e *encoder) move(m device.Move) {
 	x, y := e.view(m.X), e.out(m.Y)
-	e.run("Move", func() error {
+	e.run(func() error {
 		if err := movable(x, y); err != nil {
 			return err
 		}
@@ -62,11 +61,10 @@ func (e *encoder) transpose(y, x view) error {
 	})
 }
 
-func (e *encoder) Gather(g device.Gather) {
-	g.Check()
+func (e *encoder) gather(g device.Gather) {
 	table, y := e.view(g.Table), e.out(g.Y)
 	ids := e.view(g.IDs)
-	e.run("Gather", func() error {
+	e.run(func() error {
 		if err := movable(table, y); err != nil {
 			return err
 		}

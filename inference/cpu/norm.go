@@ -31,10 +31,9 @@ func (e *encoder) rowwise(y, x view, f func(y, x block, i, rows int)) error {
 	})
 }
 
-func (e *encoder) Norm(n device.Norm) {
-	n.Check()
+func (e *encoder) norm(n device.Norm) {
 	y, x := e.out(n.Y), e.view(n.X)
-	e.run("Norm", func() error {
+	e.run(func() error {
 		mul, plus, err := e.modulation(n)
 		if err != nil {
 			return err
@@ -92,10 +91,9 @@ func (e *encoder) modulation(n device.Norm) (mul, plus unsafe.Pointer, err error
 	return mul, plus, nil
 }
 
-func (e *encoder) Rope(r device.Rope) {
-	r.Check()
+func (e *encoder) rope(r device.Rope) {
 	y, x := e.out(r.Y), e.view(r.X)
-	e.run("Rope", func() error {
+	e.run(func() error {
 		var in [3]block
 		for i, m := range []device.Mat{r.Cos, r.Sin, r.Weight} {
 			b, err := e.floats(m)

@@ -11,28 +11,28 @@ import (
 
 // weight is the right-hand matrix of a Linear.
 type weight struct {
-	data  view
-	in    int
-	nf4   bool
-	block int
-	code  unsafe.Pointer
-	scale unsafe.Pointer // I8: one a row; NF4: one a block
+	format device.Format
+	data   view
+	in     int
+	block  int
+	code   unsafe.Pointer
+	scale  unsafe.Pointer // INT8: one per row; NF4: one per block
 }
 
 func (e *encoder) weight(w device.Weight) (weight, error) {
-	r := weight{data: e.view(w.Data), in: w.In, nf4: w.NF4, block: w.Block}
-	if w.NF4 {
+	r := weight{format: w.Format, data: e.view(w.Data), in: w.In, block: w.Block}
+	switch w.Format {
+	case device.INT8:
+		scale, err := e.floats(w.Scale)
+		r.scale = scale.p
+		return r, err
+	case device.NF4:
 		code, err := e.floats(w.Code)
 		if err != nil {
 			return r, err
 		}
 		r.code = code.p
 		r.scale, err = e.blockScales(w)
-		return r, err
-	}
-	if w.Data.DType == device.I8 {
-		scale, err := e.floats(w.Scale)
-		r.scale = scale.p
 		return r, err
 	}
 	return r, readable("weights", r.data)
@@ -68,7 +68,7 @@ func (e *encoder) blockScales(w device.Weight) (unsafe.Pointer, error) {
 
 // need returns the scratch that load takes for n weights.
 func (r weight) need(n int) int {
-	if r.nf4 {
+	if r.format == device.NF4 {
 		return n
 	}
 	return r.data.need(n)
@@ -78,10 +78,10 @@ func (r weight) need(n int) int {
 // scratch where need asks for it.
 func (r weight) load(scratch unsafe.Pointer, o, d, rows, cols int) block {
 	b := block{scratch, cols}
-	switch {
-	case r.nf4:
+	switch r.format {
+	case device.NF4:
 		C.gb_widen_nf4(b.p, C.long(b.ld), r.data.p, C.long(o*r.in+d), C.long(r.in), C.long(r.block), r.code, r.scale, C.long(rows), C.long(cols))
-	case r.data.dt == device.I8:
+	case device.INT8:
 		C.gb_widen_i8(b.p, C.long(b.ld), r.data.at(o, d), C.long(r.data.ld), unsafe.Add(r.scale, o*4), C.long(rows), C.long(cols))
 	default:
 		return r.data.load(scratch, o, d, rows, cols)

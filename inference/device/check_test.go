@@ -48,13 +48,13 @@ func TestCheck(t *testing.T) {
 	x, y, w := newMat(F32, 4, 6), newMat(F32, 4, 5), newMat(F32, 5, 6)
 	row := newMat(F32, 1, 6)
 	linear := Linear{X: x, Y: y, W: DenseWeight(w)}
-	nf4 := Linear{X: x, Y: y, W: Weight{Data: newMat(U8, 1, 15), Out: 5, In: 6, NF4: true, Block: 8, Code: newMat(F32, 1, 16), Scale: newMat(F32, 1, 4)}}
+	nf4 := Linear{X: x, Y: y, W: Weight{Data: newMat(U8, 1, 15), Out: 5, In: 6, Format: NF4, Block: 8, Code: newMat(F32, 1, 16), Scale: newMat(F32, 1, 4)}}
 	attention := Attention{Q: x, K: newMat(F32, 7, 6), V: newMat(F32, 7, 6), O: newMat(F32, 4, 6), Heads: 2}
 	conv := Conv{X: newFrames(2, 5, 6, 3), Y: newFrames(2, 5, 6, 4), W: newMat(F32, 4, 81), KT: 3, KH: 3, KW: 3, StrideT: 1, Stride: 1, PadH: 1, PadW: 1}
 	rope := Rope{X: x, Y: x, Heads: 1, Cos: newMat(F32, 4, 3), Sin: newMat(F32, 4, 3)}
 	for _, c := range []struct {
-		op   interface{ Check() }
-		want string // of the panic, or nothing
+		op   Op
+		want string // of the error, or nothing
 	}{
 		{linear, ""},
 		{with(linear, func(l *Linear) { l.Add = y }), ""},
@@ -65,7 +65,12 @@ func TestCheck(t *testing.T) {
 		{with(linear, func(l *Linear) { l.Bias = newMat(BF16, 1, 5) }), "Bias is BF16, want F32"},
 		{with(linear, func(l *Linear) { l.Y.Stride = 4 }), "is no matrix"},
 		{with(linear, func(l *Linear) { l.Y.Offset = 1 }), `ends at element 21 of "test", which has room for 20`},
-		{with(linear, func(l *Linear) { l.W.Data.DType = I8 }), "W.Scale is missing"},
+		{with(linear, func(l *Linear) { l.W.Data.DType = I8 }), "its format is Dense"},
+		{with(linear, func(l *Linear) { l.W.Data.DType, l.W.Format = I8, INT8 }), "W.Scale is missing"},
+		{with(linear, func(l *Linear) { l.W.Format = INT8 }), "W.Data is F32, want I8"},
+		{with(linear, func(l *Linear) { l.W.Block = 64 }), "fields of NF4"},
+		{with(linear, func(l *Linear) { l.W.Format = NF4 + 1 }), "no such format"},
+		{Linear{}, "X is missing"},
 		{with(linear, func(l *Linear) { l.Act = Clamp1 + 1 }), "no such function"},
 		{nf4, ""},
 		{with(nf4, func(l *Linear) { l.W.Block = 16 }), "W.Scale is [1, 4], want [1, 2]"},
@@ -86,10 +91,13 @@ func TestCheck(t *testing.T) {
 		{with(conv, func(c *Conv) { c.Y, c.Upsample = newFrames(2, 10, 12, 4), true }), ""},
 		{with(conv, func(c *Conv) { c.Y = newFrames(2, 5, 8, 4) }), "8 columns out of 6"},
 		{rope, ""},
+		{with(rope, func(r *Rope) { r.Heads = 0 }), "6 columns in 0 heads"},
 		{with(rope, func(r *Rope) { r.Heads = 2 }), "heads of 3 columns"},
 		{Norm{X: x, Y: x, Kind: RMSNorm, Weight: row}, ""},
 		{Norm{X: x, Y: x}, "no such kind"},
 		{Norm{X: x, Y: x, Kind: RMSNorm, Shift: x}, "Shift is [4, 6], want [1, 6]"},
+		{Attention{}, "Q is missing"}, {Norm{}, "X is missing"}, {Rope{}, "X is missing"}, {Conv{}, "X is missing"},
+		{Unary{}, "X is missing"}, {Binary{}, "A is missing"}, {GatedAdd{}, "A is missing"}, {Gather{}, "Table is missing"}, {Move{}, "X is missing"},
 		{Unary{X: x, Y: newMat(BF16, 4, 6)}, ""},
 		{Unary{X: x}, "Y is missing"},
 		{Binary{A: x, B: row, Y: x, Op: Mul}, ""},
@@ -98,13 +106,19 @@ func TestCheck(t *testing.T) {
 		{GatedAdd{A: x, Gate: row, B: x, Y: x}, ""},
 		{GatedAdd{A: x, Gate: row, B: row, Y: x}, "B is [1, 6], want [4, 6]"},
 		{Gather{Table: newMat(BF16, 9, 6), IDs: newMat(I32, 1, 4), Y: x}, ""},
-		{Gather{Table: x, IDs: newMat(I64, 1, 4), Y: newMat(F32, 4, 6)}, "IDs are I64, want I32"},
+		{Gather{Table: x, IDs: newMat(I64, 1, 4), Y: newMat(F32, 4, 6)}, "IDs is I64, want I32"},
 		{Move{X: x, Y: newMat(F32, 6, 4), Transpose: true}, ""},
 		{Move{X: x, Y: newMat(F32, 6, 4)}, "Y is [6, 4], want [4, 6]"},
 	} {
-		got := panicOf(c.op.Check)
+		got := ""
+		if err := c.op.Check(); err != nil {
+			got = err.Error()
+		}
 		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
-			t.Errorf("%T panics with %q, want %q", c.op, got, c.want)
+			t.Errorf("%v has the mistake %q, want %q", c.op, got, c.want)
+		}
+		if message := panicOf(func() { MustCheck(c.op) }); message != got {
+			t.Errorf("%v panics with %q, want %q", c.op, message, got)
 		}
 	}
 }

@@ -30,11 +30,6 @@ func (f Frames) Bytes() int64 {
 	return f.rows().Bytes()
 }
 
-// Bytes returns the size in bytes of w with its scales.
-func (w Weight) Bytes() int64 {
-	return w.Data.Bytes() + w.Scale.Bytes() + w.Code.Bytes() + w.Nested.Bytes() + w.NestedCode.Bytes()
-}
-
 // Cost returns what l costs at the least.
 func (l Linear) Cost() Cost {
 	return Cost{
@@ -82,11 +77,7 @@ func (c Conv) Cost() Cost {
 
 // Cost returns what u costs at the least.
 func (u Unary) Cost() Cost {
-	each := u.F.flops()
-	if u.Mul != 0 {
-		each++
-	}
-	return Cost{FLOPs: each * u.Y.len(), Bytes: u.X.Bytes() + u.Y.Bytes()}
+	return Cost{FLOPs: u.F.flops() * u.Y.len(), Bytes: u.X.Bytes() + u.Y.Bytes()}
 }
 
 // Cost returns what b costs at the least.

@@ -6,9 +6,9 @@ func TestCost(t *testing.T) {
 	x, y, half := newMat(F32, 4, 6), newMat(F32, 4, 5), newMat(BF16, 4, 6)
 	row, outRow := newMat(F32, 1, 6), newMat(F32, 1, 5)
 	clip := newFrames(2, 5, 6, 3)
-	nf4 := Weight{Data: newMat(U8, 1, 15), Out: 5, In: 6, NF4: true, Block: 8, Code: newMat(F32, 1, 16), Scale: newMat(F32, 1, 4)}
+	nf4 := Weight{Data: newMat(U8, 1, 15), Out: 5, In: 6, Format: NF4, Block: 8, Code: newMat(F32, 1, 16), Scale: newMat(F32, 1, 4)}
 	for _, c := range []struct {
-		op   interface{ Cost() Cost }
+		op   Op
 		want Cost
 	}{
 		{Linear{X: x, Y: y, W: DenseWeight(newMat(BF16, 5, 6))}, Cost{2 * 4 * 6 * 5, 96 + 60 + 80}},
@@ -18,7 +18,7 @@ func TestCost(t *testing.T) {
 		{Norm{X: x, Y: x, Kind: LayerNorm, Scale: row, Shift: row, Act: SiLU}, Cost{11 * 24, 240}},
 		{Rope{X: x, Y: x, Cos: newMat(F32, 4, 3), Sin: newMat(F32, 4, 3)}, Cost{3 * 24, 2*96 + 2*48}},
 		{Conv{X: clip, Prev: [2]Frames{1: clip.Range(0, 1)}, Y: newFrames(2, 5, 6, 4), W: newMat(F32, 4, 81)}, Cost{2 * 60 * 4 * 81, 720 + 360 + 1296 + 960}},
-		{Unary{X: x, Y: half, F: GELU, Mul: 2}, Cost{9 * 24, 96 + 48}},
+		{Unary{X: x, Y: half, F: GELU}, Cost{8 * 24, 96 + 48}},
 		{Binary{A: x, B: row, Y: x, Op: Add}, Cost{24, 216}},
 		{GatedAdd{A: x, Gate: row, B: x, Y: x, Plus: 1}, Cost{72, 312}},
 		{Gather{Table: newMat(BF16, 900, 6), IDs: newMat(I32, 1, 4), Y: x}, Cost{0, 48 + 16 + 96}},

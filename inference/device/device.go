@@ -28,6 +28,10 @@ type Info struct {
 	Allocated  int64  // bytes held by Alloc and, while they run, by operations; not by Map
 	Peak       int64  // largest Allocated so far
 
+	// Dry says that the device keeps sizes only, so that code which runs on it tells what it
+	// would take: its buffers need no contents, which Floats and Fill then do not make.
+	Dry bool
+
 	// Factors is the type that products' factors are rounded to, and may be stored in
 	// without a change of the result; 0 where they are not.
 	Factors DType
@@ -65,9 +69,16 @@ type Buffer interface {
 // several goroutines; Do runs one submission after the other.
 type Device interface {
 	Info() Info
+	// Describe returns what there is to say besides, such as limits.
+	Describe() []Property
 
 	// Alloc returns a buffer of zeros. It fails with ErrOutOfMemory.
 	Alloc(d Desc) (Buffer, error)
+	// AllocSize returns the bytes that Alloc counts for a buffer of n bytes.
+	AllocSize(n int64) int64
+	// Trim gives back memory that the device keeps of released buffers for the next ones:
+	// between two phases of work, whose buffers differ.
+	Trim()
 
 	// Map returns a read-only buffer over mem, which holds d's elements in
 	// little-endian order and stays valid and unchanged until release is called.
@@ -86,6 +97,37 @@ type Device interface {
 	// it wrapped with label. If ctx ends, Do returns its error within a second
 	// and the contents of the buffers written are undefined.
 	Do(ctx context.Context, label string, f func(Encoder)) error
+	// DoTimed is Do, but runs each kernel on its own, and calls ran right after it. A device
+	// without a clock of its own does not call ran.
+	DoTimed(ctx context.Context, label string, f func(Encoder), ran func(Launch)) error
+
+	// Count returns a counter of the memory that operations take beside their buffers,
+	// from a start without any.
+	Count() Counter
+	// Hold counts n bytes of the program's own memory as taken, or, where n is negative, as
+	// given back, on a dry device; on others it does nothing.
+	Hold(n int64)
 
 	Close() error
+}
+
+// Property is one thing that a device says of itself, for people.
+type Property struct{ Name, Value string }
+
+// Launch is one kernel that a device ran.
+type Launch struct {
+	Kernel  string
+	Seconds float64 // by the device's clock
+	Cost    Cost    // with the bytes that the kernel moves, not the least
+}
+
+// Counter is an encoder that runs nothing and counts the memory that the recorded
+// operations would take beside their buffers. Operands are not looked into and may be of
+// another device.
+type Counter interface {
+	Encoder
+	// Scratch returns the bytes held after the operations so far.
+	Scratch() int64
+	// Done ends a submission: a device that takes such memory for one only holds none then.
+	Done()
 }

@@ -31,8 +31,8 @@ func (r *run) decode(ctx context.Context, c conditioning) (inference.Saved, erro
 	if r.job.DumpFile != "" {
 		held += int64(r.clip.Frames) * 3 * 4 * pixels
 	}
-	device.Hold(r.p.dev, held)
-	defer device.Hold(r.p.dev, -held)
+	r.p.dev.Hold(held)
+	defer r.p.dev.Hold(-held)
 	if r.planning() {
 		return inference.Saved{}, r.decodeTo(ctx, nil)
 	}
@@ -74,7 +74,7 @@ func (r *run) decodeTo(ctx context.Context, out *outputs) error {
 			progress(t + 1)
 			return ctx.Err()
 		})
-	device.Trim(r.p.dev)
+	r.p.dev.Trim()
 	return err
 }
 

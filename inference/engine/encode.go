@@ -53,13 +53,13 @@ func (r *run) encodePrompts(ctx context.Context) (hidden [][]float32, err error)
 		if err != nil {
 			return nil, err
 		}
-		device.Hold(r.p.dev, 4*int64(len(ids)*r.p.text.Dim()))
+		r.p.dev.Hold(4 * int64(len(ids)*r.p.text.Dim()))
 		hidden = append(hidden, states)
 	}
 	if r.job.Offload {
 		r.p.closeText()
 	}
-	device.Trim(r.p.dev)
+	r.p.dev.Trim()
 	return hidden, nil
 }
 
@@ -70,7 +70,7 @@ func (r *run) encodePicture(ctx context.Context) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer device.Hold(r.p.dev, -3*4*int64(r.clip.Width*r.clip.Height))
+	defer r.p.dev.Hold(-3 * 4 * int64(r.clip.Width*r.clip.Height))
 	if r.planning() {
 		return nil, r.p.vae.DryEncodeTiles(ctx, r.clip.Frames, r.clip.Height, r.clip.Width, vae.Tiles{Side: r.job.VAETile})
 	}

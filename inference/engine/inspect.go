@@ -168,15 +168,15 @@ func try(ctx context.Context, dev device.Device, q inference.Quant) error {
 	}
 	l := device.Linear{X: mat(device.F32, 1, n), Y: mat(device.F32, 1, n)}
 	if q == inference.QuantINT8 {
-		l.W = device.Weight{Data: mat(device.I8, n, n), Out: n, In: n, Scale: mat(device.F32, 1, n)}
+		l.W = device.Weight{Format: device.INT8, Data: mat(device.I8, n, n), Out: n, In: n, Scale: mat(device.F32, 1, n)}
 	} else {
 		l.W = device.Weight{
-			Data: mat(device.U8, 1, n*n/2), Out: n, In: n, NF4: true, Block: quant.Block,
+			Data: mat(device.U8, 1, n*n/2), Out: n, In: n, Format: device.NF4, Block: quant.Block,
 			Scale: mat(device.F32, 1, n), Code: mat(device.F32, 1, len(quant.NF4Code)),
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return dev.Do(ctx, "quantisation test", func(e device.Encoder) { e.Linear(l) })
+	return dev.Do(ctx, "quantisation test", func(e device.Encoder) { e.Record(l) })
 }

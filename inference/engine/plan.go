@@ -90,7 +90,7 @@ func (r *run) dryRun(ctx context.Context, count *plan.Device, layout *weights.La
 		return err
 	}
 	latent := r.clip.Latent(r.p.vae.Channels())
-	device.Hold(count, programBytes+pieceBytes*int64(r.p.text.Vocab())+4*int64(latent+r.clip.PictureWidth*r.clip.PictureHeight))
+	count.Hold(programBytes + pieceBytes*int64(r.p.text.Vocab()) + 4*int64(latent+r.clip.PictureWidth*r.clip.PictureHeight))
 	_, err = r.work(ctx)
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"gimbal/inference/device"
 	"gimbal/inference/umt5"
 	"gimbal/inference/weights"
 )
@@ -13,8 +12,8 @@ import (
 // collect gives memory of the host and of the device back to the system between two
 // phases: the tensors of one are large, and of no use to the next.
 func (p *Pipeline) collect() {
-	if !device.IsDry(p.dev) {
-		device.Trim(p.dev)
+	if !p.dev.Info().Dry {
+		p.dev.Trim()
 		debug.FreeOSMemory()
 	}
 }
@@ -39,7 +38,7 @@ func (p *Pipeline) closeText() {
 // letGo lets go of the weights' memory, unless they are only counted: somebody else may
 // be using them.
 func (p *Pipeline) letGo(s *weights.Store) {
-	if !device.IsDry(p.dev) {
+	if !p.dev.Info().Dry {
 		s.LetGo()
 	}
 }

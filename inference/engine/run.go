@@ -9,7 +9,6 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/clip"
 	"gimbal/inference/denoise"
-	"gimbal/inference/device"
 	"gimbal/inference/plan"
 	"gimbal/inference/tokenizer"
 )
@@ -170,7 +169,7 @@ func (r *run) work(ctx context.Context) (saved inference.Saved, err error) {
 		if c, err = r.condition(ctx); err != nil {
 			return saved, err
 		}
-		device.Hold(r.p.dev, 4*int64(r.clip.Latent(r.p.vae.Channels()))) // the picture's
+		r.p.dev.Hold(4 * int64(r.clip.Latent(r.p.vae.Channels()))) // the picture's
 	}
 	r.p.collect()
 	if err := r.sample(ctx, c); err != nil {

@@ -44,8 +44,8 @@ func (r *run) sample(ctx context.Context, c conditioning) error {
 	for i := range work {
 		work[i] = device.Floats(r.p.dev, n)
 	}
-	device.Hold(r.p.dev, 4*int64(r.solver.Kept()*n))
-	defer device.Hold(r.p.dev, -4*int64(len(work)*n))
+	r.p.dev.Hold(4 * int64(r.solver.Kept()*n))
+	defer r.p.dev.Hold(-4 * int64(len(work)*n))
 	loop := denoise.Loop{
 		Solver: r.solver, Guidance: r.guidance, Model: s.model, After: s.after, Dry: r.planning(),
 		Phase: func(step denoise.Step, times int, work func() error) error {
@@ -90,8 +90,8 @@ func (s *sampling) open(ctx context.Context, expert string) (*wan.Session, error
 	if s.camera {
 		held += 4*int64(positions*m.CameraChannels) + 3*4*int64(s.clip.Width*s.clip.Height)
 	}
-	device.Hold(s.p.dev, held)
-	defer device.Hold(s.p.dev, -held)
+	s.p.dev.Hold(held)
+	defer s.p.dev.Hold(-held)
 	size := wan.Size{
 		F: s.clip.LatentFrames, H: s.clip.LatentHeight, W: s.clip.LatentWidth, Camera: s.camera,
 		Reuse: s.p.Reuse, Attention: wan.Attention{DType: attentionDTypes[s.job.AttentionDType]},
@@ -148,7 +148,7 @@ func (s *sampling) after(step denoise.Step, clean []float32) error {
 func (s *sampling) close() {
 	if s.session != nil {
 		s.session.Close()
-		device.Trim(s.p.dev)
+		s.p.dev.Trim()
 	}
 	s.expert, s.session = "", nil
 }

@@ -8,12 +8,12 @@ import (
 	"gimbal/inference/device"
 )
 
-// Device counts what a job takes: a device.Dry that stands for another device. It
-// is used by one goroutine.
+// Device counts what a job takes: a dry device that stands for another one. It is used by
+// one goroutine.
 type Device struct {
 	info    device.Info
-	sizer   device.Sizer // nil for a device that holds its buffers' bytes only
-	scratch device.ScratchCounter
+	of      device.Device // asked for sizes only
+	scratch device.Counter
 	strict  bool // Alloc keeps to the limit
 
 	host    int64 // held by the program
@@ -26,11 +26,8 @@ type Device struct {
 // NewDevice returns a device that counts for of. With strict, Alloc fails with
 // ErrOutOfMemory where of would; else it counts on.
 func NewDevice(of device.Device, strict bool) *Device {
-	d := &Device{info: of.Info(), strict: strict}
-	d.info.Allocated, d.info.Peak = 0, 0
-	if d.sizer, _ = of.(device.Sizer); d.sizer != nil {
-		d.scratch = d.sizer.Count()
-	}
+	d := &Device{info: of.Info(), of: of, scratch: of.Count(), strict: strict}
+	d.info.Dry, d.info.Allocated, d.info.Peak = true, 0, 0
 	d.begin("")
 	return d
 }
@@ -72,17 +69,14 @@ func repeated(once inference.Work, n int) inference.Work {
 
 // note keeps the peak: the moment at which all memory together is the most.
 func (d *Device) note() {
-	now := inference.Phase{Buffers: d.info.Allocated, Host: d.host + d.garbage}
-	if d.scratch != nil {
-		now.Scratch = d.scratch.Scratch()
-	}
+	now := inference.Phase{Buffers: d.info.Allocated, Scratch: d.scratch.Scratch(), Host: d.host + d.garbage}
 	if now.Memory() > d.phase.Memory() {
 		d.phase.Buffers, d.phase.Scratch, d.phase.Host = now.Buffers, now.Scratch, now.Host
 	}
 }
 
-// Host implements device.Dry. What is given back counts until the phase ends.
-func (d *Device) Host(n int64) {
+// Hold implements device.Device. What is given back counts until the phase ends.
+func (d *Device) Hold(n int64) {
 	d.host += n
 	d.garbage += max(0, -n)
 	d.note()
@@ -90,6 +84,18 @@ func (d *Device) Host(n int64) {
 
 // Info implements device.Device.
 func (d *Device) Info() device.Info { return d.info }
+
+// Describe implements device.Device.
+func (d *Device) Describe() []device.Property { return d.of.Describe() }
+
+// AllocSize implements device.Device.
+func (d *Device) AllocSize(n int64) int64 { return d.of.AllocSize(n) }
+
+// Count implements device.Device.
+func (d *Device) Count() device.Counter { return d.of.Count() }
+
+// Trim implements device.Device: nothing is kept.
+func (d *Device) Trim() {}
 
 type buffer struct {
 	dev    *Device
@@ -110,10 +116,7 @@ func (b *buffer) Release() {
 
 // Alloc implements device.Device.
 func (d *Device) Alloc(desc device.Desc) (device.Buffer, error) {
-	size := desc.Bytes()
-	if d.sizer != nil {
-		size = d.sizer.AllocSize(size)
-	}
+	size := d.of.AllocSize(desc.Bytes())
 	if limit := d.info.WorkingSet; d.strict && limit > 0 && size > limit-d.info.Allocated {
 		return nil, fmt.Errorf("plan: no %d bytes for %q, with %d of %d in use: %w", size, desc.Label, d.info.Allocated, limit, device.ErrOutOfMemory)
 	}
@@ -139,10 +142,13 @@ func (d *Device) Do(ctx context.Context, _ string, f func(device.Encoder)) error
 	d.phase.Work.Submissions++
 	f(encoder{d})
 	d.note()
-	if s, ok := d.scratch.(device.SubmissionCounter); ok {
-		s.Done()
-	}
+	d.scratch.Done()
 	return ctx.Err()
+}
+
+// DoTimed implements device.Device: no kernel runs.
+func (d *Device) DoTimed(ctx context.Context, label string, f func(device.Encoder), _ func(device.Launch)) error {
+	return d.Do(ctx, label, f)
 }
 
 // Close implements device.Device.

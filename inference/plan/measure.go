@@ -21,7 +21,10 @@ func Measure(ctx context.Context, dev device.Device) (Rates, error) {
 		return Rates{}, fmt.Errorf("plan: measuring %s: %w", dev.Info().Name, err)
 	}
 	var errs []error
-	for _, w := range []weights{{device.F32, false}, {device.F16, false}, {device.BF16, false}, {device.F8E4M3, false}, {device.I8, false}, {device.U8, true}} {
+	for _, w := range []weights{
+		{device.Dense, device.F32}, {device.Dense, device.F16}, {device.Dense, device.BF16}, {device.Dense, device.F8E4M3},
+		{device.INT8, device.I8}, {device.NF4, device.U8},
+	} {
 		errs = append(errs, m.rate(r, func(size int) operation { return m.linear(w, size) }))
 	}
 	for _, t := range []device.DType{device.F32, device.F16, device.BF16} {
@@ -47,17 +50,19 @@ type measuring struct {
 	err     error
 }
 
-// operation is one to be timed, of a kind, with what counts as its work.
+// operation is one to be timed, with what counts as its work.
 type operation struct {
-	kind   string
-	record func(device.Encoder)
-	work   float64
+	device.Op
+	work float64
 }
+
+// byFLOPs is an operation whose work is its arithmetic.
+func byFLOPs(op device.Op) operation { return operation{op, float64(op.Cost().FLOPs)} }
 
 // weights is a type that products take.
 type weights struct {
-	dtype device.DType
-	nf4   bool
+	format device.Format
+	dtype  device.DType
 }
 
 // long is the least time of a submission that tells the speed of a device.
@@ -68,13 +73,14 @@ const long = 20 * time.Millisecond
 func (m *measuring) rate(r Rates, make func(size int) operation) error {
 	for size := 1; ; size *= 2 {
 		op := make(size)
+		kind := Kind(op.Op)
 		best := math.Inf(1)
 		for range 4 {
 			if m.err != nil {
 				break
 			}
 			begin := time.Now()
-			m.err = m.dev.Do(m.ctx, "measure "+op.kind, func(enc device.Encoder) { op.record(enc) })
+			m.err = m.dev.Do(m.ctx, "measure "+kind, func(enc device.Encoder) { enc.Record(op.Op) })
 			best = min(best, time.Since(begin).Seconds())
 			if best < long.Seconds() && size < maxSize {
 				break
@@ -86,12 +92,12 @@ func (m *measuring) rate(r Rates, make func(size int) operation) error {
 		switch {
 		case errors.Is(err, device.ErrUnsupported):
 			return nil
-		case errors.Is(err, device.ErrOutOfMemory) && r.Kinds[op.kind] > 0:
+		case errors.Is(err, device.ErrOutOfMemory) && r.Kinds[kind] > 0:
 			return nil
 		case err != nil:
 			return err
 		}
-		r.Kinds[op.kind] = op.work / best
+		r.Kinds[kind] = op.work / best
 		if best >= long.Seconds() || size >= maxSize {
 			return nil
 		}
@@ -110,26 +116,25 @@ const (
 
 func (m *measuring) linear(w weights, size int) operation {
 	l := device.Linear{X: m.mat(device.F32, rows*size, side), Y: m.mat(device.F32, rows*size, side)}
-	l.W = device.Weight{Out: side, In: side}
-	switch {
-	case w.nf4:
-		l.W.NF4, l.W.Block = true, 64
-		l.W.Data, l.W.Code, l.W.Scale = m.mat(device.U8, 1, side*side/2), m.mat(device.F32, 1, 16), m.mat(device.F32, 1, side*side/64)
-	case w.dtype == device.I8:
-		l.W.Data, l.W.Scale = m.mat(device.I8, side, side), m.mat(device.F32, 1, side)
-	default:
+	l.W = device.Weight{Format: w.format, Out: side, In: side}
+	switch w.format {
+	case device.Dense:
 		l.W.Data = m.mat(w.dtype, side, side)
+	case device.INT8:
+		l.W.Data, l.W.Scale = m.mat(w.dtype, side, side), m.mat(device.F32, 1, side)
+	case device.NF4:
+		l.W.Block = 64
+		l.W.Data, l.W.Code, l.W.Scale = m.mat(w.dtype, 1, side*side/2), m.mat(device.F32, 1, 16), m.mat(device.F32, 1, side*side/64)
 	}
-	return operation{LinearKind(l), func(enc device.Encoder) { enc.Linear(l) }, float64(l.Cost().FLOPs)}
+	return byFLOPs(l)
 }
 
 func (m *measuring) attention(t device.DType, size int) operation {
 	n := rows * size
-	a := device.Attention{
+	return byFLOPs(device.Attention{
 		Q: m.mat(t, n, side), K: m.mat(t, n, side), V: m.mat(t, n, side), O: m.mat(device.F32, n, side),
 		Heads: heads, Scale: 1,
-	}
-	return operation{AttentionKind(a), func(enc device.Encoder) { enc.Attention(a) }, float64(a.Cost().FLOPs)}
+	})
 }
 
 func (m *measuring) conv(size int) operation {
@@ -139,14 +144,12 @@ func (m *measuring) conv(size int) operation {
 		KT: 3, KH: 3, KW: 3, StrideT: 1, Stride: 1, PadH: 1, PadW: 1,
 	}
 	c.Prev = [2]device.Frames{c.X.Range(0, 1), c.X.Range(0, 1)} // black frames would be left out
-	return operation{Conv, func(enc device.Encoder) { enc.Conv(c) }, float64(c.Cost().FLOPs)}
+	return byFLOPs(c)
 }
 
 func (m *measuring) memory(size int) operation {
 	x, y := m.mat(device.F32, rows*size, side), m.mat(device.F32, rows*size, side)
-	g := device.GatedAdd{A: x, Gate: x, B: x, Y: y, Plus: 1}
-	work := 2 * float64(x.Bytes()) // x is one matrix, read once
-	return operation{Memory, func(enc device.Encoder) { enc.GatedAdd(g) }, work}
+	return operation{device.GatedAdd{A: x, Gate: x, B: x, Y: y, Plus: 1}, 2 * float64(x.Bytes())} // x is one matrix, read once
 }
 
 // submission returns the seconds of a submission that does next to nothing.
@@ -155,7 +158,7 @@ func (m *measuring) submission() (float64, error) {
 	x := m.mat(device.F32, 1, 1)
 	one := func() {
 		if m.err == nil {
-			m.err = m.dev.Do(m.ctx, "measure a submission", func(enc device.Encoder) { enc.Unary(device.Unary{X: x, Y: x}) })
+			m.err = m.dev.Do(m.ctx, "measure a submission", func(enc device.Encoder) { enc.Record(device.Unary{X: x, Y: x}) })
 		}
 	}
 	one()

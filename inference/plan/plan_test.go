@@ -42,12 +42,12 @@ func TestPhase(t *testing.T) {
 		t.Fatal(err)
 	}
 	phase, err := d.Phase("work", 3, func() error {
-		d.Host(1000)
-		d.Host(-1000) // counts until the phase ends
+		d.Hold(1000)
+		d.Hold(-1000) // counts until the phase ends
 		x, y := alloc(t, d, 40, 20), alloc(t, d, 40, 30)
 		err := d.Do(t.Context(), "product", func(e device.Encoder) {
 			for range 2 {
-				e.Linear(device.Linear{X: x, Y: y, W: device.DenseWeight(device.AsMat(weights))})
+				e.Record(device.Linear{X: x, Y: y, W: device.DenseWeight(device.AsMat(weights))})
 			}
 		})
 		x.Buf.Release()

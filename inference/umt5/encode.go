@@ -70,7 +70,7 @@ func (e *Encoder) newPass(ctx context.Context, s *scratch, ids []int32) (pass, e
 
 func (p pass) run(ctx context.Context) error {
 	err := p.dev.Do(ctx, "token_embedding", func(enc device.Encoder) {
-		enc.Gather(device.Gather{Table: p.tokenEmbedding, IDs: p.ids, Y: p.x})
+		enc.Record(device.Gather{Table: p.tokenEmbedding, IDs: p.ids, Y: p.x})
 	})
 	for i := 0; i < len(p.blocks) && err == nil; i++ {
 		err = p.dev.Do(ctx, fmt.Sprintf("umt5.blocks.%d", i), func(enc device.Encoder) {
@@ -86,28 +86,28 @@ func (p pass) run(ctx context.Context) error {
 
 // attention is self-attention with a bias by distance and without a scale.
 func (p pass) attention(enc device.Encoder, b block) {
-	enc.Gather(device.Gather{Table: b.posEmbedding, IDs: p.distanceBuckets, Y: p.byDistance})
-	enc.Move(device.Move{X: p.byDistance, Y: p.bias, Transpose: true})
+	enc.Record(device.Gather{Table: b.posEmbedding, IDs: p.distanceBuckets, Y: p.byDistance})
+	enc.Record(device.Move{X: p.byDistance, Y: p.bias, Transpose: true})
 	p.normalize(enc, b.norm1)
-	enc.Linear(device.Linear{X: p.h, W: b.q, Y: p.q})
-	enc.Linear(device.Linear{X: p.h, W: b.k, Y: p.k})
-	enc.Linear(device.Linear{X: p.h, W: b.v, Y: p.v})
-	enc.Attention(device.Attention{Q: p.q, K: p.k, V: p.v, O: p.q, Heads: p.heads, Scale: 1, RelBias: p.bias})
-	enc.Linear(device.Linear{X: p.q, W: b.o, Y: p.x, Add: p.x})
+	enc.Record(device.Linear{X: p.h, W: b.q, Y: p.q})
+	enc.Record(device.Linear{X: p.h, W: b.k, Y: p.k})
+	enc.Record(device.Linear{X: p.h, W: b.v, Y: p.v})
+	enc.Record(device.Attention{Q: p.q, K: p.k, V: p.v, O: p.q, Heads: p.heads, Scale: 1, RelBias: p.bias})
+	enc.Record(device.Linear{X: p.q, W: b.o, Y: p.x, Add: p.x})
 }
 
 // feedForward is T5 v1.1's: fc2(fc1(x) * gelu(gate(x))).
 func (p pass) feedForward(enc device.Encoder, b block) {
 	p.normalize(enc, b.norm2)
-	enc.Linear(device.Linear{X: p.h, W: b.gate, Y: p.gate, Act: device.GELU})
-	enc.Linear(device.Linear{X: p.h, W: b.fc1, Y: p.up})
-	enc.Binary(device.Binary{A: p.up, B: p.gate, Y: p.up, Op: device.Mul})
-	enc.Linear(device.Linear{X: p.up, W: b.fc2, Y: p.x, Add: p.x})
+	enc.Record(device.Linear{X: p.h, W: b.gate, Y: p.gate, Act: device.GELU})
+	enc.Record(device.Linear{X: p.h, W: b.fc1, Y: p.up})
+	enc.Record(device.Binary{A: p.up, B: p.gate, Y: p.up, Op: device.Mul})
+	enc.Record(device.Linear{X: p.up, W: b.fc2, Y: p.x, Add: p.x})
 }
 
 // normalize stores the weighted RMS norm of x in h.
 func (p pass) normalize(enc device.Encoder, weight device.Mat) {
-	enc.Norm(device.Norm{X: p.x, Y: p.h, Kind: device.RMSNorm, Eps: eps, Weight: weight})
+	enc.Record(device.Norm{X: p.x, Y: p.h, Kind: device.RMSNorm, Eps: eps, Weight: weight})
 }
 
 // scratch makes buffers and remembers them. The first error sticks: after it, mat

@@ -28,7 +28,7 @@ func (v *VAE) Decode(ctx context.Context, latent []float32, f, h, w, chunk int, 
 		func(y clip) error { return out.emit(ctx, y, emit) })
 }
 
-// DryDecode records what Decode does, on a device.Dry.
+// DryDecode records what Decode does, on a dry device.
 func (v *VAE) DryDecode(ctx context.Context, f, h, w, chunk int) error {
 	in, out := room{dev: v.dev}, pictures{room{dev: v.dev}, room{dev: v.dev}, 0}
 	defer in.free()
@@ -140,7 +140,7 @@ type room struct {
 	size   int
 }
 
-// floats returns n values with undefined contents; none for a device.Dry.
+// floats returns n values with undefined contents; none for a dry device.
 func (r *room) floats(n int) []float32 {
 	if n > r.size {
 		r.free()
@@ -153,6 +153,6 @@ func (r *room) floats(n int) []float32 {
 }
 
 func (r *room) free() {
-	device.Hold(r.dev, -4*int64(r.size))
+	r.dev.Hold(-4 * int64(r.size))
 	r.values, r.size = nil, 0
 }

@@ -31,7 +31,7 @@ func (v *VAE) Encode(ctx context.Context, frame func(t int, rgb []float32) error
 }
 
 // DryEncode records what Encode does with a picture and black frames after it, on a
-// device.Dry.
+// dry device.
 func (v *VAE) DryEncode(ctx context.Context, frames, height, width int) error {
 	f, h, w := v.latent(frames, height, width)
 	latent := room{dev: v.dev}
@@ -115,7 +115,7 @@ func newSource(dev device.Device, height, width int) *source {
 	return &source{rgb: device.Floats(dev, n), before: device.Floats(dev, n), pixels: device.Floats(dev, n), dev: dev, size: n}
 }
 
-func (in *source) free() { device.Hold(in.dev, -3*4*int64(in.size)) }
+func (in *source) free() { in.dev.Hold(-3 * 4 * int64(in.size)) }
 
 // next asks frame for picture t.
 func (in *source) next(t int, frame func(t int, rgb []float32) error) (pixels []float32, still int, err error) {

@@ -38,7 +38,7 @@ func (h *history) push(ctx context.Context, x clip) error {
 	if x.T > 2 {
 		tail := x.mem.alloc(2, x.H, x.W, x.C)
 		err := x.mem.do(ctx, "vae history", func(e device.Encoder) {
-			e.Move(device.Move{X: x.Range(x.T-2, x.T).Mat(), Y: tail.Mat()})
+			e.Record(device.Move{X: x.Range(x.T-2, x.T).Mat(), Y: tail.Mat()})
 		})
 		if err != nil {
 			return err

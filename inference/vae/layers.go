@@ -33,7 +33,7 @@ func (c *conv) linear(e device.Encoder, x, y, add device.Frames) {
 		if !add.IsZero() {
 			l.Add = add.Range(t, t+1).Mat()
 		}
-		e.Linear(l)
+		e.Record(l)
 	}
 }
 
@@ -83,11 +83,11 @@ func (l *causal) forward(ctx context.Context, s *stream, x clip) (clip, error) {
 	h := s.of(l.conv)
 	err := s.do(ctx, l.name, func(e device.Encoder) {
 		if l.norm != nil {
-			e.Norm(l.norm.call(x.Frames, n.Frames, device.SiLU))
+			e.Record(l.norm.call(x.Frames, n.Frames, device.SiLU))
 		}
 		c := l.conv.call(n.Frames, y.Frames)
 		c.Prev = h.prev()
-		e.Conv(c)
+		e.Record(c)
 	})
 	if err != nil {
 		return clip{}, err
@@ -115,11 +115,11 @@ func (l *residual) forward(ctx context.Context, s *stream, x clip) (clip, error)
 	}
 	h1, h2 := s.of(l.conv1), s.of(l.conv2)
 	err := s.do(ctx, l.name, func(e device.Encoder) {
-		e.Norm(l.norm1.call(x.Frames, n.Frames, device.SiLU))
+		e.Record(l.norm1.call(x.Frames, n.Frames, device.SiLU))
 		c := l.conv1.call(n.Frames, m.Frames)
 		c.Prev = h1.prev()
-		e.Conv(c)
-		e.Norm(l.norm2.call(m.Frames, m.Frames, device.SiLU))
+		e.Record(c)
+		e.Record(l.norm2.call(m.Frames, m.Frames, device.SiLU))
 		c = l.conv2.call(m.Frames, y.Frames)
 		c.Prev = h2.prev()
 		c.Add = x.Frames
@@ -127,7 +127,7 @@ func (l *residual) forward(ctx context.Context, s *stream, x clip) (clip, error)
 			l.shortcut.linear(e, x.Frames, y.Frames, device.Frames{})
 			c.Add = y.Frames
 		}
-		e.Conv(c)
+		e.Record(c)
 	})
 	if err != nil {
 		return clip{}, err
@@ -159,11 +159,11 @@ func (l *attention) forward(ctx context.Context, s *stream, x clip) (clip, error
 		defer x.release()
 	}
 	return y, s.do(ctx, l.name, func(e device.Encoder) {
-		e.Norm(l.norm.call(x.Frames, n.Frames, device.Identity))
+		e.Record(l.norm.call(x.Frames, n.Frames, device.Identity))
 		l.qkv.linear(e, n.Frames, qkv.Frames, device.Frames{})
 		for t := range x.T {
 			frame := qkv.Range(t, t+1).Mat()
-			e.Attention(device.Attention{
+			e.Record(device.Attention{
 				Q: frame.ColRange(0, x.C), K: frame.ColRange(x.C, 2*x.C), V: frame.ColRange(2*x.C, 3*x.C),
 				O: n.Range(t, t+1).Mat(), Heads: 1, Scale: float32(1 / math.Sqrt(float64(x.C))),
 			})

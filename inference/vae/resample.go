@@ -21,7 +21,7 @@ func (l *enlarge) forward(ctx context.Context, s *stream, x clip) (clip, error) 
 	return y, s.do(ctx, l.name, func(e device.Encoder) {
 		c := l.conv.call(x.Frames, y.Frames)
 		c.Upsample = true
-		e.Conv(c)
+		e.Record(c)
 	})
 }
 
@@ -40,7 +40,7 @@ func (l *reduce) forward(ctx context.Context, s *stream, x clip) (clip, error) {
 	return y, s.do(ctx, l.name, func(e device.Encoder) {
 		c := l.conv.call(x.Frames, y.Frames)
 		c.Stride, c.PadH, c.PadW = 2, 0, 0
-		e.Conv(c)
+		e.Record(c)
 	})
 }
 
@@ -71,7 +71,7 @@ func (l *stretch) forward(ctx context.Context, s *stream, x clip) (clip, error) 
 			c := l.conv.call(x.Frames, y.Every(half, 2))
 			c.Prev = h.prev()
 			c.W, c.Bias = c.W.RowRange(from, to), c.Bias.ColRange(from, to)
-			e.Conv(c)
+			e.Record(c)
 		}
 	})
 	if err != nil {
@@ -104,7 +104,7 @@ func (l *shrink) forward(ctx context.Context, s *stream, x clip) (clip, error) {
 	err := s.do(ctx, l.name, func(e device.Encoder) {
 		c := l.conv.call(x.Frames, y.Frames)
 		c.Prev = h.prev()
-		e.Conv(c)
+		e.Record(c)
 	})
 	if err != nil {
 		return clip{}, err

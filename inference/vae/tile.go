@@ -3,8 +3,6 @@ package vae
 import (
 	"context"
 	"fmt"
-
-	"gimbal/inference/device"
 )
 
 // Tiles cuts pictures into overlapping tiles, one after the other through the
@@ -129,7 +127,7 @@ func (v *VAE) DecodeTiles(ctx context.Context, latent []float32, f, h, w, chunk 
 }
 
 // DryDecodeTiles records one of the tiles of DecodeTiles, all of which are equal, on
-// a device.Dry.
+// a dry device.
 func (v *VAE) DryDecodeTiles(ctx context.Context, f, h, w, chunk int, t Tiles) error {
 	if v.Count(t, h, w) == 1 {
 		return v.DryDecode(ctx, f, h, w, chunk)
@@ -182,15 +180,15 @@ func (v *VAE) EncodeTiles(ctx context.Context, frame func(t int, rgb []float32) 
 	return latent, nil
 }
 
-// DryEncodeTiles records one of the tiles of EncodeTiles, on a device.Dry.
+// DryEncodeTiles records one of the tiles of EncodeTiles, on a dry device.
 func (v *VAE) DryEncodeTiles(ctx context.Context, frames, height, width int, t Tiles) error {
 	f, h, w := v.latent(frames, height, width)
 	if v.Count(t, h, w) == 1 {
 		return v.DryEncode(ctx, frames, height, width)
 	}
 	held := 4 * int64(v.channels*f*h*w+3*height*width)
-	device.Hold(v.dev, held)
-	defer device.Hold(v.dev, -held)
+	v.dev.Hold(held)
+	defer v.dev.Hold(-held)
 	side := v.cells(t)
 	return v.DryEncode(ctx, frames, min(h, side)*v.stride, min(w, side)*v.stride)
 }

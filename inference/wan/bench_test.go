@@ -180,7 +180,7 @@ func denseTime(b *testing.B, dev device.Device) float64 {
 	start := time.Now()
 	err := dev.Do(b.Context(), "dense", func(enc device.Encoder) {
 		for range times {
-			enc.Linear(l)
+			enc.Record(l)
 		}
 	})
 	if err != nil {
@@ -211,24 +211,12 @@ type timed struct {
 	p *profile
 }
 
-func (t timed) time(op string, f func()) {
+func (t timed) Record(op device.Op) {
+	switch op.(type) {
+	case device.Linear, device.Attention:
+		t.p.flop += float64(op.Cost().FLOPs)
+	}
 	start := time.Now()
-	f()
-	t.p.seconds[op] += time.Since(start).Seconds()
+	t.Encoder.Record(op)
+	t.p.seconds[op.Name()] += time.Since(start).Seconds()
 }
-
-func (t timed) Linear(l device.Linear) {
-	t.p.flop += 2 * float64(l.X.Rows) * float64(l.W.In) * float64(l.W.Out)
-	t.time("linear", func() { t.Encoder.Linear(l) })
-}
-
-func (t timed) Attention(a device.Attention) {
-	t.p.flop += 4 * float64(a.Q.Rows) * float64(a.K.Rows) * float64(a.Q.Cols)
-	t.time("attention", func() { t.Encoder.Attention(a) })
-}
-
-func (t timed) Norm(n device.Norm) { t.time("norm", func() { t.Encoder.Norm(n) }) }
-
-func (t timed) Rope(r device.Rope) { t.time("rope", func() { t.Encoder.Rope(r) }) }
-
-func (t timed) GatedAdd(g device.GatedAdd) { t.time("gated-add", func() { t.Encoder.GatedAdd(g) }) }

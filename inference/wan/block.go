@@ -46,10 +46,10 @@ func (s *Session) selfAttention(enc device.Encoder, w *blockWeights) {
 	heads := s.m.Config.NumHeads
 
 	s.clock.norm(enc, x, h, s.m.eps, attentionShift, attentionScale)
-	enc.Linear(w.selfQ.op(h, q))
-	enc.Linear(w.selfK.op(h, k))
+	enc.Record(w.selfQ.op(h, q))
+	enc.Record(w.selfK.op(h, k))
 	turn := func(x, y device.Mat, norm device.Mat) {
-		enc.Rope(device.Rope{X: x, Y: y, Heads: heads, Cos: s.cos, Sin: s.sin, Weight: norm, Eps: s.m.eps})
+		enc.Record(device.Rope{X: x, Y: y, Heads: heads, Cos: s.cos, Sin: s.sin, Weight: norm, Eps: s.m.eps})
 	}
 	out := q
 	if s.attention.narrow() { // two of them in one third
@@ -60,7 +60,7 @@ func (s *Session) selfAttention(enc device.Encoder, w *blockWeights) {
 		turn(q, q, w.selfNormQ)
 		turn(k, k, w.selfNormK)
 	}
-	enc.Linear(w.selfV.op(h, v))
+	enc.Record(w.selfV.op(h, v))
 	s.attend(enc, device.Attention{Q: q, K: k, V: v, O: out, Heads: heads, Scale: s.m.attentionScale()})
 	s.clock.residual(enc, w.selfO, out, s.act.h, x, attentionGate)
 }
@@ -69,20 +69,20 @@ func (s *Session) crossAttention(enc device.Encoder, w *blockWeights, i, text in
 	x, h, q := s.act.x, s.factor(s.act.h), s.act.third(0)
 	k, v := s.prompts.keysValues(enc, w, s.m.eps, text, i)
 
-	enc.Norm(device.Norm{X: x, Y: h, Kind: device.LayerNorm, Eps: s.m.eps, Weight: w.norm3Weight, Bias: w.norm3Bias})
-	enc.Linear(w.crossQ.op(h, q))
+	enc.Record(device.Norm{X: x, Y: h, Kind: device.LayerNorm, Eps: s.m.eps, Weight: w.norm3Weight, Bias: w.norm3Bias})
+	enc.Record(w.crossQ.op(h, q))
 	out := q
 	if s.attention.narrow() {
 		q = s.narrow(s.act.third(1), 0)
 	}
-	enc.Norm(device.Norm{X: out, Y: q, Kind: device.RMSNorm, Eps: s.m.eps, Weight: w.crossNormQ})
+	enc.Record(device.Norm{X: out, Y: q, Kind: device.RMSNorm, Eps: s.m.eps, Weight: w.crossNormQ})
 	s.attend(enc, device.Attention{
 		Q: q, K: k, V: v, O: out, Heads: s.m.Config.NumHeads, Scale: s.m.attentionScale(),
 		KeyBias: s.prompts.keyBias[text],
 	})
 	add := w.crossO.op(out, x)
 	add.Add = x
-	enc.Linear(add)
+	enc.Record(add)
 }
 
 // attend records a, in chunks of queries.
@@ -95,7 +95,7 @@ func (s *Session) attend(enc device.Encoder, a device.Attention) {
 	for from := 0; from < q.Rows; from += n {
 		to := min(from+n, q.Rows)
 		a.Q, a.O = q.RowRange(from, to), o.RowRange(from, to)
-		enc.Attention(a)
+		enc.Record(a)
 	}
 }
 
@@ -119,7 +119,7 @@ func (s *Session) feedForward(enc device.Encoder, w *blockWeights) {
 	s.clock.norm(enc, x, h, s.m.eps, ffnShift, ffnScale)
 	first := w.ffn0.op(h, hidden)
 	first.Act = device.GELU
-	enc.Linear(first)
+	enc.Record(first)
 	s.clock.residual(enc, w.ffn2, hidden, s.act.h, x, ffnGate)
 }
 

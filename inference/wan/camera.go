@@ -67,13 +67,13 @@ func (c *camera) pair(mem *memory, m *Model, w *blockWeights) (scale, shift devi
 // stem computes the signal from the Plücker coordinates.
 func (c *camera) stem(enc device.Encoder, w *modelWeights, act *activations) {
 	embedded, hidden := act.third(0), act.third(1)
-	enc.Linear(w.camera.op(c.plucker, embedded))
+	enc.Record(w.camera.op(c.plucker, embedded))
 	first := w.cameraHidden1.op(embedded, hidden)
 	first.Act = device.SiLU
-	enc.Linear(first)
+	enc.Record(first)
 	second := w.cameraHidden2.op(hidden, c.signal)
 	second.Add = embedded
-	enc.Linear(second)
+	enc.Record(second)
 }
 
 // branch computes a block's scale and shift from the signal. It works in the
@@ -82,12 +82,12 @@ func (c *camera) branch(enc device.Encoder, w *blockWeights, act *activations, s
 	hidden, injected := act.third(0), act.third(1)
 	first := w.camInjector1.op(c.signal, hidden)
 	first.Act = device.SiLU
-	enc.Linear(first)
+	enc.Record(first)
 	second := w.camInjector2.op(hidden, injected)
 	second.Add = c.signal
-	enc.Linear(second)
-	enc.Linear(w.camScale.op(injected, scale))
-	enc.Linear(w.camShift.op(injected, shift))
+	enc.Record(second)
+	enc.Record(w.camScale.op(injected, scale))
+	enc.Record(w.camShift.op(injected, shift))
 }
 
 // inject computes x = (1 + scale) * x + shift for block i.
@@ -98,5 +98,5 @@ func (c *camera) inject(enc device.Encoder, w *blockWeights, act *activations, i
 	} else {
 		c.branch(enc, w, act, scale, shift)
 	}
-	enc.GatedAdd(device.GatedAdd{A: act.x, Gate: scale, Plus: 1, B: shift, Y: act.x})
+	enc.Record(device.GatedAdd{A: act.x, Gate: scale, Plus: 1, B: shift, Y: act.x})
 }

@@ -48,9 +48,9 @@ func (m *Model) NewSession(ctx context.Context, in Input) (*Session, error) {
 	return m.newSession(ctx, g, size, in)
 }
 
-// NewDrySession prepares forwards for an input of a size, on a device.Dry.
+// NewDrySession prepares forwards for an input of a size, on a dry device.
 func (m *Model) NewDrySession(ctx context.Context, size Size) (*Session, error) {
-	if !device.IsDry(m.dev) {
+	if !m.dev.Info().Dry {
 		panic("wan: a dry session on a device that computes")
 	}
 	g, err := m.grid(size)
@@ -133,7 +133,7 @@ func (s *Session) prepareCamera(ctx context.Context, size Size, plucker []float3
 }
 
 // DryForward records the work of one forward for number text of the contexts, on a
-// device.Dry.
+// dry device.
 func (s *Session) DryForward(ctx context.Context, text int) error { return s.forward(ctx, 0, text) }
 
 // Velocity computes the velocity of the latent x, [out_dim, F, H, W], at timestep
@@ -185,7 +185,7 @@ func (s *Session) forward(ctx context.Context, t float64, text int) error {
 // embed computes what the blocks start from.
 func (s *Session) embed(enc device.Encoder, text int) {
 	w := &s.m.w
-	enc.Linear(w.patch.op(s.patches, s.act.x))
+	enc.Record(w.patch.op(s.patches, s.act.x))
 	s.clock.embed(enc, w)
 	s.prompts.enter(enc, w, text)
 	if s.camera != nil && !s.camera.plucker.IsZero() {
@@ -197,7 +197,7 @@ func (s *Session) head(enc device.Encoder) {
 	w := &s.m.w
 	s.clock.enterHead(enc, w)
 	s.clock.norm(enc, s.act.x, s.act.h, s.m.eps, headShift, headScale)
-	enc.Linear(w.head.op(s.act.h, s.out))
+	enc.Record(w.head.op(s.act.h, s.out))
 }
 
 func (s *Session) inspect(ctx context.Context, block int) error {
@@ -213,6 +213,6 @@ func (s *Session) inspect(ctx context.Context, block int) error {
 // Close gives the session's buffers back.
 func (s *Session) Close() {
 	s.mem.release()
-	device.Hold(s.m.dev, -s.hostBytes)
+	s.m.dev.Hold(-s.hostBytes)
 	s.hostBytes = 0
 }

@@ -110,13 +110,13 @@ func (p *prompts) rows(m device.Mat, c int) device.Mat { return m.RowRange(p.fro
 func (p *prompts) project(enc device.Encoder, w *modelWeights, text, hidden, projection device.Mat) {
 	first := w.text0.op(text, hidden)
 	first.Act = device.GELU
-	enc.Linear(first)
-	enc.Linear(w.text2.op(hidden, projection))
+	enc.Record(first)
+	enc.Record(w.text2.op(hidden, projection))
 }
 
 // keyValue computes a block's keys and values from the projection.
 func (p *prompts) keyValue(enc device.Encoder, w *blockWeights, eps float32, projection, key, value device.Mat) {
-	enc.Linear(w.crossK.op(projection, key))
-	enc.Norm(device.Norm{X: key, Y: key, Kind: device.RMSNorm, Eps: eps, Weight: w.crossNormK})
-	enc.Linear(w.crossV.op(projection, value))
+	enc.Record(w.crossK.op(projection, key))
+	enc.Record(device.Norm{X: key, Y: key, Kind: device.RMSNorm, Eps: eps, Weight: w.crossNormK})
+	enc.Record(w.crossV.op(projection, value))
 }

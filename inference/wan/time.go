@@ -48,22 +48,22 @@ func (c *clock) set(ctx context.Context, dev device.Device, t float64) error {
 func (c *clock) embed(enc device.Encoder, w *modelWeights) {
 	first := w.time0.op(c.sinusoid, c.hidden)
 	first.Act = device.SiLU
-	enc.Linear(first)
-	enc.Linear(w.time2.op(c.hidden, c.embedding))
-	enc.Unary(device.Unary{X: c.embedding, Y: c.hidden, F: device.SiLU})
-	enc.Linear(w.timeProjection.op(c.hidden, c.projection))
+	enc.Record(first)
+	enc.Record(w.time2.op(c.hidden, c.embedding))
+	enc.Record(device.Unary{X: c.embedding, Y: c.hidden, F: device.SiLU})
+	enc.Record(w.timeProjection.op(c.hidden, c.projection))
 }
 
 // enterBlock makes the six parts of a block's modulation.
 func (c *clock) enterBlock(enc device.Encoder, w *blockWeights) {
-	enc.Binary(device.Binary{A: c.projection, B: w.modulation, Y: c.modulation, Op: device.Add})
+	enc.Record(device.Binary{A: c.projection, B: w.modulation, Y: c.modulation, Op: device.Add})
 }
 
 // enterHead makes the two parts of the head's modulation, shift and scale.
 func (c *clock) enterHead(enc device.Encoder, w *modelWeights) {
 	dim := c.embedding.Cols
 	for i := range 2 {
-		enc.Binary(device.Binary{A: c.embedding, B: w.headModulation.ColRange(i*dim, (i+1)*dim), Y: c.part(i), Op: device.Add})
+		enc.Record(device.Binary{A: c.embedding, B: w.headModulation.ColRange(i*dim, (i+1)*dim), Y: c.part(i), Op: device.Add})
 	}
 }
 
@@ -93,11 +93,11 @@ func (c *clock) norm(enc device.Encoder, x, y device.Mat, eps float32, shift, sc
 	n := device.Norm{X: x, Y: y, Kind: device.LayerNorm, Eps: eps}
 	if c.modulation.Rows == 1 {
 		n.Shift, n.Scale = c.part(shift), c.part(scale)
-		enc.Norm(n)
+		enc.Record(n)
 		return
 	}
-	enc.Norm(n)
-	enc.GatedAdd(device.GatedAdd{A: y, Gate: c.part(scale), Plus: 1, B: c.part(shift), Y: y})
+	enc.Record(n)
+	enc.Record(device.GatedAdd{A: y, Gate: c.part(scale), Plus: 1, B: c.part(shift), Y: y})
 }
 
 // residual computes x += gate * l(in), with room for l(in) in tmp.
@@ -105,9 +105,9 @@ func (c *clock) residual(enc device.Encoder, l linear, in, tmp, x device.Mat, ga
 	if c.modulation.Rows == 1 {
 		op := l.op(in, x)
 		op.Gate, op.Add = c.part(gate), x
-		enc.Linear(op)
+		enc.Record(op)
 		return
 	}
-	enc.Linear(l.op(in, tmp))
-	enc.GatedAdd(device.GatedAdd{A: tmp, Gate: c.part(gate), B: x, Y: x})
+	enc.Record(l.op(in, tmp))
+	enc.Record(device.GatedAdd{A: tmp, Gate: c.part(gate), B: x, Y: x})
 }

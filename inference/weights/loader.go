@@ -106,7 +106,7 @@ func (l *Loader) Vector(name string, n int) device.Mat {
 		return device.Mat{}
 	}
 	var values []float32
-	if !device.IsDry(l.dev) {
+	if !l.dev.Info().Dry {
 		var err error
 		if values, err = t.Float32s(); err != nil {
 			l.fail(name, "dtype", t.DType.String(), "F32, F16, BF16 or F8_E4M3")

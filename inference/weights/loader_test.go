@@ -30,6 +30,8 @@ type buffer struct {
 func (b *buffer) Desc() device.Desc { return b.desc }
 func (b *buffer) Release()          { *b.held-- }
 
+func (m *memory) Info() device.Info { return device.Info{} }
+
 func (m *memory) Alloc(d device.Desc) (device.Buffer, error) {
 	if m.full {
 		return nil, device.ErrOutOfMemory

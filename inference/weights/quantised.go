@@ -86,8 +86,8 @@ func (l *Loader) nf4(name string, out, in int) device.Weight {
 	}
 	t.DType = device.U8 // bitsandbytes may store the bytes as another type
 	w := device.Weight{
-		Data: l.mapped(t, 1, n/2), Out: s.Shape[0], In: s.Shape[1],
-		NF4: true, Block: s.BlockSize, Code: l.table(name+".quant_map", 16),
+		Format: device.NF4, Data: l.mapped(t, 1, n/2), Out: s.Shape[0], In: s.Shape[1],
+		Block: s.BlockSize, Code: l.table(name+".quant_map", 16),
 	}
 	if !l.nf4Scales(&w, name, s, (n+s.BlockSize-1)/s.BlockSize) || w.Data.IsZero() || w.Code.IsZero() {
 		return device.Weight{}
@@ -198,7 +198,7 @@ func (l *Loader) int8(name string, out, in int) device.Weight {
 	}
 	var scale []float32
 	var err error
-	if !device.IsDry(l.dev) {
+	if !l.dev.Info().Dry {
 		scale, err = scb.Float32s()
 	}
 	if rows, _ := elements(scb.Shape); err != nil || rows != t.Shape[0] {
@@ -208,7 +208,10 @@ func (l *Loader) int8(name string, out, in int) device.Weight {
 	for i := range scale {
 		scale[i] /= 127
 	}
-	w := device.Weight{Data: l.mapped(t, t.Shape[0], t.Shape[1]), Out: t.Shape[0], In: t.Shape[1], Scale: l.row(scb.Name, t.Shape[0], scale)}
+	w := device.Weight{
+		Format: device.INT8, Data: l.mapped(t, t.Shape[0], t.Shape[1]), Out: t.Shape[0], In: t.Shape[1],
+		Scale: l.row(scb.Name, t.Shape[0], scale),
+	}
 	if w.Data.IsZero() || w.Scale.IsZero() {
 		return device.Weight{}
 	}

@@ -73,7 +73,7 @@ func TestQuantisedWeights(t *testing.T) {
 			if err := l.Err(); err != nil {
 				t.Fatal(err)
 			}
-			if w.Out != 6 || w.In != 16 || !w.NF4 || w.Block != 32 || w.Data.Cols != 48 || w.Scale.Cols != 3 || w.Code.Cols != 16 {
+			if w.Out != 6 || w.In != 16 || w.Format != device.NF4 || w.Block != 32 || w.Data.Cols != 48 || w.Scale.Cols != 3 || w.Code.Cols != 16 {
 				t.Errorf("weight %+v", w)
 			}
 			if nested && (w.Nested.Cols != 2 || w.NestedCode.Cols != 256 || w.NestedBlock != 2 || w.NestedOffset != 0.25 || w.Scale.DType != device.U8) {

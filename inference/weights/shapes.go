@@ -1,7 +1,7 @@
 package weights
 
 // OfShapes returns a store of tensors that have names, types and shapes only: it
-// serves a device.Dry, on which nothing looks at the data. Data of a tensor that
+// serves a dry device, on which nothing looks at the data. Data of a tensor that
 // says something of others, such as the JSON text of an NF4 weight, is kept. name
 // stands in for the path of a file.
 func OfShapes(name string, tensors []Tensor) *Store {

@@ -1,9 +1,8 @@
-// Y = F(X * Mul), element by element.
+// Y = F(X), element by element.
 #include "common.h"
 
 struct UnaryArgs {
     uint rows, cols, ldx, ldy;
-    float mul;
 };
 
 // Each thread takes 4 elements, 256 apart.
@@ -14,7 +13,7 @@ kernel void unary(constant UnaryArgs &a [[buffer(0)]], device const void *x [[bu
         ulong e = ulong(group.x) * 1024 + k * 256 + tid;
         if (e < ulong(a.rows) * a.cols) {
             ulong i = uint(e) / a.cols, j = uint(e) % a.cols;
-            store(y, TYPE_Y, i * a.ldy + j, apply(FUNC, load(x, TYPE_A, i * a.ldx + j) * a.mul));
+            store(y, TYPE_Y, i * a.ldy + j, apply(FUNC, load(x, TYPE_A, i * a.ldx + j)));
         }
     }
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"gimbal/inference"
 	"gimbal/inference/device"
 	"gimbal/inference/plan"
 	"gimbal/inference/wan"
@@ -84,7 +85,7 @@ func (p *proof) input(m *wan.Model, frames int, reuse wan.Reuse) (in wan.Input, 
 
 // planned says what a session on such an expert holds on dev at most, and what work a
 // forward is, without doing it.
-func (p *proof) planned(e *expertOn, in wan.Input) (bytes int64, work plan.Work, err error) {
+func (p *proof) planned(e *expertOn, in wan.Input) (bytes int64, work inference.Work, err error) {
 	count := plan.NewDevice(e.dev.Device, false)
 	size := wan.Size{F: in.F, H: in.H, W: in.W, Camera: true, Reuse: in.Reuse, Tokens: []int{len(in.Contexts[0]) / e.TextDim}}
 	var s *wan.Session
@@ -145,7 +146,7 @@ func (p *proof) forward(f form, frames, layers int, keep bool) (err error) {
 	defer func() { err = errors.Join(err, e.close()) }()
 	in, x := p.input(e.Model, frames, wan.AllReuse)
 	row := p.row(f, e, frames, in.F*in.H*in.W/4)
-	var work plan.Work
+	var work inference.Work
 	if row.Planned, work, err = p.planned(e, in); err != nil { // before variants are chosen, which takes memory
 		return err
 	}

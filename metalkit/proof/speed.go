@@ -49,7 +49,7 @@ func (o *operands) fill(b device.Buffer, values []float32) error {
 	defer wide.Release()
 	return errors.Join(
 		o.dev.Write(o.ctx, wide, device.Bytes(values)),
-		o.dev.Do(o.ctx, "narrow", func(e device.Encoder) { e.Move(device.Move{X: device.AsMat(wide), Y: device.AsMat(b)}) }))
+		o.dev.Do(o.ctx, "narrow", func(e device.Encoder) { e.Record(device.Move{X: device.AsMat(wide), Y: device.AsMat(b)}) }))
 }
 
 func (o *operands) mat(dtype device.DType, seed uint64, rows, cols int) (m device.Mat) {
@@ -152,7 +152,7 @@ func (p *proof) timings(f form) []timing {
 	}
 	list = append(list, timing{fmt.Sprintf("attention %d tokens, %d heads of %d", p.tokens, p.heads, p.head()), func(o *operands) (device.Cost, func(device.Encoder)) {
 		a := p.selfAttention(o, f.compute)
-		return a.Cost(), func(e device.Encoder) { e.Attention(a) }
+		return a.Cost(), func(e device.Encoder) { e.Record(a) }
 	}})
 	for i, scale := range []int{1, 2, 4, 8} { // of the VAE's decoder, from the pixels up
 		c := p.dims.VAE * min(4, 1<<i)
@@ -163,7 +163,7 @@ func (p *proof) timings(f form) []timing {
 				KT: 3, KH: 3, KW: 3, StrideT: 1, Stride: 1, PadH: 1, PadW: 1,
 			}
 			conv.Prev = [2]device.Frames{o.frames(3, 1, h, w, c), o.frames(4, 1, h, w, c)}
-			return conv.Cost(), func(e device.Encoder) { e.Conv(conv) }
+			return conv.Cost(), func(e device.Encoder) { e.Record(conv) }
 		}})
 	}
 	return list
@@ -177,9 +177,9 @@ func (p *proof) product(o *operands, f form, in, out int) (device.Cost, func(dev
 	l.W = device.Weight{Out: out, In: in}
 	switch f.weights {
 	case "int8":
-		l.W.Data, l.W.Scale = o.mat(device.I8, 0, out, in), o.mat(device.F32, 2, 1, out)
+		l.W.Format, l.W.Data, l.W.Scale = device.INT8, o.mat(device.I8, 0, out, in), o.mat(device.F32, 2, 1, out)
 	case "nf4":
-		l.W.NF4, l.W.Block = true, 64
+		l.W.Format, l.W.Block = device.NF4, 64
 		l.W.Data, l.W.Code, l.W.Scale = o.mat(device.U8, 0, 1, out*in/2), o.mat(device.F32, 2, 1, 16), o.mat(device.F32, 3, 1, out*in/64)
 	default:
 		dtype, _ := device.ParseDType(strings.ToUpper(f.weights))
@@ -188,7 +188,7 @@ func (p *proof) product(o *operands, f form, in, out int) (device.Cost, func(dev
 	if o.err != nil {
 		return device.Cost{}, nil
 	}
-	return l.Cost(), func(e device.Encoder) { e.Linear(l) }
+	return l.Cost(), func(e device.Encoder) { e.Record(l) }
 }
 
 func (p *proof) selfAttention(o *operands, dtype device.DType) device.Attention {
@@ -219,7 +219,7 @@ func (p *proof) attend(dev device.Device, f form, first bool) error {
 	o := &operands{ctx: p.ctx, dev: dev}
 	defer o.release()
 	a := p.selfAttention(o, device.F32)
-	seconds, err := o.timed(func(e device.Encoder) { e.Attention(a) })
+	seconds, err := o.timed(func(e device.Encoder) { e.Record(a) })
 	if err != nil {
 		return err
 	}

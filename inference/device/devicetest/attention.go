@@ -79,7 +79,7 @@ func (s suite) attention(t *testing.T, c attentionCase, must bool) {
 		}
 		o := r.overOrOut(c.inPlace, q, c.out)
 		op := device.Attention{Q: q.Mat, K: k.Mat, V: v.Mat, O: o.Mat, Heads: c.heads, Scale: float32(c.scale), RelBias: rel.maybe(), KeyBias: key.maybe()}
-		if !r.do(must, func(e device.Encoder) { e.Attention(op) }) {
+		if !r.do(must, func(e device.Encoder) { e.Record(op) }) {
 			return
 		}
 		want := make([]float64, c.nq*cols)

@@ -128,7 +128,7 @@ func (s suite) conv(t *testing.T, c convCase) {
 		op.X, op.Y, op.Add = x.frames(c.h, c.w), y.frames(c.outH, c.outW), add.frames(c.outH, c.outW)
 		op.Prev = [2]device.Frames{before[0].frames(c.h, c.w), before[1].frames(c.h, c.w)}
 		must := c.x == device.F32 && c.y == device.F32 && c.wt == device.F32
-		if !r.do(must, func(e device.Encoder) { e.Conv(op) }) {
+		if !r.do(must, func(e device.Encoder) { e.Record(op) }) {
 			return
 		}
 		r.check(y, c.want(x, w, bias, add, before), s.opts.Product)
@@ -203,7 +203,7 @@ func convFrames(t *testing.T, s suite) {
 				r.do(true, func(e device.Encoder) {
 					from := 0
 					for _, n := range lengths {
-						e.Conv(c.part(x, w, bias, y, from, n))
+						e.Record(c.part(x, w, bias, y, from, n))
 						from += n
 					}
 				})

@@ -131,12 +131,13 @@ func submissions(t *testing.T, s suite) {
 		r := s.rig(t)
 		x := r.mat(device.F32, 20, 30)
 		y, first := r.over(x), r.out(device.F32, 1, 30)
+		factors := r.matOf(device.F32, 3, 30, each(3, 30, func(i, _ int) float64 { return float64(1 + i) }))
 		r.do(true, func(e device.Encoder) {
 			for i := range 50 {
-				e.Unary(device.Unary{X: y.Mat, Y: y.Mat, Mul: 1 + float32(i%3)})
-				e.Move(device.Move{X: y.Row(0), Y: first.Mat})
-				e.Binary(device.Binary{A: y.Mat, B: first.Mat, Y: y.Mat, Op: device.Add})
-				e.Unary(device.Unary{X: y.Mat, Y: y.Mat, F: device.Clamp1})
+				e.Record(device.Binary{A: y.Mat, B: factors.Row(i % 3), Y: y.Mat, Op: device.Mul})
+				e.Record(device.Move{X: y.Row(0), Y: first.Mat})
+				e.Record(device.Binary{A: y.Mat, B: first.Mat, Y: y.Mat, Op: device.Add})
+				e.Record(device.Unary{X: y.Mat, Y: y.Mat, F: device.Clamp1})
 			}
 		})
 		want := append([]float64(nil), x.v...)
@@ -153,14 +154,14 @@ func submissions(t *testing.T, s suite) {
 		x, odd := r.mat(device.F32, 4, 8), r.matOf(device.I64, 8, 8, make([]float64, 64))
 		never, y := r.mat(device.F32, 4, 8), r.out(device.F32, 4, 8)
 		err := s.dev.Do(t.Context(), "block 17", func(e device.Encoder) {
-			e.Linear(device.Linear{X: x.Mat, W: device.DenseWeight(odd.Mat), Y: y.Mat})
-			e.Move(device.Move{X: x.Mat, Y: never.Mat})
+			e.Record(device.Linear{X: x.Mat, W: device.DenseWeight(odd.Mat), Y: y.Mat})
+			e.Record(device.Move{X: x.Mat, Y: never.Mat})
 		})
 		if !errors.Is(err, device.ErrUnsupported) || !strings.Contains(err.Error(), "block 17") {
 			t.Errorf("weights of I64 give %v, want ErrUnsupported and the label", err)
 		}
 		r.checkGuards() // never is an operand that no operation may have written
-		r.do(true, func(e device.Encoder) { e.Move(device.Move{X: x.Mat, Y: y.Mat}) })
+		r.do(true, func(e device.Encoder) { e.Record(device.Move{X: x.Mat, Y: y.Mat}) })
 		r.check(y, x.v, 0)
 	})
 	t.Run("no rows", func(t *testing.T) {
@@ -168,11 +169,11 @@ func submissions(t *testing.T, s suite) {
 		x, w, y := r.mat(device.F32, 3, 8), r.mat(device.F32, 8, 8), r.mat(device.F32, 3, 8)
 		none, out := x.RowRange(3, 3), y.RowRange(1, 1)
 		r.do(true, func(e device.Encoder) {
-			e.Linear(device.Linear{X: none, W: device.DenseWeight(w.Mat), Y: out})
-			e.Attention(device.Attention{Q: none, K: x.Mat, V: x.Mat, O: out, Heads: 2, Scale: 1})
-			e.Norm(device.Norm{X: none, Y: out, Kind: device.RMSNorm})
-			e.Unary(device.Unary{X: none, Y: out})
-			e.Move(device.Move{X: none, Y: out})
+			e.Record(device.Linear{X: none, W: device.DenseWeight(w.Mat), Y: out})
+			e.Record(device.Attention{Q: none, K: x.Mat, V: x.Mat, O: out, Heads: 2, Scale: 1})
+			e.Record(device.Norm{X: none, Y: out, Kind: device.RMSNorm})
+			e.Record(device.Unary{X: none, Y: out})
+			e.Record(device.Move{X: none, Y: out})
 		})
 	})
 	t.Run("cancelled", s.cancelled)
@@ -185,8 +186,8 @@ func (s suite) cancelled(t *testing.T) {
 	a, b, w := r.mat(device.F32, n, n), r.mat(device.F32, n, n), r.mat(device.F32, n, n)
 	work := func(e device.Encoder, times int) {
 		for range times {
-			e.Linear(device.Linear{X: a.Mat, W: device.DenseWeight(w.Mat), Y: b.Mat})
-			e.Linear(device.Linear{X: b.Mat, W: device.DenseWeight(w.Mat), Y: a.Mat})
+			e.Record(device.Linear{X: a.Mat, W: device.DenseWeight(w.Mat), Y: b.Mat})
+			e.Record(device.Linear{X: b.Mat, W: device.DenseWeight(w.Mat), Y: a.Mat})
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -220,7 +221,7 @@ func (s suite) cancelled(t *testing.T) {
 	}
 
 	x, y := r.mat(device.F32, 3, 3), r.out(device.F32, 3, 3)
-	if err := s.dev.Do(t.Context(), "devicetest", func(e device.Encoder) { e.Move(device.Move{X: x.Mat, Y: y.Mat}) }); err != nil {
+	if err := s.dev.Do(t.Context(), "devicetest", func(e device.Encoder) { e.Record(device.Move{X: x.Mat, Y: y.Mat}) }); err != nil {
 		t.Errorf("after a cancelled submission: %v", err)
 	}
 }
@@ -256,7 +257,7 @@ func (s suite) squares(ctx context.Context, x float32) error {
 	for range 3 {
 		m := device.AsMat(b)
 		if err := s.dev.Do(ctx, "square", func(e device.Encoder) {
-			e.Binary(device.Binary{A: m, B: m, Y: m, Op: device.Mul})
+			e.Record(device.Binary{A: m, B: m, Y: m, Op: device.Mul})
 		}); err != nil {
 			return err
 		}
@@ -292,29 +293,31 @@ func mistakes(t *testing.T, s suite) {
 	f := func(x *tensor) device.Frames { return x.frames(1, 1) }
 	w := device.DenseWeight(odd.Mat)
 	for name, op := range map[string]func(device.Encoder){
-		"Linear": func(e device.Encoder) { e.Linear(device.Linear{X: a.Mat, W: w, Y: b.Mat}) },
+		"Linear": func(e device.Encoder) { e.Record(device.Linear{X: a.Mat, W: w, Y: b.Mat}) },
 		"Attention": func(e device.Encoder) {
-			e.Attention(device.Attention{Q: a.Mat, K: a.Mat, V: odd.Mat, O: b.Mat, Heads: 2})
+			e.Record(device.Attention{Q: a.Mat, K: a.Mat, V: odd.Mat, O: b.Mat, Heads: 2})
 		},
-		"Norm": func(e device.Encoder) { e.Norm(device.Norm{Kind: device.RMSNorm, X: a.Mat, Y: odd.Mat}) },
-		"Rope": func(e device.Encoder) { e.Rope(device.Rope{X: a.Mat, Y: b.Mat, Heads: 1, Cos: odd.Mat, Sin: odd.Mat}) },
+		"Norm": func(e device.Encoder) { e.Record(device.Norm{Kind: device.RMSNorm, X: a.Mat, Y: odd.Mat}) },
+		"Rope": func(e device.Encoder) {
+			e.Record(device.Rope{X: a.Mat, Y: b.Mat, Heads: 1, Cos: odd.Mat, Sin: odd.Mat})
+		},
 		"Conv": func(e device.Encoder) {
-			e.Conv(device.Conv{X: f(a), W: odd.Mat, KT: 1, KH: 1, KW: 1, StrideT: 1, Stride: 1, Y: f(b)})
+			e.Record(device.Conv{X: f(a), W: odd.Mat, KT: 1, KH: 1, KW: 1, StrideT: 1, Stride: 1, Y: f(b)})
 		},
-		"Unary":         func(e device.Encoder) { e.Unary(device.Unary{X: a.Mat, Y: odd.Mat}) },
-		"Binary":        func(e device.Encoder) { e.Binary(device.Binary{A: a.Mat, B: odd.Mat, Y: b.Mat, Op: device.Add}) },
-		"GatedAdd":      func(e device.Encoder) { e.GatedAdd(device.GatedAdd{A: a.Mat, Gate: odd.Mat, B: a.Mat, Y: b.Mat}) },
-		"Gather":        func(e device.Encoder) { e.Gather(device.Gather{Table: a.Mat, IDs: odd.Mat, Y: b.Mat}) },
-		"Move":          func(e device.Encoder) { e.Move(device.Move{X: a.Mat, Y: odd.Mat}) },
-		"missing":       func(e device.Encoder) { e.Unary(device.Unary{X: a.Mat}) },
-		"out of buffer": func(e device.Encoder) { e.Move(device.Move{X: long, Y: b.Mat}) },
-		"overlap":       func(e device.Encoder) { e.Move(device.Move{X: a.RowRange(0, 3), Y: a.RowRange(1, 4)}) },
+		"Unary":         func(e device.Encoder) { e.Record(device.Unary{X: a.Mat, Y: odd.Mat}) },
+		"Binary":        func(e device.Encoder) { e.Record(device.Binary{A: a.Mat, B: odd.Mat, Y: b.Mat, Op: device.Add}) },
+		"GatedAdd":      func(e device.Encoder) { e.Record(device.GatedAdd{A: a.Mat, Gate: odd.Mat, B: a.Mat, Y: b.Mat}) },
+		"Gather":        func(e device.Encoder) { e.Record(device.Gather{Table: a.Mat, IDs: odd.Mat, Y: b.Mat}) },
+		"Move":          func(e device.Encoder) { e.Record(device.Move{X: a.Mat, Y: odd.Mat}) },
+		"missing":       func(e device.Encoder) { e.Record(device.Unary{X: a.Mat}) },
+		"out of buffer": func(e device.Encoder) { e.Record(device.Move{X: long, Y: b.Mat}) },
+		"overlap":       func(e device.Encoder) { e.Record(device.Move{X: a.RowRange(0, 3), Y: a.RowRange(1, 4)}) },
 		"released frame": func(e device.Encoder) {
 			p := f(gone).Range(0, 1)
-			e.Conv(device.Conv{X: f(a), Prev: [2]device.Frames{{}, p}, W: twelve.Mat, KT: 2, KH: 1, KW: 1, StrideT: 1, Stride: 1, Y: f(b)})
+			e.Record(device.Conv{X: f(a), Prev: [2]device.Frames{{}, p}, W: twelve.Mat, KT: 2, KH: 1, KW: 1, StrideT: 1, Stride: 1, Y: f(b)})
 		},
-		"released": func(e device.Encoder) { e.Move(device.Move{X: gone.Mat, Y: b.Mat}) },
-		"foreign":  func(e device.Encoder) { e.Move(device.Move{X: alien, Y: b.Mat}) },
+		"released": func(e device.Encoder) { e.Record(device.Move{X: gone.Mat, Y: b.Mat}) },
+		"foreign":  func(e device.Encoder) { e.Record(device.Move{X: alien, Y: b.Mat}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

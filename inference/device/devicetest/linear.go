@@ -91,7 +91,7 @@ func (r *rig) linear(c linearCase, w *tensor, view func(*tensor) device.Weight, 
 		y = r.out(c.y, c.m, c.n)
 	}
 	op := device.Linear{X: x.Mat, Y: y.Mat, W: view(w), Bias: bias.maybe(), Act: c.act, Gate: gate.maybe(), Add: add.maybe()}
-	if !r.do(must, func(e device.Encoder) { e.Linear(op) }) {
+	if !r.do(must, func(e device.Encoder) { e.Record(op) }) {
 		return
 	}
 	r.check(y, each(c.m, c.n, func(i, o int) float64 {

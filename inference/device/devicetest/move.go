@@ -24,7 +24,7 @@ func gather(t *testing.T, s suite) {
 				return []float64{float64(c.rows - 1), 0, float64(r.rng.IntN(c.rows))}[min(i, 2)]
 			}))
 			if !r.do(c.table != device.F8E4M3 && c.out == device.F32, func(e device.Encoder) {
-				e.Gather(device.Gather{Table: table.Mat, IDs: ids.Mat, Y: y.Mat})
+				e.Record(device.Gather{Table: table.Mat, IDs: ids.Mat, Y: y.Mat})
 			}) {
 				return
 			}
@@ -36,7 +36,7 @@ func gather(t *testing.T, s suite) {
 			r := s.rig(t)
 			table, y, ids := r.mat(device.F32, 5, 8), r.out(device.F32, 2, 8), r.matOf(device.I32, 1, 2, []float64{2, id})
 			err := r.dev.Do(t.Context(), "devicetest", func(e device.Encoder) {
-				e.Gather(device.Gather{Table: table.Mat, IDs: ids.Mat, Y: y.Mat})
+				e.Record(device.Gather{Table: table.Mat, IDs: ids.Mat, Y: y.Mat})
 			})
 			r.checkGuards()
 			for _, v := range y.v[8:] {
@@ -95,7 +95,7 @@ func (s suite) move(t *testing.T, size [2]int, in, out device.DType, transpose, 
 			y = r.out(out, rows, cols)
 		}
 		must := in == device.F32 && out == device.F32 || in == device.BF16 && out == device.F32 || in == device.F16 && out == device.F32
-		if !r.do(must, func(e device.Encoder) { e.Move(device.Move{X: x.Mat, Y: y.Mat, Transpose: transpose}) }) {
+		if !r.do(must, func(e device.Encoder) { e.Record(device.Move{X: x.Mat, Y: y.Mat, Transpose: transpose}) }) {
 			return
 		}
 		r.check(y, each(y.Rows, y.Cols, func(i, j int) float64 {
@@ -120,7 +120,7 @@ func (s suite) everyCode(t *testing.T, in device.DType, n int) {
 	}
 	r.upload(x)
 	y := r.out(device.F32, 1, n)
-	if !r.do(in != device.F8E4M3, func(e device.Encoder) { e.Move(device.Move{X: x.Mat, Y: y.Mat}) }) {
+	if !r.do(in != device.F8E4M3, func(e device.Encoder) { e.Record(device.Move{X: x.Mat, Y: y.Mat}) }) {
 		return
 	}
 	for i := range n {
@@ -150,7 +150,7 @@ func (s suite) rounding(t *testing.T) {
 			values = append(values, low, float64(half), float64(math.Nextafter32(half, 1e30)), float64(math.Nextafter32(half, -1e30)))
 		}
 		x, y := r.matOf(device.F32, 1, len(values), values), r.out(out, 1, len(values))
-		if !r.do(false, func(e device.Encoder) { e.Move(device.Move{X: x.Mat, Y: y.Mat}) }) {
+		if !r.do(false, func(e device.Encoder) { e.Record(device.Move{X: x.Mat, Y: y.Mat}) }) {
 			continue
 		}
 		code := make([]byte, 2)

@@ -57,7 +57,7 @@ func (r *rig) norm(op device.Norm, x, y *tensor, extra [4]*tensor, bound float64
 	r.Helper()
 	op.X, op.Y = x.Mat, y.Mat
 	op.Weight, op.Bias, op.Scale, op.Shift = extra[0].maybe(), extra[1].maybe(), extra[2].maybe(), extra[3].maybe()
-	if !r.do(must, func(e device.Encoder) { e.Norm(op) }) {
+	if !r.do(must, func(e device.Encoder) { e.Record(op) }) {
 		return
 	}
 	var want []float64
@@ -109,7 +109,7 @@ func rope(t *testing.T, s suite) {
 			}
 			y := r.overOrOut(c.inPlace, x, c.out)
 			op := device.Rope{X: x.Mat, Y: y.Mat, Heads: c.heads, Cos: cos.Mat, Sin: sin.Mat, Weight: weight.maybe(), Eps: 0.02}
-			if !r.do(must, func(e device.Encoder) { e.Rope(op) }) {
+			if !r.do(must, func(e device.Encoder) { e.Record(op) }) {
 				return
 			}
 			r.check(y, each(c.rows, cols, func(i, j int) float64 {

@@ -49,7 +49,7 @@ func (r *rig) int8(c linearCase) {
 	q, scale := r.matOf(device.I8, c.n, c.k, codes), r.mat(device.F32, 1, c.n)
 	w := &tensor{v: each(c.n, c.k, func(o, k int) float64 { return q.v[o*c.k+k] * scale.v[o] })}
 	r.linear(c, w, func(*tensor) device.Weight {
-		return device.Weight{Data: q.Mat, Out: c.n, In: c.k, Scale: scale.Mat}
+		return device.Weight{Format: device.INT8, Data: q.Mat, Out: c.n, In: c.k, Scale: scale.Mat}
 	}, c.x == device.F32)
 }
 
@@ -61,7 +61,7 @@ func (r *rig) nf4(c linearCase, block, nested int) {
 	q := r.matOf(device.U8, 1, n/2, each(1, n/2, func(_, i int) float64 { return codes[2*i]*16 + codes[2*i+1] }))
 	code := r.matOf(device.F32, 1, 16, nf4)
 	blocks := (n + block - 1) / block
-	w := device.Weight{Data: q.Mat, Out: c.n, In: c.k, NF4: true, Block: block, Code: code.Mat}
+	w := device.Weight{Format: device.NF4, Data: q.Mat, Out: c.n, In: c.k, Block: block, Code: code.Mat}
 	var scales []float64
 	if nested == 0 {
 		scale := r.mat(device.F32, 1, blocks)

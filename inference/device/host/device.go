@@ -34,6 +34,18 @@ func New[M Memory](name string, limit int64, free func(m M, counted int64)) *Dev
 	return &Device[M]{name: name, limit: limit, free: free, turn: make(chan struct{}, 1), live: map[*Buffer[M]]bool{}}
 }
 
+// What follows is what device.Device asks and most devices do not need: their buffers take
+// their own bytes, released memory is not kept, and the program's memory is not counted.
+
+// AllocSize implements device.Device.
+func (*Device[M]) AllocSize(n int64) int64 { return n }
+
+// Trim implements device.Device.
+func (*Device[M]) Trim() {}
+
+// Hold implements device.Device.
+func (*Device[M]) Hold(int64) {}
+
 // Limit returns the most bytes that New allows.
 func (d *Device[M]) Limit() int64 { return d.limit }
 

@@ -3,7 +3,7 @@
 // trace that Perfetto (ui.perfetto.dev) and chrome://tracing show.
 //
 // It knows devices by their interface only. An operation's time is that of its kernels by
-// the device's own clock where the device is a device.Timer, and else what the host
+// the device's own clock where it has one, and else what the host
 // waited for. What a profile adds to a run is the time of one submission an operation,
 // or a kernel.
 package profile

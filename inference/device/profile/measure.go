@@ -29,25 +29,25 @@ func Measure(ctx context.Context, dev device.Device) (Peak, error) {
 		return device.Mat{Buf: mats[i].Buf, DType: device.F32, Rows: n, Cols: n, Stride: n}
 	}
 	product := device.Linear{X: square(0), W: device.DenseWeight(square(1)), Y: square(2)}
-	seconds, err := best(ctx, dev, func(e device.Encoder) { e.Linear(product) })
+	seconds, err := best(ctx, dev, product)
 	if err != nil {
 		return Peak{}, err
 	}
 	peak.FLOPS = float64(product.Cost().FLOPs) / seconds
 	move := device.Move{X: mats[3], Y: mats[4]}
-	if seconds, err = best(ctx, dev, func(e device.Encoder) { e.Move(move) }); err != nil {
+	if seconds, err = best(ctx, dev, move); err != nil {
 		return Peak{}, err
 	}
 	peak.Bandwidth = float64(move.Cost().Bytes) / seconds
 	return peak, nil
 }
 
-// best returns the least seconds of a few runs.
-func best(ctx context.Context, dev device.Device, f func(device.Encoder)) (float64, error) {
+// best returns the least seconds of a few runs of op.
+func best(ctx context.Context, dev device.Device, op device.Op) (float64, error) {
 	least := time.Duration(1<<63 - 1)
 	for range 6 {
 		start := time.Now()
-		if err := dev.Do(ctx, "measure", f); err != nil {
+		if err := dev.Do(ctx, "measure", func(e device.Encoder) { e.Record(op) }); err != nil {
 			return 0, err
 		}
 		least = min(least, time.Since(start))

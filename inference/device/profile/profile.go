@@ -72,12 +72,8 @@ func (d *Device) note(e event) {
 }
 
 // do runs one operation, and returns its kernels' time where the device knows it.
-func (d *Device) do(ctx context.Context, label string, f func(device.Encoder)) (own time.Duration, err error) {
-	timer, ok := d.Device.(device.Timer)
-	if !ok {
-		return 0, d.Device.Do(ctx, label, f)
-	}
-	err = timer.DoTimed(ctx, label, f, func(l device.Launch) {
+func (d *Device) do(ctx context.Context, label string, op device.Op) (own time.Duration, err error) {
+	err = d.Device.DoTimed(ctx, label, func(e device.Encoder) { e.Record(op) }, func(l device.Launch) {
 		took := time.Duration(l.Seconds * float64(time.Second))
 		d.note(event{l.Kernel, kernel, d.now().Sub(d.start) - took, took, took, l.Cost})
 		own += took
@@ -109,26 +105,6 @@ func (d *Device) Read(ctx context.Context, dst []byte, src device.Buffer) error 
 	return d.span("Read", transfer, device.Cost{Bytes: int64(len(dst))}, func() (time.Duration, error) { return 0, d.Device.Read(ctx, dst, src) })
 }
 
-// AllocSize implements device.Sizer as the other device does, or as one that holds
-// its buffers' bytes only.
-func (d *Device) AllocSize(n int64) int64 {
-	if s, ok := d.Device.(device.Sizer); ok {
-		return s.AllocSize(n)
-	}
-	return n
-}
-
-// Count implements device.Sizer; it is nil for a device that holds its buffers' bytes only.
-func (d *Device) Count() device.ScratchCounter {
-	if s, ok := d.Device.(device.Sizer); ok {
-		return s.Count()
-	}
-	return nil
-}
-
-// Trim implements device.Trimmer as the other device does, if it does.
-func (d *Device) Trim() { device.Trim(d.Device) }
-
 // encoder runs operations as they come.
 type encoder struct {
 	dev   *Device
@@ -137,68 +113,10 @@ type encoder struct {
 	err   error // the first one
 }
 
-// run runs one operation, of which record tells the device.
-func (e *encoder) run(name string, cost device.Cost, record func(device.Encoder)) {
+// Record runs op, with a submission of its own.
+func (e *encoder) Record(op device.Op) {
+	device.MustCheck(op)
 	if e.err == nil {
-		e.err = e.dev.span(name, operation, cost, func() (time.Duration, error) { return e.dev.do(e.ctx, e.label, record) })
+		e.err = e.dev.span(op.String(), operation, op.Cost(), func() (time.Duration, error) { return e.dev.do(e.ctx, e.label, op) })
 	}
 }
-
-func (e *encoder) Linear(op device.Linear) {
-	op.Check()
-	weights := op.W.Data.DType.String()
-	if op.W.NF4 {
-		weights = "NF4"
-	}
-	name := fmt.Sprintf("Linear %dx%dx%d %v*%s", op.X.Rows, op.W.In, op.W.Out, op.X.DType, weights)
-	e.run(name, op.Cost(), func(enc device.Encoder) { enc.Linear(op) })
-}
-
-func (e *encoder) Attention(op device.Attention) {
-	op.Check()
-	name := fmt.Sprintf("Attention %dx%dx%dx%d %v", op.Heads, op.Q.Rows, op.K.Rows, op.Q.Cols/op.Heads, op.Q.DType)
-	e.run(name, op.Cost(), func(enc device.Encoder) { enc.Attention(op) })
-}
-
-func (e *encoder) Conv(op device.Conv) {
-	op.Check()
-	name := fmt.Sprintf("Conv %dx%dx%d of %d to %dx%dx%d of %d", op.X.T, op.X.H, op.X.W, op.X.C, op.Y.T, op.Y.H, op.Y.W, op.Y.C)
-	e.run(name, op.Cost(), func(enc device.Encoder) { enc.Conv(op) })
-}
-
-func (e *encoder) Norm(op device.Norm) {
-	op.Check()
-	e.run(named("Norm", op.Y), op.Cost(), func(enc device.Encoder) { enc.Norm(op) })
-}
-
-func (e *encoder) Rope(op device.Rope) {
-	op.Check()
-	e.run(named("Rope", op.Y), op.Cost(), func(enc device.Encoder) { enc.Rope(op) })
-}
-
-func (e *encoder) Unary(op device.Unary) {
-	op.Check()
-	e.run(named("Unary", op.Y), op.Cost(), func(enc device.Encoder) { enc.Unary(op) })
-}
-
-func (e *encoder) Binary(op device.Binary) {
-	op.Check()
-	e.run(named("Binary", op.Y), op.Cost(), func(enc device.Encoder) { enc.Binary(op) })
-}
-
-func (e *encoder) GatedAdd(op device.GatedAdd) {
-	op.Check()
-	e.run(named("GatedAdd", op.Y), op.Cost(), func(enc device.Encoder) { enc.GatedAdd(op) })
-}
-
-func (e *encoder) Gather(op device.Gather) {
-	op.Check()
-	e.run(named("Gather", op.Y), op.Cost(), func(enc device.Encoder) { enc.Gather(op) })
-}
-
-func (e *encoder) Move(op device.Move) {
-	op.Check()
-	e.run(named("Move", op.Y), op.Cost(), func(enc device.Encoder) { enc.Move(op) })
-}
-
-func named(op string, y device.Mat) string { return fmt.Sprintf("%s %dx%d", op, y.Rows, y.Cols) }

@@ -42,9 +42,9 @@ type ticking struct {
 
 func (d *ticking) now() time.Time { return d.at }
 
-func (d *ticking) Do(ctx context.Context, label string, f func(device.Encoder)) error {
+func (d *ticking) DoTimed(ctx context.Context, label string, f func(device.Encoder), ran func(device.Launch)) error {
 	d.at = d.at.Add(250 * time.Millisecond)
-	return d.Device.Do(ctx, label, f)
+	return d.Device.DoTimed(ctx, label, f, ran)
 }
 
 // profiled runs two submissions, of 3 operations and one of another size, on a
@@ -64,15 +64,15 @@ func profiled(t *testing.T) *Device {
 	}
 	err = d.Do(t.Context(), "first", func(e device.Encoder) {
 		for range 2 {
-			e.Linear(device.Linear{X: x, W: device.DenseWeight(w), Y: y})
+			e.Record(device.Linear{X: x, W: device.DenseWeight(w), Y: y})
 		}
-		e.Unary(device.Unary{X: y, Y: y, F: device.SiLU})
+		e.Record(device.Unary{X: y, Y: y, F: device.SiLU})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = d.Do(t.Context(), "second", func(e device.Encoder) {
-		e.Linear(device.Linear{X: x.RowRange(0, 4), W: device.DenseWeight(w), Y: y.RowRange(0, 4)})
+		e.Record(device.Linear{X: x.RowRange(0, 4), W: device.DenseWeight(w), Y: y.RowRange(0, 4)})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestTrace(t *testing.T) {
 type clocked struct{ *ticking }
 
 func (d clocked) DoTimed(ctx context.Context, label string, f func(device.Encoder), ran func(device.Launch)) error {
-	if err := d.ticking.Do(ctx, label, f); err != nil {
+	if err := d.ticking.DoTimed(ctx, label, f, ran); err != nil {
 		return err
 	}
 	ran(device.Launch{Kernel: "pack", Seconds: 0.03, Cost: device.Cost{Bytes: 100}})
@@ -163,7 +163,7 @@ func TestKernels(t *testing.T) {
 	m := device.AsMat(b)
 	err = d.Do(t.Context(), "block", func(e device.Encoder) {
 		for range 2 {
-			e.Unary(device.Unary{X: m, Y: m, F: device.SiLU})
+			e.Record(device.Unary{X: m, Y: m, F: device.SiLU})
 		}
 	})
 	if err != nil {
@@ -215,7 +215,7 @@ func TestSums(t *testing.T) {
 	for range 5 {
 		err := d.Do(t.Context(), "test", func(e device.Encoder) {
 			for range 4 {
-				e.Linear(device.Linear{X: m.RowRange(0, n), W: device.DenseWeight(m.RowRange(n, 2*n)), Y: m.RowRange(2*n, 3*n)})
+				e.Record(device.Linear{X: m.RowRange(0, n), W: device.DenseWeight(m.RowRange(n, 2*n)), Y: m.RowRange(2*n, 3*n)})
 			}
 		})
 		if err != nil {
@@ -244,8 +244,8 @@ func TestErrors(t *testing.T) {
 	}
 	m := device.AsMat(b)
 	err = d.Do(t.Context(), "test", func(e device.Encoder) {
-		e.Unary(device.Unary{X: m, Y: m})
-		e.Move(device.Move{X: m, Y: m})
+		e.Record(device.Unary{X: m, Y: m})
+		e.Record(device.Move{X: m, Y: m})
 	})
 	if rows := d.Rows(); !errors.Is(err, device.ErrUnsupported) || len(rows) != 1 {
 		t.Errorf("an unsupported operation gives %v, and then ran %+v", err, rows)

@@ -1,25 +1,34 @@
 package device
 
-// Encoder records the operations of one submission. Operands are views into
-// buffers; an optional operand is left out by its zero value. Arithmetic is in
-// F32 or wider: accumulators, norms and softmax always, GEMM and attention inputs
-// as the device documents. Results are stored in the type of the destination.
+// Op is an operation: one of the ten structures of this file.
 //
-// Unless an operation says otherwise, its destination may be the same view as
-// one of its element-wise operands, and may not overlap any operand otherwise.
-// A shape mistake is a programmer's mistake and panics; a data type that the
-// device does not take is ErrUnsupported.
+// Operands are views into buffers; an optional operand is left out by its zero value.
+// Arithmetic is in F32 or wider: accumulators, norms and softmax always, GEMM and attention
+// inputs as the device documents. Results are stored in the type of the destination.
+//
+// Unless an operation says otherwise, its destination may be the same view as one of its
+// element-wise operands, and may not overlap any operand otherwise.
+type Op interface {
+	// Name returns the kind of operation, such as "Linear".
+	Name() string
+	// String returns the name with the sizes, such as "Linear 3120x5120x13824 F32*BF16".
+	String() string
+	// Check returns an error for a mistake of the caller: operands that do not go together
+	// or lie outside of their buffers, a destination that overlaps an operand where it may
+	// not, a missing operand, or another type than the operation names. Which of the other
+	// data types a device takes is its own business.
+	Check() error
+	// Cost returns what the operation asks of a machine at the least.
+	Cost() Cost
+
+	sealed()
+}
+
+// Encoder records the operations of one submission.
 type Encoder interface {
-	Linear(Linear)
-	Attention(Attention)
-	Norm(Norm)
-	Rope(Rope)
-	Conv(Conv)
-	Unary(Unary)
-	Binary(Binary)
-	GatedAdd(GatedAdd)
-	Gather(Gather)
-	Move(Move)
+	// Record records op. A mistake that op's Check finds is a programmer's mistake and
+	// panics; a data type that the device does not take is ErrUnsupported.
+	Record(op Op)
 }
 
 // Func is a function of one element.
@@ -32,33 +41,6 @@ const (
 	GELU          // the tanh form: x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))
 	Clamp1        // to [-1, 1]
 )
-
-// Weight is the right-hand matrix of Linear, [out, in] as checkpoints store it.
-//
-//   - Data F32, F16, BF16 or F8E4M3: the weights; Scale and the rest are zero.
-//   - Data I8: w[o,i] = Data[o,i] * Scale[o]; Scale is F32, one row of out columns.
-//     (bitsandbytes' SCB is 127 times this scale.)
-//   - Data U8 with NF4 true: two 4-bit codes a byte over the flattened matrix, the
-//     even element in the high nibble, in blocks of Block elements:
-//     w = Code[code] * Scale[block]; Data has out*in/2 elements. Scale is one row
-//     of F32, or, double-quantised, of U8 with
-//     scale[b] = NestedCode[Scale[b]] * Nested[b/NestedBlock] + NestedOffset.
-type Weight struct {
-	Data    Mat // Rows = out; Cols = in (NF4: one row of out*in/2 bytes)
-	Out, In int
-	Scale   Mat
-
-	NF4          bool
-	Block        int // elements a scale, 64
-	Code         Mat // F32, one row of 16 values
-	Nested       Mat // F32
-	NestedCode   Mat // F32, one row of 256 values
-	NestedBlock  int // scales a nested scale, 256
-	NestedOffset float32
-}
-
-// DenseWeight views m, [out, in], as a weight that is not quantised.
-func DenseWeight(m Mat) Weight { return Weight{Data: m, Out: m.Rows, In: m.Cols} }
 
 // Linear computes Y = Add + Gate * Act(X·Wᵀ + Bias).
 //
@@ -156,11 +138,10 @@ type Conv struct {
 	Y          Frames
 }
 
-// Unary computes Y = F(X * Mul), element by element; Mul 0 stands for 1.
+// Unary computes Y = F(X), element by element.
 type Unary struct {
 	X, Y Mat
 	F    Func
-	Mul  float32
 }
 
 // BinaryOp is a function of two elements.

@@ -1,0 +1,108 @@
+package device
+
+// Format is how a weight is stored. Each has its row in formats, its side tensors in
+// Weight's check, a path in every device's kernels, and one in the loader of weights.
+type Format uint8
+
+// The formats of weights. Scales are the weight's own side tensors, see Weight.
+const (
+	// Dense weights are Data as it is, [out, in] in F32, F16, BF16 or F8E4M3; there are no
+	// side tensors.
+	Dense Format = iota
+	// INT8 weights are w[o,i] = Data[o,i] * Scale[o]: Data is I8, [out, in], and Scale F32,
+	// one row of out columns. (bitsandbytes' SCB is 127 times this scale.)
+	INT8
+	// NF4 weights are two 4-bit codes a byte over the flattened matrix, the even element in
+	// the high nibble, in blocks of Block elements: w = Code[code] * Scale[block]. Data is
+	// U8, one row of out*in/2. Scale is one row of F32, or, double-quantised, of U8 with
+	// scale[b] = NestedCode[Scale[b]] * Nested[b/NestedBlock] + NestedOffset.
+	NF4
+)
+
+// formats names the types of weights, for profiles and rates; Dense ones have their data's.
+var formats = [...]string{Dense: "", INT8: "I8", NF4: "NF4"}
+
+// Weight is the right-hand matrix of Linear, [out, in] as checkpoints store it.
+type Weight struct {
+	Format  Format
+	Data    Mat
+	Out, In int
+	Scale   Mat // of INT8 and NF4
+
+	// Of NF4.
+	Block        int // elements per scale, 64
+	Code         Mat // F32, one row of 16 values
+	Nested       Mat // F32; none where Scale is F32
+	NestedCode   Mat // F32, one row of 256 values
+	NestedBlock  int // scales per nested scale, 256
+	NestedOffset float32
+}
+
+// DenseWeight views m, [out, in], as a weight that is not quantised.
+func DenseWeight(m Mat) Weight { return Weight{Data: m, Out: m.Rows, In: m.Cols} }
+
+// Type names the type that w is stored in, such as "BF16", "I8" or "NF4".
+func (w Weight) Type() string {
+	if w.Format == Dense {
+		return w.Data.DType.String()
+	}
+	return formats[w.Format]
+}
+
+// Bytes returns the size in bytes of w with its scales.
+func (w Weight) Bytes() int64 {
+	return w.Data.Bytes() + w.Scale.Bytes() + w.Code.Bytes() + w.Nested.Bytes() + w.NestedCode.Bytes()
+}
+
+// check checks w and that it has the side tensors of its format, and no others.
+func (w Weight) check(k *checker) {
+	k.mat("W.Data", w.Data)
+	if w.Out < 1 || w.In < 1 {
+		k.fail("W is [%d, %d]", w.Out, w.In)
+	}
+	switch w.Format {
+	case Dense:
+		k.shape("W.Data", w.Data, w.Out, w.In)
+		if w.Data.DType == I8 || !w.Scale.IsZero() {
+			k.fail("W is I8 or has a scale, and its format is Dense")
+		}
+	case INT8:
+		k.dtype("W.Data", w.Data, I8)
+		k.shape("W.Data", w.Data, w.Out, w.In)
+		k.row("W.Scale", w.Scale, w.Out)
+	case NF4:
+		w.checkNF4(k)
+	default:
+		k.fail("W has no such format: %d", w.Format)
+	}
+	if w.Format != NF4 && (w.Block != 0 || !w.Code.IsZero() || !w.Nested.IsZero() || !w.NestedCode.IsZero()) {
+		k.fail("W has fields of NF4, which is not its format")
+	}
+}
+
+func (w Weight) checkNF4(k *checker) {
+	n := w.Out * w.In
+	if n%2 != 0 || w.Block < 1 {
+		k.fail("NF4 weights of %d elements in blocks of %d, want an even number and 1 or more", n, w.Block)
+		return
+	}
+	k.dtype("W.Data", w.Data, U8)
+	k.shape("W.Data", w.Data, 1, n/2)
+	k.row("W.Code", w.Code, 16)
+	blocks := (n + w.Block - 1) / w.Block
+	if w.Nested.IsZero() {
+		k.row("W.Scale", w.Scale, blocks)
+		return
+	}
+	k.mat("W.Scale", w.Scale)
+	k.shape("W.Scale", w.Scale, 1, blocks)
+	if w.Scale.DType != U8 {
+		k.fail("W.Scale is %v beside W.Nested, want U8", w.Scale.DType)
+	}
+	if w.NestedBlock < 1 {
+		k.fail("W.NestedBlock is %d", w.NestedBlock)
+		return
+	}
+	k.row("W.Nested", w.Nested, (blocks+w.NestedBlock-1)/w.NestedBlock)
+	k.row("W.NestedCode", w.NestedCode, 256)
+}
