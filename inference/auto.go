@@ -7,13 +7,13 @@ import (
 	"strings"
 
 	"gimbal/inference/plan"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // setting is what PlanAuto may change.
 type setting struct {
 	job   Job
-	quant quant.Options
+	quant weights.Quant
 }
 
 // lever is a change of settings that saves memory.
@@ -38,12 +38,12 @@ var levers = []lever{
 	}},
 	{"quant", "int8", "weights are rounded to 8 bits", func(s *setting) bool {
 		was := s.quant.Enabled()
-		s.quant = quant.Options{Kind: quant.INT8}
+		s.quant = weights.Quant{Format: weights.INT8}
 		return !was
 	}},
 	{"quant", "nf4", "weights are rounded to 4 bits", func(s *setting) bool {
-		was := s.quant.Kind == quant.NF4
-		s.quant = quant.Options{Kind: quant.NF4}
+		was := s.quant.Format == weights.NF4
+		s.quant = weights.Quant{Format: weights.NF4}
 		return !was
 	}},
 	tileLever(512), tileLever(384), tileLever(256), tileLever(128),

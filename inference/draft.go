@@ -54,7 +54,7 @@ func (d *draft) plan(ctx context.Context) (plan.Plan, error) {
 	}
 	p.Parts = append(p.Parts, plan.Part{Name: "text encoder", Bytes: d.text.Bytes()}, plan.Part{Name: "VAE", Bytes: d.vae.Bytes()})
 	for _, name := range d.names() {
-		part := plan.Part{Name: name, Quant: d.experts[name].Store.Quantised(), Bytes: d.experts[name].Store.Bytes()}
+		part := plan.Part{Name: name, Quant: string(d.experts[name].Store.Quantised()), Bytes: d.experts[name].Store.Bytes()}
 		p.Parts = append(p.Parts, part)
 		patch := d.model.experts[name].Patch
 		p.Tokens = d.f * d.h * d.w / (patch[0] * patch[1] * patch[2])

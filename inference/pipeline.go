@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"gimbal/inference/device"
-	"gimbal/inference/quant"
 	"gimbal/inference/tokenizer"
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
@@ -19,7 +18,7 @@ import (
 type Options struct {
 	Checkpoint string        // folder of the checkpoint
 	Device     device.Device // runs the model
-	Quant      quant.Options // how the experts' weights are kept; the zero value for as they are
+	Quant      weights.Quant // how the experts' weights are kept; the zero value for as they are
 }
 
 // Pipeline is an opened checkpoint. It runs one job at a time; further calls wait.
@@ -38,7 +37,7 @@ type Pipeline struct {
 // Load opens the checkpoint and checks that every tensor of it is there, of a
 // known type and of the right shape. Weights are memory-mapped, so that loading
 // reads little; the errors name every file and tensor that is wrong. Quantised
-// weights are made at first use and kept (quant.Open).
+// weights are made at first use and kept (weights.OpenQuantised).
 func Load(ctx context.Context, o Options, emit func(Event)) (*Pipeline, error) {
 	if err := o.Quant.Validate(); err != nil {
 		return nil, err

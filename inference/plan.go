@@ -11,8 +11,6 @@ import (
 	"gimbal/inference/device"
 	"gimbal/inference/picture"
 	"gimbal/inference/plan"
-	"gimbal/inference/quant"
-	"gimbal/inference/shapes"
 	"gimbal/inference/vae"
 	"gimbal/inference/weights"
 )
@@ -24,11 +22,11 @@ type PlanRequest struct {
 	Checkpoint string
 	// Dims are the sizes of a model that need not be there, in place of Checkpoint;
 	// the zero value stands for none.
-	Dims shapes.Dims
+	Dims weights.Dims
 	Job  Job
 	// Camera plans for a camera path where the job names none.
 	Camera bool
-	Quant  quant.Options
+	Quant  weights.Quant
 	// Device is the device that will run the job: its name, its limits and how it
 	// rounds sizes count; nothing is allocated on it and nothing runs.
 	Device device.Device
@@ -77,7 +75,7 @@ type parts struct {
 	text, vae  *weights.Store
 	statistics vae.Statistics
 	experts    map[string]weights.Expert
-	quant      quant.Options
+	quant      weights.Quant
 	toMake     []plan.Disk // quantised weights to be made
 	opened     []*weights.Store
 }
@@ -97,9 +95,9 @@ func (p *parts) close() {
 func (r PlanRequest) open() (*parts, error) {
 	p := &parts{experts: map[string]weights.Expert{}, quant: r.Quant}
 	dir := r.Checkpoint
-	if r.Dims != (shapes.Dims{}) {
-		config, expert := shapes.Expert(r.Dims)
-		p.text, p.vae = weights.OfShapes("text encoder", shapes.Text(r.Dims)), weights.OfShapes("VAE", shapes.VAE(r.Dims))
+	if r.Dims != (weights.Dims{}) {
+		config, expert := weights.ExpertTensors(r.Dims)
+		p.text, p.vae = weights.OfShapes("text encoder", weights.TextTensors(r.Dims)), weights.OfShapes("VAE", weights.VAETensors(r.Dims))
 		p.statistics = vae.WanStatistics()
 		for _, name := range []string{weights.HighNoise, weights.LowNoise} {
 			p.experts[name] = weights.Expert{Store: weights.OfShapes(name, expert), Config: config}
@@ -120,7 +118,7 @@ func (r PlanRequest) open() (*parts, error) {
 		return p, nil
 	}
 	for name, e := range p.experts {
-		store, missing, folder, err := quant.Shapes(dir, name, e.Store, r.Quant)
+		store, missing, folder, err := weights.DryQuantised(dir, name, e.Store, r.Quant)
 		if err != nil {
 			p.close()
 			return nil, fmt.Errorf("%s: %w", name, err)

@@ -12,8 +12,6 @@ import (
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
 	"gimbal/inference/plan"
-	"gimbal/inference/quant"
-	"gimbal/inference/shapes"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
 )
@@ -34,7 +32,7 @@ func realRequest(tb testing.TB, limit int64) inference.PlanRequest {
 	tb.Helper()
 	job := inference.DefaultJob()
 	job.Prompt = "a walk through a quiet town in the morning light, the camera moves on slowly"
-	return inference.PlanRequest{Dims: shapes.Real, Job: job, Camera: true, Device: limited(tb, limit)}
+	return inference.PlanRequest{Dims: weights.LingBotWorld, Job: job, Camera: true, Device: limited(tb, limit)}
 }
 
 // TestPlanRealSizes compares a plan with what arithmetic on the real sizes says.
@@ -43,7 +41,7 @@ func TestPlanRealSizes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dims, tokens := shapes.Real, int64(p.Tokens)
+	dims, tokens := weights.LingBotWorld, int64(p.Tokens)
 	// A forward's products and attentions, in a block but for those of the text and of
 	// the camera, which are done once.
 	dim, ffn := int64(dims.Dim), int64(dims.FFN)
@@ -223,7 +221,7 @@ func TestPlannedBuffers(t *testing.T) {
 // TestPlanOfQuantised compares the plan for weights that are not quantised yet with
 // the plan with the weights that were made.
 func TestPlanOfQuantised(t *testing.T) {
-	for _, o := range []quant.Options{{Kind: quant.INT8}, {Kind: quant.NF4}, {Kind: quant.NF4, Nested: true}} {
+	for _, o := range []weights.Quant{{Format: weights.INT8}, {Format: weights.NF4}, {Format: weights.NF4, Nested: true}} {
 		dir := checkpointCopy(t)
 		job := quick(t)
 		dev := openDevice(t)

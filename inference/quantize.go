@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"gimbal/inference/quant"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
 )
@@ -13,13 +12,13 @@ import (
 // quantize puts the experts' quantised weights in the place of their own. The
 // whole checkpoint was checked before, so that making them, which may take
 // minutes, is not in vain.
-func (p *Pipeline) quantize(ctx context.Context, o quant.Options, emit func(Event)) error {
+func (p *Pipeline) quantize(ctx context.Context, o weights.Quant, emit func(Event)) error {
 	for _, name := range []string{weights.HighNoise, weights.LowNoise} {
 		e, ok := p.layout.Experts[name]
 		if !ok {
 			continue
 		}
-		store, err := quant.Open(ctx, p.layout.Dir, name, e.Store, o, quantizing(name, o, emit))
+		store, err := weights.OpenQuantised(ctx, p.layout.Dir, name, e.Store, o, quantizing(name, o, emit))
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -32,7 +31,7 @@ func (p *Pipeline) quantize(ctx context.Context, o quant.Options, emit func(Even
 }
 
 // quantizing returns a function that reports every further percent.
-func quantizing(name string, o quant.Options, emit func(Event)) func(done, total int64) {
+func quantizing(name string, o weights.Quant, emit func(Event)) func(done, total int64) {
 	percent := int64(-1)
 	return func(done, total int64) {
 		if now := 100 * done / max(1, total); now != percent {

@@ -9,11 +9,10 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/golden"
-	"gimbal/inference/quant"
 	"gimbal/inference/weights"
 )
 
-var nf4 = quant.Options{Kind: quant.NF4}
+var nf4 = weights.Quant{Format: weights.NF4}
 
 // checkpointCopy returns a copy of the reference checkpoint, to be written to, and
 // keeps what this machine has in the user's cache out of the test.
@@ -30,7 +29,7 @@ func checkpointCopy(t *testing.T) string {
 }
 
 // loadQuantized opens the checkpoint in dir and returns its events too.
-func loadQuantized(t *testing.T, dir string, o quant.Options) (*inference.Pipeline, []inference.Event) {
+func loadQuantized(t *testing.T, dir string, o weights.Quant) (*inference.Pipeline, []inference.Event) {
 	t.Helper()
 	var events []inference.Event
 	p, err := inference.Load(t.Context(), inference.Options{Checkpoint: dir, Device: openDevice(t), Quant: o}, func(e inference.Event) {
@@ -74,7 +73,7 @@ func TestQuantize(t *testing.T) {
 	job := quick(t)
 	job.Steps = 12
 	_, want := generate(t, plain, job)
-	for o, bound := range map[quant.Options]float64{nf4: 0.5, {Kind: quant.NF4, Nested: true}: 0.5, {Kind: quant.INT8}: 0.05} {
+	for o, bound := range map[weights.Quant]float64{nf4: 0.5, {Format: weights.NF4, Nested: true}: 0.5, {Format: weights.INT8}: 0.05} {
 		p, events := loadQuantized(t, dir, o)
 		made, done := map[string]bool{}, 0
 		for _, e := range events {
@@ -142,7 +141,7 @@ func TestQuantizedResume(t *testing.T) {
 // only, in the folders that such checkpoints have.
 func TestPrequantized(t *testing.T) {
 	dir := checkpointCopy(t)
-	p, events := loadQuantized(t, dir, quant.Options{Kind: quant.NF4, Nested: true})
+	p, events := loadQuantized(t, dir, weights.Quant{Format: weights.NF4, Nested: true})
 	job := quick(t)
 	want, _ := generate(t, p, job)
 	for _, e := range events {
@@ -166,13 +165,13 @@ func TestPrequantized(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "google", "umt5-xxl"), filepath.Join(dir, "tokenizer")); err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range []quant.Options{{}, nf4} {
+	for _, o := range []weights.Quant{{}, nf4} {
 		p, _ := loadQuantized(t, dir, o)
 		if got, _ := generate(t, p, job); !bytes.Equal(got, want) {
 			t.Errorf("--quant %v: the video differs", o)
 		}
 	}
-	_, err := inference.Load(t.Context(), inference.Options{Checkpoint: dir, Device: openDevice(t), Quant: quant.Options{Kind: quant.INT8}}, func(inference.Event) {})
+	_, err := inference.Load(t.Context(), inference.Options{Checkpoint: dir, Device: openDevice(t), Quant: weights.Quant{Format: weights.INT8}}, func(inference.Event) {})
 	if err == nil || !strings.Contains(err.Error(), "nf4") {
 		t.Errorf("INT8 of NF4: error %v", err)
 	}

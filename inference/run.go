@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"gimbal/inference/denoise"
-	"gimbal/inference/quant"
 	"gimbal/inference/runstate"
 	"gimbal/inference/video"
+	"gimbal/inference/weights"
 )
 
 // run is a job under way: its files as they were at the start, its latent and
@@ -42,7 +42,7 @@ type record struct {
 type Run struct {
 	Job        Job
 	Checkpoint string // folder
-	Quant      quant.Options
+	Quant      weights.Quant
 	Device     string
 	StepsDone  int
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"gimbal/inference/quant"
 	"gimbal/inference/weights"
 )
 
@@ -21,7 +20,7 @@ type source struct {
 	// checkpoint's files: it tells checkpoints apart without reading them whole.
 	Fingerprint string `json:"fingerprint"`
 	// Quant says how the experts' weights were quantised.
-	Quant quant.Options `json:"quant,omitzero"`
+	Quant weights.Quant `json:"quant,omitzero"`
 }
 
 // fingerprintEnd is how much of a file's beginning and end is hashed.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"gimbal/inference/quant"
 	"gimbal/inference/weights"
 )
 
@@ -42,7 +41,7 @@ const quantizationVAE = 8
 
 // Quantization makes the same video with each kind of weights, by o.Job's steps. With
 // random weights, of layers and of a small VAE, the video is not compared.
-func Quantization(ctx context.Context, o Options, kinds []quant.Options) (*Report, error) {
+func Quantization(ctx context.Context, o Options, kinds []weights.Quant) (*Report, error) {
 	dev, err := o.Open()
 	if err != nil {
 		return nil, err
@@ -85,7 +84,7 @@ type quantization struct {
 	settings QuantizationSettings
 }
 
-func (q *quantization) add(ctx context.Context, kind quant.Options) error {
+func (q *quantization) add(ctx context.Context, kind weights.Quant) error {
 	r, err := q.f.run(ctx, q.o, kind, q.o.Job)
 	if err != nil {
 		return err
@@ -184,7 +183,7 @@ func openQuantised(path string) (*weights.Store, error) {
 
 // extrapolate adds what the real model's layers would come to, where a few of them
 // were run.
-func (q *quantization) extrapolate(kind quant.Options, r *result, step, blocks float64) error {
+func (q *quantization) extrapolate(kind weights.Quant, r *result, step, blocks float64) error {
 	d := q.o.Dims
 	if !d.part() {
 		return nil

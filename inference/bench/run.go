@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/quant"
-	"gimbal/inference/shapes"
 	"gimbal/inference/weights"
 )
 
@@ -33,7 +31,7 @@ type result struct {
 
 // run makes a video on a device of its own, with the experts' weights kept as kind
 // says.
-func (f *folder) run(ctx context.Context, o Options, kind quant.Options, job inference.Job) (*result, error) {
+func (f *folder) run(ctx context.Context, o Options, kind weights.Quant, job inference.Job) (*result, error) {
 	plain, err := o.Open()
 	if err != nil {
 		return nil, err
@@ -141,5 +139,5 @@ func (r *result) once() float64 {
 // tokens returns how many there are in an attention.
 func (r *result) tokens() int {
 	p := r.prepared.LatentShape
-	return p[1] * p[2] * p[3] / shapes.PatchVolume
+	return p[1] * p[2] * p[3] / weights.PatchVolume
 }

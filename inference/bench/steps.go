@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // StepsRow is what a clip of so many frames takes.
@@ -36,7 +36,7 @@ const guideSteps = 20
 
 // Steps makes a clip of each of the given lengths, by o.Job's steps, with weights of
 // a kind.
-func Steps(ctx context.Context, o Options, frames []int, kind quant.Options) (*Report, error) {
+func Steps(ctx context.Context, o Options, frames []int, kind weights.Quant) (*Report, error) {
 	dev, err := o.Open()
 	if err != nil {
 		return nil, err

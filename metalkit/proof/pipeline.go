@@ -15,8 +15,6 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/camera"
 	"gimbal/inference/plan"
-	"gimbal/inference/quant"
-	"gimbal/inference/shapes"
 	"gimbal/inference/weights"
 )
 
@@ -71,9 +69,9 @@ func (p *proof) clip(dir string, frames int, f form, kept bool) (row Row, latent
 		return row, nil, err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	kind := quant.Options{} // the checkpoint's own bf16
+	kind := weights.Quant{} // the checkpoint's own bf16
 	if f.weights == "int8" || f.weights == "nf4" {
-		kind.Kind = quant.Kind(f.weights)
+		kind.Format = weights.Format(f.weights)
 	} else {
 		f.weights = "bf16"
 	}
@@ -160,11 +158,11 @@ func (p *proof) folder() (string, error) {
 	}
 	d := p.dims
 	d.Text = text
-	config, tensors := shapes.Expert(d)
+	config, tensors := weights.ExpertTensors(d)
 	if err := p.expertFolders(part, config, tensors); err != nil {
 		return "", err
 	}
-	store, err := p.stored("vae.safetensors", shapes.VAE(d))
+	store, err := p.stored("vae.safetensors", weights.VAETensors(d))
 	if err != nil {
 		return "", err
 	}

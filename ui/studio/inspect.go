@@ -7,7 +7,6 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
-	"gimbal/inference/quant"
 	"gimbal/inference/tokenizer"
 	"gimbal/inference/weights"
 	"gimbal/ui/watch"
@@ -50,17 +49,17 @@ func (e *engine) Inspect(ctx context.Context, dir string) (Model, error) {
 
 // cached returns the quantisations that need not be made: those that the checkpoint
 // in dir brings, and those that were made before, for all of its experts.
-func cached(dir string) ([]quant.Options, error) {
+func cached(dir string) ([]weights.Quant, error) {
 	l, err := weights.OpenLayout(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer l.Close()
-	var all []quant.Options
+	var all []weights.Quant
 	for _, o := range quantChoices[1:] {
 		there := true
 		for name, expert := range l.Experts {
-			there = there && quant.Cached(dir, name, expert.Store, o)
+			there = there && weights.HasQuantised(dir, name, expert.Store, o)
 		}
 		if there {
 			all = append(all, o)
@@ -140,9 +139,9 @@ func openVocabulary(dir string) (*vocabulary, error) {
 
 // unsupported tries a small matrix of every quantisation on the device and returns
 // why it cannot do which.
-func unsupported(ctx context.Context, dev device.Device) map[quant.Kind]string {
-	missing := map[quant.Kind]string{}
-	for _, kind := range []quant.Kind{quant.INT8, quant.NF4} {
+func unsupported(ctx context.Context, dev device.Device) map[weights.Format]string {
+	missing := map[weights.Format]string{}
+	for _, kind := range []weights.Format{weights.INT8, weights.NF4} {
 		if err := try(ctx, dev, kind); errors.Is(err, device.ErrUnsupported) {
 			missing[kind] = err.Error()
 		}
@@ -151,8 +150,8 @@ func unsupported(ctx context.Context, dev device.Device) map[quant.Kind]string {
 }
 
 // try multiplies by a matrix of zeros that is kept as kind says.
-func try(ctx context.Context, dev device.Device, kind quant.Kind) error {
-	const n = quant.Block
+func try(ctx context.Context, dev device.Device, kind weights.Format) error {
+	const n = weights.NF4Block
 	var err error
 	var buffers []device.Buffer
 	defer func() {
@@ -174,12 +173,12 @@ func try(ctx context.Context, dev device.Device, kind quant.Kind) error {
 		return device.AsMat(b)
 	}
 	l := device.Linear{X: mat(device.F32, 1, n), Y: mat(device.F32, 1, n)}
-	if kind == quant.INT8 {
+	if kind == weights.INT8 {
 		l.W = device.Weight{Data: mat(device.I8, n, n), Out: n, In: n, Scale: mat(device.F32, 1, n)}
 	} else {
 		l.W = device.Weight{
-			Data: mat(device.U8, 1, n*n/2), Out: n, In: n, NF4: true, Block: quant.Block,
-			Scale: mat(device.F32, 1, n), Code: mat(device.F32, 1, len(quant.NF4Code)),
+			Data: mat(device.U8, 1, n*n/2), Out: n, In: n, NF4: true, Block: weights.NF4Block,
+			Scale: mat(device.F32, 1, n), Code: mat(device.F32, 1, len(weights.NF4Code)),
 		}
 	}
 	if err != nil {
