@@ -15,7 +15,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/bench"
 	"gimbal/inference/device"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // benchmark is one of gimbal bench's, by its name.
@@ -51,7 +51,7 @@ type benchRun struct {
 	tokens  numbers
 	queries numbers
 	dtypes  words
-	quant   quant.Options
+	quant   weights.Quant
 	runs    int
 	job     inference.Job // of the flags; zeros for what the model's settings say
 	stdout  io.Writer
@@ -231,9 +231,9 @@ func (b *benchRun) settings(demo assets.Demo) inference.Job {
 }
 
 func (b *benchRun) quantization(ctx context.Context) (*bench.Report, error) {
-	var kinds []quant.Options
+	var kinds []weights.Quant
 	for _, word := range b.quants {
-		o := quant.Options{Kind: quant.Kind(strings.TrimSuffix(word, "-double")), Nested: strings.HasSuffix(word, "-double")}
+		o := weights.Quant{Format: weights.Format(strings.TrimSuffix(word, "-double")), Nested: strings.HasSuffix(word, "-double")}
 		if err := o.Validate(); err != nil {
 			return nil, usagef("--quant_types: %w", err)
 		}

@@ -8,9 +8,8 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/noise"
-	"gimbal/inference/quant"
-	"gimbal/inference/shapes"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // reference holds the flags of the reference's generate.py, by their names, and
@@ -26,12 +25,12 @@ type reference struct {
 	device  deviceChoice
 	json    bool
 	profile string
-	quant   quant.Options
+	quant   weights.Quant
 	seed    int64
 	auto    bool
 	tile    tile
-	dims    shapes.Dims // of gimbal plan; the zero value for a checkpoint
-	given   []string    // names of the flags on the command line
+	dims    weights.Dims // of gimbal plan; the zero value for a checkpoint
+	given   []string     // names of the flags on the command line
 }
 
 // sizes are the values of --size that the reference supports for its task.
@@ -103,11 +102,11 @@ func (r *reference) ignoredFlags(fs *flag.FlagSet) {
 }
 
 // quantFlags adds the flags that choose how an expert's weights are kept.
-func quantFlags(fs *flag.FlagSet, o *quant.Options) {
-	o.Kind = quant.None
-	fs.StringVar((*string)(&o.Kind), "quant", string(o.Kind), "how the experts' linear layers are kept: `kind` none (as in the checkpoint), "+
+func quantFlags(fs *flag.FlagSet, o *weights.Quant) {
+	o.Format = weights.AsStored
+	fs.StringVar((*string)(&o.Format), "quant", string(o.Format), "how the experts' linear layers are kept: `kind` none (as in the checkpoint), "+
 		"int8 (half of bf16's size) or nf4 (a quarter of it, less exact); norms, modulation, embeddings of latent and timestep and the head always stay as they are. "+
-		"Made at first use, or by 'gimbal quantize', and kept in the checkpoint's folder "+quant.CacheDir+", or else in the user's cache folder")
+		"Made at first use, or by 'gimbal quantize', and kept in the checkpoint's folder "+weights.CacheDir+", or else in the user's cache folder")
 	fs.BoolVar(&o.Nested, "double_quant", false, "with --quant nf4: the scales in 8 bits too, 8 % smaller")
 }
 

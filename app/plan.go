@@ -13,7 +13,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/device"
 	"gimbal/inference/plan"
-	"gimbal/inference/shapes"
+	"gimbal/inference/weights"
 )
 
 // longWork is the work, in floating-point operations, of jobs that are worth the two
@@ -38,7 +38,7 @@ func (r *reference) choose(ctx context.Context, dev device.Device) ([]plan.Choic
 }
 
 func (r *reference) request(dev device.Device) inference.PlanRequest {
-	return inference.PlanRequest{Checkpoint: r.ckptDir, Dims: r.dims, Camera: r.dims != (shapes.Dims{}), Job: r.job, Quant: r.quant, Device: dev}
+	return inference.PlanRequest{Checkpoint: r.ckptDir, Dims: r.dims, Camera: r.dims != (weights.Dims{}), Job: r.job, Quant: r.quant, Device: dev}
 }
 
 // make shows the plan, makes the video and learns from how long it took.
@@ -130,8 +130,8 @@ func or(text, other string) string {
 }
 
 // parseDims reads sizes such as "real,layers=2".
-func parseDims(text string) (shapes.Dims, error) {
-	d := shapes.Real
+func parseDims(text string) (weights.Dims, error) {
+	d := weights.LingBotWorld
 	fields := map[string]*int{"dim": &d.Dim, "ffn": &d.FFN, "heads": &d.Heads, "layers": &d.Layers, "vae": &d.VAE, "text": &d.Text}
 	for word := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(word), "=")

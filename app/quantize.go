@@ -8,14 +8,14 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/cpu"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("quantize", flag.ContinueOnError)
 	dir := fs.String("ckpt_dir", "", "`folder` of the checkpoint")
 	asJSON := fs.Bool("json", false, "print events as JSON lines")
-	var o quant.Options
+	var o weights.Quant
 	quantFlags(fs, &o)
 	if err := parse(fs, args, stdout, 0); err != nil {
 		return err

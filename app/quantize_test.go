@@ -32,7 +32,7 @@ func TestQuantize(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if store.Quantised() != flags[0] {
+			if string(store.Quantised()) != flags[0] {
 				t.Errorf("%v: %s holds %q", flags, file, store.Quantised())
 			}
 			store.Close()

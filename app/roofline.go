@@ -10,7 +10,6 @@ import (
 	"text/tabwriter"
 
 	"gimbal/inference/device"
-	"gimbal/inference/shapes"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
 	"gimbal/metalkit"
@@ -69,7 +68,7 @@ func paperStep(ctx context.Context, chip metalkit.Chip, frames int) ([]metalkit.
 		return nil, err
 	}
 	defer dev.Close()
-	config, tensors := shapes.Expert(shapes.Real)
+	config, tensors := weights.ExpertTensors(weights.LingBotWorld)
 	model, err := wan.Load(ctx, dev, weights.OfShapes("an expert of real sizes", tensors), config)
 	if err != nil {
 		return nil, err

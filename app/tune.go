@@ -12,7 +12,6 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
-	"gimbal/inference/shapes"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
@@ -55,7 +54,7 @@ func runTune(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	}
 	defer dev.Close()
 	start := time.Now()
-	d := shapes.Real
+	d := weights.LingBotWorld
 	d.Layers = 1
 	if err := runBlank(ctx, dev, d, *frames, *height, *width); err != nil {
 		return fmt.Errorf("tune for %d frames of %dx%d: %w", *frames, *height, *width, err)
@@ -67,9 +66,9 @@ func runTune(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
 // runBlank runs a forward of an expert and decodes a little with a VAE, of sizes d, on
 // dev, with zeros for weights and inputs.
-func runBlank(ctx context.Context, dev device.Device, d shapes.Dims, frames, height, width int) error {
+func runBlank(ctx context.Context, dev device.Device, d weights.Dims, frames, height, width int) error {
 	dev = blank{dev}
-	config, tensors := shapes.Expert(d)
+	config, tensors := weights.ExpertTensors(d)
 	model, err := wan.Load(ctx, dev, weights.OfShapes("an expert of zeros", tensors), config)
 	if err != nil {
 		return err
@@ -77,7 +76,7 @@ func runBlank(ctx context.Context, dev device.Device, d shapes.Dims, frames, hei
 	if err := forwardBlank(ctx, model, frames, height, width); err != nil {
 		return err
 	}
-	v, err := vae.Load(ctx, dev, weights.OfShapes("a VAE of zeros", shapes.VAE(d)), vae.WanStatistics())
+	v, err := vae.Load(ctx, dev, weights.OfShapes("a VAE of zeros", weights.VAETensors(d)), vae.WanStatistics())
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import (
 
 	"gimbal/inference/cpu"
 	"gimbal/inference/device/profile"
-	"gimbal/inference/shapes"
+	"gimbal/inference/weights"
 )
 
 // TestRunBlank runs every operation that has variants, without a checkpoint.
@@ -17,7 +17,7 @@ func TestRunBlank(t *testing.T) {
 	}
 	defer dev.Close()
 	timed := profile.New(dev)
-	d := shapes.Dims{Dim: 64, FFN: 128, Heads: 2, Layers: 1, VAE: 8, Text: 32}
+	d := weights.Dims{Dim: 64, FFN: 128, Heads: 2, Layers: 1, VAE: 8, Text: 32}
 	if err := runBlank(t.Context(), timed, d, 5, 32, 48); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
 	"gimbal/inference/plan"
-	"gimbal/inference/shapes"
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
@@ -41,9 +40,9 @@ func (hollow) Read(ctx context.Context, _ []byte, _ device.Buffer) error { retur
 // walkExpert goes through a forward of an expert of real sizes, with one block, of so many
 // latent frames of 480x832, on a dry device.
 func walkExpert(ctx context.Context, dev device.Device, frames int) error {
-	d := shapes.Real
+	d := weights.LingBotWorld
 	d.Layers = 1
-	config, tensors := shapes.Expert(d)
+	config, tensors := weights.ExpertTensors(d)
 	m, err := wan.Load(ctx, dev, weights.OfShapes("expert", tensors), config)
 	if err != nil {
 		return err
@@ -59,7 +58,7 @@ func walkExpert(ctx context.Context, dev device.Device, frames int) error {
 
 // walkDecode is walkExpert for the VAE.
 func walkDecode(ctx context.Context, dev device.Device, frames int) error {
-	v, err := vae.Load(ctx, dev, weights.OfShapes("VAE", shapes.VAE(shapes.Real)), vae.WanStatistics())
+	v, err := vae.Load(ctx, dev, weights.OfShapes("VAE", weights.VAETensors(weights.LingBotWorld)), vae.WanStatistics())
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"gimbal/inference/device"
-	"gimbal/inference/shapes"
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
@@ -26,7 +25,7 @@ func onPaper(tb testing.TB, chip string, frames int) (*Paper, *wan.Model, *wan.S
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { paper.Close() })
-	config, tensors := shapes.Expert(shapes.Real)
+	config, tensors := weights.ExpertTensors(weights.LingBotWorld)
 	model, err := wan.Load(tb.Context(), paper, weights.OfShapes("real sizes", tensors), config)
 	if err != nil {
 		tb.Fatal(err)
@@ -182,12 +181,12 @@ func TestBlockIsOneRun(t *testing.T) {
 func TestRunsAreShort(t *testing.T) {
 	const most = 0.75 // seconds of a run, at the peak
 	paper, _, s := onPaper(t, "M1", 81)
-	text, err := umt5.Load(t.Context(), paper, weights.OfShapes("text encoder", shapes.Text(shapes.Real)))
+	text, err := umt5.Load(t.Context(), paper, weights.OfShapes("text encoder", weights.TextTensors(weights.LingBotWorld)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer text.Close()
-	video, err := vae.Load(t.Context(), paper, weights.OfShapes("VAE", shapes.VAE(shapes.Real)), vae.WanStatistics())
+	video, err := vae.Load(t.Context(), paper, weights.OfShapes("VAE", weights.VAETensors(weights.LingBotWorld)), vae.WanStatistics())
 	if err != nil {
 		t.Fatal(err)
 	}

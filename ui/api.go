@@ -8,7 +8,7 @@ import (
 	"fyne.io/fyne/v2"
 
 	"gimbal/inference/library"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 	"gimbal/ui/desktop"
 	"gimbal/ui/player"
 	"gimbal/ui/studio"
@@ -22,7 +22,7 @@ type Studio interface {
 	Edit(field studio.Field, text string)
 	SetPicture(path string)
 	SetCamera(c studio.Camera)
-	SetQuant(q quant.Options)
+	SetQuant(q weights.Quant)
 	SetOffload(on bool)
 	LockSeed(on bool)
 	RollSeed()

@@ -19,7 +19,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/library"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 	"gimbal/ui/desktop"
 	"gimbal/ui/studio"
 )
@@ -59,7 +59,7 @@ func (f *fake) Subscribe(func(studio.Snapshot)) (stop func()) { return func() {}
 func (f *fake) Edit(field studio.Field, text string)          { f.note("edit %s %s", field, text) }
 func (f *fake) SetPicture(path string)                        { f.note("picture %s", path) }
 func (f *fake) SetCamera(c studio.Camera)                     { f.note("camera %s %s%s", c.Kind, c.Name, c.Folder) }
-func (f *fake) SetQuant(q quant.Options)                      { f.note("quant %s", q.Kind) }
+func (f *fake) SetQuant(q weights.Quant)                      { f.note("quant %s", q.Format) }
 func (f *fake) SetOffload(on bool)                            { f.note("offload %t", on) }
 func (f *fake) LockSeed(on bool)                              { f.note("lock %t", on) }
 func (f *fake) RollSeed()                                     { f.note("roll") }
@@ -173,7 +173,7 @@ func filled(t testing.TB) studio.Snapshot {
 	for _, name := range []string{"plaza", "meadow", "desert"} {
 		s.Recents = append(s.Recents, studio.Recent{Path: "/p/" + name, Thumb: photo(t, name)})
 	}
-	s.Device.Unsupported = map[quant.Kind]string{quant.INT8: "INT8 needs Metal 3.1, this Mac has 3.0."}
+	s.Device.Unsupported = map[weights.Format]string{weights.INT8: "INT8 needs Metal 3.1, this Mac has 3.0."}
 	return s
 }
 

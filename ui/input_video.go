@@ -9,14 +9,14 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
 	"gimbal/ui/studio"
 )
 
 // quants are the ways to keep weights, in the order in which they are offered.
-var quants = []quant.Options{{Kind: quant.None}, {Kind: quant.INT8}, {Kind: quant.NF4}}
+var quants = []weights.Quant{{Format: weights.AsStored}, {Format: weights.INT8}, {Format: weights.NF4}}
 
 // sizes are the areas that are offered; any other can be typed.
 var sizes = []string{"832x480", "672x384", "480x272", "208x128"}
@@ -98,15 +98,15 @@ func (v *videoInput) showLock(s studio.Snapshot) {
 func (v *videoInput) showQuant(s studio.Snapshot) {
 	var reasons []string
 	for i, q := range quants {
-		why, no := s.Device.Unsupported[q.Kind]
+		why, no := s.Device.Unsupported[q.Format]
 		v.quant.SetDisabled(i, no && q.Enabled())
 		if no && q.Enabled() && !slices.Contains(reasons, why) {
 			reasons = append(reasons, why)
 		}
 	}
 	v.reason.Set(look.ColorSecondary, reasons...)
-	kind := s.Form.Inputs.Quant.Kind
-	v.quant.SetSelected(max(0, slices.IndexFunc(quants, func(q quant.Options) bool { return q.Kind == kind })))
+	kind := s.Form.Inputs.Quant.Format
+	v.quant.SetSelected(max(0, slices.IndexFunc(quants, func(q weights.Quant) bool { return q.Format == kind })))
 }
 
 // numberInput is a slider with an entry for the same number. The slider counts

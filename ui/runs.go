@@ -11,7 +11,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"gimbal/inference/library"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
 )
@@ -52,11 +52,11 @@ func framesOf(e library.Entry) int {
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // quantName says how weights are kept, "" for as they are.
-func quantName(q quant.Options) string {
+func quantName(q weights.Quant) string {
 	if !q.Enabled() {
 		return ""
 	}
-	return map[quant.Kind]string{quant.INT8: "INT8", quant.NF4: "NF4"}[q.Kind]
+	return map[weights.Format]string{weights.INT8: "INT8", weights.NF4: "NF4"}[q.Format]
 }
 
 // showQueue shows the runs that wait, to be taken off the queue.

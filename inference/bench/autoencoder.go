@@ -5,12 +5,12 @@ import (
 	"strings"
 
 	"gimbal/inference/device"
-	"gimbal/inference/shapes"
+	"gimbal/inference/weights"
 )
 
 // vae adds a VAE with Wan 2.1's layers, F32, whose first level has base channels.
 func (t *tensors) vae(base int) {
-	for _, x := range shapes.VAE(shapes.Dims{VAE: base}) {
+	for _, x := range weights.VAETensors(weights.Dims{VAE: base}) {
 		mean, deviation := 0.0, 0.1
 		switch {
 		case strings.HasSuffix(x.Name, ".weight"):

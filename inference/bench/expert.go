@@ -5,25 +5,24 @@ import (
 	"strings"
 
 	"gimbal/inference/device"
-	"gimbal/inference/shapes"
 	"gimbal/inference/weights"
 )
 
 // shapes are those of an expert of d's sizes that reads text contexts of text channels.
-func (d Dims) shapes(text int) shapes.Dims {
-	return shapes.Dims{Dim: d.Dim, FFN: d.FFN, Heads: d.Heads, Layers: d.Layers, Text: text}
+func (d Dims) shapes(text int) weights.Dims {
+	return weights.Dims{Dim: d.Dim, FFN: d.FFN, Heads: d.Heads, Layers: d.Layers, Text: text}
 }
 
 // expertConfig is the synthetic expert's config.json.
 func (d Dims) expertConfig() weights.WanConfig {
-	config, _ := shapes.Expert(d.shapes(0))
+	config, _ := weights.ExpertTensors(d.shapes(0))
 	return config
 }
 
 // expert adds an expert with a camera branch that reads text contexts of text channels. Its
 // weights keep the size of what goes through them.
 func (t *tensors) expert(d Dims, text int) {
-	_, list := shapes.Expert(d.shapes(text))
+	_, list := weights.ExpertTensors(d.shapes(text))
 	for _, x := range list {
 		mean, deviation := 0.0, 0.02 // of a bias
 		switch {

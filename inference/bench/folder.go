@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gimbal/inference/quant"
 	"gimbal/inference/weights"
 )
 
@@ -84,7 +83,7 @@ func (f *folder) link(dir string, own func(name string) bool) error {
 		}
 		to := filepath.Join(f.checkpoint, rel)
 		switch {
-		case entry.Name() == quant.CacheDir || rel != "." && own(rel):
+		case entry.Name() == weights.CacheDir || rel != "." && own(rel):
 			if entry.IsDir() {
 				return fs.SkipDir
 			}

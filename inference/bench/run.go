@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/shapes"
 	"gimbal/inference/weights"
 )
 
@@ -139,5 +138,5 @@ func (r *result) once() float64 {
 // tokens returns how many there are in an attention.
 func (r *result) tokens() int {
 	p := r.prepared.LatentShape
-	return p[1] * p[2] * p[3] / shapes.PatchVolume
+	return p[1] * p[2] * p[3] / weights.PatchVolume
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"gimbal/inference"
-	"gimbal/inference/shapes"
 	"gimbal/inference/weights"
 )
 
@@ -40,7 +39,7 @@ type Engine interface {
 type Request struct {
 	Checkpoint string // folder
 	// Dims plans for a model of these sizes that need not be there, in place of Checkpoint.
-	Dims shapes.Dims
+	Dims weights.Dims
 	Job  inference.Job
 	// Resume is the folder of a run to go on with. Job is then not used, and Checkpoint only
 	// where the checkpoint is elsewhere than when the run began.

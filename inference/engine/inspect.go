@@ -7,7 +7,6 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
-	"gimbal/inference/quant"
 	"gimbal/inference/tokenizer"
 	"gimbal/inference/watch"
 	"gimbal/inference/weights"
@@ -53,7 +52,7 @@ func cached(l *weights.Layout) (kinds []inference.Quant) {
 	for _, q := range quantKinds {
 		there := true
 		for name, expert := range l.Experts {
-			there = there && quant.Cached(l.Dir, name, expert.Store, quantOptions(q))
+			there = there && weights.HasQuantised(l.Dir, name, expert.Store, quantOptions(q))
 		}
 		if there {
 			kinds = append(kinds, q)
@@ -147,7 +146,7 @@ func unsupported(ctx context.Context, dev device.Device) map[inference.Quant]str
 
 // try multiplies by a matrix of zeros that is kept as q says.
 func try(ctx context.Context, dev device.Device, q inference.Quant) error {
-	const n = quant.Block
+	const n = weights.NF4Block
 	var err error
 	var buffers []device.Buffer
 	defer func() {
@@ -171,8 +170,8 @@ func try(ctx context.Context, dev device.Device, q inference.Quant) error {
 		l.W = device.Weight{Format: device.INT8, Data: mat(device.I8, n, n), Out: n, In: n, Scale: mat(device.F32, 1, n)}
 	} else {
 		l.W = device.Weight{
-			Data: mat(device.U8, 1, n*n/2), Out: n, In: n, Format: device.NF4, Block: quant.Block,
-			Scale: mat(device.F32, 1, n), Code: mat(device.F32, 1, len(quant.NF4Code)),
+			Data: mat(device.U8, 1, n*n/2), Out: n, In: n, Format: device.NF4, Block: weights.NF4Block,
+			Scale: mat(device.F32, 1, n), Code: mat(device.F32, 1, len(weights.NF4Code)),
 		}
 	}
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
-	"gimbal/inference/quant"
 	"gimbal/inference/tokenizer"
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
@@ -175,14 +174,14 @@ func (p *Pipeline) Close() error {
 }
 
 // quantOptions says what package quant calls q.
-func quantOptions(q inference.Quant) quant.Options {
+func quantOptions(q inference.Quant) weights.Quant {
 	switch q {
 	case inference.QuantINT8:
-		return quant.Options{Kind: quant.INT8}
+		return weights.Quant{Format: weights.INT8}
 	case inference.QuantNF4:
-		return quant.Options{Kind: quant.NF4}
+		return weights.Quant{Format: weights.NF4}
 	case inference.QuantNF4Double:
-		return quant.Options{Kind: quant.NF4, Nested: true}
+		return weights.Quant{Format: weights.NF4, Nested: true}
 	}
-	return quant.Options{}
+	return weights.Quant{}
 }

@@ -11,8 +11,6 @@ import (
 	"gimbal/inference/denoise"
 	"gimbal/inference/device"
 	"gimbal/inference/plan"
-	"gimbal/inference/quant"
-	"gimbal/inference/shapes"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
 )
@@ -57,7 +55,7 @@ func (r *run) planOn(ctx context.Context, dev device.Device, layout *weights.Lay
 	for _, name := range experts {
 		if m := dry.p.experts[name]; m != nil {
 			store := layout.Experts[name].Store
-			p.Parts = append(p.Parts, inference.Part{Name: name, Quant: store.Quantised(), Bytes: store.Bytes()})
+			p.Parts = append(p.Parts, inference.Part{Name: name, Quant: string(store.Quantised()), Bytes: store.Bytes()})
 			p.Tokens = r.clip.Latent(1) / (m.Patch[0] * m.Patch[1] * m.Patch[2])
 		}
 	}
@@ -122,7 +120,7 @@ func Plan(ctx context.Context, dev device.Device, r Request) (inference.Plan, er
 // open opens the request's checkpoint, or makes up one of its sizes, with the weights of
 // its kind, which need not be there yet: it says what is to be made.
 func (r Request) open() (layout *weights.Layout, toMake []inference.Disk, err error) {
-	if r.Dims != (shapes.Dims{}) {
+	if r.Dims != (weights.Dims{}) {
 		layout = madeUp(r.Dims)
 	} else if layout, err = weights.OpenLayout(r.Checkpoint); err != nil {
 		return nil, nil, err
@@ -131,7 +129,7 @@ func (r Request) open() (layout *weights.Layout, toMake []inference.Disk, err er
 		return layout, nil, nil
 	}
 	for name, e := range layout.Experts {
-		store, missing, folder, err := quant.Shapes(layout.Dir, name, e.Store, quantOptions(r.Job.Quant))
+		store, missing, folder, err := weights.DryQuantised(layout.Dir, name, e.Store, quantOptions(r.Job.Quant))
 		if err != nil {
 			return nil, nil, errors.Join(fmt.Errorf("%s: %w", name, err), layout.Close())
 		}
@@ -149,9 +147,9 @@ func (r Request) open() (layout *weights.Layout, toMake []inference.Disk, err er
 }
 
 // madeUp is a checkpoint of sizes that nobody has here.
-func madeUp(d shapes.Dims) *weights.Layout {
-	config, tensors := shapes.Expert(d)
-	l := &weights.Layout{Text: weights.OfShapes("text encoder", shapes.Text(d)), VAE: weights.OfShapes("VAE", shapes.VAE(d)), Experts: map[string]weights.Expert{}}
+func madeUp(d weights.Dims) *weights.Layout {
+	config, tensors := weights.ExpertTensors(d)
+	l := &weights.Layout{Text: weights.OfShapes("text encoder", weights.TextTensors(d)), VAE: weights.OfShapes("VAE", weights.VAETensors(d)), Experts: map[string]weights.Expert{}}
 	for _, name := range experts {
 		l.Experts[name] = weights.Expert{Store: weights.OfShapes(name, tensors), Config: config}
 	}

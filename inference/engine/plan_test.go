@@ -13,7 +13,6 @@ import (
 	"gimbal/inference/engine"
 	"gimbal/inference/golden"
 
-	"gimbal/inference/shapes"
 	"gimbal/inference/weights"
 )
 
@@ -39,7 +38,7 @@ func realRequest(tb testing.TB, limit int64) request {
 	tb.Helper()
 	job := inference.DefaultJob()
 	job.Prompt = "a walk through a quiet town in the morning light, the camera moves on slowly"
-	return request{engine.Request{Dims: shapes.Real, Job: job, Camera: true}, limited(tb, limit)}
+	return request{engine.Request{Dims: weights.LingBotWorld, Job: job, Camera: true}, limited(tb, limit)}
 }
 
 // TestPlanRealSizes compares a plan with what arithmetic on the real sizes says.
@@ -48,7 +47,7 @@ func TestPlanRealSizes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dims, tokens := shapes.Real, int64(p.Tokens)
+	dims, tokens := weights.LingBotWorld, int64(p.Tokens)
 	// A forward's products and attentions, in a block but for those of the text and of
 	// the camera, which are done once.
 	dim, ffn := int64(dims.Dim), int64(dims.FFN)

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // ID names a run. IDs sort by the time at which they were made.
@@ -35,7 +35,7 @@ type Settings struct {
 	Camera string `json:"camera,omitempty"`
 	// Checkpoint is the model folder; "" for the demo model.
 	Checkpoint string        `json:"checkpoint,omitempty"`
-	Quant      quant.Options `json:"quant,omitzero"`
+	Quant      weights.Quant `json:"quant,omitzero"`
 }
 
 // Entry is one run.

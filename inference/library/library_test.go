@@ -14,8 +14,8 @@ import (
 	"testing"
 
 	"gimbal/inference"
-	"gimbal/inference/quant"
 	"gimbal/inference/video"
+	"gimbal/inference/weights"
 )
 
 func must(t testing.TB, err error) {
@@ -36,7 +36,7 @@ func open(t testing.TB, dir string) *Library {
 func settings(prompt, output string) Settings {
 	job := inference.DefaultJob()
 	job.Prompt, job.Output, job.Frames = prompt, output, 5
-	return Settings{Job: job, Camera: "forward", Quant: quant.Options{Kind: quant.NF4}}
+	return Settings{Job: job, Camera: "forward", Quant: weights.Quant{Format: weights.NF4}}
 }
 
 // finished adds a run that is done, with frames of its own.

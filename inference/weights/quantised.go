@@ -12,7 +12,11 @@ import (
 	"gimbal/inference/device"
 )
 
-// The kinds of quantised weights, in bitsandbytes' layout
+// Format says how the weights of linear layers are stored; "" stands for a float
+// type.
+type Format string
+
+// The formats of quantised weights, in bitsandbytes' layout
 // (https://github.com/bitsandbytes-foundation/bitsandbytes):
 //
 //   - NF4: X.weight holds two codes a byte, X.weight.absmax the largest magnitude of
@@ -21,8 +25,9 @@ import (
 //     JSON text, X.weight.quant_state.bitsandbytes__nf4, holds the sizes.
 //   - INT8: X.weight is I8 and X.SCB the largest magnitude of every row.
 const (
-	NF4  = "nf4"
-	INT8 = "int8"
+	AsStored Format = "none" // as in the checkpoint, whatever that is
+	INT8     Format = "int8" // 8 bits, a scale for each row
+	NF4      Format = "nf4"  // 4 bits, a scale for each block of values
 )
 
 const nf4Suffix = ".quant_state.bitsandbytes__nf4"
@@ -46,21 +51,21 @@ const maxBlock = 1 << 16
 func scbName(name string) string { return strings.TrimSuffix(name, "weight") + "SCB" }
 
 // quantisedDir returns the folder of an expert's quantised weights.
-func quantisedDir(expert, kind string) string { return expert + "_bnb_" + kind }
+func quantisedDir(expert string, f Format) string { return expert + "_bnb_" + string(f) }
 
-// OpenQuantised opens the quantised weights that a checkpoint brings for one of
+// openBrought opens the quantised weights that a checkpoint brings for one of
 // its experts: those in the folder dir/EXPERT_bnb_KIND. The error is
 // os.ErrNotExist if there is no such folder.
-func OpenQuantised(dir, expert, kind string) (*Store, error) {
-	path := filepath.Join(dir, quantisedDir(expert, kind))
+func openBrought(dir, expert string, f Format) (*Store, error) {
+	path := filepath.Join(dir, quantisedDir(expert, f))
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("weights: %w", err)
 	}
 	return OpenSharded(path)
 }
 
-// Quantised returns the kind of the store's quantised weights, "" if it has none.
-func (s *Store) Quantised() string {
+// Quantised returns the format of the store's quantised weights, "" if it has none.
+func (s *Store) Quantised() Format {
 	for _, name := range s.names {
 		switch {
 		case strings.HasSuffix(name, nf4Suffix):
@@ -136,8 +141,8 @@ func (l *Loader) nf4State(name string, out, in int) (s NF4State, ok bool) {
 		l.fail(field, "shape", fmt.Sprint(s.Shape), fmt.Sprintf("[%s %s]", dim(out), dim(in)))
 	case n%2 != 0:
 		l.fail(field, "shape", fmt.Sprint(s.Shape), "an even number of elements")
-	case s.QuantType != NF4:
-		l.fail(field, "quant_type", s.QuantType, NF4)
+	case s.QuantType != string(NF4):
+		l.fail(field, "quant_type", s.QuantType, string(NF4))
 	case s.BlockSize < 1 || s.BlockSize > maxBlock:
 		l.fail(field, "blocksize", fmt.Sprint(s.BlockSize), fmt.Sprintf("1 to %d", maxBlock))
 	default:

@@ -224,16 +224,16 @@ func FuzzQuantised(f *testing.F) {
 	})
 }
 
-func TestOpenQuantised(t *testing.T) {
+func TestOpenBrought(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := OpenQuantised(dir, HighNoise, NF4); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := openBrought(dir, HighNoise, NF4); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 	folder := filepath.Join(dir, "high_noise_model_bnb_nf4")
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenQuantised(dir, HighNoise, NF4); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if _, err := openBrought(dir, HighNoise, NF4); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an empty folder: error %v", err)
 	}
 	var sources []Source
@@ -243,7 +243,7 @@ func TestOpenQuantised(t *testing.T) {
 	if err := WriteSafetensors(filepath.Join(folder, "model.safetensors"), sources, nil); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenQuantised(dir, HighNoise, NF4)
+	s, err := openBrought(dir, HighNoise, NF4)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"gimbal/inference/shapes"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // repeats is how often everything is done to see whether memory is left over.
@@ -20,7 +20,7 @@ func (p *proof) leak() error {
 		return err
 	}
 	defer file.Close()
-	decoder, err := p.stored("vae.safetensors", shapes.VAE(p.dims))
+	decoder, err := p.stored("vae.safetensors", weights.VAETensors(p.dims))
 	if err != nil {
 		return err
 	}

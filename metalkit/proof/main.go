@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"gimbal/inference/device"
-	"gimbal/inference/shapes"
+	"gimbal/inference/weights"
 	"gimbal/metalkit"
 )
 
@@ -35,7 +35,7 @@ var stages = map[string]func(*proof) error{
 // proof is what all stages share.
 type proof struct {
 	ctx        context.Context
-	dims       shapes.Dims
+	dims       weights.Dims
 	frames     []int
 	height     int // of a frame, pixels
 	width      int
@@ -94,7 +94,7 @@ func main() {
 
 // start runs the stages that args name.
 func start(ctx context.Context, args []string) error {
-	p := &proof{ctx: ctx, dims: shapes.Real}
+	p := &proof{ctx: ctx, dims: weights.LingBotWorld}
 	fs := flag.NewFlagSet("proof", flag.ContinueOnError)
 	fs.Usage = func() {
 		fmt.Fprintln(fs.Output(), "usage: proof [flags] STAGE...\nstages:", strings.Join(slices.Sorted(maps.Keys(stages)), ", "))

@@ -15,7 +15,6 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/clip"
 	"gimbal/inference/engine"
-	"gimbal/inference/shapes"
 	"gimbal/inference/weights"
 )
 
@@ -159,11 +158,11 @@ func (p *proof) folder() (string, error) {
 	}
 	d := p.dims
 	d.Text = text
-	config, tensors := shapes.Expert(d)
+	config, tensors := weights.ExpertTensors(d)
 	if err := p.expertFolders(part, config, tensors); err != nil {
 		return "", err
 	}
-	store, err := p.stored("vae.safetensors", shapes.VAE(d))
+	store, err := p.stored("vae.safetensors", weights.VAETensors(d))
 	if err != nil {
 		return "", err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"gimbal/inference/device"
 	"gimbal/inference/plan"
-	"gimbal/inference/shapes"
 	"gimbal/inference/vae"
 	"gimbal/inference/weights"
 )
@@ -16,7 +15,7 @@ import (
 // vae decodes clips in chunks of every size, and keeps the first chunk's video for
 // PyTorch. The first form's type is computed in.
 func (p *proof) vae() error {
-	store, err := p.stored("vae.safetensors", shapes.VAE(p.dims))
+	store, err := p.stored("vae.safetensors", weights.VAETensors(p.dims))
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"gimbal/inference/device"
-	"gimbal/inference/quant"
-	"gimbal/inference/shapes"
 	"gimbal/inference/weights"
 )
 
@@ -93,23 +91,23 @@ func (p *proof) stored(name string, tensors []weights.Tensor) (*weights.Store, e
 }
 
 // expertStore opens an expert of one block with its weights kept in some way.
-func (p *proof) expertStore(weights string) (*weights.Store, weights.WanConfig, error) {
+func (p *proof) expertStore(kept string) (*weights.Store, weights.WanConfig, error) {
 	d := p.dims
 	d.Layers = 1
-	config, tensors := shapes.Expert(d)
+	config, tensors := weights.ExpertTensors(d)
 	name := "expert-bf16.safetensors"
-	if weights == "f32" {
+	if kept == "f32" {
 		name = "expert-f32.safetensors"
 		for i := range tensors {
 			tensors[i].DType = device.F32
 		}
 	}
 	store, err := p.stored(name, tensors)
-	if err != nil || weights == "f32" || weights == "bf16" {
+	if err != nil || kept == "f32" || kept == "bf16" {
 		return store, config, err
 	}
 	defer store.Close()
-	store, err = quant.Open(p.ctx, p.work, "expert", store, quant.Options{Kind: quant.Kind(weights)}, func(int64, int64) {})
+	store, err = weights.OpenQuantised(p.ctx, p.work, "expert", store, weights.Quant{Format: weights.Format(kept)}, func(int64, int64) {})
 	return store, config, err
 }
 

@@ -112,7 +112,7 @@ func (s *Studio) problems(n *Snapshot) []Problem {
 			add(problem(field, Warning, PromptLong, map[string]any{"Tokens": count.N, "Limit": count.Limit}, ""))
 		}
 	}
-	if why, no := n.Device.Unsupported[in.Quant.Kind]; no && in.Quant.Enabled() {
+	if why, no := n.Device.Unsupported[in.Quant.Format]; no && in.Quant.Enabled() {
 		add(problem(FieldQuant, Error, QuantUnsupported, map[string]any{"Quant": in.Quant.String()}, why))
 	}
 	if e := f.Estimate; e.Known && e.Fit != plan.Fits {

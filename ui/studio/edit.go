@@ -12,8 +12,8 @@ import (
 	"gimbal/inference/camera"
 	"gimbal/inference/denoise"
 	"gimbal/inference/noise"
-	"gimbal/inference/quant"
 	"gimbal/inference/vae"
+	"gimbal/inference/weights"
 )
 
 // maxFrames is the most frames that inference.CheckFrames lets pass.
@@ -97,7 +97,7 @@ func edit(in *Inputs, field Field, text string) *Problem {
 		}
 		return p
 	case FieldQuant:
-		all := map[string]quant.Options{}
+		all := map[string]weights.Quant{}
 		for _, o := range quantChoices {
 			all[o.String()] = o
 		}
@@ -110,9 +110,9 @@ func edit(in *Inputs, field Field, text string) *Problem {
 }
 
 // quantChoices are the ways in which weights can be kept.
-var quantChoices = []quant.Options{{}, {Kind: quant.INT8}, {Kind: quant.NF4}, {Kind: quant.NF4, Nested: true}}
+var quantChoices = []weights.Quant{{}, {Format: weights.INT8}, {Format: weights.NF4}, {Format: weights.NF4, Nested: true}}
 
-func names(choices []quant.Options) []string {
+func names(choices []weights.Quant) []string {
 	all := make([]string, len(choices))
 	for i, o := range choices {
 		all[i] = o.String()
@@ -254,7 +254,7 @@ func (s *Studio) SetCamera(c Camera) {
 }
 
 // SetQuant chooses how the weights are kept.
-func (s *Studio) SetQuant(q quant.Options) { s.set(FieldQuant, q.String()) }
+func (s *Studio) SetQuant(q weights.Quant) { s.set(FieldQuant, q.String()) }
 
 // SetOffload says whether one expert's working memory is kept at a time.
 func (s *Studio) SetOffload(on bool) {

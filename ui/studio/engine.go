@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"gimbal/inference"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // Engine is what a Studio needs of inference. NewEngine returns the real one; tests
@@ -34,7 +34,7 @@ type Engine interface {
 // Request is a run that an Engine is asked to make.
 type Request struct {
 	Checkpoint string // folder
-	Quant      quant.Options
+	Quant      weights.Quant
 	Job        inference.Job
 	// Resume is the folder of a run to go on with; Job is then not used.
 	Resume string

@@ -18,8 +18,8 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/library"
 	"gimbal/inference/plan"
-	"gimbal/inference/quant"
 	"gimbal/inference/video"
+	"gimbal/inference/weights"
 )
 
 // fakeEngine plays an engine. A run reports its steps as next lets them happen.
@@ -72,7 +72,7 @@ func (f *fakeEngine) Fit(_ context.Context, r Request) (Request, []string, error
 	if r.Job.Frames == 81 {
 		return r, nil, errors.New("too much")
 	}
-	r.Quant = quant.Options{Kind: quant.INT8}
+	r.Quant = weights.Quant{Format: weights.INT8}
 	return r, []string{"quant int8"}, nil
 }
 

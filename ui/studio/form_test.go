@@ -12,7 +12,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/camera"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 func writeCamera(t *testing.T, dir string, poses int) {
@@ -72,7 +72,7 @@ func TestEdit(t *testing.T) {
 	}
 	in := b.Snapshot().Form.Inputs
 	if in.Frames != 81 || in.MaxArea != 28672 || in.Steps != 70 || in.Shift != 3.5 || in.Seed != math.MaxUint64 || !in.SeedLocked ||
-		(in.Quant != quant.Options{Kind: quant.NF4, Nested: true}) {
+		(in.Quant != weights.Quant{Format: weights.NF4, Nested: true}) {
 		t.Errorf("inputs %+v", in)
 	}
 	if err := in.job().Validate(); err == nil || strings.Count(err.Error(), "\n") != 1 { // prompt and output are missing
@@ -331,7 +331,7 @@ func TestMakeFit(t *testing.T) {
 	b.Edit(FieldFrames, "9")
 	b.MakeFit()
 	b.notice(FitChosen)
-	if in := b.Snapshot().Form.Inputs; in.Quant.Kind != quant.INT8 || in.Frames != 9 || in.MaxArea != 28672 || in.Prompt != "a meadow" {
+	if in := b.Snapshot().Form.Inputs; in.Quant.Format != weights.INT8 || in.Frames != 9 || in.MaxArea != 28672 || in.Prompt != "a meadow" {
 		t.Errorf("inputs %+v", in)
 	}
 	b.Edit(FieldFrames, "81")

@@ -3,8 +3,8 @@ package studio
 import (
 	"gimbal/inference"
 	"gimbal/inference/noise"
-	"gimbal/inference/quant"
 	"gimbal/inference/wan"
+	"gimbal/inference/weights"
 )
 
 // Field names a part of the form, for Edit and for the place of a Problem.
@@ -74,7 +74,7 @@ type Inputs struct {
 	SeedLocked     bool               `json:"seed_locked,omitempty"` // otherwise Generate draws a new one
 	Noise          noise.Kind         `json:"noise"`
 	FPS            int                `json:"fps"`
-	Quant          quant.Options      `json:"quant,omitzero"`
+	Quant          weights.Quant      `json:"quant,omitzero"`
 	VAEChunk       int                `json:"vae_chunk"`
 	VAEThreshold   int                `json:"vae_threshold"`
 	VAETile        int                `json:"vae_tile,omitempty"`

@@ -13,7 +13,7 @@ import (
 	"gimbal/inference/camera"
 	"gimbal/inference/device"
 	"gimbal/inference/plan"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 	"gimbal/ui/watch"
 )
 
@@ -49,7 +49,7 @@ type engine struct {
 // pipelineOf tells what a pipeline was opened from.
 type pipelineOf struct {
 	checkpoint string
-	quant      quant.Options
+	quant      weights.Quant
 	look       string // of the checkpoint's files
 }
 

@@ -14,7 +14,7 @@ import (
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/library"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // real returns the real engine on the CPU, and the demo model.
@@ -98,7 +98,7 @@ func TestInspect(t *testing.T) {
 	if !m.Whole || !m.HasCamera || len(m.Parts) < 4 || len(m.Cached) != 0 {
 		t.Errorf("model %+v", m)
 	}
-	nf4 := quant.Options{Kind: quant.NF4}
+	nf4 := weights.Quant{Format: weights.NF4}
 	dev2, err := cpu.Open(cpu.Options{})
 	must(t, err)
 	defer dev2.Close()

@@ -9,7 +9,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/noise"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // Values are the settings that a preset holds: everything but picture, camera,
@@ -24,7 +24,7 @@ type Values struct {
 	Boundary     float64            `json:"boundary"`
 	Noise        noise.Kind         `json:"noise"`
 	FPS          int                `json:"fps"`
-	Quant        quant.Options      `json:"quant,omitzero"`
+	Quant        weights.Quant      `json:"quant,omitzero"`
 	VAEChunk     int                `json:"vae_chunk"`
 	VAEThreshold int                `json:"vae_threshold"`
 	VAETile      int                `json:"vae_tile,omitempty"`
@@ -141,7 +141,7 @@ func (s *Studio) followPresets(n *Snapshot, of planned) {
 	}
 	type about struct {
 		planned
-		quant   quant.Options
+		quant   weights.Quant
 		folder  string
 		presets string
 	}

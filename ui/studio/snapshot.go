@@ -6,7 +6,7 @@ import (
 
 	"gimbal/inference/library"
 	"gimbal/inference/plan"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // Snapshot is the state of the main window at one moment. Nothing in it changes
@@ -136,7 +136,7 @@ type Model struct {
 	// HasCamera says that the model follows camera paths.
 	HasCamera bool
 	Parts     []Part
-	Cached    []quant.Options // quantised weights that are there already
+	Cached    []weights.Quant // quantised weights that are there already
 	Error     string          // why it cannot be used; "" if it can
 	Details   string
 }
@@ -156,7 +156,7 @@ type Device struct {
 	Limit int64  // bytes of memory that a run may use; 0 if not known
 	Error string
 	// Unsupported holds, for each quantisation that this device cannot run, why.
-	Unsupported map[quant.Kind]string
+	Unsupported map[weights.Format]string
 }
 
 // Estimate is what a run will take on this device.

@@ -1,4 +1,4 @@
-package quant
+package weights
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 
 	"github.com/gofrs/flock"
 	"golang.org/x/sys/unix"
-
-	"gimbal/inference/weights"
 )
 
 // CacheDir is the folder of quantised weights in a checkpoint's folder, or, where
@@ -34,7 +32,7 @@ const (
 // the folder EXPERT_bnb_KIND if the checkpoint brings them so, or else a cached
 // file, which it makes first if there is none of this very source. That tells
 // progress how many bytes of source are done.
-func Open(ctx context.Context, dir, expert string, source *weights.Store, o Options, progress func(done, total int64)) (*weights.Store, error) {
+func OpenQuantised(ctx context.Context, dir, expert string, source *Store, o Quant, progress func(done, total int64)) (*Store, error) {
 	if store, err := brought(dir, expert, source, o); store != nil || err != nil {
 		return store, err
 	}
@@ -53,8 +51,8 @@ func Open(ctx context.Context, dir, expert string, source *weights.Store, o Opti
 
 // Cached reports whether Open need not make anything: the quantised weights are in the
 // checkpoint or in a cached file. It looks at the files' names only.
-func Cached(dir, expert string, source *weights.Store, o Options) bool {
-	if Kind(source.Quantised()) == o.Kind || exists(filepath.Join(dir, fmt.Sprintf("%s_bnb_%s", expert, o.Kind))) {
+func HasQuantised(dir, expert string, source *Store, o Quant) bool {
+	if Format(source.Quantised()) == o.Format || exists(filepath.Join(dir, fmt.Sprintf("%s_bnb_%s", expert, o.Format))) {
 		return true
 	}
 	name := ""
@@ -83,16 +81,16 @@ func exists(path string) bool {
 
 // brought returns the quantised weights that the checkpoint brings, nil if it brings
 // none.
-func brought(dir, expert string, source *weights.Store, o Options) (*weights.Store, error) {
-	switch kind := Kind(source.Quantised()); kind {
+func brought(dir, expert string, source *Store, o Quant) (*Store, error) {
+	switch kind := Format(source.Quantised()); kind {
 	case "":
-	case o.Kind:
+	case o.Format:
 		return source, nil
 	default:
 		return nil, fmt.Errorf("%s: its weights are in %s already, found where %s is wanted: use --quant %s or none, or a checkpoint that is not quantised",
-			source.Path(), kind, o.Kind, kind)
+			source.Path(), kind, o.Format, kind)
 	}
-	store, err := weights.OpenQuantised(dir, expert, string(o.Kind))
+	store, err := openBrought(dir, expert, o.Format)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -111,11 +109,11 @@ func folders(dir string) []string {
 // cache is one cached file, wherever it is.
 type cache struct {
 	name     string
-	o        Options
+	o        Quant
 	metadata map[string]string
 }
 
-func newCache(expert string, source *weights.Store, o Options) (cache, error) {
+func newCache(expert string, source *Store, o Quant) (cache, error) {
 	fingerprint, err := source.Fingerprint()
 	if err != nil {
 		return cache{}, err
@@ -131,8 +129,8 @@ func newCache(expert string, source *weights.Store, o Options) (cache, error) {
 
 // open returns the cached file in folder, nil if there is none or it is not what
 // its name says.
-func (c cache) open(folder string) *weights.Store {
-	store, err := weights.OpenSafetensors(filepath.Join(folder, c.name))
+func (c cache) open(folder string) *Store {
+	store, err := OpenSafetensors(filepath.Join(folder, c.name))
 	if err != nil {
 		return nil
 	}
@@ -148,7 +146,7 @@ func (c cache) open(folder string) *weights.Store {
 
 // make writes the file to the first of the folders that has room for it. Another
 // process that is about to do the same is waited for.
-func (c cache) make(ctx context.Context, folders []string, source *weights.Store, progress func(done, total int64)) (*weights.Store, error) {
+func (c cache) make(ctx context.Context, folders []string, source *Store, progress func(done, total int64)) (*Store, error) {
 	w, err := newWriter(ctx, source, c.o, progress)
 	if err != nil {
 		return nil, err
@@ -169,10 +167,10 @@ func (c cache) make(ctx context.Context, folders []string, source *weights.Store
 		}
 		sweep(folder)
 		path := filepath.Join(folder, c.name)
-		if err := weights.WriteInOrder(path, w.tensors, c.metadata); err != nil {
+		if err := WriteInOrder(path, w.tensors, c.metadata); err != nil {
 			return nil, fmt.Errorf("quantising %s: %w", source.Path(), err)
 		}
-		return weights.OpenSafetensors(path)
+		return OpenSafetensors(path)
 	}
 	return nil, fmt.Errorf("no folder for %.1f GB of quantised weights: %w", float64(w.size())/1e9, errors.Join(errs...))
 }

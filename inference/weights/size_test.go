@@ -1,4 +1,4 @@
-package quant
+package weights_test
 
 import (
 	"context"
@@ -61,10 +61,13 @@ func (s sizes) tensors() []weights.Tensor {
 	return all
 }
 
-func (s sizes) quantised(o Options) int64 {
-	w := &writer{o: o}
-	w.tensors = w.plan(s.tensors())
-	return w.size()
+// quantised returns the size of the file that is planned.
+func (s sizes) quantised(t *testing.T, o weights.Quant) int64 {
+	_, missing, _, err := weights.DryQuantised(t.TempDir(), "unheard of", weights.OfShapes("an expert", s.tensors()), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return missing
 }
 
 // TestSize checks that the list of an expert's tensors is the reference's, that
@@ -101,22 +104,22 @@ func TestSize(t *testing.T) {
 		if !maps.Equal(got, want) {
 			t.Fatalf("%s: tensors %v, want %v", name, got, want)
 		}
-		for _, o := range []Options{{Kind: NF4}, {Kind: NF4, Nested: true}, {Kind: INT8}} {
-			store, err := Open(context.Background(), t.TempDir(), name, e.Store, o, func(int64, int64) {})
+		for _, o := range []weights.Quant{{Format: weights.NF4}, {Format: weights.NF4, Nested: true}, {Format: weights.INT8}} {
+			store, err := weights.OpenQuantised(context.Background(), t.TempDir(), name, e.Store, o, func(int64, int64) {})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer store.Close()
-			if data := dataBytes(t, store.Path()); data != scaled.quantised(o) {
-				t.Errorf("%s %v: %d bytes, arithmetic says %d", name, o, data, scaled.quantised(o))
+			if data := dataBytes(t, store.Path()); data != scaled.quantised(t, o) {
+				t.Errorf("%s %v: %d bytes, arithmetic says %d", name, o, data, scaled.quantised(t, o))
 			}
 		}
 	}
 	real := sizes{dim: 5120, ffn: 13824, freq: 256, text: 4096, layers: 40, patch: 144, head: 64, camera: 1536}
-	for o, want := range map[Options][2]float64{
-		{Kind: NF4}: {10, 10.5}, {Kind: NF4, Nested: true}: {9.4, 9.7}, {Kind: INT8}: {17.7, 18.6},
+	for o, want := range map[weights.Quant][2]float64{
+		{Format: weights.NF4}: {10, 10.5}, {Format: weights.NF4, Nested: true}: {9.4, 9.7}, {Format: weights.INT8}: {17.7, 18.6},
 	} {
-		size := float64(real.quantised(o)) / 1e9
+		size := float64(real.quantised(t, o)) / 1e9
 		t.Logf("an expert in %v: %.3f GB", o, size)
 		if size < want[0] || size > want[1] {
 			t.Errorf("an expert in %v: %.3f GB, want %v to %v", o, size, want[0], want[1])

@@ -1,4 +1,4 @@
-package quant
+package weights
 
 import (
 	"bytes"
@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"gimbal/inference/device"
-	"gimbal/inference/weights"
 )
 
 // kept are the linear layers that stay as they are: those that embed the latent and
@@ -19,7 +18,7 @@ var kept = []string{"patch_embedding.", "time_embedding.", "head."}
 
 // quantises reports whether t of an expert is quantised: the matrices of linear
 // layers, but for the kept ones. Norms, modulations and biases are no matrices.
-func quantises(t weights.Tensor) bool {
+func quantises(t Tensor) bool {
 	if !strings.HasSuffix(t.Name, ".weight") || len(t.Shape) != 2 || t.Shape[0]*t.Shape[1] == 0 || t.Shape[0]*t.Shape[1]%2 != 0 {
 		return false
 	}
@@ -34,10 +33,10 @@ func quantises(t weights.Tensor) bool {
 // in bitsandbytes' layout: one layer after the other, in the same memory.
 type writer struct {
 	ctx         context.Context
-	o           Options
+	o           Quant
 	progress    func(done, total int64)
 	done, total int64
-	tensors     []weights.Source // to be written in this order, once
+	tensors     []Source // to be written in this order, once
 
 	// Of the layer at hand.
 	codes  []byte
@@ -48,9 +47,9 @@ type writer struct {
 }
 
 // newWriter plans the file; progress is told how many bytes of source are done.
-func newWriter(ctx context.Context, source *weights.Store, o Options, progress func(done, total int64)) (*writer, error) {
+func newWriter(ctx context.Context, source *Store, o Quant, progress func(done, total int64)) (*writer, error) {
 	w := &writer{ctx: ctx, o: o, progress: progress}
-	var tensors []weights.Tensor
+	var tensors []Tensor
 	for _, name := range source.Names() {
 		t, err := source.Tensor(name)
 		if err != nil {
@@ -73,34 +72,34 @@ func (w *writer) size() (bytes int64) {
 
 // plan lists the tensors of the file, in an order that aligns each to its type
 // unless sizes are odd. The first of a layer's quantises it when it is written.
-func (w *writer) plan(tensors []weights.Tensor) []weights.Source {
-	var layers, others, formats []weights.Source
+func (w *writer) plan(tensors []Tensor) []Source {
+	var layers, others, formats []Source
 	for _, t := range tensors {
 		switch {
 		case !quantises(t):
 			others = append(others, w.finishing(t.Source(), t))
-		case w.o.Kind == NF4:
+		case w.o.Format == NF4:
 			layers = append(layers, w.nf4(t)...)
 		default:
 			layers = append(layers, w.int8(t)...)
 			format := strings.TrimSuffix(t.Name, "weight") + "weight_format" // 0: row by row
-			formats = append(formats, raw(format, device.U8, nil, func() []byte { return []byte{0} }))
+			formats = append(formats, later(format, device.U8, nil, func() []byte { return []byte{0} }))
 		}
 	}
-	slices.SortStableFunc(others, func(a, b weights.Source) int { return b.DType.Size() - a.DType.Size() })
+	slices.SortStableFunc(others, func(a, b Source) int { return b.DType.Size() - a.DType.Size() })
 	return slices.Concat(layers, others, formats)
 }
 
-// raw is a tensor whose bytes are ready when its turn comes.
-func raw(name string, dtype device.DType, shape []int, data func() []byte) weights.Source {
-	return weights.Source{Name: name, DType: dtype, Shape: shape, Write: func(to io.Writer) error {
+// later is a tensor whose bytes are ready when its turn comes.
+func later(name string, dtype device.DType, shape []int, data func() []byte) Source {
+	return Source{Name: name, DType: dtype, Shape: shape, Write: func(to io.Writer) error {
 		_, err := to.Write(data())
 		return err
 	}}
 }
 
 // finishing adds to s that t is done when s is written.
-func (w *writer) finishing(s weights.Source, t weights.Tensor) weights.Source {
+func (w *writer) finishing(s Source, t Tensor) Source {
 	write := s.Write
 	s.Write = func(to io.Writer) error {
 		if err := w.ctx.Err(); err != nil {
@@ -117,7 +116,7 @@ func (w *writer) finishing(s weights.Source, t weights.Tensor) weights.Source {
 }
 
 // starting adds to s that first comes before s is written.
-func starting(s weights.Source, first func() error) weights.Source {
+func starting(s Source, first func() error) Source {
 	write := s.Write
 	s.Write = func(to io.Writer) error {
 		if err := first(); err != nil {
@@ -129,7 +128,7 @@ func starting(s weights.Source, first func() error) weights.Source {
 }
 
 // int8 lists the tensors of a layer in INT8.
-func (w *writer) int8(t weights.Tensor) []weights.Source {
+func (w *writer) int8(t Tensor) []Source {
 	rows := t.Shape[0]
 	encode := func() error {
 		w.codes, w.absmax = resize(w.codes, rows*t.Shape[1]), resize(w.absmax, rows)
@@ -138,15 +137,15 @@ func (w *writer) int8(t weights.Tensor) []weights.Source {
 		}
 		return checkFinite(t, w.absmax)
 	}
-	scb := raw(strings.TrimSuffix(t.Name, "weight")+"SCB", device.F32, []int{rows}, func() []byte { return device.Bytes(w.absmax) })
-	codes := raw(t.Name, device.I8, t.Shape, func() []byte { return w.codes })
-	return []weights.Source{starting(scb, encode), w.finishing(codes, t)}
+	scb := later(strings.TrimSuffix(t.Name, "weight")+"SCB", device.F32, []int{rows}, func() []byte { return device.Bytes(w.absmax) })
+	codes := later(t.Name, device.I8, t.Shape, func() []byte { return w.codes })
+	return []Source{starting(scb, encode), w.finishing(codes, t)}
 }
 
 // nf4 lists the tensors of a layer in NF4.
-func (w *writer) nf4(t weights.Tensor) []weights.Source {
+func (w *writer) nf4(t Tensor) []Source {
 	n := t.Shape[0] * t.Shape[1]
-	codes, blocks := NF4Len(n, Block)
+	codes, blocks := NF4Len(n, NF4Block)
 	nested := (blocks + NestedBlock - 1) / NestedBlock
 	encode := func() error {
 		w.codes, w.absmax = resize(w.codes, codes), resize(w.absmax, blocks)
@@ -163,30 +162,30 @@ func (w *writer) nf4(t weights.Tensor) []weights.Source {
 		}
 		return w.setState(state)
 	}
-	f32 := func(part string, shape int, values func() []float32) weights.Source {
-		return raw(t.Name+"."+part, device.F32, []int{shape}, func() []byte { return device.Bytes(values()) })
+	f32 := func(part string, shape int, values func() []float32) Source {
+		return later(t.Name+"."+part, device.F32, []int{shape}, func() []byte { return device.Bytes(values()) })
 	}
-	layer := []weights.Source{f32("quant_map", len(NF4Code), func() []float32 { return NF4Code[:] })}
+	layer := []Source{f32("quant_map", len(NF4Code), func() []float32 { return NF4Code[:] })}
 	if w.o.Nested {
 		layer = append(layer,
 			f32("nested_quant_map", len(NestedCode), func() []float32 { return NestedCode[:] }),
 			f32("nested_absmax", nested, func() []float32 { return w.nested }),
-			raw(t.Name+".absmax", device.U8, []int{blocks}, func() []byte { return w.codes8 }))
+			later(t.Name+".absmax", device.U8, []int{blocks}, func() []byte { return w.codes8 }))
 	} else {
 		layer = append(layer, f32("absmax", blocks, func() []float32 { return w.absmax }))
 	}
 	layer[0] = starting(layer[0], encode)
 	return append(layer,
-		raw(t.Name+stateSuffix, device.U8, []int{stateSize}, func() []byte { return w.state }),
-		w.finishing(raw(t.Name, device.U8, []int{codes, 1}, func() []byte { return w.codes }), t))
+		later(t.Name+stateSuffix, device.U8, []int{stateSize}, func() []byte { return w.state }),
+		w.finishing(later(t.Name, device.U8, []int{codes, 1}, func() []byte { return w.codes }), t))
 }
 
 // stateSuffix is what the name of a layer's JSON text ends in.
 const stateSuffix = ".quant_state.bitsandbytes__nf4"
 
 // nf4State describes t quantised as o says, but for the offset of its scales.
-func nf4State(t weights.Tensor, o Options) weights.NF4State {
-	s := weights.NF4State{QuantType: string(NF4), BlockSize: Block, DType: torchType(t.DType), Shape: t.Shape}
+func nf4State(t Tensor, o Quant) NF4State {
+	s := NF4State{QuantType: string(NF4), BlockSize: NF4Block, DType: torchType(t.DType), Shape: t.Shape}
 	if o.Nested {
 		s.NestedBlock, s.NestedDType = NestedBlock, "float32"
 	}
@@ -197,7 +196,7 @@ func nf4State(t weights.Tensor, o Options) weights.NF4State {
 // its turn; blanks fill it.
 const stateSize = 256
 
-func (w *writer) setState(s weights.NF4State) error {
+func (w *writer) setState(s NF4State) error {
 	text, err := json.Marshal(s)
 	w.state = append(text, bytes.Repeat([]byte{' '}, max(0, stateSize-len(text)))...)
 	return err

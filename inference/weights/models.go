@@ -1,15 +1,10 @@
-// Package shapes lists the tensors of LingBot-World's parts for any sizes: names,
-// types and shapes as its checkpoint has them, without data. Plans for a model that
-// is not here are made from them.
-package shapes
+package weights
 
 import (
 	"fmt"
 	"slices"
 
-	"gimbal/inference"
 	"gimbal/inference/device"
-	"gimbal/inference/weights"
 )
 
 // Dims are the sizes that tell such models apart. The rest is as in LingBot-World.
@@ -22,8 +17,8 @@ type Dims struct {
 	Text   int `json:"text"`   // channels of the text encoder
 }
 
-// Real are LingBot-World's.
-var Real = Dims{Dim: 5120, FFN: 13824, Heads: 40, Layers: 40, VAE: 96, Text: 4096}
+// LingBotWorld are LingBot-World's.
+var LingBotWorld = Dims{Dim: 5120, FFN: 13824, Heads: 40, Layers: 40, VAE: 96, Text: 4096}
 
 // PatchVolume is how many positions of a latent make a token.
 const PatchVolume = 1 * 2 * 2
@@ -33,19 +28,21 @@ const (
 	freqDim = 256
 	outDim  = 16           // channels of a latent
 	inDim   = 2*outDim + 4 // latent, picture and mask
-	textLen = 512          // tokens
+
+	cameraChannels = 6 * 8 * 8 // Plücker coordinates of the pixels of a latent position
+	textLen        = 512       // tokens
 
 	textLayers, textHeads, textBuckets, vocabulary = 24, 64, 32, 256384
 	levelBlocks                                    = 2 // residual blocks of a level of the VAE's encoder
 )
 
-// Expert returns an expert's config.json and its tensors, with a camera branch.
-func Expert(d Dims) (weights.WanConfig, []weights.Tensor) {
+// ExpertTensors returns an expert's config.json and its tensors, with a camera branch.
+func ExpertTensors(d Dims) (WanConfig, []Tensor) {
 	l := list{dtype: device.BF16}
 	dim := d.Dim
 	l.add("patch_embedding.weight", dim, inDim, 1, 2, 2)
 	l.add("patch_embedding.bias", dim)
-	l.linear("patch_embedding_wancamctrl", dim, 6*inference.Wan.Stride*inference.Wan.Stride*PatchVolume)
+	l.linear("patch_embedding_wancamctrl", dim, cameraChannels*PatchVolume)
 	l.linear("c2ws_hidden_states_layer1", dim, dim)
 	l.linear("c2ws_hidden_states_layer2", dim, dim)
 	l.linear("text_embedding.0", dim, d.Text)
@@ -58,7 +55,7 @@ func Expert(d Dims) (weights.WanConfig, []weights.Tensor) {
 	for i := range d.Layers {
 		l.block(fmt.Sprintf("blocks.%d.", i), d)
 	}
-	return weights.WanConfig{
+	return WanConfig{
 		Dim: dim, FFNDim: d.FFN, FreqDim: freqDim, InDim: inDim, OutDim: outDim,
 		NumHeads: d.Heads, NumLayers: d.Layers, TextLen: textLen, Eps: 1e-6,
 	}, l.tensors
@@ -82,8 +79,8 @@ func (l *list) block(name string, d Dims) {
 	l.linear(name+"ffn.2", d.Dim, d.FFN)
 }
 
-// Text returns the tensors of a text encoder.
-func Text(d Dims) []weights.Tensor {
+// TextTensors returns the tensors of a text encoder.
+func TextTensors(d Dims) []Tensor {
 	l := list{dtype: device.BF16}
 	dim, ffn := d.Text, d.Text*5/2
 	l.add("token_embedding.weight", vocabulary, dim)
@@ -103,8 +100,8 @@ func Text(d Dims) []weights.Tensor {
 	return l.tensors
 }
 
-// VAE returns the tensors of a VAE.
-func VAE(d Dims) []weights.Tensor {
+// VAETensors returns the tensors of a VAE.
+func VAETensors(d Dims) []Tensor {
 	dims := []int{d.VAE, 2 * d.VAE, 4 * d.VAE, 4 * d.VAE}
 	inTime := []bool{false, true, true} // which reductions reduce time too
 	l := list{dtype: device.F32, section: "encoder.downsamples."}
@@ -142,13 +139,13 @@ func VAE(d Dims) []weights.Tensor {
 // list collects tensors of a type.
 type list struct {
 	dtype   device.DType
-	tensors []weights.Tensor
+	tensors []Tensor
 	section string // of the layers that next names
 	layers  int
 }
 
 func (l *list) add(name string, shape ...int) {
-	l.tensors = append(l.tensors, weights.Tensor{Name: name, DType: l.dtype, Shape: shape})
+	l.tensors = append(l.tensors, Tensor{Name: name, DType: l.dtype, Shape: shape})
 }
 
 func (l *list) linear(name string, out, in int) {

@@ -1,4 +1,4 @@
-package quant_test
+package weights_test
 
 import (
 	"bytes"
@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gimbal/inference/device"
-	"gimbal/inference/quant"
 	"gimbal/inference/weights"
 )
 
@@ -33,25 +32,25 @@ func bf16(rows, cols int) (weights.Tensor, []float32) {
 func TestTensor(t *testing.T) {
 	for _, shape := range [][2]int{{1, 2}, {1, 127}, {3, 5462}, {7, 4681}, {257, 130}, {1, 1 << 16}, {1 << 16, 1}} {
 		x, w := bf16(shape[0], shape[1])
-		nc, ns := quant.NF4Len(len(w), quant.Block)
+		nc, ns := weights.NF4Len(len(w), weights.NF4Block)
 		got, want := make([]byte, nc), make([]byte, nc)
 		gotScale, wantScale := make([]float32, ns), make([]float32, ns)
-		if err := quant.NF4Tensor(t.Context(), got, gotScale, x); err != nil {
+		if err := weights.NF4Tensor(t.Context(), got, gotScale, x); err != nil {
 			t.Fatal(err)
 		}
-		quant.EncodeNF4(want, wantScale, w, quant.Block)
+		weights.EncodeNF4(want, wantScale, w, weights.NF4Block)
 		if !bytes.Equal(got, want) || !slices.Equal(gotScale, wantScale) {
 			t.Errorf("NF4 of %v differs", shape)
 		}
 		got, want = make([]byte, len(w)), make([]byte, len(w))
 		gotScale, wantScale = make([]float32, shape[0]), make([]float32, shape[0])
-		if err := quant.INT8Tensor(t.Context(), got, gotScale, x); err != nil {
+		if err := weights.INT8Tensor(t.Context(), got, gotScale, x); err != nil {
 			t.Fatal(err)
 		}
 		for i := range gotScale {
 			gotScale[i] /= 127
 		}
-		quant.EncodeINT8(want, wantScale, w)
+		weights.EncodeINT8(want, wantScale, w)
 		if !bytes.Equal(got, want) || !slices.Equal(gotScale, wantScale) {
 			t.Errorf("INT8 of %v differs", shape)
 		}
@@ -60,12 +59,12 @@ func TestTensor(t *testing.T) {
 	codes, absmax := make([]byte, 64*32), make([]float32, 64)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := quant.NF4Tensor(ctx, codes, absmax, x); !errors.Is(err, context.Canceled) {
+	if err := weights.NF4Tensor(ctx, codes, absmax, x); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	x.DType = device.I8
 	x.Data = x.Data[:64*64]
-	if err := quant.NF4Tensor(t.Context(), codes, absmax, x); err == nil {
+	if err := weights.NF4Tensor(t.Context(), codes, absmax, x); err == nil {
 		t.Error("integers are quantised")
 	}
 }
@@ -73,7 +72,7 @@ func TestTensor(t *testing.T) {
 // TestNestedCode compares the codes with what defines them: ascending, with the
 // same values of both signs but for 1, and 2^i of them in each decade.
 func TestNestedCode(t *testing.T) {
-	code := quant.NestedCode
+	code := weights.NestedCode
 	if !slices.IsSorted(code[:]) || code[255] != 1 || code[127] != 0 {
 		t.Errorf("codes %v", code)
 	}
@@ -104,13 +103,13 @@ func TestNested(t *testing.T) {
 			for i := range absmax {
 				absmax[i] = 2 + spread*random.Float32()
 			}
-			codes, nested, got := make([]byte, n), make([]float32, (n+quant.NestedBlock-1)/quant.NestedBlock), make([]float32, n)
-			offset := quant.EncodeNested(codes, nested, absmax)
-			quant.DecodeNested(got, codes, nested, offset)
+			codes, nested, got := make([]byte, n), make([]float32, (n+weights.NestedBlock-1)/weights.NestedBlock), make([]float32, n)
+			offset := weights.EncodeNested(codes, nested, absmax)
+			weights.DecodeNested(got, codes, nested, offset)
 			for i, a := range absmax {
-				scale := nested[i/quant.NestedBlock]
+				scale := nested[i/weights.NestedBlock]
 				best := math.Inf(1)
-				for _, c := range quant.NestedCode {
+				for _, c := range weights.NestedCode {
 					best = min(best, math.Abs(float64(a)-float64(c*scale+offset)))
 				}
 				if d := math.Abs(float64(a) - float64(got[i])); d > best*(1+1e-5)+1e-6*float64(a) {
@@ -136,23 +135,23 @@ func benchmarkLayer(b *testing.B, f func(t weights.Tensor) error) {
 }
 
 func BenchmarkLayerNF4(b *testing.B) {
-	codes, absmax := make([]byte, 13824*5120/2), make([]float32, 13824*5120/quant.Block)
-	benchmarkLayer(b, func(t weights.Tensor) error { return quant.NF4Tensor(b.Context(), codes, absmax, t) })
+	codes, absmax := make([]byte, 13824*5120/2), make([]float32, 13824*5120/weights.NF4Block)
+	benchmarkLayer(b, func(t weights.Tensor) error { return weights.NF4Tensor(b.Context(), codes, absmax, t) })
 }
 
 func BenchmarkLayerNF4Nested(b *testing.B) {
-	codes, absmax := make([]byte, 13824*5120/2), make([]float32, 13824*5120/quant.Block)
-	codes8, nested := make([]byte, len(absmax)), make([]float32, len(absmax)/quant.NestedBlock+1)
+	codes, absmax := make([]byte, 13824*5120/2), make([]float32, 13824*5120/weights.NF4Block)
+	codes8, nested := make([]byte, len(absmax)), make([]float32, len(absmax)/weights.NestedBlock+1)
 	benchmarkLayer(b, func(t weights.Tensor) error {
-		err := quant.NF4Tensor(b.Context(), codes, absmax, t)
-		quant.EncodeNested(codes8, nested[:(len(absmax)+quant.NestedBlock-1)/quant.NestedBlock], absmax)
+		err := weights.NF4Tensor(b.Context(), codes, absmax, t)
+		weights.EncodeNested(codes8, nested[:(len(absmax)+weights.NestedBlock-1)/weights.NestedBlock], absmax)
 		return err
 	})
 }
 
 func BenchmarkLayerINT8(b *testing.B) {
 	codes, absmax := make([]byte, 13824*5120), make([]float32, 13824)
-	benchmarkLayer(b, func(t weights.Tensor) error { return quant.INT8Tensor(b.Context(), codes, absmax, t) })
+	benchmarkLayer(b, func(t weights.Tensor) error { return weights.INT8Tensor(b.Context(), codes, absmax, t) })
 }
 
 // BenchmarkTensor quantises one layer of the real size on all cores: GB/s is of
@@ -162,10 +161,10 @@ func BenchmarkTensor(b *testing.B) {
 	const rows, cols = 13824, 5120
 	x, _ := bf16(rows/16, cols)
 	x.Data = bytes.Repeat(x.Data, 16)
-	codes, absmax := make([]byte, rows*cols), make([]float32, rows*cols/quant.Block)
+	codes, absmax := make([]byte, rows*cols), make([]float32, rows*cols/weights.NF4Block)
 	for name, encode := range map[string]func() error{
-		"nf4":  func() error { return quant.NF4Tensor(b.Context(), codes[:rows*cols/2], absmax, x) },
-		"int8": func() error { return quant.INT8Tensor(b.Context(), codes, absmax[:rows], x) },
+		"nf4":  func() error { return weights.NF4Tensor(b.Context(), codes[:rows*cols/2], absmax, x) },
+		"int8": func() error { return weights.INT8Tensor(b.Context(), codes, absmax[:rows], x) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			began := processorTime(b)

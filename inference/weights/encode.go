@@ -1,4 +1,4 @@
-package quant
+package weights
 
 /*
 #cgo CFLAGS: -O3 -Wall -Wno-psabi

@@ -1,4 +1,4 @@
-package quant_test
+package weights_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // TestProducts multiplies with the quantised weights on the CPU device.
@@ -27,17 +27,17 @@ func TestProducts(t *testing.T) {
 
 		block := len(w) / len(blocks)
 		packed, absmax := make([]byte, len(w)/2), make([]float32, len(blocks))
-		quant.EncodeNF4(packed, absmax, w, block)
+		weights.EncodeNF4(packed, absmax, w, block)
 		codes, scale := make([]byte, len(w)), make([]float32, out)
-		quant.EncodeINT8(codes, scale, w)
+		weights.EncodeINT8(codes, scale, w)
 
 		for name, weight := range map[string]device.Weight{
 			"y_fp32": device.DenseWeight(mat(t, dev, device.F32, out, in, device.Bytes(w))),
-			"y_int8": {Format: device.INT8, Data: mat(t, dev, device.I8, out, in, codes), Out: out, In: in,
+			"y_int8": {Data: mat(t, dev, device.I8, out, in, codes), Out: out, In: in,
 				Scale: mat(t, dev, device.F32, 1, out, device.Bytes(scale))},
-			"y_nf4": {Format: device.NF4, Data: mat(t, dev, device.U8, 1, len(packed), packed), Out: out, In: in,
+			"y_nf4": {Data: mat(t, dev, device.U8, 1, len(packed), packed), Out: out, In: in,
 				Scale: mat(t, dev, device.F32, 1, len(absmax), device.Bytes(absmax)),
-				Block: block, Code: mat(t, dev, device.F32, 1, 16, device.Bytes(quant.NF4Code[:]))},
+				Format: device.NF4, Block: block, Code: mat(t, dev, device.F32, 1, 16, device.Bytes(weights.NF4Code[:]))},
 		} {
 			want, _ := c.F32(t, name)
 			input := mat(t, dev, device.F32, xShape[0], in, device.Bytes(x))

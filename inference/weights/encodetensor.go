@@ -1,4 +1,4 @@
-package quant
+package weights
 
 import (
 	"context"
@@ -10,19 +10,18 @@ import (
 	"unsafe"
 
 	"gimbal/inference/device"
-	"gimbal/inference/weights"
 )
 
-// Block is the number of values that share a scale in NF4.
-const Block = 64
+// NF4Block is the number of values that share a scale in NF4.
+const NF4Block = 64
 
 // jobValues is about how many values a core quantises at once: their widened
 // copy stays in its cache.
 const jobValues = 1 << 14
 
-// NF4Tensor quantises t, of any float type, as EncodeNF4 does in blocks of Block
+// NF4Tensor quantises t, of any float type, as EncodeNF4 does in blocks of NF4Block
 // values, on all cores. The lengths of codes and absmax are NF4Len's.
-func NF4Tensor(ctx context.Context, codes []byte, absmax []float32, t weights.Tensor) error {
+func NF4Tensor(ctx context.Context, codes []byte, absmax []float32, t Tensor) error {
 	size := t.DType.Size()
 	n := len(t.Data) / size
 	err := onAllCores(ctx, (n+jobValues-1)/jobValues, jobValues, func(room []float32, job int) bool {
@@ -32,7 +31,7 @@ func NF4Tensor(ctx context.Context, codes []byte, absmax []float32, t weights.Te
 		if w == nil {
 			return false
 		}
-		encodeNF4(codes[from/2:(to+1)/2], absmax[from/Block:(to+Block-1)/Block], w, dtype, to-from, Block)
+		encodeNF4(codes[from/2:(to+1)/2], absmax[from/NF4Block:(to+NF4Block-1)/NF4Block], w, dtype, to-from, NF4Block)
 		return true
 	})
 	return named(t, err)
@@ -40,7 +39,7 @@ func NF4Tensor(ctx context.Context, codes []byte, absmax []float32, t weights.Te
 
 // INT8Tensor quantises t, a matrix of any float type with a row for each value of
 // absmax, as EncodeINT8 does, on all cores; absmax is 127 times the scale.
-func INT8Tensor(ctx context.Context, codes []byte, absmax []float32, t weights.Tensor) error {
+func INT8Tensor(ctx context.Context, codes []byte, absmax []float32, t Tensor) error {
 	size := t.DType.Size()
 	rows := len(absmax)
 	cols := len(codes) / rows
@@ -65,7 +64,7 @@ func operand(room []float32, data []byte, t device.DType) (unsafe.Pointer, devic
 		return unsafe.Pointer(unsafe.SliceData(data)), t
 	}
 	w := room[:len(data)/t.Size()]
-	if !weights.Widen(w, data, t) {
+	if !Widen(w, data, t) {
 		return nil, 0
 	}
 	return unsafe.Pointer(unsafe.SliceData(w)), device.F32
@@ -98,7 +97,7 @@ func onAllCores(ctx context.Context, n, values int, f func(room []float32, job i
 	return ctx.Err()
 }
 
-func named(t weights.Tensor, err error) error {
+func named(t Tensor, err error) error {
 	if err != nil {
 		return fmt.Errorf("quantising tensor %q: %w", t.Name, err)
 	}
@@ -107,7 +106,7 @@ func named(t weights.Tensor, err error) error {
 
 // checkFinite returns an error if a scale of t is none, since a weight was NaN or
 // infinite.
-func checkFinite(t weights.Tensor, absmax []float32) error {
+func checkFinite(t Tensor, absmax []float32) error {
 	for i, a := range absmax {
 		if a64 := float64(a); math.IsNaN(a64) || math.IsInf(a64, 0) {
 			return named(t, fmt.Errorf("found NaN or infinity in part %d of %d, expected finite weights (is the download complete?)", i+1, len(absmax)))

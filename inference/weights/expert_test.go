@@ -1,4 +1,4 @@
-package quant_test
+package weights_test
 
 import (
 	"encoding/json"
@@ -12,7 +12,6 @@ import (
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
-	"gimbal/inference/quant"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
 )
@@ -47,7 +46,7 @@ func floatTensor(name string, values []float32, shape ...int) weights.Tensor {
 }
 
 // bnb makes the tensors of one layer as bitsandbytes stores them, and the values
-// that they stand for, value by value, sharing nothing with package quant.
+// that they stand for, value by value, sharing nothing with the code under test.
 type bnb func(t weights.Tensor, w []float32) (stored []weights.Tensor, values []float32)
 
 // nf4Layer is bnb for NF4 in blocks of size values; nested quantises the scales.
@@ -64,7 +63,7 @@ func nf4Layer(size int, nested bool) bnb {
 		nearest := make([]int, len(w))
 		for i, v := range w {
 			x, c := float64(v/absmax[i/size]), 0
-			for c < 15 && 2*x > float64(quant.NF4Code[c])+float64(quant.NF4Code[c+1]) {
+			for c < 15 && 2*x > float64(weights.NF4Code[c])+float64(weights.NF4Code[c+1]) {
 				c++
 			}
 			nearest[i] = c
@@ -73,7 +72,7 @@ func nf4Layer(size int, nested bool) bnb {
 		state := map[string]any{"quant_type": "nf4", "blocksize": size, "dtype": "bfloat16", "shape": t.Shape}
 		stored = []weights.Tensor{
 			{Name: t.Name, DType: device.U8, Shape: []int{len(codes), 1}, Data: codes},
-			floatTensor(t.Name+".quant_map", quant.NF4Code[:], 16),
+			floatTensor(t.Name+".quant_map", weights.NF4Code[:], 16),
 		}
 		if nested {
 			const block, offset = 16, 0.02
@@ -101,7 +100,7 @@ func nf4Layer(size int, nested bool) bnb {
 		text, _ := json.Marshal(state)
 		stored = append(stored, weights.Tensor{Name: t.Name + ".quant_state.bitsandbytes__nf4", DType: device.U8, Shape: []int{len(text)}, Data: text})
 		for i, c := range nearest {
-			values = append(values, quant.NF4Code[c]*absmax[i/size])
+			values = append(values, weights.NF4Code[c]*absmax[i/size])
 		}
 		return stored, values
 	}
@@ -169,8 +168,8 @@ func TestBitsandbytes(t *testing.T) {
 // the reference, and, from the decoded values stored as F32, by rounding only.
 func TestOwn(t *testing.T) {
 	dev := openDevice(t)
-	for _, o := range []quant.Options{{Kind: quant.INT8}, {Kind: quant.NF4}, {Kind: quant.NF4, Nested: true}} {
-		bound := map[quant.Kind]float64{quant.INT8: 0.03, quant.NF4: 0.3}[o.Kind]
+	for _, o := range []weights.Quant{{Format: weights.INT8}, {Format: weights.NF4}, {Format: weights.NF4, Nested: true}} {
+		bound := map[weights.Format]float64{weights.INT8: 0.03, weights.NF4: 0.3}[o.Format]
 		for _, c := range golden.Cases(t, "dit_") {
 			e := expertOf(t, c)
 			store := open(t, t.TempDir(), e.Store, o)
@@ -184,7 +183,7 @@ func TestOwn(t *testing.T) {
 }
 
 // decoded returns the expert with the weights that o's quantisation of them stands for.
-func decoded(t *testing.T, source *weights.Store, o quant.Options) *weights.Store {
+func decoded(t *testing.T, source *weights.Store, o weights.Quant) *weights.Store {
 	quantised := open(t, t.TempDir(), source, o)
 	return copyOf(t, source, func(x weights.Tensor) []weights.Tensor {
 		if !quantised.Has(x.Name+".absmax") && !quantised.Has(strings.TrimSuffix(x.Name, "weight")+"SCB") {
@@ -194,21 +193,21 @@ func decoded(t *testing.T, source *weights.Store, o quant.Options) *weights.Stor
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o.Kind == quant.INT8 {
+		if o.Format == weights.INT8 {
 			codes, scale := make([]byte, len(w)), make([]float32, x.Shape[0])
-			quant.EncodeINT8(codes, scale, w)
-			quant.DecodeINT8(w, codes, scale)
+			weights.EncodeINT8(codes, scale, w)
+			weights.DecodeINT8(w, codes, scale)
 			return []weights.Tensor{floatTensor(x.Name, w, x.Shape...)}
 		}
-		nc, ns := quant.NF4Len(len(w), quant.Block)
+		nc, ns := weights.NF4Len(len(w), weights.NF4Block)
 		codes, absmax := make([]byte, nc), make([]float32, ns)
-		quant.EncodeNF4(codes, absmax, w, quant.Block)
+		weights.EncodeNF4(codes, absmax, w, weights.NF4Block)
 		if o.Nested {
-			codes8, nested := make([]byte, ns), make([]float32, (ns+quant.NestedBlock-1)/quant.NestedBlock)
-			offset := quant.EncodeNested(codes8, nested, absmax)
-			quant.DecodeNested(absmax, codes8, nested, offset)
+			codes8, nested := make([]byte, ns), make([]float32, (ns+weights.NestedBlock-1)/weights.NestedBlock)
+			offset := weights.EncodeNested(codes8, nested, absmax)
+			weights.DecodeNested(absmax, codes8, nested, offset)
 		}
-		quant.DecodeNF4(w, codes, absmax, quant.Block)
+		weights.DecodeNF4(w, codes, absmax, weights.NF4Block)
 		return []weights.Tensor{floatTensor(x.Name, w, x.Shape...)}
 	})
 }
@@ -217,7 +216,7 @@ func decoded(t *testing.T, source *weights.Store, o quant.Options) *weights.Stor
 // ends, are stored as they were.
 func TestKept(t *testing.T) {
 	e := expertOf(t, golden.Cases(t, "dit_")[0])
-	for _, o := range []quant.Options{{Kind: quant.INT8}, {Kind: quant.NF4, Nested: true}} {
+	for _, o := range []weights.Quant{{Format: weights.INT8}, {Format: weights.NF4, Nested: true}} {
 		store := open(t, t.TempDir(), e.Store, o)
 		quantised := 0
 		for _, name := range e.Store.Names() {
@@ -265,9 +264,9 @@ func expertOf(tb testing.TB, c golden.Case) weights.Expert {
 }
 
 // open quantises source in folder dir.
-func open(tb testing.TB, dir string, source *weights.Store, o quant.Options) *weights.Store {
+func open(tb testing.TB, dir string, source *weights.Store, o weights.Quant) *weights.Store {
 	tb.Helper()
-	store, err := quant.Open(tb.Context(), dir, "expert", source, o, func(done, total int64) {})
+	store, err := weights.OpenQuantised(tb.Context(), dir, "expert", source, o, func(done, total int64) {})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package quant_test
+package weights_test
 
 import (
 	"math"
@@ -7,13 +7,13 @@ import (
 
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
-	"gimbal/inference/quant"
+	"gimbal/inference/weights"
 )
 
 // ties reports whether w is, within rounding, in the middle of two codes.
 func isTie(x float64) bool {
 	for i := range 15 {
-		middle := (float64(quant.NF4Code[i]) + float64(quant.NF4Code[i+1])) / 2
+		middle := (float64(weights.NF4Code[i]) + float64(weights.NF4Code[i+1])) / 2
 		if math.Abs(x-middle) < 1e-6 {
 			return true
 		}
@@ -28,7 +28,7 @@ func TestNF4Reference(t *testing.T) {
 		want := c.Tensor(t, "nf4_packed").Data
 		block := len(w) / len(wantScale)
 		codes, absmax := make([]byte, len(want)), make([]float32, len(wantScale))
-		quant.EncodeNF4(codes, absmax, w, block)
+		weights.EncodeNF4(codes, absmax, w, block)
 		golden.Check(t, c.Name+" absmax", absmax, wantScale, 0)
 		for i, v := range w {
 			shift := 4 * (1 - i%2)
@@ -39,7 +39,7 @@ func TestNF4Reference(t *testing.T) {
 		}
 		wantValues, _ := c.F32(t, "nf4_dequantized")
 		values := make([]float32, len(w))
-		quant.DecodeNF4(values, want, wantScale, block)
+		weights.DecodeNF4(values, want, wantScale, block)
 		golden.Check(t, c.Name+" decoded", values, wantValues, 1e-7)
 	}
 }
@@ -53,7 +53,7 @@ func TestINT8Reference(t *testing.T) {
 			t.Fatalf("%s: int8 is %v", c.Name, want.DType)
 		}
 		codes, scale := make([]byte, len(w)), make([]float32, len(wantScale))
-		quant.EncodeINT8(codes, scale, w)
+		weights.EncodeINT8(codes, scale, w)
 		golden.Check(t, c.Name+" scale", scale, wantScale, 1e-7)
 		cols := len(w) / len(scale)
 		for i, v := range w {
@@ -74,23 +74,23 @@ func TestNF4Nearest(t *testing.T) {
 		w = append(w, 2*random.Float32()-1)
 	}
 	for i := range 15 {
-		middle := (quant.NF4Code[i] + quant.NF4Code[i+1]) / 2
+		middle := (weights.NF4Code[i] + weights.NF4Code[i+1]) / 2
 		for range 3 {
 			w = append(w, middle)
 			middle = math.Nextafter32(middle, 1)
 		}
 	}
 	block := len(w) + len(w)%2
-	nc, ns := quant.NF4Len(len(w), block)
+	nc, ns := weights.NF4Len(len(w), block)
 	codes, absmax := make([]byte, nc), make([]float32, ns)
-	quant.EncodeNF4(codes, absmax, w, block)
+	weights.EncodeNF4(codes, absmax, w, block)
 	for i, v := range w {
 		got := codes[i/2] >> (4 * (1 - i%2)) & 15
 		best := math.Inf(1)
-		for _, c := range quant.NF4Code {
+		for _, c := range weights.NF4Code {
 			best = min(best, math.Abs(float64(v)-float64(c)))
 		}
-		if d := math.Abs(float64(v) - float64(quant.NF4Code[got])); d > best+1e-7 {
+		if d := math.Abs(float64(v) - float64(weights.NF4Code[got])); d > best+1e-7 {
 			t.Errorf("%v has code %d, %v away; the nearest is %v away", v, got, d, best)
 		}
 	}
@@ -104,17 +104,17 @@ func TestShortAndBadBlocks(t *testing.T) {
 			for i := range w {
 				w[i] = bad
 			}
-			nc, ns := quant.NF4Len(n, 4)
+			nc, ns := weights.NF4Len(n, 4)
 			codes, absmax, got := make([]byte, nc), make([]float32, ns), make([]float32, n)
-			quant.EncodeNF4(codes, absmax, w, 4)
-			quant.DecodeNF4(got, codes, absmax, 4)
+			weights.EncodeNF4(codes, absmax, w, 4)
+			weights.DecodeNF4(got, codes, absmax, 4)
 			check(t, "NF4", got, bad, 0)
 			if n == 0 {
 				continue
 			}
 			codes, scale := make([]byte, n), make([]float32, 1)
-			quant.EncodeINT8(codes, scale, w)
-			quant.DecodeINT8(got, codes, scale)
+			weights.EncodeINT8(codes, scale, w)
+			weights.DecodeINT8(got, codes, scale)
 			check(t, "INT8", got, bad, 1e-6*math.Abs(float64(bad)))
 		}
 	}
@@ -135,17 +135,17 @@ func BenchmarkEncodeNF4(b *testing.B) {
 	codes, absmax := make([]byte, len(w)/2), make([]float32, len(w)/64)
 	b.SetBytes(int64(4 * len(w)))
 	for b.Loop() {
-		quant.EncodeNF4(codes, absmax, w, 64)
+		weights.EncodeNF4(codes, absmax, w, 64)
 	}
 }
 
 func BenchmarkDecodeNF4(b *testing.B) {
 	w := normal(1 << 20)
 	codes, absmax := make([]byte, len(w)/2), make([]float32, len(w)/64)
-	quant.EncodeNF4(codes, absmax, w, 64)
+	weights.EncodeNF4(codes, absmax, w, 64)
 	b.SetBytes(int64(4 * len(w)))
 	for b.Loop() {
-		quant.DecodeNF4(w, codes, absmax, 64)
+		weights.DecodeNF4(w, codes, absmax, 64)
 	}
 }
 
@@ -154,17 +154,17 @@ func BenchmarkEncodeINT8(b *testing.B) {
 	codes, scale := make([]byte, len(w)), make([]float32, 256)
 	b.SetBytes(int64(4 * len(w)))
 	for b.Loop() {
-		quant.EncodeINT8(codes, scale, w)
+		weights.EncodeINT8(codes, scale, w)
 	}
 }
 
 func BenchmarkDecodeINT8(b *testing.B) {
 	w := normal(1 << 20)
 	codes, scale := make([]byte, len(w)), make([]float32, 256)
-	quant.EncodeINT8(codes, scale, w)
+	weights.EncodeINT8(codes, scale, w)
 	b.SetBytes(int64(4 * len(w)))
 	for b.Loop() {
-		quant.DecodeINT8(w, codes, scale)
+		weights.DecodeINT8(w, codes, scale)
 	}
 }
 

@@ -1,4 +1,4 @@
-package quant_test
+package weights_test
 
 import (
 	"bytes"
@@ -19,11 +19,10 @@ import (
 
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
-	"gimbal/inference/quant"
 	"gimbal/inference/weights"
 )
 
-var nf4 = quant.Options{Kind: quant.NF4}
+var nf4 = weights.Quant{Format: weights.NF4}
 
 // expert writes an expert of some layers of dim x dim random weights in bf16 to
 // folder dir and opens it.
@@ -62,9 +61,9 @@ func openFile(tb testing.TB, path string) *weights.Store {
 func TestCache(t *testing.T) {
 	dir := t.TempDir()
 	source := expert(t, t.TempDir(), 3, 64)
-	made := func(source *weights.Store, o quant.Options) (path string, made bool) {
+	made := func(source *weights.Store, o weights.Quant) (path string, made bool) {
 		var last int64
-		store, err := quant.Open(t.Context(), dir, "expert", source, o, func(done, total int64) {
+		store, err := weights.OpenQuantised(t.Context(), dir, "expert", source, o, func(done, total int64) {
 			if done <= last || done > total || total == 0 {
 				t.Errorf("progress %d after %d of %d", done, last, total)
 			}
@@ -77,12 +76,12 @@ func TestCache(t *testing.T) {
 		return store.Path(), made
 	}
 	seen := map[string]bool{}
-	for _, o := range []quant.Options{nf4, {Kind: quant.NF4, Nested: true}, {Kind: quant.INT8}} {
-		if quant.Cached(dir, "expert", source, o) {
+	for _, o := range []weights.Quant{nf4, {Format: weights.NF4, Nested: true}, {Format: weights.INT8}} {
+		if weights.HasQuantised(dir, "expert", source, o) {
 			t.Errorf("%v: there before it was made", o)
 		}
 		defer func() {
-			if !quant.Cached(dir, "expert", source, o) || quant.Cached(dir, "another", source, o) {
+			if !weights.HasQuantised(dir, "expert", source, o) || weights.HasQuantised(dir, "another", source, o) {
 				t.Errorf("%v: not there when it was made, or there for another expert", o)
 			}
 		}()
@@ -91,7 +90,7 @@ func TestCache(t *testing.T) {
 			t.Errorf("%v: %s, made %v, then %s, made %v", o, path, first, again, second)
 		}
 		seen[path] = true
-		if filepath.Dir(path) != filepath.Join(dir, quant.CacheDir) {
+		if filepath.Dir(path) != filepath.Join(dir, weights.CacheDir) {
 			t.Errorf("%v: cached in %s", o, path)
 		}
 	}
@@ -123,7 +122,7 @@ func TestCacheElsewhere(t *testing.T) {
 	dir, user := t.TempDir(), t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", user)
 	t.Setenv("HOME", user)
-	if err := os.WriteFile(filepath.Join(dir, quant.CacheDir), nil, 0o644); err != nil { // no folder can be made there
+	if err := os.WriteFile(filepath.Join(dir, weights.CacheDir), nil, 0o644); err != nil { // no folder can be made there
 		t.Fatal(err)
 	}
 	source := expert(t, t.TempDir(), 1, 64)
@@ -131,7 +130,7 @@ func TestCacheElsewhere(t *testing.T) {
 	if rel, err := filepath.Rel(user, first.Path()); err != nil || !filepath.IsLocal(rel) {
 		t.Errorf("cached in %s", first.Path())
 	}
-	_, err := quant.Open(t.Context(), dir, "expert", source, nf4, func(int64, int64) { t.Error("made again") })
+	_, err := weights.OpenQuantised(t.Context(), dir, "expert", source, nf4, func(int64, int64) { t.Error("made again") })
 	if err != nil {
 		t.Error(err)
 	}
@@ -140,7 +139,7 @@ func TestCacheElsewhere(t *testing.T) {
 	}
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(user, "file"))
 	t.Setenv("HOME", filepath.Join(user, "file"))
-	_, err = quant.Open(t.Context(), dir, "expert", source, nf4, func(int64, int64) {})
+	_, err = weights.OpenQuantised(t.Context(), dir, "expert", source, nf4, func(int64, int64) {})
 	if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), user) {
 		t.Errorf("error %v, want one that names both folders", err)
 	}
@@ -152,10 +151,10 @@ func TestBrought(t *testing.T) {
 	e := expertOf(t, golden.Cases(t, "dit_")[0])
 	made := open(t, t.TempDir(), e.Store, nf4)
 	never := func(int64, int64) { t.Error("quantised again") }
-	if store, err := quant.Open(t.Context(), dir, "expert", made, nf4, never); err != nil || store != made {
+	if store, err := weights.OpenQuantised(t.Context(), dir, "expert", made, nf4, never); err != nil || store != made {
 		t.Errorf("of a source that is quantised: %v, %v", store, err)
 	}
-	if _, err := quant.Open(t.Context(), dir, "expert", made, quant.Options{Kind: quant.INT8}, never); err == nil || !strings.Contains(err.Error(), "--quant nf4") {
+	if _, err := weights.OpenQuantised(t.Context(), dir, "expert", made, weights.Quant{Format: weights.INT8}, never); err == nil || !strings.Contains(err.Error(), "--quant nf4") {
 		t.Errorf("INT8 of NF4: error %v", err)
 	}
 	folder := filepath.Join(dir, "expert_bnb_nf4")
@@ -169,7 +168,7 @@ func TestBrought(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "model.safetensors"), data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	store, err := quant.Open(t.Context(), dir, "expert", e.Store, nf4, never)
+	store, err := weights.OpenQuantised(t.Context(), dir, "expert", e.Store, nf4, never)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,18 +183,18 @@ func TestBadWeights(t *testing.T) {
 	inf := floatTensor("blocks.0.ffn.0.weight", make([]float32, 64*128), 64, 128)
 	copy(inf.Data[4*777:], device.Bytes([]float32{float32(math.Inf(-1))}))
 	source := copyOf(t, expert(t, t.TempDir(), 1, 64), func(x weights.Tensor) []weights.Tensor { return []weights.Tensor{x, inf} })
-	for _, kind := range []quant.Kind{quant.NF4, quant.INT8} {
+	for _, kind := range []weights.Format{weights.NF4, weights.INT8} {
 		dir := t.TempDir()
-		_, err := quant.Open(t.Context(), dir, "expert", source, quant.Options{Kind: kind}, func(int64, int64) {})
+		_, err := weights.OpenQuantised(t.Context(), dir, "expert", source, weights.Quant{Format: kind}, func(int64, int64) {})
 		if err == nil || !strings.Contains(err.Error(), inf.Name) {
 			t.Errorf("%s: error %v", kind, err)
 		}
-		if left, _ := filepath.Glob(filepath.Join(dir, quant.CacheDir, "*safetensors*")); len(left) > 0 {
+		if left, _ := filepath.Glob(filepath.Join(dir, weights.CacheDir, "*safetensors*")); len(left) > 0 {
 			t.Errorf("%s: left %v", kind, left)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := quant.Open(ctx, t.TempDir(), "expert", expert(t, t.TempDir(), 4, 64), nf4, func(int64, int64) { cancel() })
+	_, err := weights.OpenQuantised(ctx, t.TempDir(), "expert", expert(t, t.TempDir(), 4, 64), nf4, func(int64, int64) { cancel() })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
@@ -208,10 +207,10 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		os.Exit(m.Run())
 	}
-	o := quant.Options{Kind: quant.Kind(os.Getenv("GIMBAL_QUANTISE_KIND"))}
+	o := weights.Quant{Format: weights.Format(os.Getenv("GIMBAL_QUANTISE_KIND"))}
 	source, err := weights.OpenSafetensors(filepath.Join(dir, "expert.safetensors"))
 	if err == nil {
-		_, err = quant.Open(context.Background(), dir, "expert", source, o, func(int64, int64) { os.Stdout.Write([]byte{'.'}) })
+		_, err = weights.OpenQuantised(context.Background(), dir, "expert", source, o, func(int64, int64) { os.Stdout.Write([]byte{'.'}) })
 	}
 	if err != nil {
 		panic(err)
@@ -226,22 +225,22 @@ func TestKill(t *testing.T) {
 	const layers = 8
 	dir := t.TempDir()
 	source := expert(t, dir, layers, 256)
-	folder := filepath.Join(dir, quant.CacheDir)
-	kinds := []quant.Options{nf4, {Kind: quant.INT8}}
-	paths, want := map[quant.Kind]string{}, map[quant.Kind][]byte{}
+	folder := filepath.Join(dir, weights.CacheDir)
+	kinds := []weights.Quant{nf4, {Format: weights.INT8}}
+	paths, want := map[weights.Format]string{}, map[weights.Format][]byte{}
 	for _, o := range kinds {
-		paths[o.Kind] = open(t, dir, source, o).Path()
-		want[o.Kind] = sum(t, paths[o.Kind])
+		paths[o.Format] = open(t, dir, source, o).Path()
+		want[o.Format] = sum(t, paths[o.Format])
 	}
 	random := rand.New(rand.NewPCG(7, 8))
 	missing, cut := 0, 0
 	for i := range 50 {
 		o := kinds[i%len(kinds)]
-		if err := os.Remove(paths[o.Kind]); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Remove(paths[o.Format]); err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
 		}
-		killAfter(t, dir, o.Kind, i%(layers+1), time.Duration(random.IntN(2000))*time.Microsecond)
-		if _, err := os.Stat(paths[o.Kind]); err != nil {
+		killAfter(t, dir, o.Format, i%(layers+1), time.Duration(random.IntN(2000))*time.Microsecond)
+		if _, err := os.Stat(paths[o.Format]); err != nil {
 			missing++
 		}
 		cut += checkLoadable(t, folder, want)
@@ -249,7 +248,7 @@ func TestKill(t *testing.T) {
 			continue
 		}
 		open(t, dir, source, o)
-		if got := sum(t, paths[o.Kind]); !bytes.Equal(got, want[o.Kind]) {
+		if got := sum(t, paths[o.Format]); !bytes.Equal(got, want[o.Format]) {
 			t.Fatalf("%s: the file made after a kill differs", o)
 		}
 		if left, _ := filepath.Glob(filepath.Join(folder, ".*")); len(left) > 0 {
@@ -264,7 +263,7 @@ func TestKill(t *testing.T) {
 
 // checkLoadable makes sure that every file of a folder of cached ones which loads is
 // whole, and returns how many do not load.
-func checkLoadable(t *testing.T, folder string, want map[quant.Kind][]byte) (cut int) {
+func checkLoadable(t *testing.T, folder string, want map[weights.Format][]byte) (cut int) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.safetensors*"))
 	hidden, err2 := filepath.Glob(filepath.Join(folder, ".*"))
@@ -280,7 +279,7 @@ func checkLoadable(t *testing.T, folder string, want map[quant.Kind][]byte) (cut
 			cut++
 			continue
 		}
-		kind := quant.Kind(store.Quantised())
+		kind := weights.Format(store.Quantised())
 		store.Close()
 		if !bytes.Equal(sum(t, path), want[kind]) {
 			t.Fatalf("%s loads as %q and is another file", path, kind)
@@ -290,7 +289,7 @@ func checkLoadable(t *testing.T, folder string, want map[quant.Kind][]byte) (cut
 }
 
 // killAfter starts the program above and kills it a while after so many layers.
-func killAfter(t *testing.T, dir string, kind quant.Kind, layers int, while time.Duration) {
+func killAfter(t *testing.T, dir string, kind weights.Format, layers int, while time.Duration) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "GIMBAL_QUANTISE="+dir, "GIMBAL_QUANTISE_KIND="+string(kind))
@@ -323,11 +322,11 @@ func sum(t *testing.T, path string) []byte {
 // taken on the way, given back or not, is much less than the expert.
 func TestStream(t *testing.T) {
 	source := expert(t, t.TempDir(), 24, 1024)
-	for _, kind := range []quant.Kind{quant.NF4, quant.INT8} {
+	for _, kind := range []weights.Format{weights.NF4, weights.INT8} {
 		dir := t.TempDir()
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		open(t, dir, source, quant.Options{Kind: kind})
+		open(t, dir, source, weights.Quant{Format: kind})
 		runtime.ReadMemStats(&after)
 		if took := int64(after.TotalAlloc - before.TotalAlloc); took > source.Bytes()/4 {
 			t.Errorf("%s: %d bytes taken for an expert of %d", kind, took, source.Bytes())
@@ -338,7 +337,7 @@ func TestStream(t *testing.T) {
 // BenchmarkExpert quantises an expert from file to file.
 func BenchmarkExpert(b *testing.B) {
 	source := expert(b, b.TempDir(), 12, 4096)
-	for _, o := range []quant.Options{nf4, {Kind: quant.NF4, Nested: true}, {Kind: quant.INT8}} {
+	for _, o := range []weights.Quant{nf4, {Format: weights.NF4, Nested: true}, {Format: weights.INT8}} {
 		b.Run(o.String(), func(b *testing.B) {
 			b.SetBytes(source.Bytes())
 			for b.Loop() {
