@@ -33,11 +33,11 @@ func TestProducts(t *testing.T) {
 
 		for name, weight := range map[string]device.Weight{
 			"y_fp32": device.DenseWeight(mat(t, dev, device.F32, out, in, device.Bytes(w))),
-			"y_int8": {Data: mat(t, dev, device.I8, out, in, codes), Out: out, In: in,
+			"y_int8": {Format: device.INT8, Data: mat(t, dev, device.I8, out, in, codes), Out: out, In: in,
 				Scale: mat(t, dev, device.F32, 1, out, device.Bytes(scale))},
-			"y_nf4": {Data: mat(t, dev, device.U8, 1, len(packed), packed), Out: out, In: in,
+			"y_nf4": {Format: device.NF4, Data: mat(t, dev, device.U8, 1, len(packed), packed), Out: out, In: in,
 				Scale: mat(t, dev, device.F32, 1, len(absmax), device.Bytes(absmax)),
-				Format: device.NF4, Block: block, Code: mat(t, dev, device.F32, 1, 16, device.Bytes(weights.NF4Code[:]))},
+				Block: block, Code: mat(t, dev, device.F32, 1, 16, device.Bytes(weights.NF4Code[:]))},
 		} {
 			want, _ := c.F32(t, name)
 			input := mat(t, dev, device.F32, xShape[0], in, device.Bytes(x))
