@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,5 +145,80 @@ func TestDamagedExpert(t *testing.T) {
 	_, err = engine.Load(t.Context(), openDevice(t), dir, inference.QuantNone, func(inference.Event) {})
 	if err == nil || !strings.Contains(err.Error(), "ffn") {
 		t.Errorf("error %v, want one that names the feed-forward's tensors", err)
+	}
+}
+
+// TestDecodingProgress makes sure that the frames that are said to be done grow, with tiles
+// and without, and end at all of them.
+func TestDecodingProgress(t *testing.T) {
+	p := load(t, golden.Checkpoint(t))
+	for _, tile := range []int{0, inference.MinTile} {
+		job := quick(t)
+		job.Steps, job.MaxArea, job.VAETile = 1, 96*96, tile
+		last, total := 0, 0
+		_, err := p.Generate(t.Context(), job, "", func(e inference.Event) {
+			if d, ok := e.(inference.Decoding); ok {
+				if d.Frames <= last {
+					t.Errorf("tiles of %d: %d frames after %d", tile, d.Frames, last)
+				}
+				last, total = d.Frames, d.Total
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last == 0 || last != total {
+			t.Errorf("tiles of %d: the progress ends at %d of %d frames", tile, last, total)
+		}
+	}
+}
+
+// TestPictureIsDecodedOnce makes sure that a plan reads no more of the picture than its
+// size, and that a damaged one ends a run before it leaves anything.
+func TestPictureIsDecodedOnce(t *testing.T) {
+	p := load(t, golden.Checkpoint(t))
+	job := quick(t)
+	dir := filepath.Dir(job.Output)
+	data := read(t, job.Image)
+	job.Image = filepath.Join(dir, "cut.png")
+	if err := os.WriteFile(job.Image, data[:len(data)/2], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Plan(t.Context(), job); err != nil {
+		t.Errorf("a plan decodes the picture: %v", err)
+	}
+	before := listing(t, dir)
+	_, err := p.Generate(t.Context(), job, "", func(e inference.Event) { t.Errorf("event %s before the error", e.Kind()) })
+	var wrong *inference.SettingError
+	if !errors.As(err, &wrong) || wrong.Setting != "image" {
+		t.Errorf("error %v, want one of the picture", err)
+	}
+	if after := listing(t, dir); after != before {
+		t.Errorf("files\n%s\nbefore\n%s", after, before)
+	}
+}
+
+// TestInputsAreKeptOnce makes sure that a run shares the copies of its inputs that somebody
+// else keeps.
+func TestInputsAreKeptOnce(t *testing.T) {
+	p := load(t, golden.Checkpoint(t))
+	job := quick(t)
+	kept := t.TempDir()
+	if err := engine.KeepInputs(kept, job); err != nil {
+		t.Fatal(err)
+	}
+	_, err := p.Generate(t.Context(), job, kept, func(e inference.Event) {
+		if e, ok := e.(inference.Prepared); ok {
+			for _, name := range []string{"picture", filepath.Join("camera", "poses.npy"), filepath.Join("camera", "intrinsics.npy")} {
+				a, err1 := os.Stat(filepath.Join(kept, name))
+				b, err2 := os.Stat(filepath.Join(e.RunDir, name))
+				if err1 != nil || err2 != nil || !os.SameFile(a, b) {
+					t.Errorf("%s is there twice: %v, %v", name, err1, err2)
+				}
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
