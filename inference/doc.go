@@ -1,14 +1,63 @@
-// Package inference turns a picture, a camera path and a prompt into a video
-// with a LingBot-World checkpoint. It is the API that app and ui use:
+// Package inference holds the types that all of Gimbal shares, and nothing that computes:
+// Job and Recipe (job.go), the one table of their settings (settings.go, by the kinds of
+// value in setting.go), Event (event.go), Plan (plan.go), the errors that clients tell
+// apart (errors.go) and the geometry of latents (geometry.go). The packages below it turn
+// a Job into a video; nothing imports a package above its own in this list:
 //
-//   - PlanOf and Pipeline.Plan say what a job takes before it runs, PlanAuto chooses
-//     settings that fit.
-//   - Load opens a checkpoint on a device and checks all of it.
-//   - Pipeline.Generate runs a Job and reports what happens as Events.
-//   - Pipeline.Resume goes on with a run that was interrupted.
+//	device        the seam to the machine: buffers and ten operations as values
+//	  host        what every device does on the host's side
+//	  devicetest  the suite that a device must pass
+//	  profile     times what a device runs
+//	cpu           the CPU device: the oracle, and the one that runs everywhere
+//	nn            layers and working memory that all models share
+//	weights       checkpoints: containers, tensor tables, formats, quantising
+//	wan           the diffusion transformer, one expert of it
+//	vae           Wan 2.1's causal video VAE
+//	umt5          the text encoder
+//	tokenizer     its vocabulary
+//	noise         torch's random numbers
+//	picture       pictures in files
+//	video         frames to .mp4, contact sheets and PNG files
+//	runstate      a run on disk, after each step
+//	clip          the size of a video and what controls its camera
+//	denoise       the loop over the schedule, solvers, guidance
+//	plan          a device that counts; rates of devices; settings that fit
+//	engine        opens models, plans and runs jobs
+//	library       the runs that are done
+//	queue         the runs that wait, and the one that runs
+//	bench         measures all of that
 //
-// The package wires the model's parts (wan, vae, umt5, tokenizer, sampler, noise,
-// camera, picture, video) and owns what lies between them: the order of work,
-// the state of a run on disk, the checks of every step. It never imports Fyne or
-// a particular device; the parts know nothing of each other.
+// # Where to change what
+//
+//	another setting          a field of Job and a row of Settings; the command line has it then,
+//	                         and the window once a line places its entry
+//	another solver           denoise: a file and a row of methods
+//	another key layout       weights: a file keys_NAME.go and a row of its adapters
+//	another weight format    weights: a file and a row of its formats; device.Format, and a kernel
+//	another container        weights: a file and a row of its containers
+//	another control          clip: a file control_NAME.go and a case of OpenControl
+//	another model's tensors  its table in weights
+//	another device           an implementation of device.Device that passes devicetest
+//	another option for Fit   plan: a row of options in choose.go
+//
+// # Words
+//
+//	action folder    the reference's folder of a camera path: poses.npy, intrinsics.npy
+//	boundary         the share of the schedule from which the high-noise expert runs
+//	checkpoint       a folder with experts, text encoder, tokenizer and VAE
+//	clip             a video to be, with its latent's size and its control
+//	derived store    weights that were made from a checkpoint's, such as quantised ones
+//	dry              without contents: a dry device counts what the code on it would take
+//	expert           one of the two diffusion transformers: for high noise, for low noise
+//	guidance         classifier-free guidance: the prompt against the negative prompt
+//	latent           what the VAE makes of pictures: [channels, frames, rows, columns]
+//	modulation       what the timestep does to a block: shift, scale and gate (AdaLN)
+//	phase            a part of a run: text, picture, prepare, sample, decode
+//	Plücker rays     a camera path as a model reads it: a ray per pixel
+//	recipe           how a checkpoint wants to be sampled
+//	run folder       what an unfinished run keeps on disk, VIDEO.run
+//	shift            of the noise schedule: σ' = shift·σ / (1 + (shift-1)·σ)
+//	store            an open set of tensors, memory-mapped
+//	submission       operations that a device runs in one go, about a transformer block
+//	token            a patch of the latent in the transformer; of a prompt, a piece of text
 package inference
