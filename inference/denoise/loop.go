@@ -7,7 +7,8 @@ import "context"
 type Loop struct {
 	Solver   *Solver
 	Guidance Guidance
-
+	// Expert names the one for high or low noise; a checkpoint may have one for both.
+	Expert func(highNoise bool) string
 	// Model returns the expert of a step, prepared for the clip.
 	Model func(ctx context.Context, step Step) (Model, error)
 	// Phase runs the work of a step; times is how often the steps that follow do the same,
@@ -24,11 +25,11 @@ type Loop struct {
 
 // Step is one step of the schedule.
 type Step struct {
-	Index     int // 0 for the first step
-	Timestep  float64
-	Sigma     float64 // noise level
-	HighNoise bool    // the high-noise expert's
-	Passes    int     // forward passes
+	Index    int // 0 for the first step
+	Timestep float64
+	Sigma    float64 // noise level
+	Expert   string
+	Passes   int // forward passes
 }
 
 // Buffers is how many tensors of a latent's size Run works in.
@@ -69,7 +70,7 @@ func (l *Loop) steps() (steps []Step) {
 	timesteps, sigmas := l.Solver.Timesteps(), l.Solver.Sigmas()
 	for i := l.Solver.Next(); i < len(timesteps); i++ {
 		t := timesteps[i]
-		steps = append(steps, Step{Index: i, Timestep: t, Sigma: sigmas[i], HighNoise: l.Guidance.HighNoise(t), Passes: l.Guidance.Passes(t)})
+		steps = append(steps, Step{Index: i, Timestep: t, Sigma: sigmas[i], Expert: l.Expert(l.Guidance.HighNoise(t)), Passes: l.Guidance.Passes(t)})
 	}
 	return steps
 }
@@ -77,7 +78,7 @@ func (l *Loop) steps() (steps []Step) {
 // equal returns how many of the steps are taken at once.
 func (l *Loop) equal(steps []Step) int {
 	n := 1
-	for l.Dry && n < len(steps) && steps[n].HighNoise == steps[0].HighNoise && steps[n].Passes == steps[0].Passes {
+	for l.Dry && n < len(steps) && steps[n].Expert == steps[0].Expert && steps[n].Passes == steps[0].Passes {
 		n++
 	}
 	return n

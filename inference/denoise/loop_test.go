@@ -27,9 +27,10 @@ func (m model) Velocity(_ context.Context, x []float32, t float64, prompt int, o
 func newLoop(t *testing.T, g denoise.Guidance, asked *[]string) *denoise.Loop {
 	return &denoise.Loop{
 		Solver: mustNew(t, denoise.UniPC, 6, 3), Guidance: g,
-		Model: func(context.Context, denoise.Step) (denoise.Model, error) { return model{asked}, nil },
-		Phase: func(_ denoise.Step, _ int, work func() error) error { return work() },
-		After: func(denoise.Step, []float32) error { return nil },
+		Expert: func(highNoise bool) string { return map[bool]string{true: "high", false: "low"}[highNoise] },
+		Model:  func(context.Context, denoise.Step) (denoise.Model, error) { return model{asked}, nil },
+		Phase:  func(_ denoise.Step, _ int, work func() error) error { return work() },
+		After:  func(denoise.Step, []float32) error { return nil },
 	}
 }
 
@@ -49,7 +50,7 @@ func TestGuidance(t *testing.T) {
 	var clean []float64
 	l.After = func(s denoise.Step, c []float32) error {
 		clean = append(clean, float64(c[0]))
-		if want := 1 + s.Passes; (s.Index < 2) != s.HighNoise || s.HighNoise != (want == 3) {
+		if high := s.Index < 2; high != (s.Expert == "high") || high != (s.Passes == 2) {
 			t.Errorf("step %+v", s)
 		}
 		return nil
@@ -91,6 +92,14 @@ func TestDryLoop(t *testing.T) {
 	}
 	if len(times) != 2 || total != 6 || len(asked) != 4 || l.Solver.Next() != 6 {
 		t.Errorf("phases of %v steps, %d forwards, solver at %d", times, len(asked), l.Solver.Next())
+	}
+	times, total = nil, 0
+	l.Solver, l.Expert = mustNew(t, denoise.UniPC, 6, 3), func(bool) string { return "both" }
+	if err := l.Run(t.Context(), nil, [denoise.Buffers][]float32{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(times) != 1 || total != 6 {
+		t.Errorf("with one expert, phases of %v steps", times)
 	}
 }
 

@@ -47,9 +47,9 @@ func (r *run) sample(ctx context.Context, c conditioning) error {
 	r.p.dev.Hold(4 * int64(r.solver.Kept()*n))
 	defer r.p.dev.Hold(-4 * int64(len(work)*n))
 	loop := denoise.Loop{
-		Solver: r.solver, Guidance: r.guidance, Model: s.model, After: s.after, Dry: r.planning(),
+		Solver: r.solver, Guidance: r.guidance, Expert: r.p.expert, Model: s.model, After: s.after, Dry: r.planning(),
 		Phase: func(step denoise.Step, times int, work func() error) error {
-			return r.phase("sample "+s.expert, times, work)
+			return r.phase("sample "+step.Expert, times, work)
 		},
 	}
 	return loop.Run(ctx, r.latent, work)
@@ -59,7 +59,7 @@ func (r *run) sample(ctx context.Context, c conditioning) error {
 // closed first: the schedule never goes back to it. With Offload its weights are let go
 // of too.
 func (s *sampling) model(ctx context.Context, step denoise.Step) (denoise.Model, error) {
-	expert := s.p.expert(step.HighNoise)
+	expert := step.Expert
 	s.readAhead(ctx, expert, step.Index)
 	if s.expert != expert {
 		s.close()
