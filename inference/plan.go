@@ -96,11 +96,10 @@ func (r PlanRequest) open() (*parts, error) {
 	p := &parts{experts: map[string]weights.Expert{}, quant: r.Quant}
 	dir := r.Checkpoint
 	if r.Dims != (weights.Dims{}) {
-		config, expert := weights.ExpertTensors(r.Dims)
-		p.text, p.vae = weights.OfShapes("text encoder", weights.TextTensors(r.Dims)), weights.OfShapes("VAE", weights.VAETensors(r.Dims))
+		p.text, p.vae = r.Dims.DryText(), r.Dims.DryVAE()
 		p.statistics = vae.WanStatistics()
 		for _, name := range []string{weights.HighNoise, weights.LowNoise} {
-			p.experts[name] = weights.Expert{Store: weights.OfShapes(name, expert), Config: config}
+			p.experts[name] = r.Dims.DryExpert()
 		}
 		dir = ""
 	} else {
