@@ -233,8 +233,8 @@ func (b *benchRun) settings(demo assets.Demo) inference.Job {
 func (b *benchRun) quantization(ctx context.Context) (*bench.Report, error) {
 	var kinds []weights.Quant
 	for _, word := range b.quants {
-		o := weights.Quant{Format: weights.Format(strings.TrimSuffix(word, "-double")), Nested: strings.HasSuffix(word, "-double")}
-		if err := o.Validate(); err != nil {
+		o, err := weights.ParseQuant(word)
+		if err != nil {
 			return nil, usagef("--quant_types: %w", err)
 		}
 		kinds = append(kinds, o)

@@ -150,7 +150,7 @@ func runCase(t *testing.T, c golden.Case, flags ...string) {
 }
 
 func compareDump(t *testing.T, c golden.Case, dump string) {
-	store, err := weights.OpenSafetensors(dump)
+	store, err := weights.Open(dump)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func TestQuantize(t *testing.T) {
 			t.Fatalf("%v: exit code %d\n%s%s", flags, code, out, errs)
 		}
 		for _, file := range files {
-			store, err := weights.OpenSafetensors(file)
+			store, err := weights.Open(file)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -68,14 +68,14 @@ func paperStep(ctx context.Context, chip metalkit.Chip, frames int) ([]metalkit.
 		return nil, err
 	}
 	defer dev.Close()
-	config, tensors := weights.ExpertTensors(weights.LingBotWorld)
-	model, err := wan.Load(ctx, dev, weights.OfShapes("an expert of real sizes", tensors), config)
+	expert := weights.LingBotWorld.DryExpert()
+	model, err := wan.Load(ctx, dev, expert.Store, expert.Config)
 	if err != nil {
 		return nil, err
 	}
 	defer model.Close()
 	session, err := model.NewDrySession(ctx, wan.Size{
-		F: (frames-1)/4 + 1, H: 480 / 8, W: 832 / 8, Tokens: []int{config.TextLen}, Camera: true, Reuse: wan.AllReuse,
+		F: (frames-1)/4 + 1, H: 480 / 8, W: 832 / 8, Tokens: []int{expert.Config.TextLen}, Camera: true, Reuse: wan.AllReuse,
 	})
 	if err != nil {
 		return nil, err

@@ -68,15 +68,15 @@ func runTune(ctx context.Context, args []string, stdout, stderr io.Writer) error
 // dev, with zeros for weights and inputs.
 func runBlank(ctx context.Context, dev device.Device, d weights.Dims, frames, height, width int) error {
 	dev = blank{dev}
-	config, tensors := weights.ExpertTensors(d)
-	model, err := wan.Load(ctx, dev, weights.OfShapes("an expert of zeros", tensors), config)
+	expert := d.DryExpert()
+	model, err := wan.Load(ctx, dev, expert.Store, expert.Config)
 	if err != nil {
 		return err
 	}
 	if err := forwardBlank(ctx, model, frames, height, width); err != nil {
 		return err
 	}
-	v, err := vae.Load(ctx, dev, weights.OfShapes("a VAE of zeros", weights.VAETensors(d)), vae.WanStatistics())
+	v, err := vae.Load(ctx, dev, d.DryVAE(), vae.WanStatistics())
 	if err != nil {
 		return err
 	}

@@ -115,6 +115,15 @@ func DefaultJob() Job {
 	}
 }
 
+// Validate reports what is wrong with the recipe, as SettingErrors.
+func (r Recipe) Validate() error {
+	var errs []error
+	for _, name := range []string{"frame_num", "max_area", "sample_steps", "sample_solver", "sample_shift", "sample_guide_scale", "boundary"} {
+		errs = append(errs, FindSetting(name).Check(Job{Recipe: r}))
+	}
+	return errors.Join(errs...)
+}
+
 // Validate reports every setting that holds what it may not, as SettingErrors; the files
 // that they name are looked at by an engine.
 func (j Job) Validate() error {

@@ -42,8 +42,8 @@ func (hollow) Read(ctx context.Context, _ []byte, _ device.Buffer) error { retur
 func walkExpert(ctx context.Context, dev device.Device, frames int) error {
 	d := weights.LingBotWorld
 	d.Layers = 1
-	config, tensors := weights.ExpertTensors(d)
-	m, err := wan.Load(ctx, dev, weights.OfShapes("expert", tensors), config)
+	expert := d.DryExpert()
+	m, err := wan.Load(ctx, dev, expert.Store, expert.Config)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func walkExpert(ctx context.Context, dev device.Device, frames int) error {
 
 // walkDecode is walkExpert for the VAE.
 func walkDecode(ctx context.Context, dev device.Device, frames int) error {
-	v, err := vae.Load(ctx, dev, weights.OfShapes("VAE", weights.VAETensors(weights.LingBotWorld)), vae.WanStatistics())
+	v, err := vae.Load(ctx, dev, weights.LingBotWorld.DryVAE(), vae.WanStatistics())
 	if err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func forwardAny(t *testing.T, dev device.Device, experts map[string]weights.Expe
 
 // decodeAny decodes a small latent.
 func decodeAny(t *testing.T, dev device.Device) error {
-	store, err := weights.OpenTorch(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
+	store, err := weights.Open(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
 	if err != nil {
 		return err
 	}

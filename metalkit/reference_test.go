@@ -96,7 +96,7 @@ func checkForward(t *testing.T, dev device.Device, c golden.Case, bound float64)
 
 func TestVAEReference(t *testing.T) {
 	eachCompute(t, func(t *testing.T, dev device.Device, bound float64) {
-		store, err := weights.OpenTorch(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
+		store, err := weights.Open(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,8 +25,8 @@ func onPaper(tb testing.TB, chip string, frames int) (*Paper, *wan.Model, *wan.S
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { paper.Close() })
-	config, tensors := weights.ExpertTensors(weights.LingBotWorld)
-	model, err := wan.Load(tb.Context(), paper, weights.OfShapes("real sizes", tensors), config)
+	expert := weights.LingBotWorld.DryExpert()
+	model, err := wan.Load(tb.Context(), paper, expert.Store, expert.Config)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -181,12 +181,12 @@ func TestBlockIsOneRun(t *testing.T) {
 func TestRunsAreShort(t *testing.T) {
 	const most = 0.75 // seconds of a run, at the peak
 	paper, _, s := onPaper(t, "M1", 81)
-	text, err := umt5.Load(t.Context(), paper, weights.OfShapes("text encoder", weights.TextTensors(weights.LingBotWorld)))
+	text, err := umt5.Load(t.Context(), paper, weights.LingBotWorld.DryText())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer text.Close()
-	video, err := vae.Load(t.Context(), paper, weights.OfShapes("VAE", weights.VAETensors(weights.LingBotWorld)), vae.WanStatistics())
+	video, err := vae.Load(t.Context(), paper, weights.LingBotWorld.DryVAE(), vae.WanStatistics())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func TestRandom(t *testing.T) {
 	if err := weights.WriteTemporary(path, w.list, nil); err != nil {
 		t.Fatal(err)
 	}
-	store, err := weights.OpenSafetensors(path)
+	store, err := weights.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

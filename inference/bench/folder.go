@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gimbal/inference/device"
 	"gimbal/inference/weights"
 )
 
@@ -102,15 +103,14 @@ func textDim(dir string) (int, error) {
 		return 0, err
 	}
 	defer layout.Close()
-	const name = "text_embedding.0.weight"
 	for _, e := range layout.Experts {
-		for _, t := range e.Store.Shapes() {
-			if t.Name == name && len(t.Shape) == 2 {
-				return t.Shape[1], nil
-			}
+		sizes, err := weights.ReadWanSizes(e.Store, e.Config)
+		if err != nil {
+			return 0, err
 		}
+		return sizes.TextDim, nil
 	}
-	return 0, fmt.Errorf("checkpoint %s: found no %s of two dimensions, expected one", dir, name)
+	panic("bench: a checkpoint without experts opens")
 }
 
 func (f *folder) expert(ctx context.Context, d Dims, text int) error {
@@ -118,10 +118,11 @@ func (f *folder) expert(ctx context.Context, d Dims, text int) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
+	sizes := weights.Dims{Dim: d.Dim, FFN: d.FFN, Heads: d.Heads, Layers: d.Layers, Text: text}.ExpertSizes()
 	config, err := json.Marshal(struct {
 		ModelType string `json:"model_type"`
 		weights.WanConfig
-	}{"i2v", d.expertConfig()})
+	}{"i2v", sizes.Config})
 	if err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ func (f *folder) expert(ctx context.Context, d Dims, text int) error {
 		return err
 	}
 	t := &tensors{ctx: ctx}
-	t.expert(d, text)
+	t.model(sizes.Table(), device.BF16)
 	return weights.WriteTemporary(filepath.Join(dir, "diffusion_pytorch_model.safetensors"), t.list, nil)
 }
 
@@ -138,7 +139,7 @@ const vaeFile = "Wan2.1_VAE.safetensors"
 
 func (f *folder) vae(ctx context.Context, d Dims) error {
 	t := &tensors{ctx: ctx}
-	t.vae(d.VAE)
+	t.model(weights.Dims{VAE: d.VAE}.VAESizes().Table(), device.F32)
 	return weights.WriteTemporary(filepath.Join(f.checkpoint, vaeFile), t.list, nil)
 }
 

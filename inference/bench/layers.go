@@ -26,7 +26,7 @@ func layerErrors(ctx context.Context, dev device.Device, source, quantised *weig
 	var all []LayerError
 	for _, t := range quantised.Shapes() {
 		layer, ok := strings.CutSuffix(t.Name, ".weight")
-		if !ok || t.DType != device.U8 && t.DType != device.I8 {
+		if !ok || quantised.Format(t.Name) == weights.Dense {
 			continue
 		}
 		want, err := product(ctx, dev, source, t.Name)
@@ -47,9 +47,9 @@ func layerErrors(ctx context.Context, dev device.Device, source, quantised *weig
 
 // product multiplies normal values, always the same, with a layer of store.
 func product(ctx context.Context, dev device.Device, store *weights.Store, name string) ([]float32, error) {
-	loader := weights.NewLoader(dev, store)
+	loader := weights.NewLoader(dev, store, nil)
 	defer loader.Release()
-	w := loader.Weight(name, 0, 0)
+	w := loader.Weight(name)
 	if err := loader.Err(); err != nil {
 		return nil, err
 	}

@@ -63,9 +63,9 @@ func (q *quantization) product(ctx context.Context, r *result, layer string) (se
 	}
 	defer dev.Close()
 	return seconds, q.store(r, r.experts[0], func(s *weights.Store) error {
-		loader := weights.NewLoader(dev, s)
+		loader := weights.NewLoader(dev, s, nil)
 		defer loader.Release()
-		w := loader.Weight(layer, 0, 0)
+		w := loader.Weight(layer)
 		if err := loader.Err(); err != nil {
 			return err
 		}

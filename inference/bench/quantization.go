@@ -135,7 +135,7 @@ func (q *quantization) layers(ctx context.Context, r *result) (all []LayerError,
 	for _, expert := range r.experts {
 		var errs []LayerError
 		err := q.store(&result{}, expert, func(source *weights.Store) error {
-			if source.Quantised() != "" {
+			if source.Quantised() != weights.Dense {
 				return nil // there is nothing to compare with
 			}
 			return q.store(r, expert, func(quantised *weights.Store) (err error) {
@@ -177,7 +177,7 @@ func (q *quantization) store(r *result, expert string, f func(*weights.Store) er
 // openQuantised opens a cached file or a folder of shards.
 func openQuantised(path string) (*weights.Store, error) {
 	if filepath.Ext(path) == ".safetensors" {
-		return weights.OpenSafetensors(path)
+		return weights.Open(path)
 	}
 	return weights.OpenSharded(path)
 }

@@ -40,6 +40,14 @@ func (t *tensors) add(name string, dtype device.DType, mean, deviation float64, 
 	}})
 }
 
+// model adds the tensors of a model. Their values keep the size of what goes through it.
+func (t *tensors) model(table weights.Table, dtype device.DType) {
+	for _, spec := range table {
+		mean, deviation := spec.Normal()
+		t.add(spec.Name, dtype, mean, deviation, spec.Shape...)
+	}
+}
+
 // randomBlock returns the little-endian bytes of n values of type F32 or BF16.
 func randomBlock(dtype device.DType, mean, deviation float64, n int, seed uint64) []byte {
 	random := rand.New(rand.NewPCG(seed, uint64(n)))

@@ -104,7 +104,7 @@ func (r *result) watch(o Options, dev *meter) func(inference.Event) {
 
 // read reads the tensors that the run wrote.
 func (r *result) read(path string) error {
-	store, err := weights.OpenSafetensors(path)
+	store, err := weights.Open(path)
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,11 @@ func (r *result) once() float64 {
 	return max(0, r.steps[0]-step)
 }
 
+// patchVolume is how many positions of a latent make a token.
+const patchVolume = 1 * 2 * 2
+
 // tokens returns how many there are in an attention.
 func (r *result) tokens() int {
 	p := r.prepared.LatentShape
-	return p[1] * p[2] * p[3] / weights.PatchVolume
+	return p[1] * p[2] * p[3] / patchVolume
 }

@@ -126,7 +126,7 @@ func (b *decoding) load(ctx context.Context, dev device.Device) (*vae.VAE, func(
 	closing := func() error { return store.Close() }
 	if b.o.Dims != nil {
 		var err error
-		if store, err = weights.OpenSafetensors(filepath.Join(b.folder.checkpoint, vaeFile)); err != nil {
+		if store, err = weights.Open(filepath.Join(b.folder.checkpoint, vaeFile)); err != nil {
 			return nil, nil, err
 		}
 	} else {

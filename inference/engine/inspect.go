@@ -36,14 +36,9 @@ func (l *Local) Inspect(ctx context.Context, dir string) (Model, error) {
 	if err != nil {
 		return m, err
 	}
-	m.Whole, m.HasCamera, m.Recipe = true, p.HasCamera(), recipe(p.layout)
+	m.Whole, m.HasCamera, m.Recipe = true, p.HasCamera(), p.recipe
 	m.Cached = cached(p.layout)
 	return m, p.Close()
-}
-
-// recipe returns the checkpoint's, or the reference's where it brings none.
-func recipe(l *weights.Layout) inference.Recipe {
-	return inference.DefaultRecipe()
 }
 
 // cached returns the kinds of weights that need not be made: those that the checkpoint

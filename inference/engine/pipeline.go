@@ -21,6 +21,7 @@ type Pipeline struct {
 	dev     device.Device
 	layout  *weights.Layout
 	source  source
+	recipe  inference.Recipe
 
 	tokenizer *tokenizer.Tokenizer
 	text      *umt5.Encoder
@@ -45,7 +46,10 @@ func Load(ctx context.Context, dev device.Device, dir string, q inference.Quant,
 		return nil, err
 	}
 	p := &Pipeline{dev: dev, layout: layout, Reuse: wan.AllReuse}
-	if p.source, err = fingerprint(layout); err == nil {
+	if p.recipe, err = readRecipe(layout); err == nil {
+		p.source, err = fingerprint(layout)
+	}
+	if err == nil {
 		err = p.open(ctx, emit)
 	}
 	if err == nil && q != inference.QuantNone {

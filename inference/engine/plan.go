@@ -148,10 +148,9 @@ func (r Request) open() (layout *weights.Layout, toMake []inference.Disk, err er
 
 // madeUp is a checkpoint of sizes that nobody has here.
 func madeUp(d weights.Dims) *weights.Layout {
-	config, tensors := weights.ExpertTensors(d)
-	l := &weights.Layout{Text: weights.OfShapes("text encoder", weights.TextTensors(d)), VAE: weights.OfShapes("VAE", weights.VAETensors(d)), Experts: map[string]weights.Expert{}}
+	l := &weights.Layout{Text: d.DryText(), VAE: d.DryVAE(), Experts: map[string]weights.Expert{}}
 	for _, name := range experts {
-		l.Experts[name] = weights.Expert{Store: weights.OfShapes(name, tensors), Config: config}
+		l.Experts[name] = d.DryExpert()
 	}
 	return l
 }

@@ -51,7 +51,7 @@ func generate(t *testing.T, p *engine.Pipeline, job inference.Job) (video []byte
 	if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
 		t.Fatal(err)
 	}
-	store, err := weights.OpenSafetensors(job.DumpFile)
+	store, err := weights.Open(job.DumpFile)
 	if err != nil {
 		t.Fatal(err)
 	}

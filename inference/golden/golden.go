@@ -68,7 +68,7 @@ func CasesIn(tb testing.TB, dir, prefix string) []Case {
 		if !strings.HasPrefix(name, prefix) {
 			continue
 		}
-		store, err := weights.OpenSafetensors(filepath.Join(dir, name+".safetensors"))
+		store, err := weights.Open(filepath.Join(dir, name+".safetensors"))
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -171,7 +171,7 @@ func (r *Run) Load() (State, error) {
 }
 
 func read(path string) (State, error) {
-	store, err := weights.OpenSafetensors(path)
+	store, err := weights.Open(path)
 	if err != nil {
 		return State{}, err
 	}

@@ -18,8 +18,8 @@ func (e *Encoder) Encode(ctx context.Context, ids []int32) ([]float32, error) {
 		return nil, fmt.Errorf("umt5: found no ids, expected at least the end token")
 	}
 	for i, id := range ids {
-		if id < 0 || int(id) >= e.vocab {
-			return nil, fmt.Errorf("umt5: id at %d: found %d, expected 0 to %d (do tokenizer and text encoder belong together?)", i, id, e.vocab-1)
+		if id < 0 || int(id) >= e.sizes.Vocab {
+			return nil, fmt.Errorf("umt5: id at %d: found %d, expected 0 to %d (do tokenizer and text encoder belong together?)", i, id, e.sizes.Vocab-1)
 		}
 	}
 	s := &scratch{dev: e.dev}
@@ -31,7 +31,7 @@ func (e *Encoder) Encode(ctx context.Context, ids []int32) ([]float32, error) {
 	if err := p.run(ctx); err != nil {
 		return nil, fmt.Errorf("umt5: %w", err)
 	}
-	out := make([]float32, len(ids)*e.dim)
+	out := make([]float32, len(ids)*e.sizes.Dim)
 	if err := e.dev.Read(ctx, device.Bytes(out), p.h.Buf); err != nil {
 		return nil, fmt.Errorf("umt5: %w", err)
 	}
@@ -54,16 +54,16 @@ func (e *Encoder) newPass(ctx context.Context, s *scratch, ids []int32) (pass, e
 	p := pass{
 		Encoder:         e,
 		ids:             s.ints(ctx, "ids", ids),
-		distanceBuckets: s.ints(ctx, "distance buckets", distanceBuckets(n, e.buckets)),
-		x:               s.mat("x", n, e.dim),
-		h:               s.mat("h", n, e.dim),
-		q:               s.mat("q", n, e.attnDim),
-		k:               s.mat("k", n, e.attnDim),
-		v:               s.mat("v", n, e.attnDim),
-		gate:            s.mat("gate", n, e.ffnDim),
-		up:              s.mat("up", n, e.ffnDim),
-		byDistance:      s.mat("bias by distance", 2*n-1, e.heads),
-		bias:            s.mat("position bias", e.heads, 2*n-1),
+		distanceBuckets: s.ints(ctx, "distance buckets", distanceBuckets(n, e.sizes.Buckets)),
+		x:               s.mat("x", n, e.sizes.Dim),
+		h:               s.mat("h", n, e.sizes.Dim),
+		q:               s.mat("q", n, e.sizes.AttnDim),
+		k:               s.mat("k", n, e.sizes.AttnDim),
+		v:               s.mat("v", n, e.sizes.AttnDim),
+		gate:            s.mat("gate", n, e.sizes.FFNDim),
+		up:              s.mat("up", n, e.sizes.FFNDim),
+		byDistance:      s.mat("bias by distance", 2*n-1, e.sizes.Heads),
+		bias:            s.mat("position bias", e.sizes.Heads, 2*n-1),
 	}
 	return p, s.err
 }
@@ -92,7 +92,7 @@ func (p pass) attention(enc device.Encoder, b block) {
 	enc.Record(device.Linear{X: p.h, W: b.q, Y: p.q})
 	enc.Record(device.Linear{X: p.h, W: b.k, Y: p.k})
 	enc.Record(device.Linear{X: p.h, W: b.v, Y: p.v})
-	enc.Record(device.Attention{Q: p.q, K: p.k, V: p.v, O: p.q, Heads: p.heads, Scale: 1, RelBias: p.bias})
+	enc.Record(device.Attention{Q: p.q, K: p.k, V: p.v, O: p.q, Heads: p.sizes.Heads, Scale: 1, RelBias: p.bias})
 	enc.Record(device.Linear{X: p.q, W: b.o, Y: p.x, Add: p.x})
 }
 

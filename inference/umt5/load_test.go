@@ -34,7 +34,7 @@ func edited(t *testing.T, edit func(map[string]weights.Tensor)) *weights.Store {
 	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
 		t.Fatal(err)
 	}
-	store, err := weights.OpenSafetensors(path)
+	store, err := weights.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestBadIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer enc.Close()
-	for _, ids := range [][]int32{nil, {-1}, {1, int32(enc.vocab)}} {
+	for _, ids := range [][]int32{nil, {-1}, {1, int32(enc.sizes.Vocab)}} {
 		if _, err := enc.Encode(t.Context(), ids); err == nil {
 			t.Errorf("ids %v: no error", ids)
 		}
@@ -140,7 +140,7 @@ func TestRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	loaded := dev.Info().Allocated
-	if vectors := int64(4 * enc.dim * (2*len(enc.blocks) + 1)); loaded > 2*vectors+1<<12 {
+	if vectors := int64(4 * enc.sizes.Dim * (2*len(enc.blocks) + 1)); loaded > 2*vectors+1<<12 {
 		t.Errorf("%d bytes allocated for weights, want no more than the norms' %d", loaded, vectors)
 	}
 	if _, err := enc.Encode(t.Context(), []int32{1, 2, 0, 1}); err != nil {

@@ -136,7 +136,7 @@ func synthetic(b *testing.B) *weights.Store {
 	if err := weights.WriteSafetensors(path, w.tensors, nil); err != nil {
 		b.Fatal(err)
 	}
-	store, err := weights.OpenSafetensors(path)
+	store, err := weights.Open(path)
 	if err != nil {
 		b.Fatal(err)
 	}

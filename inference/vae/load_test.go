@@ -16,7 +16,7 @@ import (
 // tensors returns the reference cases' VAE, to be changed and written again.
 func tensors(t *testing.T) []weights.Source {
 	t.Helper()
-	store, err := weights.OpenTorch(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
+	store, err := weights.Open(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func loadError(t *testing.T, sources []weights.Source, stats vae.Statistics) err
 	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
 		t.Fatal(err)
 	}
-	store, err := weights.OpenSafetensors(path)
+	store, err := weights.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,16 +29,16 @@ type network struct {
 // store must stay open until Close. The error names every tensor that is missing
 // or misshapen, and says if stats are for another number of channels.
 func Load(ctx context.Context, dev device.Device, store *weights.Store, stats Statistics) (*VAE, error) {
-	loader := weights.NewLoader(dev, store)
-	net, err := findNetwork(ctx, store, loader)
+	v := &VAE{Statistics: stats, dev: dev}
+	err := v.load(ctx, dev, store)
 	if err == nil {
-		err = stats.check(net.channels, store.Path())
+		err = stats.check(v.channels, store.Path())
 	}
 	if err != nil {
-		loader.Release()
+		v.Close()
 		return nil, fmt.Errorf("vae: %w", err)
 	}
-	return &VAE{Statistics: stats, dev: dev, loader: loader, network: net}, nil
+	return v, nil
 }
 
 // Close gives the weights' buffers back. Nothing may be encoding or decoding.

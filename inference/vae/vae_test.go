@@ -31,7 +31,7 @@ func openCPU(tb testing.TB) device.Device {
 // load loads the reference cases' VAE.
 func load(tb testing.TB, dev device.Device) *vae.VAE {
 	tb.Helper()
-	store, err := weights.OpenTorch(filepath.Join(golden.Checkpoint(tb), "Wan2.1_VAE.pth"))
+	store, err := weights.Open(filepath.Join(golden.Checkpoint(tb), "Wan2.1_VAE.pth"))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func synthetic(b *testing.B, dev device.Device, cfg wan.Config) *wan.Model {
 	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
 		b.Fatal(err)
 	}
-	store, err := weights.OpenSafetensors(path)
+	store, err := weights.Open(path)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func rewrite(tb testing.TB, e weights.Expert, change func(t *weights.Tensor) boo
 	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
 		tb.Fatal(err)
 	}
-	store, err := weights.OpenSafetensors(path)
+	store, err := weights.Open(path)
 	if err != nil {
 		tb.Fatal(err)
 	}

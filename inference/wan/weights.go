@@ -59,70 +59,64 @@ func (w *blockWeights) cameraBytes() (n int64) {
 // loader reads layers.
 type loader struct{ *weights.Loader }
 
-// linear loads a layer of out x in weights and its bias; an in of 0 is taken from
-// the file.
-func (l loader) linear(name string, out, in int) linear {
-	return linear{l.Weight(name+".weight", out, in), l.Vector(name+".bias", out)}
+func (l loader) linear(name string) linear {
+	return linear{l.Weight(name + ".weight"), l.Vector(name + ".bias")}
 }
 
-// weights loads all layers, those of the camera branch where camera says so.
-// What is missing or misshapen is noted in l and left out. A volume of 0 leaves
-// the sizes of patches to the file.
-func (l loader) weights(ctx context.Context, cfg Config, volume int, camera bool) (modelWeights, error) {
-	dim := cfg.Dim
+// weights loads all layers. What is missing or misshapen is noted in l and left out.
+func (l loader) weights(ctx context.Context, sizes weights.WanSizes) (modelWeights, error) {
 	w := modelWeights{
-		patch:          l.linear("patch_embedding", dim, cfg.InDim*volume),
-		text0:          l.linear("text_embedding.0", dim, 0),
-		text2:          l.linear("text_embedding.2", dim, dim),
-		time0:          l.linear("time_embedding.0", dim, cfg.FreqDim),
-		time2:          l.linear("time_embedding.2", dim, dim),
-		timeProjection: l.linear("time_projection.1", 6*dim, dim),
-		head:           l.linear("head.head", cfg.OutDim*volume, dim),
-		headModulation: l.Vector("head.modulation", 2*dim),
+		patch:          l.linear("patch_embedding"),
+		text0:          l.linear("text_embedding.0"),
+		text2:          l.linear("text_embedding.2"),
+		time0:          l.linear("time_embedding.0"),
+		time2:          l.linear("time_embedding.2"),
+		timeProjection: l.linear("time_projection.1"),
+		head:           l.linear("head.head"),
+		headModulation: l.Vector("head.modulation"),
 	}
-	if camera {
-		w.camera = l.linear("patch_embedding_wancamctrl", dim, 0)
-		w.cameraHidden1 = l.linear("c2ws_hidden_states_layer1", dim, dim)
-		w.cameraHidden2 = l.linear("c2ws_hidden_states_layer2", dim, dim)
+	if sizes.Camera {
+		w.camera = l.linear("patch_embedding_wancamctrl")
+		w.cameraHidden1 = l.linear("c2ws_hidden_states_layer1")
+		w.cameraHidden2 = l.linear("c2ws_hidden_states_layer2")
 	}
-	for i := range cfg.NumLayers {
+	for i := range sizes.Config.NumLayers {
 		if err := ctx.Err(); err != nil {
 			return modelWeights{}, err
 		}
-		w.blocks = append(w.blocks, l.block(fmt.Sprintf("blocks.%d", i), cfg, camera))
+		w.blocks = append(w.blocks, l.block(fmt.Sprintf("blocks.%d", i), sizes.Camera))
 	}
 	return w, nil
 }
 
-func (l loader) block(name string, cfg Config, camera bool) blockWeights {
-	dim := cfg.Dim
-	square := func(layer string) linear { return l.linear(name+"."+layer, dim, dim) }
-	vector := func(layer string) device.Mat { return l.Vector(name+"."+layer, dim) }
+func (l loader) block(name string, camera bool) blockWeights {
+	linear := func(layer string) linear { return l.linear(name + "." + layer) }
+	vector := func(tensor string) device.Mat { return l.Vector(name + "." + tensor) }
 	w := blockWeights{
 		name:        name,
-		modulation:  l.Vector(name+".modulation", 6*dim),
-		selfQ:       square("self_attn.q"),
-		selfK:       square("self_attn.k"),
-		selfV:       square("self_attn.v"),
-		selfO:       square("self_attn.o"),
+		modulation:  vector("modulation"),
+		selfQ:       linear("self_attn.q"),
+		selfK:       linear("self_attn.k"),
+		selfV:       linear("self_attn.v"),
+		selfO:       linear("self_attn.o"),
 		selfNormQ:   vector("self_attn.norm_q.weight"),
 		selfNormK:   vector("self_attn.norm_k.weight"),
 		norm3Weight: vector("norm3.weight"),
 		norm3Bias:   vector("norm3.bias"),
-		crossQ:      square("cross_attn.q"),
-		crossK:      square("cross_attn.k"),
-		crossV:      square("cross_attn.v"),
-		crossO:      square("cross_attn.o"),
+		crossQ:      linear("cross_attn.q"),
+		crossK:      linear("cross_attn.k"),
+		crossV:      linear("cross_attn.v"),
+		crossO:      linear("cross_attn.o"),
 		crossNormQ:  vector("cross_attn.norm_q.weight"),
 		crossNormK:  vector("cross_attn.norm_k.weight"),
-		ffn0:        l.linear(name+".ffn.0", cfg.FFNDim, dim),
-		ffn2:        l.linear(name+".ffn.2", dim, cfg.FFNDim),
+		ffn0:        linear("ffn.0"),
+		ffn2:        linear("ffn.2"),
 	}
 	if camera {
-		w.camInjector1 = square("cam_injector_layer1")
-		w.camInjector2 = square("cam_injector_layer2")
-		w.camScale = square("cam_scale_layer")
-		w.camShift = square("cam_shift_layer")
+		w.camInjector1 = linear("cam_injector_layer1")
+		w.camInjector2 = linear("cam_injector_layer2")
+		w.camScale = linear("cam_scale_layer")
+		w.camShift = linear("cam_shift_layer")
 	}
 	return w
 }

@@ -13,10 +13,15 @@ import (
 func (t Tensor) Float32s() ([]float32, error) {
 	values := make([]float32, len(t.Data)/t.DType.Size())
 	if !Widen(values, t.Data, t.DType) {
-		return nil, fmt.Errorf("weights: tensor %q: found dtype %v, expected F32, F16, BF16 or F8_E4M3", t.Name, t.DType)
+		return nil, fmt.Errorf("weights: tensor %q: found dtype %v, expected %s", t.Name, t.DType, floatTypes)
 	}
 	return values, nil
 }
+
+// floatTypes names those that Widen knows, for errors.
+const floatTypes = "F32, F16, BF16 or F8_E4M3"
+
+func isFloat(t device.DType) bool { return Widen(nil, nil, t) }
 
 // Widen sets dst to the elements of src, little-endian and of a float type. It
 // reports false for the other types.

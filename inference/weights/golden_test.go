@@ -96,7 +96,7 @@ func TestReferenceArchives(t *testing.T) {
 			}
 			members[string(data)] = true
 		}
-		s, err := weights.OpenTorch(path)
+		s, err := weights.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestRewrite(t *testing.T) {
 	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
 		t.Fatal(err)
 	}
-	s, err := weights.OpenSafetensors(path)
+	s, err := weights.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func TestLargeSafetensors(t *testing.T) {
 	if err := f.Truncate(int64(len(text)) + largeTensors*largeTensor); err != nil {
 		t.Fatal(err)
 	}
-	checkLarge(t, func() (*Store, error) { return OpenSafetensors(f.Name()) })
+	checkLarge(t, func() (*Store, error) { return Open(f.Name()) })
 }
 
 // holes writes to a file and leaves a hole for what is long.
@@ -127,5 +127,5 @@ func TestLargeTorch(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	checkLarge(t, func() (*Store, error) { return OpenTorch(f.Name()) })
+	checkLarge(t, func() (*Store, error) { return Open(f.Name()) })
 }

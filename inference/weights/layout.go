@@ -1,15 +1,14 @@
 package weights
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
-
-// RecipeFile is how a checkpoint says how it wants to be sampled.
-const RecipeFile = "recipe.json"
 
 // The experts' folders in a checkpoint.
 const (
@@ -26,6 +25,7 @@ type Layout struct {
 	TokenizerDir string            // google/umt5-xxl, or tokenizer
 	VAE          *Store            // Wan2.1_VAE.pth
 	VAEConfig    *VAEConfig        // vae_config.json; nil if there is none
+	Recipe       json.RawMessage   // recipe.json; nil if there is none
 
 	parts []Part
 }
@@ -43,6 +43,7 @@ type Part struct {
 	Bytes   int64          // of its weights, or of the tokenizer's file
 	Tensors int            // number of tensors
 	DTypes  map[string]int // tensors of each data type
+	Unused  []string       // names of the tensors that the model does not use
 	Config  *WanConfig     // of an expert
 	Err     error          // what is wrong with it
 }
@@ -110,8 +111,14 @@ func openParts(dir string) (*Layout, error) {
 		l.parts[0].Err = &Error{dir, "experts", "none", fmt.Sprintf("a folder %s or %s", HighNoise, LowNoise)}
 	}
 	var text, vae Part
-	l.Text, text = l.openFile(names, "text encoder", "models_t5_umt5-xxl-enc-bf16.pth", "t5")
-	l.VAE, vae = l.openFile(names, "VAE", "Wan2.1_VAE.pth", "vae")
+	if l.Text, text = l.openFile(names, "text encoder", "models_t5_umt5-xxl-enc-bf16.pth", "t5"); l.Text != nil {
+		sizes, _ := ReadUMT5Sizes(l.Text)
+		text.describe(l.Text, sizes.Table())
+	}
+	if l.VAE, vae = l.openFile(names, "VAE", "Wan2.1_VAE.pth", "vae"); l.VAE != nil {
+		sizes, _ := ReadVAESizes(l.VAE)
+		vae.describe(l.VAE, sizes.Table())
+	}
 	config, err := readVAEConfig(filepath.Join(dir, "vae_config.json"))
 	if err == nil {
 		l.VAEConfig = config
@@ -119,6 +126,10 @@ func openParts(dir string) (*Layout, error) {
 		vae.Err = errors.Join(vae.Err, err)
 	}
 	l.parts = append(l.parts, text, l.openTokenizer(), vae)
+	recipe := filepath.Join(dir, RecipeFile)
+	if l.Recipe, err = readRecipe(recipe); err != nil {
+		l.parts = append(l.parts, Part{Name: "recipe", Path: recipe, Err: err})
+	}
 	return l, nil
 }
 
@@ -136,7 +147,8 @@ func (l *Layout) openExpert(name string) Part {
 	store, err2 := OpenSharded(dir)
 	if err2 == nil {
 		l.Experts[name] = Expert{store, config}
-		part.describe(store)
+		sizes, _ := ReadWanSizes(store, config) // whoever loads the expert says what is wrong
+		part.describe(store, sizes.Table())
 	}
 	part.Err = errors.Join(err, err2)
 	return part
@@ -145,7 +157,7 @@ func (l *Layout) openExpert(name string) Part {
 // expertDir returns the folder of an expert in dir, its own or else that of its
 // quantised weights; "" if there is none.
 func expertDir(dir, name string) string {
-	for _, folder := range []string{name, quantisedDir(name, NF4), quantisedDir(name, INT8)} {
+	for _, folder := range []string{name, fetchedDir(name, NF4), fetchedDir(name, INT8)} {
 		path := filepath.Join(dir, folder)
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			return path
@@ -159,12 +171,11 @@ func (l *Layout) openFile(names []string, part, name, word string) (*Store, Part
 	p := Part{Name: part}
 	var found []string
 	for _, n := range names {
-		lower := strings.ToLower(n)
-		weights := strings.HasSuffix(lower, ".pth") || strings.HasSuffix(lower, ".safetensors")
+		weights := slices.ContainsFunc(containers, func(c container) bool { return c.named(n) })
 		switch {
 		case n == name:
 			found = []string{n}
-		case weights && strings.Contains(lower, word) && (len(found) == 0 || found[0] != name):
+		case weights && strings.Contains(strings.ToLower(n), word) && (len(found) == 0 || found[0] != name):
 			found = append(found, n)
 		}
 	}
@@ -179,16 +190,8 @@ func (l *Layout) openFile(names []string, part, name, word string) (*Store, Part
 		return nil, p
 	}
 	p.Path = filepath.Join(l.Dir, found[0])
-	open := OpenTorch
-	if strings.HasSuffix(strings.ToLower(found[0]), ".safetensors") {
-		open = OpenSafetensors
-	}
-	store, err := open(p.Path)
-	if err != nil {
-		p.Err = err
-		return nil, p
-	}
-	p.describe(store)
+	store, err := Open(p.Path)
+	p.Err = err
 	return store, p
 }
 
@@ -208,9 +211,8 @@ func (l *Layout) openTokenizer() Part {
 	return p
 }
 
-func (p *Part) describe(s *Store) {
-	p.Bytes = s.Bytes()
-	p.Tensors = len(s.names)
+func (p *Part) describe(s *Store, model Table) {
+	p.Bytes, p.Tensors, p.Unused = s.Bytes(), len(s.names), model.Unused(s)
 	p.DTypes = make(map[string]int)
 	for _, e := range s.tensors {
 		p.DTypes[e.stored]++

@@ -200,7 +200,7 @@ func TestBadLayouts(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat("/dev/zero"); err == nil {
-		_, err := OpenSafetensors("/dev/zero")
+		_, err := Open("/dev/zero")
 		checkError(t, err, "/dev/zero", "file type", "", "regular file")
 	}
 }

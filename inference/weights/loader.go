@@ -8,108 +8,71 @@ import (
 	"gimbal/inference/device"
 )
 
-// Loader puts the weights of a store on a device. Its methods return zero values
-// for weights that are missing or misshapen and collect the reasons, so that
-// model code asks for all its weights and then checks Err once. A Loader is used
-// by one goroutine; it must be released before its store is closed.
+// Loader puts the weights of a store on a device, of the shapes that a model's table
+// says. Its methods return zero values for weights that are missing or misshapen and
+// collect the reasons, so that model code asks for all its weights and then checks Err
+// once. A Loader is used by one goroutine; it must be released before its store is closed.
 type Loader struct {
 	dev     device.Device
 	store   *Store
+	specs   map[string]Spec
 	buffers []device.Buffer
-	tables  map[string]device.Mat // of quantised weights, by content: all layers have the same
+	tables  map[string]device.Mat // of codes, by content: all layers have the same
 	errs    []error
 }
 
-// NewLoader returns a loader of s's weights onto dev.
-func NewLoader(dev device.Device, s *Store) *Loader {
-	return &Loader{dev: dev, store: s, tables: make(map[string]device.Mat)}
+// NewLoader returns a loader of the tensors of s that are in table onto dev. Without a
+// table it loads any tensor, of any shape.
+func NewLoader(dev device.Device, s *Store, table Table) *Loader {
+	return &Loader{dev: dev, store: s, specs: table.byName(), tables: make(map[string]device.Mat)}
 }
 
-// Has reports whether the store has a tensor called name.
-func (l *Loader) Has(name string) bool { return l.store.Has(name) }
-
-// Weight maps the tensor called name, of any float type and shape [out, ...] with
-// in elements a row (so a convolution's [out, channels, kt, kh, kw] is a matrix),
-// without a copy. An out or in of 0 is taken from the file. Weights that
-// bitsandbytes quantised to NF4 or INT8 are mapped as they are.
-func (l *Loader) Weight(name string, out, in int) device.Weight {
-	switch {
-	case l.Has(name + nf4Suffix):
-		return l.nf4(name, out, in)
-	case l.Has(scbName(name)):
-		return l.int8(name, out, in)
+// Spec returns the table's row of the tensor called name. It panics if there is none.
+func (l *Loader) Spec(name string) Spec {
+	spec, ok := l.specs[name]
+	if !ok && len(l.specs) > 0 {
+		panic(fmt.Sprintf("weights: %s is not in the model's table", name))
 	}
-	t, ok := l.tensor(name)
-	if !ok {
-		return device.Weight{}
-	}
-	switch t.DType {
-	case device.F32, device.F16, device.BF16, device.F8E4M3:
-	default:
-		l.fail(name, "dtype", t.DType.String(), "F32, F16, BF16 or F8_E4M3")
-		return device.Weight{}
-	}
-	n, _ := elements(t.Shape)
-	rows, cols := out, in
-	if len(t.Shape) >= 2 && n > 0 {
-		if rows == 0 {
-			rows = t.Shape[0]
-		}
-		if cols == 0 {
-			cols = n / t.Shape[0]
-		}
-	}
-	if len(t.Shape) < 2 || n == 0 || t.Shape[0] != rows || n/rows != cols || n%rows != 0 {
-		l.fail(name, "shape", fmt.Sprint(t.Shape), fmt.Sprintf("[%s %s]", dim(out), dim(in)))
-		return device.Weight{}
-	}
-	return device.DenseWeight(l.mapped(t, rows, cols))
+	return spec
 }
 
-// Mat maps the tensor called name, of any type, as a matrix of rows x cols
-// elements without a copy. One of rows and cols may be 0 and then follows from
-// the other; with both 0, the last dimension is a row.
-func (l *Loader) Mat(name string, rows, cols int) device.Mat {
-	t, ok := l.tensor(name)
-	if !ok {
-		return device.Mat{}
+// Weight maps the tensor called name as a matrix [out, in] without a copy: a float
+// type's, or one in a quantised format. A convolution's [out, channels, kt, kh, kw] has
+// all but its first dimension in a row.
+func (l *Loader) Weight(name string) device.Weight {
+	shape := l.Spec(name).Shape
+	if shape == nil {
+		shape = []int{0, 0}
 	}
-	n, _ := elements(t.Shape)
-	r, c := rows, cols
-	switch {
-	case r == 0 && c == 0 && n > 0 && len(t.Shape) > 0:
-		c = t.Shape[len(t.Shape)-1]
-		r = n / c
-	case r == 0 && c > 0:
-		r = n / c
-	case c == 0 && r > 0:
-		c = n / r
-	}
-	if n == 0 || r <= 0 || n/r != c || n%r != 0 {
-		l.fail(name, "shape", fmt.Sprint(t.Shape), fmt.Sprintf("%s x %s elements", dim(rows), dim(cols)))
-		return device.Mat{}
-	}
-	return l.mapped(t, r, c)
+	return l.store.format(name).load(l, name, shape)
 }
 
-// Vector writes the n elements of the tensor called name, of any float type and
-// any shape, to the device as one row of F32. With n 0 the row is as long as the
-// tensor.
-func (l *Loader) Vector(name string, n int) device.Mat {
+// Vector writes the elements of the tensor called name, of any float type and
+// any shape of as many, to the device as one row of F32.
+func (l *Loader) Vector(name string) device.Mat {
+	n := 0
+	if shape := l.Spec(name).Shape; shape != nil {
+		n, _ = elements(shape)
+	}
+	return l.vector(name, n)
+}
+
+// vector is Vector for n elements, any number for 0.
+func (l *Loader) vector(name string, n int) device.Mat {
 	t, ok := l.tensor(name)
 	if !ok {
 		return device.Mat{}
 	}
 	found, _ := elements(t.Shape)
 	if found == 0 || n != 0 && n != found {
-		l.fail(name, "shape", fmt.Sprint(t.Shape), dim(n)+" elements")
+		l.fail(name, "shape", fmt.Sprint(t.Shape), sizeText(n)+" elements")
 		return device.Mat{}
 	}
 	var values []float32
 	if !l.dev.Info().Dry {
 		var err error
 		if values, err = t.Float32s(); err != nil {
-			l.fail(name, "dtype", t.DType.String(), "F32, F16, BF16 or F8_E4M3")
+			l.fail(name, "dtype", t.DType.String(), floatTypes)
 			return device.Mat{}
 		}
 	}
@@ -161,13 +124,5 @@ func (l *Loader) mapped(t Tensor, rows, cols int) device.Mat {
 }
 
 func (l *Loader) fail(name, field, found, want string) {
-	l.errs = append(l.errs, &Error{l.store.tensors[name].file.path, tensorField(name, field), found, want})
-}
-
-// dim returns the text of a wanted size, 0 being any.
-func dim(n int) string {
-	if n == 0 {
-		return "any"
-	}
-	return fmt.Sprint(n)
+	l.errs = append(l.errs, l.store.fault(name, field, found, want))
 }

@@ -6,14 +6,17 @@ import (
 	"sort"
 )
 
-// NestedBlock is the number of NF4 scales that share a scale of their own.
-const NestedBlock = 256
+// nestedBlock is the number of NF4 scales that share a scale of their own.
+const nestedBlock = 256
 
-// NestedCode holds the values of the 256 codes of NF4 scales, ascending: the signed
+// nestedLen returns the number of scales of so many scales.
+func nestedLen(scales int) int { return (scales + nestedBlock - 1) / nestedBlock }
+
+// nestedCode holds the values of the 256 codes of NF4 scales, ascending: the signed
 // dynamic type of "8-bit Optimizers via Block-wise Quantization"
 // (https://arxiv.org/abs/2110.02861, section 2.1), bitsandbytes' default. Decade
 // 10^(i-7) to 10^(i-6) has 2^i values of each sign, in the middles of equal parts.
-var NestedCode = func() (code [256]float32) {
+var nestedCode = func() (code [256]float32) {
 	values := []float64{0, 1}
 	for i := range 7 {
 		decade := math.Pow(10, float64(i-6))
@@ -30,19 +33,19 @@ var NestedCode = func() (code [256]float32) {
 	return code
 }()
 
-// EncodeNested quantises the scales of NF4 blocks to 8 bits: their mean is taken
-// off, and what is left is coded in blocks of NestedBlock by its largest magnitude,
-// nested. The scale i decodes to NestedCode[codes[i]]*nested[i/NestedBlock] + offset.
-func EncodeNested(codes []byte, nested, absmax []float32) (offset float32) {
+// encodeNested quantises the scales of NF4 blocks to 8 bits: their mean is taken
+// off, and what is left is coded in blocks of nestedBlock by its largest magnitude,
+// nested. The scale i decodes to nestedCode[codes[i]]*nested[i/nestedBlock] + offset.
+func encodeNested(codes []byte, nested, absmax []float32) (offset float32) {
 	var sum float64
 	for _, a := range absmax {
 		sum += float64(a)
 	}
 	offset = float32(sum / max(1, float64(len(absmax))))
-	var rest [NestedBlock]float32
+	var rest [nestedBlock]float32
 	for b := range nested {
-		begin := b * NestedBlock
-		part := absmax[begin:min(begin+NestedBlock, len(absmax))]
+		begin := b * nestedBlock
+		part := absmax[begin:min(begin+nestedBlock, len(absmax))]
 		for i, a := range part {
 			rest[i] = a - offset
 		}
@@ -60,18 +63,11 @@ func nearestNested(r, most float32) byte {
 	if most >= smallestNormal {
 		x = r / most
 	}
-	i := sort.Search(255, func(i int) bool { return NestedCode[i] >= x })
-	if i > 0 && x-NestedCode[i-1] <= NestedCode[i]-x {
+	i := sort.Search(255, func(i int) bool { return nestedCode[i] >= x })
+	if i > 0 && x-nestedCode[i-1] <= nestedCode[i]-x {
 		i--
 	}
 	return byte(i)
-}
-
-// DecodeNested sets absmax to the scales that codes and nested stand for.
-func DecodeNested(absmax []float32, codes []byte, nested []float32, offset float32) {
-	for i, c := range codes {
-		absmax[i] = NestedCode[c]*nested[i/NestedBlock] + offset
-	}
 }
 
 // smallestNormal is the least scale: a value divided by a smaller one could be out

@@ -28,7 +28,7 @@ func large(tb testing.TB, bytes int) *Store {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := OpenSafetensors(path)
+	s, err := Open(path)
 	if err != nil {
 		tb.Fatal(err)
 	}

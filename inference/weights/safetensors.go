@@ -18,81 +18,67 @@ import (
 // maxHeader is the limit of the safetensors format on its header.
 const maxHeader = 100_000_000
 
-// OpenSafetensors maps a safetensors file and reads its header only. The format
-// is that of https://github.com/huggingface/safetensors: a little-endian uint64
-// N, N bytes of JSON, then the tensors' bytes without gaps.
-func OpenSafetensors(path string) (*Store, error) {
-	file, err := mapFile(path)
-	if err != nil {
-		return nil, err
-	}
-	tensors, metadata, err := parseSafetensors(file)
-	if err != nil {
-		file.close()
-		return nil, err
-	}
-	return newStore(path, []*mapping{file}, tensors, metadata), nil
-}
-
-func parseSafetensors(file *mapping) (map[string]*entry, map[string]string, error) {
+// parseSafetensors reads the header of the format that
+// https://github.com/huggingface/safetensors describes: a little-endian uint64 N, N bytes
+// of JSON, then the tensors' bytes without gaps.
+func parseSafetensors(file *mapping) (contents, error) {
 	size := uint64(len(file.data))
 	if size < 8 {
-		return nil, nil, &Error{file.path, "size", plural(size, "byte"), "at least 8"}
+		return contents{}, &Error{file.path, "size", plural(size, "byte"), "at least 8"}
 	}
 	if bytes.HasPrefix(file.data, []byte("version https://git-lfs")) {
-		return nil, nil, &Error{file.path, "contents", "a Git LFS pointer", "the file it stands for (git lfs pull)"}
+		return contents{}, &Error{file.path, "contents", "a Git LFS pointer", "the file it stands for (git lfs pull)"}
 	}
 	length := binary.LittleEndian.Uint64(file.data)
 	if length > maxHeader {
-		return nil, nil, &Error{file.path, "header length", plural(length, "byte"),
+		return contents{}, &Error{file.path, "header length", plural(length, "byte"),
 			fmt.Sprintf("at most %d (is it a safetensors file?)", maxHeader)}
 	}
 	if length > size-8 {
-		return nil, nil, &Error{file.path, "header length", plural(length, "byte"),
+		return contents{}, &Error{file.path, "header length", plural(length, "byte"),
 			fmt.Sprintf("at most the %d that follow (is the download complete?)", size-8)}
 	}
 	start := 8 + int64(length)
-	tensors, metadata, err := parseHeader(file, file.data[8:start])
+	c, err := parseHeader(file, file.data[8:start])
 	if err != nil {
-		return nil, nil, err
+		return contents{}, err
 	}
-	if err := checkRanges(file, tensors, int64(size)-start); err != nil {
-		return nil, nil, err
+	if err := checkRanges(file, c.tensors, int64(size)-start); err != nil {
+		return contents{}, err
 	}
-	for _, e := range tensors {
+	for _, e := range c.tensors {
 		e.offset += start
 	}
-	return tensors, metadata, nil
+	return c, nil
 }
 
 // parseHeader reads the JSON object token by token: decoding to a map would let
 // a second tensor of the same name replace the first.
-func parseHeader(file *mapping, header []byte) (map[string]*entry, map[string]string, error) {
-	tensors := make(map[string]*entry)
-	var metadata map[string]string
+func parseHeader(file *mapping, header []byte) (contents, error) {
+	c := contents{tensors: make(map[string]*entry)}
 	err := eachMember(header, func(name string, decode func(any) error) error {
 		if name == "__metadata__" {
-			if metadata != nil {
+			if c.metadata != nil {
 				return &Error{file.path, name, "a second one", "one"}
 			}
-			metadata = make(map[string]string)
-			if err := decode(&metadata); err != nil {
+			c.metadata = make(map[string]string)
+			if err := decode(&c.metadata); err != nil {
 				return &Error{file.path, name, err.Error(), "an object of strings"}
 			}
 			return nil
 		}
-		if tensors[name] != nil {
+		if c.tensors[name] != nil {
 			return &Error{file.path, tensorField(name, ""), "a second one of this name", "unique names"}
 		}
 		e, err := parseTensor(file, name, decode)
-		tensors[name] = e
+		c.tensors[name] = e
 		return err
 	})
 	var bad *Error
 	if err != nil && !errors.As(err, &bad) {
 		err = &Error{file.path, "header", err.Error(), "a JSON object"}
 	}
-	return tensors, metadata, err
+	return c, err
 }
 
 // eachMember calls f for every member of the JSON object in text, in order, with

@@ -49,7 +49,7 @@ func TestOpenSafetensors(t *testing.T) {
 	path := tempFile(t, "a.safetensors", safetensors(`{"b":{"dtype":"I8","shape":[2,3],"data_offsets":[4,10]},
 		"__metadata__":{"format":"pt"}, "empty":{"dtype":"F32","shape":[0,7],"data_offsets":[4,4]},
 		"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}, "odd":{"dtype":"F4","shape":[2],"data_offsets":[10,11]}}  `, 11))
-	s, err := OpenSafetensors(path)
+	s, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,14 +123,14 @@ func TestBadSafetensors(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := tempFile(t, "x.safetensors", c.file)
-			_, err := OpenSafetensors(path)
+			_, err := Open(path)
 			checkError(t, err, path, c.field, c.found, c.want)
 		})
 	}
 	dir := t.TempDir()
-	_, err := OpenSafetensors(dir)
+	_, err := Open(dir)
 	checkError(t, err, dir, "file type", "folder", "file")
-	if _, err := OpenSafetensors(filepath.Join(dir, "x")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Open(filepath.Join(dir, "x")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -138,7 +138,7 @@ func TestBadSafetensors(t *testing.T) {
 // TestLongNames checks that a hostile name does not make a hostile message.
 func TestLongNames(t *testing.T) {
 	path := tempFile(t, "x.safetensors", safetensors(`{"`+strings.Repeat("n", 1<<20)+`":{"dtype":"F32"}}`, 0))
-	if _, err := OpenSafetensors(path); err == nil || len(err.Error()) > 1000 {
+	if _, err := Open(path); err == nil || len(err.Error()) > 1000 {
 		t.Errorf("error of %d bytes", len(err.Error()))
 	}
 }

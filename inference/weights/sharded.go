@@ -41,7 +41,7 @@ func OpenSharded(dir string) (*Store, error) {
 	case len(indexes) > 1:
 		return nil, &Error{dir, "index", strings.Join(indexes, ", "), "one *.safetensors.index.json"}
 	case len(files) == 1:
-		return OpenSafetensors(filepath.Join(dir, files[0]))
+		return Open(filepath.Join(dir, files[0]))
 	case len(files) > 1:
 		return nil, &Error{dir, "index", "none, for " + plural(len(files), "safetensors file"), "one *.safetensors.index.json"}
 	}
@@ -55,12 +55,12 @@ func openIndex(dir, index string) (*Store, error) {
 		return nil, err
 	}
 	var files []*mapping
-	shards := make(map[string]map[string]*entry)
+	shards := make(map[string]contents)
 	tensors := make(map[string]*entry)
 	err = func() error {
 		for _, name := range slices.Sorted(maps.Keys(shardOf)) {
 			shard := shardOf[name]
-			if shards[shard] == nil {
+			if shards[shard].tensors == nil {
 				file, err := mapFile(filepath.Join(dir, shard))
 				if errors.Is(err, os.ErrNotExist) {
 					return &Error{path, tensorField(name, "shard"), shard + ", which is missing", "a file in " + dir}
@@ -69,11 +69,11 @@ func openIndex(dir, index string) (*Store, error) {
 					return err
 				}
 				files = append(files, file)
-				if shards[shard], _, err = parseSafetensors(file); err != nil {
+				if shards[shard], err = containerOf(file).parse(file); err != nil {
 					return err
 				}
 			}
-			e := shards[shard][name]
+			e := shards[shard].tensors[name]
 			if e == nil {
 				return &Error{path, tensorField(name, "shard"), shard + ", which lacks it", "the shard that holds it"}
 			}
@@ -85,7 +85,7 @@ func openIndex(dir, index string) (*Store, error) {
 		closeAll(files)
 		return nil, err
 	}
-	return newStore(dir, files, tensors, nil), nil
+	return newStore(dir, files, contents{tensors: tensors}), nil
 }
 
 // readIndex returns the shard's file name of every tensor.

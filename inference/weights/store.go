@@ -49,9 +49,9 @@ type entry struct {
 	data         []byte // in a store of shapes, the data of small tensors
 }
 
-func newStore(path string, files []*mapping, tensors map[string]*entry, metadata map[string]string) *Store {
-	s := &Store{path: path, files: files, tensors: tensors, metadata: metadata}
-	s.names = slices.Sorted(maps.Keys(tensors))
+func newStore(path string, files []*mapping, c contents) *Store {
+	s := &Store{path: path, files: files, tensors: canonical(c.tensors), metadata: c.metadata}
+	s.names = slices.Sorted(maps.Keys(s.tensors))
 	for _, f := range files {
 		s.bytes += int64(len(f.data))
 	}
@@ -112,6 +112,15 @@ func (s *Store) nearest(name string) string {
 		}
 	}
 	return "one of its " + plural(len(s.names), "tensor")
+}
+
+// fault says what is wrong with a field of the tensor called name, or with itself.
+func (s *Store) fault(name, field, found, want string) error {
+	path := s.path
+	if e := s.tensors[name]; e != nil {
+		path = e.file.path
+	}
+	return &Error{path, tensorField(name, field), found, want}
 }
 
 // Close unmaps the files. No data of the store's tensors may be used afterwards.

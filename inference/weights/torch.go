@@ -14,6 +14,8 @@ import (
 	"gimbal/inference/device"
 )
 
+const zipMagic = "PK\x03\x04"
+
 // Limits on a torch archive: it has one member a storage and a few more, and a
 // directory of about 100 bytes for each.
 const (
@@ -21,56 +23,43 @@ const (
 	maxDirectory = 64 << 20
 )
 
-// OpenTorch maps a file that torch.save wrote in its zip format (torch 1.6 and
-// later; .pth, .pt, .bin) and reads its directory and data.pkl only. The file
-// holds a dictionary of tensors or parameters, maybe under "state_dict" or
-// "model"; a pickle that names anything else is refused.
-func OpenTorch(path string) (*Store, error) {
-	file, err := mapFile(path)
-	if err != nil {
-		return nil, err
-	}
-	tensors, err := parseTorch(file)
-	if err != nil {
-		file.close()
-		return nil, err
-	}
-	return newStore(path, []*mapping{file}, tensors, nil), nil
-}
-
-func parseTorch(file *mapping) (map[string]*entry, error) {
+// parseTorch reads the directory and data.pkl of a file that torch.save wrote in its zip
+// format (torch 1.6 and later; .pth, .pt, .bin). The file holds a dictionary of tensors
+// or parameters, maybe under "state_dict" or "model"; a pickle that names anything else
+// is refused.
+func parseTorch(file *mapping) (contents, error) {
 	a, err := openArchive(file)
 	if err != nil {
-		return nil, err
+		return contents{}, err
 	}
 	if a.has("byteorder") {
 		order, err := a.member("byteorder")
 		if err != nil {
-			return nil, err
+			return contents{}, err
 		}
 		if text := file.data[order.begin:order.end]; string(text) != "little" {
-			return nil, &Error{file.path, a.root + "byteorder", fmt.Sprintf("%q", text[:min(20, len(text))]), "little"}
+			return contents{}, &Error{file.path, a.root + "byteorder", fmt.Sprintf("%q", text[:min(20, len(text))]), "little"}
 		}
 	}
 	pkl, err := a.member("data.pkl")
 	if err != nil {
-		return nil, err
+		return contents{}, err
 	}
 	root, err := unpickle(file.data[pkl.begin:pkl.end])
 	if err != nil {
-		return nil, &Error{file.path, a.root + "data.pkl", err.Error(), "a pickled dictionary of tensors"}
+		return contents{}, &Error{file.path, a.root + "data.pkl", err.Error(), "a pickled dictionary of tensors"}
 	}
 	named, err := stateDict(root)
 	if err != nil {
-		return nil, &Error{file.path, a.root + "data.pkl", err.Error(), "a dictionary of tensors by unique names"}
+		return contents{}, &Error{file.path, a.root + "data.pkl", err.Error(), "a dictionary of tensors by unique names"}
 	}
-	tensors := make(map[string]*entry, len(named))
+	c := contents{tensors: make(map[string]*entry, len(named))}
 	for _, name := range slices.Sorted(maps.Keys(named)) {
-		if tensors[name], err = a.place(name, named[name]); err != nil {
-			return nil, err
+		if c.tensors[name], err = a.place(name, named[name]); err != nil {
+			return contents{}, err
 		}
 	}
-	return tensors, a.checkOverlap()
+	return c, a.checkOverlap()
 }
 
 // archive is a torch zip file. All its members lie in one folder, root.
@@ -85,7 +74,7 @@ type archive struct {
 type span struct{ begin, end int64 }
 
 func openArchive(file *mapping) (*archive, error) {
-	if !bytes.HasPrefix(file.data, []byte("PK\x03\x04")) {
+	if !bytes.HasPrefix(file.data, []byte(zipMagic)) {
 		return nil, &Error{file.path, "format", fmt.Sprintf("a file that starts with %.8q", file.data[:min(8, len(file.data))]),
 			"a zip archive of torch.save (re-save files older than torch 1.6)"}
 	}

@@ -129,7 +129,7 @@ func TestOpenTorch(t *testing.T) {
 		"model":       pairs{"model", tensors},
 	} {
 		path := tempFile(t, "x.pth", torchFile(member{"x/data.pkl", pickle(root)}, member{"x/byteorder", []byte("little")}, twelve))
-		s, err := OpenTorch(path)
+		s, err := Open(path)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -237,14 +237,14 @@ func TestBadTorch(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := tempFile(t, "x.pth", c.file)
-			_, err := OpenTorch(path)
+			_, err := Open(path)
 			checkError(t, err, path, c.field, c.found, c.want)
 		})
 	}
 	dir := t.TempDir()
-	_, err := OpenTorch(dir)
+	_, err := Open(dir)
 	checkError(t, err, dir, "file type", "folder", "file")
-	if _, err := OpenTorch(filepath.Join(dir, "x")); err == nil {
+	if _, err := Open(filepath.Join(dir, "x")); err == nil {
 		t.Error("a missing file opens")
 	}
 }
@@ -273,7 +273,7 @@ func TestZipBounds(t *testing.T) {
 		bad := slices.Clone(file)
 		copy(bad[c.at:], c.value)
 		path := tempFile(t, "x.pth", bad)
-		_, err := OpenTorch(path)
+		_, err := Open(path)
 		if c.field == "" { // either of the two may be the one that is named
 			c.field = err.(*Error).Field
 		}
@@ -291,6 +291,6 @@ func TestZip64Count(t *testing.T) {
 	binary.LittleEndian.PutUint64(locator[8:], uint64(len(file)))
 	file = slices.Concat(file, record, locator, end)
 	path := tempFile(t, "x.pth", file)
-	_, err := OpenTorch(path)
+	_, err := Open(path)
 	checkError(t, err, path, "zip directory", "1073741824 members", "at most")
 }

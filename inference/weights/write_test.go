@@ -31,7 +31,7 @@ func TestWriteSafetensors(t *testing.T) {
 	if err := WriteSafetensors(path, sources, metadata); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenSafetensors(path)
+	s, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
-	"gimbal/inference/weights"
+	"gimbal/inference/device"
 )
 
 // repeats is how often everything is done to see whether memory is left over.
@@ -20,7 +20,7 @@ func (p *proof) leak() error {
 		return err
 	}
 	defer file.Close()
-	decoder, err := p.stored("vae.safetensors", weights.VAETensors(p.dims))
+	decoder, err := p.stored("vae.safetensors", p.dims.VAESizes().Table(), device.F32)
 	if err != nil {
 		return err
 	}

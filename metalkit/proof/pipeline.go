@@ -14,6 +14,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/clip"
+	"gimbal/inference/device"
 	"gimbal/inference/engine"
 	"gimbal/inference/weights"
 )
@@ -129,7 +130,7 @@ func (p *proof) job(dir string, frames int) inference.Job {
 }
 
 func readF32(path, name string) ([]float32, error) {
-	store, err := weights.OpenSafetensors(path)
+	store, err := weights.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -158,11 +159,10 @@ func (p *proof) folder() (string, error) {
 	}
 	d := p.dims
 	d.Text = text
-	config, tensors := weights.ExpertTensors(d)
-	if err := p.expertFolders(part, config, tensors); err != nil {
+	if err := p.expertFolders(part, d.ExpertSizes()); err != nil {
 		return "", err
 	}
-	store, err := p.stored("vae.safetensors", weights.VAETensors(d))
+	store, err := p.stored("vae.safetensors", d.VAESizes().Table(), device.F32)
 	if err != nil {
 		return "", err
 	}
@@ -171,15 +171,15 @@ func (p *proof) folder() (string, error) {
 }
 
 // expertFolders writes the experts: one file, which both have.
-func (p *proof) expertFolders(dir string, config weights.WanConfig, tensors []weights.Tensor) error {
-	store, err := p.stored("pipeline-expert.safetensors", tensors)
+func (p *proof) expertFolders(dir string, sizes weights.WanSizes) error {
+	store, err := p.stored("pipeline-expert.safetensors", sizes.Table(), device.BF16)
 	if err != nil {
 		return err
 	}
 	text, err := json.Marshal(struct {
 		ModelType string `json:"model_type"`
 		weights.WanConfig
-	}{"i2v", config})
+	}{"i2v", sizes.Config})
 	errs := []error{err, store.Close()}
 	for _, name := range []string{weights.HighNoise, weights.LowNoise} {
 		name = filepath.Join(dir, name)
@@ -211,11 +211,8 @@ func textChannels(dir string) (int, error) {
 		return 0, err
 	}
 	defer layout.Close()
-	t, err := layout.Text.Tensor("token_embedding.weight")
-	if err != nil {
-		return 0, err
-	}
-	return t.Shape[1], nil
+	sizes, err := weights.ReadUMT5Sizes(layout.Text)
+	return sizes.Dim, err
 }
 
 // picture writes a picture of the clip's size, of soft colours.

@@ -15,7 +15,7 @@ import (
 // vae decodes clips in chunks of every size, and keeps the first chunk's video for
 // PyTorch. The first form's type is computed in.
 func (p *proof) vae() error {
-	store, err := p.stored("vae.safetensors", weights.VAETensors(p.dims))
+	store, err := p.stored("vae.safetensors", p.dims.VAESizes().Table(), device.F32)
 	if err != nil {
 		return err
 	}

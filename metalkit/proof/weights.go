@@ -29,32 +29,15 @@ func normals(seed uint64, n int) []float32 {
 	return values
 }
 
-// spread returns mean and deviation of a tensor's values, by which what goes through
-// the model keeps its size: a camera's scales multiply up over blocks, and stay small.
-func spread(name string, shape []int) (mean, deviation float64) {
-	fan := math.Sqrt(float64(device.Desc{Shape: shape[1:]}.Len()))
-	switch {
-	case strings.HasSuffix(name, "gamma"), strings.Contains(name, "norm") && strings.HasSuffix(name, ".weight"):
-		return 1, 0.1
-	case strings.HasSuffix(name, "modulation"):
-		return 0, 0.1
-	case strings.HasSuffix(name, "cam_scale_layer.weight"):
-		return 0, 0.02 / fan
-	case strings.HasSuffix(name, ".weight"):
-		return 0, 1 / fan
-	}
-	return 0, 0.02
-}
-
-// random returns t as a tensor of random values of type F32 or BF16.
-func random(seed int, t weights.Tensor) weights.Source {
-	return weights.Source{Name: t.Name, DType: t.DType, Shape: t.Shape, Write: func(w io.Writer) error {
-		left := int(t.Bytes())
-		mean, deviation := spread(t.Name, t.Shape)
+// random returns a tensor of random values of type F32 or BF16.
+func random(seed int, s weights.Spec, dtype device.DType) weights.Source {
+	return weights.Source{Name: s.Name, DType: dtype, Shape: s.Shape, Write: func(w io.Writer) error {
+		left := int(device.Desc{DType: dtype, Shape: s.Shape}.Bytes())
+		mean, deviation := s.Normal()
 		block := make([]byte, 0, period*4)
-		for _, v := range normals(uint64(seed), min(left/t.DType.Size(), period)) {
+		for _, v := range normals(uint64(seed), min(left/dtype.Size(), period)) {
 			bits := math.Float32bits(float32(mean + deviation*float64(v)))
-			if t.DType == device.F32 {
+			if dtype == device.F32 {
 				block = append(block, byte(bits), byte(bits>>8))
 			}
 			block = append(block, byte(bits>>16), byte(bits>>24))
@@ -70,15 +53,15 @@ func random(seed int, t weights.Tensor) weights.Source {
 	}}
 }
 
-// stored opens the file called name of random tensors, which it makes first if there
-// is none.
-func (p *proof) stored(name string, tensors []weights.Tensor) (*weights.Store, error) {
+// stored opens the file called name of a model of random weights, which it makes first
+// if there is none.
+func (p *proof) stored(name string, model weights.Table, dtype device.DType) (*weights.Store, error) {
 	path := p.file(name)
 	if _, err := os.Stat(path); err != nil {
 		progress("writing %s", path)
 		var list []weights.Source
-		for i, t := range tensors {
-			list = append(list, random(i, t))
+		for i, spec := range model {
+			list = append(list, random(i, spec, dtype))
 		}
 		if err := weights.WriteTemporary(path+".part", list, nil); err != nil {
 			return nil, err
@@ -87,28 +70,25 @@ func (p *proof) stored(name string, tensors []weights.Tensor) (*weights.Store, e
 			return nil, err
 		}
 	}
-	return weights.OpenSafetensors(path)
+	return weights.Open(path)
 }
 
 // expertStore opens an expert of one block with its weights kept in some way.
 func (p *proof) expertStore(kept string) (*weights.Store, weights.WanConfig, error) {
 	d := p.dims
 	d.Layers = 1
-	config, tensors := weights.ExpertTensors(d)
-	name := "expert-bf16.safetensors"
+	sizes := d.ExpertSizes()
+	name, dtype := "expert-bf16.safetensors", device.BF16
 	if kept == "f32" {
-		name = "expert-f32.safetensors"
-		for i := range tensors {
-			tensors[i].DType = device.F32
-		}
+		name, dtype = "expert-f32.safetensors", device.F32
 	}
-	store, err := p.stored(name, tensors)
+	store, err := p.stored(name, sizes.Table(), dtype)
 	if err != nil || kept == "f32" || kept == "bf16" {
-		return store, config, err
+		return store, sizes.Config, err
 	}
 	defer store.Close()
 	store, err = weights.OpenQuantised(p.ctx, p.work, "expert", store, weights.Quant{Format: weights.Format(kept)}, func(int64, int64) {})
-	return store, config, err
+	return store, sizes.Config, err
 }
 
 // deepened returns a store of so many blocks, each with the bytes of s's only one.

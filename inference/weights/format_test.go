@@ -40,6 +40,9 @@ func nf4Layer(nested bool) []Tensor {
 	return append(layer, Tensor{Name: "x.weight" + nf4Suffix, DType: device.U8, Shape: []int{len(text)}, Data: text})
 }
 
+// ofX is the table of a model whose only weight is x.weight.
+func ofX(out, in int) Table { return Table{{Name: "x.weight", Shape: []int{out, in}}} }
+
 func int8Layer() []Tensor {
 	return []Tensor{tensorOf("x.weight", device.I8, 2, 3), floats("x.SCB", 127, 254), tensorOf("x.weight_format", device.U8)}
 }
@@ -56,7 +59,7 @@ func storeOf(t testing.TB, shift int, tensors []Tensor) *Store {
 	if err := WriteInOrder(path, sources, nil); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenSafetensors(path)
+	s, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +71,8 @@ func TestQuantisedWeights(t *testing.T) {
 	for _, shift := range []int{0, 1} {
 		for _, nested := range []bool{false, true} {
 			dev := &memory{}
-			l := NewLoader(dev, storeOf(t, shift, nf4Layer(nested)))
-			w := l.Weight("x.weight", 6, 16)
+			l := NewLoader(dev, storeOf(t, shift, nf4Layer(nested)), ofX(6, 16))
+			w := l.Weight("x.weight")
 			if err := l.Err(); err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +84,7 @@ func TestQuantisedWeights(t *testing.T) {
 			}
 			checkWeight(t, dev, w)
 			held := dev.held
-			again := l.Weight("x.weight", 0, 0)
+			again := l.Weight("x.weight")
 			if again.Code != w.Code || again.NestedCode != w.NestedCode || dev.held-held >= held {
 				t.Error("equal tables are on the device twice")
 			}
@@ -90,8 +93,8 @@ func TestQuantisedWeights(t *testing.T) {
 			}
 		}
 		dev := &memory{}
-		l := NewLoader(dev, storeOf(t, shift, int8Layer()))
-		w := l.Weight("x.weight", 0, 0)
+		l := NewLoader(dev, storeOf(t, shift, int8Layer()), nil)
+		w := l.Weight("x.weight")
 		if err := l.Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -175,8 +178,8 @@ func TestQuantisedErrors(t *testing.T) {
 		{"INT8 order", int8Layer(), swap(Tensor{Name: "x.weight_format", DType: device.U8, Data: []byte{2}}), "row by row"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := NewLoader(&memory{}, storeOf(t, 0, c.change(c.layer)))
-			w := l.Weight("x.weight", 0, 0)
+			l := NewLoader(&memory{}, storeOf(t, 0, c.change(c.layer)), nil)
+			w := l.Weight("x.weight")
 			if l.Err() == nil || !strings.Contains(l.Err().Error(), c.want) {
 				t.Errorf("error %v, want one with %q", l.Err(), c.want)
 			}
@@ -186,8 +189,8 @@ func TestQuantisedErrors(t *testing.T) {
 		})
 	}
 	for _, layer := range [][]Tensor{nf4Layer(true), int8Layer()} {
-		l := NewLoader(&memory{full: true}, storeOf(t, 0, layer))
-		if w := l.Weight("x.weight", 0, 0); w.Out != 0 || !errors.Is(l.Err(), device.ErrOutOfMemory) {
+		l := NewLoader(&memory{full: true}, storeOf(t, 0, layer), nil)
+		if w := l.Weight("x.weight"); w.Out != 0 || !errors.Is(l.Err(), device.ErrOutOfMemory) {
 			t.Errorf("%+v, %v", w, l.Err())
 		}
 	}
@@ -217,23 +220,23 @@ func FuzzQuantised(f *testing.F) {
 			file.data = append(file.data, x.Data...)
 		}
 		dev := &memory{}
-		l := NewLoader(dev, newStore("fuzz", []*mapping{file}, entries, nil))
-		if w := l.Weight("x.weight", 0, 0); l.Err() == nil {
+		l := NewLoader(dev, newStore("fuzz", []*mapping{file}, contents{tensors: entries}), nil)
+		if w := l.Weight("x.weight"); l.Err() == nil {
 			checkWeight(t, dev, w)
 		}
 	})
 }
 
-func TestOpenBrought(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := openBrought(dir, HighNoise, NF4); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("error %v", err)
+func TestOpenFetched(t *testing.T) {
+	dir, plain := t.TempDir(), storeOf(t, 0, nil)
+	if s, err := openFetched(dir, HighNoise, plain, Quant{Format: NF4}); s != nil || err != nil {
+		t.Errorf("without a folder: %v, error %v", s, err)
 	}
 	folder := filepath.Join(dir, "high_noise_model_bnb_nf4")
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openBrought(dir, HighNoise, NF4); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if _, err := openFetched(dir, HighNoise, plain, Quant{Format: NF4}); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an empty folder: error %v", err)
 	}
 	var sources []Source
@@ -243,7 +246,7 @@ func TestOpenBrought(t *testing.T) {
 	if err := WriteSafetensors(filepath.Join(folder, "model.safetensors"), sources, nil); err != nil {
 		t.Fatal(err)
 	}
-	s, err := openBrought(dir, HighNoise, NF4)
+	s, err := openFetched(dir, HighNoise, plain, Quant{Format: NF4})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func copyOf(tb testing.TB, source *weights.Store, change func(t weights.Tensor) 
 	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
 		tb.Fatal(err)
 	}
-	s, err := weights.OpenSafetensors(path)
+	s, err := weights.Open(path)
 	if err != nil {
 		tb.Fatal(err)
 	}

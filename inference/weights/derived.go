@@ -1,0 +1,203 @@
+package weights
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/sys/unix"
+
+	"gimbal/inference/device"
+)
+
+// CacheDir is the folder of derived weights in a checkpoint's folder, or, where
+// that cannot be written, in the user's cache folder under Gimbal.
+const CacheDir = "quantized"
+
+// derived is a file of weights that are made of others: of a part of a checkpoint, with
+// a fingerprint, by a recipe.
+type derived struct {
+	part   string // such as "high_noise_model"
+	recipe string // such as "nf4-double"
+	base   string // fingerprint of the weights that it is made of; "" for any
+}
+
+// derivedVersion is part of a derived file's name: it changes with what is written by a
+// recipe.
+const derivedVersion = 1
+
+// The metadata of a derived file.
+const (
+	metaBase    = "gimbal.source"
+	metaRecipe  = "gimbal.quant"
+	metaVersion = "gimbal.version"
+)
+
+// deriveFrom returns the file that source becomes.
+func deriveFrom(source *Store, part string, q Quant) (derived, error) {
+	base, err := source.Fingerprint()
+	return derived{part, q.String(), base}, err
+}
+
+// file returns the file's name, a pattern if the base is any.
+func (d derived) file() string { return d.fileOf(derivedVersion) }
+
+func (d derived) fileOf(version int) string {
+	base := "*"
+	if d.base != "" {
+		base = fmt.Sprintf("%.16s", d.base)
+	}
+	return fmt.Sprintf("%s-%s-v%d-%s.safetensors", d.part, d.recipe, version, base)
+}
+
+func (d derived) metadata() map[string]string {
+	return map[string]string{"format": "pt", metaBase: d.base, metaRecipe: d.recipe, metaVersion: strconv.Itoa(derivedVersion)}
+}
+
+// derivedDirs lists where derived files may be, the best place first.
+func derivedDirs(dir string) []string {
+	all := []string{filepath.Join(dir, CacheDir)}
+	if user, err := os.UserCacheDir(); err == nil {
+		all = append(all, filepath.Join(user, "Gimbal", CacheDir))
+	}
+	return all
+}
+
+// exists reports whether there seems to be such a file for the checkpoint in dir.
+func (d derived) exists(dir string) bool {
+	for _, folder := range derivedDirs(dir) {
+		if names, err := fs.Glob(os.DirFS(folder), d.file()); err == nil && len(names) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// open opens the file for the checkpoint in dir, nil if there is none.
+func (d derived) open(dir string) *Store {
+	for _, folder := range derivedDirs(dir) {
+		if store := d.openIn(folder); store != nil {
+			return store
+		}
+	}
+	return nil
+}
+
+// openIn opens the file in folder, nil if there is none or it is not what its name says.
+func (d derived) openIn(folder string) *Store {
+	store, err := Open(filepath.Join(folder, d.file()))
+	if err != nil {
+		return nil
+	}
+	for key, want := range d.metadata() {
+		if store.metadata[key] != want {
+			store.Close()
+			return nil
+		}
+	}
+	return store
+}
+
+// write writes the file to the first of the folders that has room for it, and opens it.
+// Another process that is about to do the same is waited for.
+func (d derived) write(ctx context.Context, dir string, tensors []Source) (*Store, error) {
+	var size int64
+	for _, t := range tensors {
+		size += device.Desc{DType: t.DType, Shape: t.Shape}.Bytes()
+	}
+	var errs []error
+	for i, folder := range derivedDirs(dir) {
+		unlock, err := lock(ctx, folder)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		defer unlock()
+		if store := d.openIn(folder); store != nil {
+			return store, nil
+		}
+		evictUnfinished(folder)
+		if i == 0 {
+			d.evictStale(folder)
+		}
+		if err := checkRoom(folder, size); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		path := filepath.Join(folder, d.file())
+		if err := WriteInOrder(path, tensors, d.metadata()); err != nil {
+			return nil, err
+		}
+		return Open(path)
+	}
+	return nil, fmt.Errorf("no folder for %.1f GB of weights: %w", float64(size)/1e9, errors.Join(errs...))
+}
+
+// lock makes the folder, if it can be written, and keeps other processes from making
+// files in it.
+func lock(ctx context.Context, folder string) (unlock func() error, err error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, err
+	}
+	file := flock.New(filepath.Join(folder, "lock"))
+	if _, err := file.TryLockContext(ctx, 200*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("%s: %w", folder, err)
+	}
+	return file.Unlock, nil
+}
+
+// checkRoom returns an error if it is known that the folder has no room for size bytes.
+func checkRoom(folder string, size int64) error {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(folder, &disk); err != nil {
+		return nil
+	}
+	if free := int64(disk.Bavail) * int64(disk.Bsize); free < size {
+		return fmt.Errorf("%s: %.1f GB free, want %.1f: free some space", folder, float64(free)/1e9, float64(size)/1e9)
+	}
+	return nil
+}
+
+// evictUnfinished removes what killed processes left half written in a locked folder.
+func evictUnfinished(folder string) {
+	leftovers, _ := fs.Glob(os.DirFS(folder), ".*.safetensors*")
+	for _, name := range leftovers {
+		os.Remove(filepath.Join(folder, name))
+	}
+}
+
+// evictStale removes, from a checkpoint's own folder, which is locked, what was made of
+// weights that the part no longer has, or by an earlier version. It removes only files
+// that say of themselves what their names say, and nothing that is linked from elsewhere.
+func (d derived) evictStale(folder string) {
+	if info, err := os.Lstat(folder); err != nil || !info.IsDir() {
+		return
+	}
+	listing, _ := os.ReadDir(folder)
+	for _, file := range listing {
+		path := filepath.Join(folder, file.Name())
+		if !file.Type().IsRegular() || !strings.HasPrefix(file.Name(), d.part+"-") {
+			continue
+		}
+		store, err := Open(path)
+		if err != nil {
+			continue
+		}
+		old := derived{d.part, store.metadata[metaRecipe], store.metadata[metaBase]}
+		version, err := strconv.Atoi(store.metadata[metaVersion])
+		store.Close()
+		if err == nil && file.Name() == old.fileOf(version) && old.base != "" && (old.base != d.base || version < derivedVersion) {
+			os.Remove(path)
+		}
+	}
+}

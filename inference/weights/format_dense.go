@@ -1,0 +1,43 @@
+package weights
+
+import (
+	"fmt"
+
+	"gimbal/inference/device"
+)
+
+// dense is a tensor of a float type, whatever is beside it.
+type dense struct{}
+
+func (dense) name() Format               { return Dense }
+func (dense) detect(*Store, string) bool { return true }
+func (dense) sides(string) []string      { return nil }
+
+func (dense) shape(s *Store, name string) []int {
+	if e := s.tensors[name]; e != nil {
+		return e.shape
+	}
+	return nil
+}
+
+// load maps the tensor without a copy. A convolution's weight has a row per output.
+func (dense) load(l *Loader, name string, shape []int) device.Weight {
+	t, ok := l.tensor(name)
+	if !ok {
+		return device.Weight{}
+	}
+	if !isFloat(t.DType) {
+		l.fail(name, "dtype", t.DType.String(), floatTypes)
+		return device.Weight{}
+	}
+	n, _ := elements(t.Shape)
+	found := t.Shape
+	if n > 0 && len(shape) == 2 && len(found) > 2 { // a convolution as a matrix
+		found = []int{found[0], n / found[0]}
+	}
+	if n == 0 || !fits(found, shape) {
+		l.fail(name, "shape", fmt.Sprint(t.Shape), shapeText(shape))
+		return device.Weight{}
+	}
+	return device.DenseWeight(l.mapped(t, found[0], n/found[0]))
+}

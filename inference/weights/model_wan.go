@@ -1,0 +1,98 @@
+package weights
+
+import (
+	"errors"
+	"fmt"
+)
+
+// WanSizes are all sizes of an expert: those that its config.json states and those
+// that only its tensors' shapes say. 0 is any size.
+type WanSizes struct {
+	Config         WanConfig
+	TextDim        int    // channels of a text context
+	Patch          [3]int // latent frames, rows and columns of a token
+	Camera         bool   // there is a camera branch
+	CameraChannels int    // Plücker channels of a latent position; 0 without a camera branch
+}
+
+// The tensors that tell the patch's size and whether there is a camera branch.
+const (
+	patchWeight  = "patch_embedding.weight"
+	cameraWeight = "patch_embedding_wancamctrl.weight"
+)
+
+// ReadWanSizes completes the sizes in config by those that the tensors in s have. Sizes
+// of tensors that are not there stay 0. The error says what does not go together.
+func ReadWanSizes(s *Store, config WanConfig) (WanSizes, error) {
+	z := WanSizes{Config: config, TextDim: s.size("text_embedding.0.weight", 1), Camera: s.Has(cameraWeight)}
+	blocks, err := s.blocks()
+	if config.NumLayers == 0 {
+		z.Config.NumLayers = blocks
+	} else if next := fmt.Sprintf("blocks.%d.modulation", config.NumLayers); s.Has(next) {
+		err = &Error{s.path, "num_layers of its config.json", fmt.Sprint(config.NumLayers), fmt.Sprintf("more, for there is a tensor %q", next)}
+	}
+	if shape := s.format(patchWeight).shape(s, patchWeight); len(shape) == 5 {
+		z.Patch = [3]int(shape[2:])
+	}
+	if s.Has(patchWeight) && z.volume() == 0 {
+		err = errors.Join(err, misshapen(s, patchWeight, "[dim in_dim frames rows columns]"))
+	}
+	if in, volume := s.size(cameraWeight, 1), z.volume(); volume > 0 && in%volume == 0 {
+		z.CameraChannels = in / volume
+	} else if volume > 0 {
+		err = errors.Join(err, misshapen(s, cameraWeight, fmt.Sprintf("rows of a multiple of the patch's volume, %d", volume)))
+	}
+	return z, err
+}
+
+func misshapen(s *Store, name, want string) error {
+	return s.fault(name, "shape", fmt.Sprint(s.format(name).shape(s, name)), want)
+}
+
+// volume is how many positions of a latent make a token.
+func (z WanSizes) volume() int { return z.Patch[0] * z.Patch[1] * z.Patch[2] }
+
+// Table lists an expert's tensors. The layers that embed the latent and the timestep,
+// and the head, are not quantised: they are 0.2 % of the weights, and all that goes
+// into the model or comes out of it passes through them.
+func (z WanSizes) Table() Table {
+	c, dim, volume := z.Config, z.Config.Dim, z.volume()
+	var t Table
+	t.conv("patch_embedding", dim, c.InDim, z.Patch[:]...)
+	if z.Camera {
+		t.linear(quantised, "patch_embedding_wancamctrl", dim, z.CameraChannels*volume)
+		t.linear(quantised, "c2ws_hidden_states_layer1", dim, dim)
+		t.linear(quantised, "c2ws_hidden_states_layer2", dim, dim)
+	}
+	t.linear(quantised, "text_embedding.0", dim, z.TextDim)
+	t.linear(quantised, "text_embedding.2", dim, dim)
+	t.linear(asStored, "time_embedding.0", dim, c.FreqDim)
+	t.linear(asStored, "time_embedding.2", dim, dim)
+	t.linear(quantised, "time_projection.1", 6*dim, dim)
+	t.linear(asStored, "head.head", c.OutDim*volume, dim)
+	t.add(Modulation, "head.modulation", 1, 2, dim)
+	for i := range c.NumLayers {
+		t.wanBlock(fmt.Sprintf("blocks.%d.", i), dim, c.FFNDim, z.Camera)
+	}
+	return t
+}
+
+func (t *Table) wanBlock(name string, dim, ffn int, camera bool) {
+	for _, attention := range []string{"self_attn.", "cross_attn."} {
+		for _, layer := range []string{"q", "k", "v", "o"} {
+			t.linear(quantised, name+attention+layer, dim, dim)
+		}
+		t.add(Norm, name+attention+"norm_q.weight", dim)
+		t.add(Norm, name+attention+"norm_k.weight", dim)
+	}
+	if camera {
+		for _, layer := range []string{"cam_injector_layer1", "cam_injector_layer2", "cam_scale_layer", "cam_shift_layer"} {
+			t.linear(quantised, name+layer, dim, dim)
+		}
+	}
+	t.add(Norm, name+"norm3.weight", dim)
+	t.add(Bias, name+"norm3.bias", dim)
+	t.add(Modulation, name+"modulation", 1, 6, dim)
+	t.linear(quantised, name+"ffn.0", ffn, dim)
+	t.linear(quantised, name+"ffn.2", dim, ffn)
+}
