@@ -40,6 +40,34 @@ func (e *SettingError) Error() string {
 // Unwrap returns what lies behind the error.
 func (e *SettingError) Unwrap() error { return e.Err }
 
+// SettingErrors returns the SettingErrors in err and in the errors that it joins or wraps.
+func SettingErrors(err error) []*SettingError {
+	switch e := err.(type) {
+	case *SettingError:
+		return []*SettingError{e}
+	case interface{ Unwrap() []error }:
+		var all []*SettingError
+		for _, one := range e.Unwrap() {
+			all = append(all, SettingErrors(one)...)
+		}
+		return all
+	case interface{ Unwrap() error }:
+		return SettingErrors(e.Unwrap())
+	}
+	return nil
+}
+
+// CheckpointError says what is wrong with a checkpoint.
+type CheckpointError struct {
+	Dir string // its folder
+	Err error
+}
+
+func (e *CheckpointError) Error() string { return fmt.Sprintf("checkpoint %s: %v", e.Dir, e.Err) }
+
+// Unwrap returns what is wrong.
+func (e *CheckpointError) Unwrap() error { return e.Err }
+
 // PausedError says that a run ended early and that its state is kept.
 type PausedError struct {
 	Dir string // the run's folder, from which it can go on

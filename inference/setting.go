@@ -153,6 +153,18 @@ func choice[T ~string](choices []string, of func(*Job) *T) value {
 	}
 }
 
+// choiceOrZero is choice, with the first word kept as the zero value.
+func choiceOrZero[T ~string](choices []string, of func(*Job) *T) value {
+	v := choice(choices, of)
+	return value{text: v.text, set: func(j *Job, text string) *SettingError {
+		err := v.set(j, text)
+		if string(*of(j)) == choices[0] {
+			*of(j) = ""
+		}
+		return err
+	}}
+}
+
 // truth is True or False, as Python's argparse takes them.
 func truth(of func(*Job) *bool) value {
 	return value{

@@ -61,7 +61,7 @@ var Settings = []Setting{
 	{Name: "quant", Flag: true, Form: true, Choices: quants,
 		Help: "how the experts' linear layers are kept: `kind` none (as in the checkpoint), int8 (half of bf16's size), nf4 (a quarter of it, less exact) " +
 			"or nf4-double (its scales in 8 bits too, 8 % smaller); norms, modulation, embeddings of latent and timestep and the head always stay as they are",
-		value: quant()},
+		value: choiceOrZero(quants, func(j *Job) *Quant { return &j.Quant })},
 	{Name: "vae_tile", Flag: true, Form: true,
 		Help:  "side of the VAE's tiles in `pixels`, for sizes that do not fit otherwise; auto for the largest that fits, 0 for none",
 		value: wholeOrZero(MinTile, 4096, func(j *Job) *int { return &j.VAETile })},
@@ -71,7 +71,7 @@ var Settings = []Setting{
 		value: whole(0, Wan.MaxFrames(), func(j *Job) *int { return &j.VAEChunkThreshold })},
 	{Name: "attention_dtype", Flag: true, Form: true, Choices: attentionDTypes,
 		Help:  "`type` of attention's queries, keys and values: f32, f16 or bf16; sums are f32 always",
-		value: choice(attentionDTypes, func(j *Job) *string { return &j.AttentionDType })},
+		value: choiceOrZero(attentionDTypes, func(j *Job) *string { return &j.AttentionDType })},
 	{Name: "offload_model", Flag: true, Form: true,
 		Help: "`True` lets go of the weights of the text encoder and of an expert when they are done, and reads the next expert's while the last steps before it run; " +
 			"False keeps all weights in memory as far as there is room, for the next video",
@@ -98,7 +98,7 @@ var (
 
 const (
 	maxGuidance      = 100
-	minArea, maxArea = 256, 4096 * 4096
+	minArea, maxArea = 256, 4096 * 2304 // H.264 holds no more
 	// MinTile is the least side of a tile of the VAE that makes sense.
 	MinTile = 64
 	// maxName is the longest name of an .mp4 in bytes: file systems allow 255, and the
@@ -198,20 +198,6 @@ func seed() value {
 			return &SettingError{Mistake: NotAWholeNumber, Found: quoted(text), Want: "a whole number of 0 or more"}
 		},
 	}
-}
-
-// quant is a choice of which the first is the zero value.
-func quant() value {
-	v := choice(quants, func(j *Job) *Quant { return &j.Quant })
-	set := v.set
-	v.set = func(j *Job, text string) *SettingError {
-		err := set(j, text)
-		if j.Quant == quantNone {
-			j.Quant = QuantNone
-		}
-		return err
-	}
-	return v
 }
 
 // output is the name of an .mp4.

@@ -1,11 +1,11 @@
 package library
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/weights"
 )
 
 // ID names a run. IDs sort by the time at which they were made.
@@ -24,6 +24,19 @@ const (
 	Interrupted State = "interrupted" // the program ended before the run did
 )
 
+// Cause says why a run failed, for those who say it in words of their own.
+type Cause string
+
+// The causes.
+const (
+	OutOfMemory Cause = "out_of_memory"
+	TooLarge    Cause = "too_large" // for the device, which was known before it began
+	DeviceLost  Cause = "device_lost"
+	Unhealthy   Cause = "unhealthy" // the numbers went bad
+	DiskFull    Cause = "disk_full"
+	Other       Cause = "failed"
+)
+
 // Finished reports whether nothing more happens to a run in this state by itself.
 func (s State) Finished() bool { return s != Queued && s != Running }
 
@@ -34,8 +47,23 @@ type Settings struct {
 	// Camera is the name of a built-in path; Job.ActionPath is empty then.
 	Camera string `json:"camera,omitempty"`
 	// Checkpoint is the model folder; "" for the demo model.
-	Checkpoint string        `json:"checkpoint,omitempty"`
-	Quant      weights.Quant `json:"quant,omitzero"`
+	Checkpoint string `json:"checkpoint,omitempty"`
+}
+
+// UnmarshalJSON also reads settings of before the job said how weights are kept.
+func (s *Settings) UnmarshalJSON(text []byte) error {
+	type plain Settings
+	if err := json.Unmarshal(text, (*plain)(s)); err != nil {
+		return err
+	}
+	var old struct{ Quant inference.Quant }
+	if err := json.Unmarshal(text, &old); err != nil {
+		return err
+	}
+	if s.Job.Quant == inference.QuantNone {
+		s.Job.Quant = old.Quant
+	}
+	return nil
 }
 
 // Entry is one run.
@@ -58,9 +86,10 @@ type Entry struct {
 	Video        string `json:"video,omitempty"` // path of the .mp4; there when State is Done
 	ContactSheet string `json:"contact_sheet,omitempty"`
 	Sidecar      string `json:"sidecar,omitempty"`
-	RunDir       string `json:"run_dir,omitempty"` // state for inference's Resume; "" if there is none
+	RunDir       string `json:"run_dir,omitempty"` // folder of the state to resume from; "" if there is none
 
-	Error string `json:"error,omitempty"` // why it failed
+	Cause Cause  `json:"cause,omitempty"` // why it failed; "" also for runs of before causes were kept
+	Error string `json:"error,omitempty"` // the same in the engine's words
 }
 
 // Title is a short name for the run: the beginning of its prompt.
@@ -77,3 +106,6 @@ func (e Entry) Title() string {
 func (e Entry) CanResume() bool {
 	return e.RunDir != "" && (e.State == Interrupted || e.State == Cancelled || e.State == Failed)
 }
+
+// files returns what the run left in the user's own folders; "" for what it did not.
+func (e Entry) files() []string { return []string{e.Video, e.ContactSheet, e.Sidecar, e.RunDir} }

@@ -39,6 +39,7 @@ type Library struct {
 	mu      sync.RWMutex
 	db      *bbolt.DB
 	entries map[ID]Entry
+	version uint64
 }
 
 // Report is what Open did besides opening.
@@ -60,7 +61,7 @@ func Open(dir string) (*Library, error) {
 	l := &Library{dir: dir}
 	err := l.openDatabase()
 	if err == nil {
-		err = l.settle()
+		err = l.recoverRuns()
 	}
 	if err != nil {
 		l.Close()
@@ -109,7 +110,15 @@ func (l *Library) Put(e Entry) error {
 		return fmt.Errorf("library: keeping run %s: %w", e.ID, err)
 	}
 	l.entries[e.ID] = e
+	l.version++
 	return nil
+}
+
+// Version grows when an entry is put or deleted.
+func (l *Library) Version() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.version
 }
 
 // Get returns the entry called id.
@@ -139,7 +148,7 @@ func matches(e Entry, words []string) bool {
 	s, j := e.Settings, e.Settings.Job
 	text := strings.ToLower(strings.Join([]string{
 		j.Prompt, j.NegativePrompt, filepath.Base(j.Image), filepath.Base(j.ActionPath), s.Camera, filepath.Base(s.Checkpoint),
-		s.Quant.String(), j.Solver, filepath.Base(j.Output), string(e.State), e.Created.Format("2006-01-02"),
+		j.Quant.String(), j.Solver, filepath.Base(j.Output), string(e.State), e.Created.Format("2006-01-02"),
 		fmt.Sprintf("seed:%d frames:%d steps:%d %dx%d", j.Seed, j.Frames, j.Steps, e.Width, e.Height),
 	}, "\n"))
 	for _, word := range words {
@@ -148,6 +157,19 @@ func matches(e Entry, words []string) bool {
 		}
 	}
 	return true
+}
+
+// MadeBy returns the run that a file or folder was made by: its video, the files beside
+// that, or its saved state.
+func (l *Library) MadeBy(path string) (ID, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for id, e := range l.entries {
+		if path != "" && slices.Contains(e.files(), path) {
+			return id, true
+		}
+	}
+	return "", false
 }
 
 // Folder returns the library's own folder for a run: its inputs and frames.
@@ -177,7 +199,7 @@ func (l *Library) Delete(id ID, trash Trash) error {
 	if !e.State.Finished() {
 		return fmt.Errorf("library: %s is %s: cancel it first", e.Title(), e.State)
 	}
-	for _, path := range []string{e.Video, e.ContactSheet, e.Sidecar, e.RunDir} {
+	for _, path := range e.files() {
 		if _, err := os.Lstat(path); path == "" || errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -194,6 +216,7 @@ func (l *Library) Delete(id ID, trash Trash) error {
 		return fmt.Errorf("library: %w", err)
 	}
 	delete(l.entries, id)
+	l.version++
 	if err := os.RemoveAll(l.Folder(id)); err != nil {
 		return fmt.Errorf("library: %w", err)
 	}

@@ -15,7 +15,6 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/video"
-	"gimbal/inference/weights"
 )
 
 func must(t testing.TB, err error) {
@@ -35,8 +34,8 @@ func open(t testing.TB, dir string) *Library {
 
 func settings(prompt, output string) Settings {
 	job := inference.DefaultJob()
-	job.Prompt, job.Output, job.Frames = prompt, output, 5
-	return Settings{Job: job, Camera: "forward", Quant: weights.Quant{Format: weights.NF4}}
+	job.Prompt, job.Output, job.Frames, job.Quant = prompt, output, 5, inference.QuantNF4
+	return Settings{Job: job, Camera: "forward"}
 }
 
 // finished adds a run that is done, with frames of its own.
@@ -270,7 +269,7 @@ func TestVideo(t *testing.T) {
 func TestVideoMemory(t *testing.T) {
 	v := &Video{Width: 4096, Height: 2048, Frames: 1000, decoded: map[int]*image.RGBA{}}
 	for i := range v.Frames {
-		v.keep(i, image.NewRGBA(image.Rect(0, 0, 1, 1)))
+		v.cache(i, image.NewRGBA(image.Rect(0, 0, 1, 1)))
 	}
 	if len(v.decoded) != 4 || len(v.used) != 4 || v.Cached(999) == nil || v.Cached(0) != nil {
 		t.Errorf("%d frames are kept", len(v.decoded))
@@ -403,6 +402,53 @@ func BenchmarkFrame(b *testing.B) {
 	for b.Loop() {
 		if _, err := readPNG(framePath(dir, 0)); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestOldEntries opens runs that commit 203db1e kept.
+func TestOldEntries(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "203db1e"))))
+	l := open(t, dir)
+	all := l.Search("")
+	if len(all) != 2 || l.Report().Rebuilt != 2 {
+		t.Fatalf("entries %+v", all)
+	}
+	cancelled, done := all[0], all[1]
+	want := inference.Job{
+		Image: "/home/ada/demo/pictures/meadow.png", Prompt: "a meadow", NegativePrompt: "fog",
+		Recipe: inference.Recipe{Frames: 9, MaxArea: 9216, Steps: 3, Solver: "dpm++", Shift: 2.5, Guidance: inference.Guidance{Low: 2, High: 4}, Boundary: 0.8},
+		Seed:   7, NoiseRNG: "cpu", FPS: 24, Quant: inference.QuantNF4Double, Output: done.Video,
+		VAEChunk: 2, VAEChunkThreshold: 9, VAETile: 128, AttentionDType: "f16",
+	}
+	if done.Settings.Job != want || done.Settings.Camera != "orbit-left" || done.State != Done {
+		t.Errorf("%+v, want the job %+v", done, want)
+	}
+	if cancelled.Settings.Job.Quant != inference.QuantINT8 || cancelled.Settings.Job.ActionPath != "/home/ada/camera" || !cancelled.CanResume() {
+		t.Errorf("%+v", cancelled)
+	}
+	must(t, l.Put(done)) // as it is kept now
+	must(t, l.Close())
+	if again, _ := open(t, dir).Get(done.ID); again.Settings != done.Settings {
+		t.Errorf("%+v, want %+v", again.Settings, done.Settings)
+	}
+}
+
+func TestMadeBy(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir)
+	before := l.Version()
+	e := finished(t, l, dir, "fox")
+	if l.Version() == before {
+		t.Error("the version did not grow")
+	}
+	if id, ok := l.MadeBy(e.Sidecar); !ok || id != e.ID {
+		t.Errorf("the sidecar is of %q, %t", id, ok)
+	}
+	for _, path := range []string{"", filepath.Join(dir, "whale.mp4")} {
+		if id, ok := l.MadeBy(path); ok {
+			t.Errorf("%q is of %q", path, id)
 		}
 	}
 }

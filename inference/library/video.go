@@ -21,7 +21,7 @@ const cacheBytes = 96 << 20
 type Video struct {
 	Width, Height int // pixels
 	Frames        int
-	FPS           int    // frames a second
+	FPS           int    // frames per second
 	Path          string // of the .mp4
 
 	dir string
@@ -71,7 +71,7 @@ func (v *Video) Frame(i int) (*image.RGBA, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.keep(i, frame), nil
+	return v.cache(i, frame), nil
 }
 
 // Cached returns frame i if it is in memory, and nil otherwise.
@@ -80,7 +80,7 @@ func (v *Video) Cached(i int) *image.RGBA {
 	defer v.mu.Unlock()
 	frame := v.decoded[i]
 	if frame != nil {
-		v.touch(i)
+		v.markUsed(i)
 	}
 	return frame
 }
@@ -110,15 +110,15 @@ func (v *Video) Prefetch(i, n int) {
 // capacity returns how many frames stay in memory.
 func (v *Video) capacity() int { return max(4, cacheBytes/max(1, 4*v.Width*v.Height)) }
 
-// keep puts frame i into memory and returns it, or what is there already.
-func (v *Video) keep(i int, frame *image.RGBA) *image.RGBA {
+// cache puts frame i into memory and returns it, or what is there already.
+func (v *Video) cache(i int, frame *image.RGBA) *image.RGBA {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.decoded[i] == nil {
 		v.decoded[i] = frame
 	}
 	frame = v.decoded[i]
-	v.touch(i)
+	v.markUsed(i)
 	for len(v.used) > v.capacity() {
 		delete(v.decoded, v.used[0])
 		v.used = v.used[1:]
@@ -126,8 +126,8 @@ func (v *Video) keep(i int, frame *image.RGBA) *image.RGBA {
 	return frame
 }
 
-// touch makes i the frame used last.
-func (v *Video) touch(i int) {
+// markUsed makes i the frame used last.
+func (v *Video) markUsed(i int) {
 	for k, j := range v.used {
 		if j == i {
 			v.used = append(v.used[:k], v.used[k+1:]...)

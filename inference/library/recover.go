@@ -5,13 +5,13 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gimbal/inference/engine"
+	"gimbal/inference/runstate"
 	"gimbal/inference/video"
 )
 
-// settle finds out what became of the runs that a program was at when it ended: the
+// recoverRuns finds out what became of the runs that a program was at when it ended: the
 // video was finished all the same, or the run was interrupted.
-func (l *Library) settle() error {
+func (l *Library) recoverRuns() error {
 	for _, e := range l.entries {
 		if e.State.Finished() {
 			continue
@@ -28,12 +28,17 @@ func (l *Library) settle() error {
 	return nil
 }
 
-// adopt makes e Done if its video is there, and reports whether it is. A pipeline
+// beside returns the path of the file with another extension that belongs to the video.
+func (e *Entry) beside(ext string) string {
+	output := e.Settings.Job.Output
+	return strings.TrimSuffix(output, filepath.Ext(output)) + ext
+}
+
+// adopt makes e Done if its video is there, and reports whether it is. An engine
 // removes the run's state only after everything else is in place.
 func (e *Entry) adopt() bool {
 	output := e.Settings.Job.Output
-	base := strings.TrimSuffix(output, filepath.Ext(output))
-	if _, err := os.Stat(base + ".run"); err == nil || output == "" {
+	if _, err := os.Stat(e.beside(".run")); err == nil || output == "" {
 		return false
 	}
 	info, err := os.Stat(output)
@@ -41,21 +46,26 @@ func (e *Entry) adopt() bool {
 		return false
 	}
 	var told struct{ Width, Height, Frames int }
-	if err := video.ReadSidecar(base+".json", &told); err != nil {
+	if err := video.ReadSidecar(e.beside(".json"), &told); err != nil {
 		return false
 	}
 	e.State, e.Finished, e.RunDir = Done, info.ModTime(), ""
-	e.Video, e.ContactSheet, e.Sidecar = output, base+".png", base+".json"
+	e.Video, e.ContactSheet, e.Sidecar = output, e.beside(".png"), e.beside(".json")
 	e.Width, e.Height, e.Frames, e.Steps = told.Width, told.Height, told.Frames, e.Settings.Job.Steps
 	return true
 }
 
 // findState looks for the state that the run saved.
 func (e *Entry) findState() {
-	output := e.Settings.Job.Output
-	dir := strings.TrimSuffix(output, filepath.Ext(output)) + ".run"
-	run, err := engine.ReadRun(dir)
-	if e.RunDir = ""; err == nil && output != "" {
-		e.RunDir, e.Steps = dir, run.StepsDone
+	if e.RunDir = ""; e.Settings.Job.Output == "" {
+		return
+	}
+	run, err := runstate.Open(e.beside(".run"))
+	if err != nil {
+		return
+	}
+	defer run.Close()
+	if state, err := run.Load(); err == nil {
+		e.RunDir, e.Steps = run.Dir(), state.Step
 	}
 }

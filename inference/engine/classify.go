@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gimbal/inference/picture"
+	"gimbal/inference/weights"
+)
+
+// Kind says what a file or folder is to an engine.
+type Kind string
+
+// The kinds.
+const (
+	KindPicture    Kind = "picture"
+	KindCamera     Kind = "camera"     // a folder that controls a clip
+	KindCheckpoint Kind = "checkpoint" // a folder that looks like one, whole or not
+)
+
+// controlFiles tell a folder that controls a clip.
+var controlFiles = []string{"poses.npy", "intrinsics.npy", "action.npy"}
+
+// Classify finds out what is at path, without reading it whole, and what to use of it: the
+// path itself, or the folder in which a control's file lies. The error says what was found
+// instead and what would do.
+func Classify(path string) (kind Kind, use string, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return "", path, err
+	case !info.IsDir() && strings.EqualFold(filepath.Ext(path), ".npy"):
+		return classifyFolder(filepath.Dir(path))
+	case info.IsDir():
+		return classifyFolder(path)
+	}
+	if _, _, err := picture.Bounds(path); err != nil {
+		return "", path, fmt.Errorf("found a file that is no picture: %w; "+
+			"want a picture (PNG, JPEG, WebP, BMP, TIFF or GIF), a camera folder with poses.npy and intrinsics.npy, or a model folder", err)
+	}
+	return KindPicture, path, nil
+}
+
+func classifyFolder(dir string) (kind Kind, use string, err error) {
+	for _, name := range controlFiles {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return KindCamera, dir, nil
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", dir, err
+	}
+	var found []string
+	for _, e := range entries {
+		if ofExpert(e.Name()) {
+			return KindCheckpoint, dir, nil
+		}
+		found = append(found, e.Name())
+	}
+	if ofExpert(filepath.Base(dir)) {
+		return "", dir, fmt.Errorf("found one part of a model, want the folder that holds all of them: %s", filepath.Dir(dir))
+	}
+	if len(found) == 0 {
+		found = []string{"nothing"}
+	}
+	return "", dir, fmt.Errorf("found a folder with %s, want a camera folder, with poses.npy and intrinsics.npy, or a model folder, "+
+		"with high_noise_model, low_noise_model, the text encoder and the VAE", strings.Join(found[:min(len(found), 8)], ", "))
+}
+
+// ofExpert reports whether a folder is called like an expert's, quantised or not.
+func ofExpert(name string) bool {
+	return strings.HasPrefix(name, weights.HighNoise) || strings.HasPrefix(name, weights.LowNoise)
+}
