@@ -47,7 +47,7 @@ func cached(l *weights.Layout) (kinds []inference.Quant) {
 	for _, q := range quantKinds {
 		there := true
 		for name, expert := range l.Experts {
-			there = there && weights.HasQuantised(l.Dir, name, expert.Store, quantOptions(q))
+			there = there && weights.HasQuantised(l.Dir, name, expert.Store, stored(q))
 		}
 		if there {
 			kinds = append(kinds, q)

@@ -177,15 +177,11 @@ func (p *Pipeline) Close() error {
 	return p.layout.Close()
 }
 
-// quantOptions says what package quant calls q.
-func quantOptions(q inference.Quant) weights.Quant {
-	switch q {
-	case inference.QuantINT8:
-		return weights.Quant{Format: weights.INT8}
-	case inference.QuantNF4:
-		return weights.Quant{Format: weights.NF4}
-	case inference.QuantNF4Double:
-		return weights.Quant{Format: weights.NF4, Nested: true}
+// stored says what package weights calls q, which is one of the choices there are.
+func stored(q inference.Quant) weights.Quant {
+	w, err := weights.ParseQuant(q.String())
+	if err != nil {
+		panic(err)
 	}
-	return weights.Quant{}
+	return w
 }

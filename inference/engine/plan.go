@@ -129,7 +129,7 @@ func (r Request) open() (layout *weights.Layout, toMake []inference.Disk, err er
 		return layout, nil, nil
 	}
 	for name, e := range layout.Experts {
-		store, missing, folder, err := weights.DryQuantised(layout.Dir, name, e.Store, quantOptions(r.Job.Quant))
+		store, missing, folder, err := weights.DryQuantised(layout.Dir, name, e.Store, stored(r.Job.Quant))
 		if err != nil {
 			return nil, nil, errors.Join(fmt.Errorf("%s: %w", name, err), layout.Close())
 		}

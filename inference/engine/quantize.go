@@ -19,7 +19,7 @@ func (p *Pipeline) quantize(ctx context.Context, q inference.Quant, emit func(in
 		if !ok {
 			continue
 		}
-		store, err := weights.OpenQuantised(ctx, p.layout.Dir, name, e.Store, quantOptions(q), quantizing(name, q, emit))
+		store, err := weights.OpenQuantised(ctx, p.layout.Dir, name, e.Store, stored(q), quantizing(name, q, emit))
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

@@ -1,0 +1,56 @@
+package engine_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gimbal/inference"
+	"gimbal/inference/device"
+	"gimbal/inference/engine"
+	"gimbal/inference/golden"
+
+	"context"
+)
+
+// inspect returns what an engine says of a checkpoint with a recipe.
+func inspect(t *testing.T, recipe string) (engine.Model, error) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(golden.Checkpoint(t))); err != nil {
+		t.Fatal(err)
+	}
+	if recipe != "" {
+		if err := os.WriteFile(filepath.Join(dir, "recipe.json"), []byte(recipe), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := engine.NewLocal(engine.Options{Open: func(context.Context) (device.Device, error) { return openDevice(t), nil }})
+	return l.Inspect(t.Context(), dir)
+}
+
+// TestRecipe makes sure that a checkpoint's recipe counts, the rest being the reference's,
+// and that what is wrong with one is named.
+func TestRecipe(t *testing.T) {
+	want := inference.DefaultRecipe()
+	if m, err := inspect(t, ""); err != nil || m.Recipe != want {
+		t.Errorf("without a recipe: %+v, %v", m.Recipe, err)
+	}
+	want.Steps, want.Shift, want.Guidance = 4, 5, inference.Guidance{Low: 1, High: 1}
+	if m, err := inspect(t, `{"sample_steps": 4, "sample_shift": 5, "sample_guide_scale": {"low": 1, "high": 1}}`); err != nil || m.Recipe != want || !m.Whole {
+		t.Errorf("%+v, %v, want %+v", m.Recipe, err, want)
+	}
+	for text, word := range map[string]string{
+		`{"sample_steps": 0}`:        "sample_steps",
+		`{"sample_steps": "four"}`:   "sample_steps",
+		`{"frame_num": 6}`:           "5 and 9",
+		`{"sample_solver": "euler"}`: "unipc",
+		`{"sampler": "euler"}`:       "sampler",
+		`[4]`:                        "recipe.json",
+	} {
+		if m, err := inspect(t, text); err == nil || !strings.Contains(err.Error(), word) || !strings.Contains(err.Error(), "recipe.json") || m.Whole {
+			t.Errorf("%s: %+v, %v", text, m, err)
+		}
+	}
+}
