@@ -2,6 +2,7 @@ package inference
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"io"
@@ -9,6 +10,7 @@ import (
 
 	"gimbal/inference/device"
 	"gimbal/inference/picture"
+	"gimbal/inference/vae"
 	"gimbal/inference/video"
 	"gimbal/inference/weights"
 )
@@ -22,16 +24,13 @@ func (r *run) decode(ctx context.Context, c conditioning) (Saved, error) {
 	}
 	defer out.abort()
 	chunk := r.job.vaeChunk(r.frames)
-	tiled := func(done, total int) { r.emit(Decoding{Frames: (r.frames - 1) * done / total, Total: r.frames}) }
-	err = r.p.vae.DecodeTiles(ctx, r.latent, r.f, r.h, r.w, chunk, r.job.tiles(), tiled, func(t int, rgb []float32) error {
+	tell := func(done, total int) { r.emit(Decoding{Frames: r.frames * done / total, Total: r.frames}) }
+	options := vae.DecodeOptions{Chunk: chunk, Tile: r.job.VAETile, Progress: tell}
+	err = r.p.vae.Decode(ctx, r.latent, r.f, r.h, r.w, options, func(t int, rgb []float32) error {
 		if bad := notFinite(rgb); bad != "" {
 			return fmt.Errorf("frame %d: %s", t+1, bad)
 		}
-		if err := out.frame(rgb); err != nil {
-			return err
-		}
-		r.emit(Decoding{Frames: t + 1, Total: r.frames})
-		return ctx.Err()
+		return errors.Join(out.frame(rgb), ctx.Err())
 	})
 	r.p.dev.Trim()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"gimbal/inference/denoise"
 	"gimbal/inference/device"
@@ -90,7 +89,6 @@ func (d *draft) walk(ctx context.Context, strict bool) error {
 	if err != nil {
 		return err
 	}
-	d.count.Hold(latent)                               // the picture's
 	work := (3 + solverLatents(d.job.Solver)) * latent // velocities, preview and solver
 	d.count.Hold(work)
 	if err := d.sample(ctx); err != nil {
@@ -140,7 +138,7 @@ func (d *draft) load(ctx context.Context) (err error) {
 func (d *draft) phase(ctx context.Context, name string, f func(ctx context.Context) error) error {
 	phase, err := d.count.Phase(name, func() error { return f(ctx) })
 	if name == "picture" || name == "decode" {
-		phase = phase.Repeated(d.model.vae.Count(d.job.tiles(), d.h, d.w))
+		phase = phase.Repeated(d.model.vae.Tiles(d.h, d.w, d.job.VAETile))
 	}
 	d.phases = append(d.phases, phase)
 	return err
@@ -163,7 +161,8 @@ func (d *draft) encodePicture(ctx context.Context) error {
 	first := 3 * 4 * int64(d.width*d.height)
 	d.count.Hold(first)
 	defer d.count.Hold(-first)
-	return d.model.vae.DryEncodeTiles(ctx, d.frames, d.height, d.width, d.job.tiles())
+	_, err := d.model.vae.Encode(ctx, nil, d.frames, d.height, d.width, d.job.VAETile)
+	return err
 }
 
 // sample goes through the experts as the schedule does.
@@ -196,7 +195,7 @@ func (d *draft) sample(ctx context.Context) error {
 		}
 		err := d.phase(ctx, "sample "+name, func(ctx context.Context) error {
 			for text := range leg.passes {
-				if err := session.DryForward(ctx, text); err != nil {
+				if err := session.Velocity(ctx, nil, 0, text, nil); err != nil {
 					return err
 				}
 			}
@@ -247,10 +246,11 @@ func (d *draft) session(ctx context.Context, name string) (*wan.Session, error) 
 	}
 	d.count.Hold(held)
 	defer d.count.Hold(-held)
-	return m.NewDrySession(ctx, wan.Size{
-		F: d.f, H: d.h, W: d.w,
-		Tokens: slices.Clone(d.tokens), Camera: d.camera, Reuse: d.job.Reuse, Attention: d.job.attention(),
-	})
+	in := wan.Input{F: d.f, H: d.h, W: d.w, Camera: d.camera, Reuse: d.job.Reuse, AttentionType: d.job.attention()}
+	for _, n := range d.tokens {
+		in.Contexts = append(in.Contexts, wan.Context{Tokens: n})
+	}
+	return m.NewSession(ctx, in)
 }
 
 func (d *draft) decode(ctx context.Context) error {
@@ -262,7 +262,8 @@ func (d *draft) decode(ctx context.Context) error {
 	}
 	d.count.Hold(held)
 	defer d.count.Hold(-held)
-	return d.model.vae.DryDecodeTiles(ctx, d.f, d.h, d.w, d.job.vaeChunk(d.frames), d.job.tiles())
+	options := vae.DecodeOptions{Chunk: d.job.vaeChunk(d.frames), Tile: d.job.VAETile}
+	return d.model.vae.Decode(ctx, nil, d.f, d.h, d.w, options, func(int, []float32) error { return nil })
 }
 
 // What the video's files take while they are written: bytes a pixel of a frame, as

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gimbal/inference/picture"
+	"gimbal/inference/wan"
 )
 
 // Generate makes the video of job and reports what happens to emit, which must
@@ -86,8 +87,8 @@ func (r *run) work(ctx context.Context) (Saved, error) {
 
 // conditioning is what the experts are told besides the latent and the time.
 type conditioning struct {
-	prompts [][]float32 // the prompt's and the negative prompt's hidden states, each [n, text]
-	picture []float32   // the encoded picture and black frames, [z, f, h, w]
+	prompts []wan.Context // the prompt's and the negative prompt's
+	picture []float32     // the encoded picture and black frames, [z, f, h, w]
 }
 
 func (r *run) condition(ctx context.Context) (c conditioning, err error) {
@@ -106,9 +107,9 @@ func (r *run) condition(ctx context.Context) (c conditioning, err error) {
 	return c, nil
 }
 
-// encodePrompts returns the hidden states of prompts. With Offload the text encoder
+// encodePrompts returns prompts as the experts take them. With Offload the text encoder
 // is then let go of, until the next job.
-func (r *run) encodePrompts(ctx context.Context, ids [][]int32) (hidden [][]float32, err error) {
+func (r *run) encodePrompts(ctx context.Context, ids [][]int32) (contexts []wan.Context, err error) {
 	if err := r.p.openText(ctx); err != nil {
 		return nil, err
 	}
@@ -117,27 +118,27 @@ func (r *run) encodePrompts(ctx context.Context, ids [][]int32) (hidden [][]floa
 		if err != nil {
 			return nil, err
 		}
-		hidden = append(hidden, states)
+		contexts = append(contexts, wan.Context{Tokens: len(prompt), States: states})
 	}
 	if r.job.Offload {
 		r.p.closeText()
 	}
 	r.p.dev.Trim()
-	return hidden, nil
+	return contexts, nil
 }
 
 // encodePicture returns the latent of the picture followed by grey frames, as
 // the reference encodes it.
 func (r *run) encodePicture(ctx context.Context) ([]float32, error) {
 	first := picture.Tensor(r.picture, r.width, r.height)
-	latent, err := r.p.vae.EncodeTiles(ctx, func(t int, dst []float32) error {
+	latent, err := r.p.vae.Encode(ctx, func(t int, dst []float32) error {
 		if t == 0 {
 			copy(dst, first)
 		} else {
 			clear(dst)
 		}
 		return nil
-	}, r.frames, r.height, r.width, r.job.tiles())
+	}, r.frames, r.height, r.width, r.job.VAETile)
 	if err == nil {
 		if bad := unhealthy(latent); bad != "" {
 			err = fmt.Errorf("the latent is damaged: %s", bad)

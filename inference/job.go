@@ -151,10 +151,8 @@ func (j Job) Validate() error {
 // attentionTypes are the values of Job.AttentionDType.
 var attentionTypes = map[string]device.DType{"": device.F32, "f32": device.F32, "f16": device.F16, "bf16": device.BF16}
 
-// attention says how the job's attentions are computed.
-func (j Job) attention() wan.Attention {
-	return wan.Attention{Chunk: j.AttentionChunk, DType: attentionTypes[j.AttentionDType]}
-}
+// attention returns the type of queries, keys and values.
+func (j Job) attention() device.DType { return attentionTypes[j.AttentionDType] }
 
 // CheckFrames returns an error unless n is a frame count that the model can
 // make, 4k+1; the error names the nearest two.
@@ -187,9 +185,6 @@ func (j Job) generator() noise.Generator {
 	}
 	return noise.NewCUDA(j.Seed, noise.DefaultMultiprocessors)
 }
-
-// tiles returns the tiles of the VAE.
-func (j Job) tiles() vae.Tiles { return vae.Tiles{Side: j.VAETile} }
 
 // vaeChunk returns the latent frames to decode at once in a clip of frames.
 func (j Job) vaeChunk(frames int) int {

@@ -120,13 +120,13 @@ func (s *sampling) sessionOf(ctx context.Context, expert string) (*wan.Session, 
 	}
 	in := wan.Input{
 		F: s.f, H: s.h, W: s.w,
-		Y:         append(s.mask(), s.c.picture...),
-		Contexts:  s.c.prompts,
-		Reuse:     s.job.Reuse,
-		Attention: s.job.attention(),
+		Y:             append(s.mask(), s.c.picture...),
+		Contexts:      s.c.prompts,
+		Reuse:         s.job.Reuse,
+		AttentionType: s.job.attention(),
 	}
 	if s.path != nil {
-		in.Plucker = s.path.Plucker(s.frames, s.height, s.width)
+		in.Camera, in.Plucker = true, s.path.Plucker(s.frames, s.height, s.width)
 	}
 	session, err := s.p.experts[expert].NewSession(ctx, in)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gimbal/inference/device"
+	"gimbal/inference/nn"
 	"gimbal/inference/weights"
 )
 
@@ -32,8 +33,8 @@ type sizes struct {
 // block is blocks.N of the checkpoint.
 type block struct {
 	norm1, norm2   device.Mat // [1, dim]
-	q, k, v, o     device.Weight
-	gate, fc1, fc2 device.Weight
+	q, k, v, o     nn.Linear
+	gate, fc1, fc2 nn.Linear
 	posEmbedding   device.Mat // [buckets, heads]
 }
 
@@ -81,16 +82,17 @@ func (e *Encoder) load(ctx context.Context, l *weights.Loader, store *weights.St
 }
 
 func loadBlock(l *weights.Loader, name string, s sizes) block {
+	linear := func(name string, out, in int) nn.Linear { return nn.Linear{Weight: l.Weight(name, out, in)} }
 	return block{
 		norm1:        l.Vector(name+"norm1.weight", s.dim),
-		q:            l.Weight(name+"attn.q.weight", s.attnDim, s.dim),
-		k:            l.Weight(name+"attn.k.weight", s.attnDim, s.dim),
-		v:            l.Weight(name+"attn.v.weight", s.attnDim, s.dim),
-		o:            l.Weight(name+"attn.o.weight", s.dim, s.attnDim),
+		q:            linear(name+"attn.q.weight", s.attnDim, s.dim),
+		k:            linear(name+"attn.k.weight", s.attnDim, s.dim),
+		v:            linear(name+"attn.v.weight", s.attnDim, s.dim),
+		o:            linear(name+"attn.o.weight", s.dim, s.attnDim),
 		norm2:        l.Vector(name+"norm2.weight", s.dim),
-		gate:         l.Weight(name+"ffn.gate.0.weight", s.ffnDim, s.dim),
-		fc1:          l.Weight(name+"ffn.fc1.weight", s.ffnDim, s.dim),
-		fc2:          l.Weight(name+"ffn.fc2.weight", s.dim, s.ffnDim),
+		gate:         linear(name+"ffn.gate.0.weight", s.ffnDim, s.dim),
+		fc1:          linear(name+"ffn.fc1.weight", s.ffnDim, s.dim),
+		fc2:          linear(name+"ffn.fc2.weight", s.dim, s.ffnDim),
 		posEmbedding: l.Weight(name+"pos_embedding.embedding.weight", s.buckets, s.heads).Data,
 	}
 }

@@ -157,23 +157,23 @@ func (f *finder) upsample(name string, c int, by *scale) (layers []layer, out in
 	if f.any(name + ".time_conv.") {
 		time := f.conv(name+".time_conv", c, 3, 1, 1)
 		f.expect(name+".time_conv.weight", time.out, 2*c, "outputs, twice the channels")
-		layers = append(layers, &stretch{name + ".time_conv", time})
+		layers = append(layers, &temporalUpsample{name + ".time_conv", time})
 		by.time *= 2
 	}
 	space := f.conv(name+".resample.1", c, 3, 3)
 	by.space *= 2
-	return append(layers, &enlarge{name + ".resample", space}), space.out
+	return append(layers, &spatialUpsample{name + ".resample", space}), space.out
 }
 
 func (f *finder) downsample(name string, c int, by *scale) (layers []layer, out int) {
 	space := f.conv(name+".resample.1", c, 3, 3)
 	by.space *= 2
-	layers = append(layers, &reduce{name + ".resample", space})
+	layers = append(layers, &spatialDownsample{name + ".resample", space})
 	out = space.out
 	if f.any(name + ".time_conv.") {
 		time := f.conv(name+".time_conv", out, 3, 1, 1)
 		f.expect(name+".time_conv.weight", time.out, out, "outputs")
-		layers = append(layers, &shrink{name + ".time_conv", time})
+		layers = append(layers, &temporalDownsample{name + ".time_conv", time})
 		by.time *= 2
 	}
 	return layers, out

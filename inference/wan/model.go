@@ -55,21 +55,21 @@ func Load(ctx context.Context, dev device.Device, store *weights.Store, cfg Conf
 
 func (m *Model) load(ctx context.Context, store *weights.Store) error {
 	patch, badPatch := patchOf(store)
-	volume := patch[0] * patch[1] * patch[2]
-	w, err := loader{m.loader}.weights(ctx, m.Config, volume, store.Has(cameraWeight))
+	patchSize := patch[0] * patch[1] * patch[2]
+	w, err := loader{m.loader}.weights(ctx, m.Config, patchSize, store.Has(cameraWeight))
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(badPatch, m.loader.Err(), checkLayers(store, m.Config.NumLayers)); err != nil {
 		return err
 	}
-	if in := w.camera.weight.In; in%volume != 0 {
-		return misshapen(store, cameraWeight, fmt.Sprintf("rows of %d", in), fmt.Sprintf("a multiple of the patch's volume, %d", volume))
+	if in := w.camera.Weight.In; in%patchSize != 0 {
+		return misshapen(store, cameraWeight, fmt.Sprintf("rows of %d", in), fmt.Sprintf("a multiple of the patch's size, %d", patchSize))
 	}
 	m.w = w
 	m.Patch = patch
-	m.TextDim = w.text0.weight.In
-	m.CameraChannels = w.camera.weight.In / volume
+	m.TextDim = w.text0.Weight.In
+	m.CameraChannels = w.camera.Weight.In / patchSize
 	return nil
 }
 
