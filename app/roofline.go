@@ -74,15 +74,15 @@ func paperStep(ctx context.Context, chip metalkit.Chip, frames int) ([]metalkit.
 		return nil, err
 	}
 	defer model.Close()
-	session, err := model.NewDrySession(ctx, wan.Size{
-		F: (frames-1)/4 + 1, H: 480 / 8, W: 832 / 8, Tokens: []int{expert.Config.TextLen}, Camera: true, Reuse: wan.AllReuse,
+	session, err := model.NewSession(ctx, wan.Input{
+		F: (frames-1)/4 + 1, H: 480 / 8, W: 832 / 8, Contexts: []wan.Context{{Tokens: expert.Config.TextLen}}, Camera: true, Reuse: wan.AllReuse,
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer session.Close()
 	dev.Take() // what is computed once
-	if err := session.DryForward(ctx, 0); err != nil {
+	if err := session.Velocity(ctx, nil, 0, 0, nil); err != nil {
 		return nil, err
 	}
 	return dev.Take(), nil

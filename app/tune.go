@@ -81,19 +81,19 @@ func runBlank(ctx context.Context, dev device.Device, d weights.Dims, frames, he
 		return err
 	}
 	defer v.Close()
-	return v.DryDecode(ctx, min((frames-1)/4+1, 2), height/8, width/8, 1)
+	return v.Decode(ctx, nil, min((frames-1)/4+1, 2), height/8, width/8, vae.DecodeOptions{Chunk: 1}, func(int, []float32) error { return nil })
 }
 
 func forwardBlank(ctx context.Context, model *wan.Model, frames, height, width int) error {
 	defer model.Close()
-	s, err := model.NewDrySession(ctx, wan.Size{
-		F: (frames-1)/4 + 1, H: height / 8, W: width / 8, Tokens: []int{model.Config.TextLen}, Camera: true, Reuse: wan.AllReuse,
+	s, err := model.NewSession(ctx, wan.Input{
+		F: (frames-1)/4 + 1, H: height / 8, W: width / 8, Contexts: []wan.Context{{Tokens: model.Config.TextLen}}, Camera: true, Reuse: wan.AllReuse,
 	})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	return s.DryForward(ctx, 0)
+	return s.Velocity(ctx, nil, 0, 0, nil)
 }
 
 // blank is a device whose buffers keep their zeros: nothing is read from the host. To

@@ -112,7 +112,7 @@ func (d *gpu) Info() device.Info {
 	info := device.Info{Name: d.limits.name, Unified: !far, WorkingSet: min(d.Limit(), d.limits.workingSet)}
 	info.Allocated, info.Peak = d.Held()
 	if t := device.DType(d.compute.dtype); t != device.F32 {
-		info.Factors = t
+		info.ComputeType = t
 	}
 	return info
 }

@@ -15,7 +15,7 @@ import (
 func TestFactors(t *testing.T) {
 	for _, compute := range []device.DType{device.F16, device.BF16} {
 		dev := openTest(t, Options{Compute: compute})
-		if got := dev.Info().Factors; got != compute {
+		if got := dev.Info().ComputeType; got != compute {
 			t.Errorf("products in %v have factors in %v", compute, got)
 		}
 		const m, n, k = 70, 130, 96
@@ -51,7 +51,7 @@ func TestFactors(t *testing.T) {
 			t.Errorf("factors in %v change the products", compute)
 		}
 	}
-	if got := openTest(t, Options{}).Info().Factors; got != 0 {
+	if got := openTest(t, Options{}).Info().ComputeType; got != 0 {
 		t.Errorf("products in F32 have factors in %v", got)
 	}
 }

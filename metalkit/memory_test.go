@@ -48,12 +48,12 @@ func walkExpert(ctx context.Context, dev device.Device, frames int) error {
 		return err
 	}
 	defer m.Close()
-	s, err := m.NewDrySession(ctx, wan.Size{F: frames, H: 60, W: 104, Tokens: []int{100}, Camera: true, Reuse: wan.AllReuse})
+	s, err := m.NewSession(ctx, wan.Input{F: frames, H: 60, W: 104, Contexts: []wan.Context{{Tokens: 100}}, Camera: true, Reuse: wan.AllReuse})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	return s.DryForward(ctx, 0)
+	return s.Velocity(ctx, nil, 0, 0, nil)
 }
 
 // walkDecode is walkExpert for the VAE.
@@ -63,7 +63,7 @@ func walkDecode(ctx context.Context, dev device.Device, frames int) error {
 		return err
 	}
 	defer v.Close()
-	return v.DryDecode(ctx, frames, 60, 104, 1)
+	return v.Decode(ctx, nil, frames, 60, 104, vae.DecodeOptions{Chunk: 1}, func(int, []float32) error { return nil })
 }
 
 // TestTunedPeak compares what work of real sizes holds with its plan: while variants are
@@ -201,17 +201,9 @@ func forwardAny(t *testing.T, dev device.Device, experts map[string]weights.Expe
 		}
 		defer m.Close()
 		const f, h, w, words = 2, 6, 10, 5
-		if dev.Info().Dry {
-			s, err := m.NewDrySession(t.Context(), wan.Size{F: f, H: h, W: w, Tokens: []int{words}, Reuse: wan.AllReuse})
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			return s.DryForward(t.Context(), 0)
-		}
 		s, err := m.NewSession(t.Context(), wan.Input{
 			F: f, H: h, W: w, Reuse: wan.AllReuse,
-			Y: make([]float32, (e.Config.InDim-e.Config.OutDim)*f*h*w), Contexts: [][]float32{make([]float32, words*m.TextDim)},
+			Y: make([]float32, (e.Config.InDim-e.Config.OutDim)*f*h*w), Contexts: []wan.Context{{Tokens: words, States: make([]float32, words*m.TextDim)}},
 		})
 		if err != nil {
 			return err
@@ -237,8 +229,5 @@ func decodeAny(t *testing.T, dev device.Device) error {
 	}
 	defer v.Close()
 	const f, h, w = 3, 5, 4
-	if dev.Info().Dry {
-		return v.DryDecode(t.Context(), f, h, w, 2)
-	}
-	return v.Decode(t.Context(), make([]float32, v.Channels()*f*h*w), f, h, w, 2, func(int, []float32) error { return nil })
+	return v.Decode(t.Context(), make([]float32, v.Channels()*f*h*w), f, h, w, vae.DecodeOptions{Chunk: 2}, func(int, []float32) error { return nil })
 }

@@ -63,9 +63,10 @@ func checkForward(t *testing.T, dev device.Device, c golden.Case, bound float64)
 	x, shape := c.F32(t, "x")
 	in := wan.Input{F: shape[1], H: shape[2], W: shape[3], Reuse: wan.AllReuse}
 	in.Y, _ = c.F32(t, "y")
-	text, _ := c.F32(t, "context")
-	in.Contexts = [][]float32{text}
+	text, words := c.F32(t, "context")
+	in.Contexts = []wan.Context{{Tokens: words[0], States: text}}
 	if slices.Contains(c.Names(), "plucker") {
+		in.Camera = true
 		in.Plucker, _ = c.F32(t, "plucker")
 	}
 	s, err := m.NewSession(t.Context(), in)
@@ -120,7 +121,7 @@ func checkDecode(t *testing.T, v *vae.VAE, c golden.Case, bound float64) {
 	want, size := c.F32(t, "unclamped")
 	frames, plane := size[1], size[2]*size[3]
 	got := make([]float32, len(want))
-	err := v.Decode(t.Context(), latent, shape[1], shape[2], shape[3], 1, func(i int, rgb []float32) error {
+	err := v.Decode(t.Context(), latent, shape[1], shape[2], shape[3], vae.DecodeOptions{Chunk: 1}, func(i int, rgb []float32) error {
 		for channel := range 3 {
 			copy(got[(channel*frames+i)*plane:], rgb[channel*plane:(channel+1)*plane])
 		}
@@ -142,7 +143,7 @@ func checkEncode(t *testing.T, v *vae.VAE, c golden.Case, bound float64) {
 			copy(rgb[channel*plane:(channel+1)*plane], video[(channel*frames+i)*plane:])
 		}
 		return nil
-	}, frames, size[2], size[3])
+	}, frames, size[2], size[3], 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,8 +31,8 @@ func onPaper(tb testing.TB, chip string, frames int) (*Paper, *wan.Model, *wan.S
 		tb.Fatal(err)
 	}
 	tb.Cleanup(model.Close)
-	s, err := model.NewDrySession(tb.Context(), wan.Size{
-		F: (frames-1)/4 + 1, H: 480 / 8, W: 832 / 8, Tokens: []int{512}, Camera: true, Reuse: wan.AllReuse,
+	s, err := model.NewSession(tb.Context(), wan.Input{
+		F: (frames-1)/4 + 1, H: 480 / 8, W: 832 / 8, Contexts: []wan.Context{{Tokens: 512}}, Camera: true, Reuse: wan.AllReuse,
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -46,7 +46,7 @@ func forward(t *testing.T, chip string, frames int) (events []Event, layers int)
 	t.Helper()
 	paper, model, s := onPaper(t, chip, frames)
 	paper.Take()
-	if err := s.DryForward(t.Context(), 0); err != nil {
+	if err := s.Velocity(t.Context(), nil, 0, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	return paper.Take(), model.Config.NumLayers
@@ -192,7 +192,9 @@ func TestRunsAreShort(t *testing.T) {
 	}
 	defer video.Close()
 	decode := func(chunk int) func() error {
-		return func() error { return video.DryDecode(t.Context(), 21, 480/8, 832/8, chunk) }
+		return func() error {
+			return video.Decode(t.Context(), nil, 21, 480/8, 832/8, vae.DecodeOptions{Chunk: chunk}, func(int, []float32) error { return nil })
+		}
 	}
 	for _, part := range []struct {
 		name   string
@@ -200,9 +202,9 @@ func TestRunsAreShort(t *testing.T) {
 		plan   func() error
 	}{
 		{"camera and prompt", "", func() error { return nil }},
-		{"forward", "Attention", func() error { return s.DryForward(t.Context(), 0) }},
+		{"forward", "Attention", func() error { return s.Velocity(t.Context(), nil, 0, 0, nil) }},
 		{"text", "", func() error { _, err := text.Encode(t.Context(), make([]int32, 512)); return err }},
-		{"picture", "", func() error { return video.DryEncode(t.Context(), 81, 480, 832) }},
+		{"picture", "", func() error { _, err := video.Encode(t.Context(), nil, 81, 480, 832, 0); return err }},
 		{"decoding a latent frame at a time", "", decode(1)},
 		{"decoding at once", "Conv", decode(0)},
 	} {
@@ -262,7 +264,7 @@ func BenchmarkForward(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		paper.events = paper.events[:0]
-		if err := s.DryForward(b.Context(), 0); err != nil {
+		if err := s.Velocity(b.Context(), nil, 0, 0, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -98,7 +98,7 @@ func (b *decoding) decode(ctx context.Context, row *VAERow) (float64, error) {
 	row.Frames = 0
 	began := time.Now()
 	s := b.settings
-	err = v.Decode(ctx, latent, s.LatentFrames, s.Height/v.Stride(), s.Width/v.Stride(), row.Chunk, func(_ int, rgb []float32) error {
+	err = v.Decode(ctx, latent, s.LatentFrames, s.Height/v.Stride(), s.Width/v.Stride(), vae.DecodeOptions{Chunk: row.Chunk}, func(_ int, rgb []float32) error {
 		row.Frames++
 		return write(sum, rgb)
 	})

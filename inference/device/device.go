@@ -32,9 +32,9 @@ type Info struct {
 	// would take: its buffers need no contents, which Floats and Fill then do not make.
 	Dry bool
 
-	// Factors is the type that products' factors are rounded to, and may be stored in
+	// ComputeType is the type that products round their inputs to, which may be stored in it
 	// without a change of the result; 0 where they are not.
-	Factors DType
+	ComputeType DType
 }
 
 // Desc says what a buffer holds. Elements are stored row-major without gaps.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"io"
@@ -54,37 +55,30 @@ func (r *run) decode(ctx context.Context, c conditioning) (inference.Saved, erro
 
 // decodeTo hands the frames to out, nil for nobody.
 func (r *run) decodeTo(ctx context.Context, out *outputs) error {
-	chunk := r.job.VAEChunk
+	o := vae.DecodeOptions{Chunk: r.job.VAEChunk, Tile: r.job.VAETile, Progress: r.decoding()}
 	if r.clip.Frames <= r.job.VAEChunkThreshold {
-		chunk = 0
+		o.Chunk = 0
 	}
-	if r.planning() {
-		return r.p.vae.DryDecodeTiles(ctx, r.clip.LatentFrames, r.clip.LatentHeight, r.clip.LatentWidth, chunk, vae.Tiles{Side: r.job.VAETile})
-	}
-	progress := r.decoding()
-	tiled := func(done, total int) { progress((r.clip.Frames - 1) * done / total) }
-	err := r.p.vae.DecodeTiles(ctx, r.latent, r.clip.LatentFrames, r.clip.LatentHeight, r.clip.LatentWidth, chunk,
-		vae.Tiles{Side: r.job.VAETile}, tiled, func(t int, rgb []float32) error {
-			if bad := notFinite(rgb); bad != "" {
-				return fmt.Errorf("frame %d: %s", t+1, bad)
-			}
-			if err := out.frame(rgb); err != nil {
-				return err
-			}
-			progress(t + 1)
-			return ctx.Err()
-		})
+	err := r.p.vae.Decode(ctx, r.latent, r.clip.LatentFrames, r.clip.LatentHeight, r.clip.LatentWidth, o, func(t int, rgb []float32) error {
+		if out == nil {
+			return nil
+		}
+		if bad := notFinite(rgb); bad != "" {
+			return fmt.Errorf("frame %d: %s", t+1, bad)
+		}
+		return errors.Join(out.frame(rgb), ctx.Err())
+	})
 	r.p.dev.Trim()
 	return err
 }
 
-// decoding returns a function that reports how many frames are done, but never fewer than
-// before: with tiles all frames are almost done before the first one is.
-func (r *run) decoding() func(frames int) {
-	most := 0
-	return func(frames int) {
-		if frames > most {
-			most = frames
+// decoding returns a function that reports how many of the video's frames are done, once
+// for each number, as tiles are parts of all frames.
+func (r *run) decoding() func(done, total int) {
+	last := 0
+	return func(done, total int) {
+		if frames := r.clip.Frames * done / total; frames > last {
+			last = frames
 			r.emit(inference.Decoding{Frames: frames, Total: r.clip.Frames})
 		}
 	}

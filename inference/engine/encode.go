@@ -9,7 +9,6 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/device"
 	"gimbal/inference/picture"
-	"gimbal/inference/vae"
 )
 
 // conditioning is what the experts are told besides the latent and the time.
@@ -71,17 +70,14 @@ func (r *run) encodePicture(ctx context.Context) ([]float32, error) {
 		return nil, err
 	}
 	defer r.p.dev.Hold(-3 * 4 * int64(r.clip.Width*r.clip.Height))
-	if r.planning() {
-		return nil, r.p.vae.DryEncodeTiles(ctx, r.clip.Frames, r.clip.Height, r.clip.Width, vae.Tiles{Side: r.job.VAETile})
-	}
-	latent, err := r.p.vae.EncodeTiles(ctx, func(t int, dst []float32) error {
+	latent, err := r.p.vae.Encode(ctx, func(t int, dst []float32) error {
 		if t == 0 {
 			copy(dst, first)
 		} else {
 			clear(dst)
 		}
 		return nil
-	}, r.clip.Frames, r.clip.Height, r.clip.Width, vae.Tiles{Side: r.job.VAETile})
+	}, r.clip.Frames, r.clip.Height, r.clip.Width, r.job.VAETile)
 	if err == nil {
 		if bad := unhealthy(latent); bad != "" {
 			err = fmt.Errorf("the latent is damaged: %s", bad)
@@ -104,7 +100,7 @@ func (r *run) firstFrame() ([]float32, error) {
 
 // tiles returns how many tiles the VAE sees a picture in.
 func (r *run) tiles() int {
-	return r.p.vae.Count(vae.Tiles{Side: r.job.VAETile}, r.clip.LatentHeight, r.clip.LatentWidth)
+	return r.p.vae.Tiles(r.clip.LatentHeight, r.clip.LatentWidth, r.job.VAETile)
 }
 
 // decoded is a picture that is decoded when it is first needed.

@@ -169,7 +169,6 @@ func (r *run) work(ctx context.Context) (saved inference.Saved, err error) {
 		if c, err = r.condition(ctx); err != nil {
 			return saved, err
 		}
-		r.p.dev.Hold(4 * int64(r.clip.Latent(r.p.vae.Channels()))) // the picture's
 	}
 	r.p.collect()
 	if err := r.sample(ctx, c); err != nil {

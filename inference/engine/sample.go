@@ -76,9 +76,6 @@ func (s *sampling) model(ctx context.Context, step denoise.Step) (denoise.Model,
 		s.expert = expert
 		s.p.collect()
 	}
-	if s.planning() {
-		return dryModel{s.session}, nil
-	}
 	return checked{s.session, step.Index + 1, expert}, nil
 }
 
@@ -92,19 +89,18 @@ func (s *sampling) open(ctx context.Context, expert string) (*wan.Session, error
 	}
 	s.p.dev.Hold(held)
 	defer s.p.dev.Hold(-held)
-	size := wan.Size{
-		F: s.clip.LatentFrames, H: s.clip.LatentHeight, W: s.clip.LatentWidth, Camera: s.camera,
-		Reuse: s.p.Reuse, Attention: wan.Attention{DType: attentionDTypes[s.job.AttentionDType]},
+	in := wan.Input{
+		F: s.clip.LatentFrames, H: s.clip.LatentHeight, W: s.clip.LatentWidth,
+		Camera: s.camera, Reuse: s.p.Reuse, AttentionType: attentionDTypes[s.job.AttentionDType],
 	}
-	for _, ids := range s.prompts {
-		size.Tokens = append(size.Tokens, len(ids))
+	for i, ids := range s.prompts {
+		in.Contexts = append(in.Contexts, wan.Context{Tokens: len(ids), States: s.c.prompts[i]})
 	}
-	if s.planning() {
-		return m.NewDrySession(ctx, size)
-	}
-	in := wan.Input{F: size.F, H: size.H, W: size.W, Contexts: s.c.prompts, Reuse: size.Reuse, Attention: size.Attention, Y: append(s.mask(), s.c.picture...)}
-	if s.clip.Control != nil {
-		in.Plucker = s.clip.Control.Conditioning(s.clip.Frames, s.clip.Height, s.clip.Width)
+	if !s.planning() {
+		in.Y = append(s.mask(), s.c.picture...)
+		if s.camera {
+			in.Plucker = s.clip.Control.Conditioning(s.clip.Frames, s.clip.Height, s.clip.Width)
+		}
 	}
 	return m.NewSession(ctx, in)
 }
@@ -164,12 +160,6 @@ func (s *sampling) preview(latent []float32) []image.Image {
 		pictures[i] = s.p.vae.Preview(latent, s.clip.LatentFrames, s.clip.LatentHeight, s.clip.LatentWidth, i)
 	}
 	return pictures
-}
-
-type dryModel struct{ *wan.Session }
-
-func (m dryModel) Velocity(ctx context.Context, _ []float32, _ float64, prompt int, _ []float32) error {
-	return m.DryForward(ctx, prompt)
 }
 
 // checked is an expert whose velocities are looked at.

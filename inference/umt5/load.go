@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"gimbal/inference/device"
+	"gimbal/inference/nn"
 	"gimbal/inference/weights"
 )
 
@@ -23,8 +24,8 @@ type Encoder struct {
 // block is blocks.N of the checkpoint.
 type block struct {
 	norm1, norm2   device.Mat // [1, dim]
-	q, k, v, o     device.Weight
-	gate, fc1, fc2 device.Weight
+	q, k, v, o     nn.Linear
+	gate, fc1, fc2 nn.Linear
 	posEmbedding   device.Mat // [buckets, heads]
 }
 
@@ -57,16 +58,17 @@ func (e *Encoder) load(ctx context.Context, path string) error {
 }
 
 func loadBlock(l *weights.Loader, name string) block {
+	linear := func(name string) nn.Linear { return nn.Linear{Weight: l.Weight(name)} }
 	return block{
 		norm1:        l.Vector(name + "norm1.weight"),
-		q:            l.Weight(name + "attn.q.weight"),
-		k:            l.Weight(name + "attn.k.weight"),
-		v:            l.Weight(name + "attn.v.weight"),
-		o:            l.Weight(name + "attn.o.weight"),
+		q:            linear(name + "attn.q.weight"),
+		k:            linear(name + "attn.k.weight"),
+		v:            linear(name + "attn.v.weight"),
+		o:            linear(name + "attn.o.weight"),
 		norm2:        l.Vector(name + "norm2.weight"),
-		gate:         l.Weight(name + "ffn.gate.0.weight"),
-		fc1:          l.Weight(name + "ffn.fc1.weight"),
-		fc2:          l.Weight(name + "ffn.fc2.weight"),
+		gate:         linear(name + "ffn.gate.0.weight"),
+		fc1:          linear(name + "ffn.fc1.weight"),
+		fc2:          linear(name + "ffn.fc2.weight"),
 		posEmbedding: l.Weight(name + "pos_embedding.embedding.weight").Data,
 	}
 }

@@ -37,7 +37,7 @@ func BenchmarkDecode(b *testing.B) {
 	plain := math.Inf(1) // seconds an operation, the best of some beside every frame
 	yardstick := sgemm.New()
 	for b.Loop() {
-		err := v.Decode(b.Context(), latent, f, h, w, 1, func(int, []float32) error {
+		err := v.Decode(b.Context(), latent, f, h, w, DecodeOptions{Chunk: 1}, func(int, []float32) error {
 			b.StopTimer()
 			for range 4 {
 				plain = min(plain, yardstick.Seconds())
@@ -77,10 +77,10 @@ func work(layers []layer, f, h, w int) (flops float64) {
 			do(l.qkv, pixels)
 			do(l.proj, pixels)
 			flops += 4 * float64(l.proj.in) * float64(pixels) * float64(h*w)
-		case *stretch:
+		case *temporalUpsample:
 			do(l.conv, (f-1)*h*w)
 			f = 2*f - 1
-		case *enlarge:
+		case *spatialUpsample:
 			h, w = 2*h, 2*w
 			do(l.conv, f*h*w)
 		}

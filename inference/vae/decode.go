@@ -4,42 +4,64 @@ import (
 	"context"
 	"fmt"
 
-	"gimbal/inference/device"
+	"gimbal/inference/nn"
 )
+
+// DecodeOptions say how Decode cuts its work. The zero value decodes all at once.
+type DecodeOptions struct {
+	// Chunk is how many frames, at most, go through a layer at once; 0 for as many as there
+	// are. More need more memory and fill a large device better; the result is the same (the
+	// same bits, on the CPU), and memory does not grow with the clip but for a chunk of 0.
+	Chunk int
+	// Tile is the side of the tiles that pictures are cut into; see Tiles.
+	Tile int
+	// Progress, unless nil, is told after every frame how many are done: of all tiles, and
+	// once more when they are handed on, where there is more than one tile.
+	Progress func(done, total int)
+}
 
 // Decode turns a normalised latent, [z, f, h, w], into Frames(f) pictures of h and
 // w times Stride pixels and hands each to emit as soon as it is done: rgb is
-// [3, height, width], about -1 to 1 but not clamped, and valid during the call.
+// [3, height, width], about -1 to 1 but not clamped, and valid during the call. With
+// several tiles it holds all pictures on the host until the last one is done.
 //
-// At most chunk frames go through a layer at once, 0 for as many as there are.
-// More need more memory and fill a large device better; the result is the same
-// (the same bits, on the CPU), and memory does not grow with f but for a chunk
-// of 0. If ctx ends, Decode returns its error within a second; an error of emit
-// ends it too.
-func (v *VAE) Decode(ctx context.Context, latent []float32, f, h, w, chunk int, emit func(t int, rgb []float32) error) error {
-	if err := v.checkDecode(latent, f, h, w, chunk); err != nil {
+// If ctx ends, Decode returns its error within a second; an error of emit ends it too.
+//
+// On a dry device the latent may be nil, the pictures are, and one tile stands for all.
+func (v *VAE) Decode(ctx context.Context, latent []float32, f, h, w int, o DecodeOptions, emit func(t int, rgb []float32) error) error {
+	if err := v.checkDecode(latent, f, h, w, o.Chunk); err != nil {
 		return err
 	}
-	in, out := room{dev: v.dev}, pictures{room{dev: v.dev}, room{dev: v.dev}, 0}
-	defer in.free()
-	defer out.free()
-	return v.decode(ctx, f, h, w, chunk,
-		func(t, n int) []float32 { return v.denormalise(&in, latent, area{0, 0, h, w}, f, h*w, w, t, n) },
-		func(y clip) error { return out.emit(ctx, y, emit) })
+	whole, done := part{latent, f, h, w, area{0, 0, h, w}}, progress{tell: o.Progress, total: v.Frames(f)}
+	last := func(t int, rgb []float32) error {
+		if err := emit(t, rgb); err != nil {
+			return err
+		}
+		done.step()
+		return nil
+	}
+	tiles := v.Tiles(h, w, o.Tile)
+	if tiles == 1 {
+		return v.decode(ctx, whole, o.Chunk, last)
+	}
+	done.total *= tiles + 1
+	return v.decodeTiles(ctx, whole, o, &done, last)
 }
 
-// DryDecode records what Decode does, on a dry device.
-func (v *VAE) DryDecode(ctx context.Context, f, h, w, chunk int) error {
-	in, out := room{dev: v.dev}, pictures{room{dev: v.dev}, room{dev: v.dev}, 0}
-	defer in.free()
-	defer out.free()
-	return v.decode(ctx, f, h, w, chunk,
-		func(_, n int) []float32 { return in.floats(n * h * w * v.channels) },
-		func(y clip) error { out.reserve(y); return nil })
+// progress counts frames.
+type progress struct {
+	tell        func(done, total int)
+	done, total int
+}
+
+func (p *progress) step() {
+	if p.done++; p.tell != nil {
+		p.tell(p.done, p.total)
+	}
 }
 
 func (v *VAE) checkDecode(latent []float32, f, h, w, chunk int) error {
-	if f < 1 || h < 1 || w < 1 || len(latent) != v.channels*f*h*w {
+	if f < 1 || h < 1 || w < 1 || len(latent) != v.channels*f*h*w && !v.absent(latent) {
 		return fmt.Errorf("vae: decode: a latent of %d values, expected [%d %d %d %d]", len(latent), v.channels, f, h, w)
 	}
 	if chunk < 0 {
@@ -48,76 +70,86 @@ func (v *VAE) checkDecode(latent []float32, f, h, w, chunk int) error {
 	return nil
 }
 
-// decode runs the decoder: input returns n frames of the latent from frame t on, as
-// [n, h, w, z], and sink takes pictures and does not keep them.
-func (v *VAE) decode(ctx context.Context, f, h, w, chunk int, input func(t, n int) []float32, sink func(clip) error) error {
+// absent reports whether there are no values because none are needed.
+func (v *VAE) absent(values []float32) bool { return values == nil && v.dev.Info().Dry }
+
+// area is a rectangle of a picture or a latent.
+type area struct{ y, x, h, w int }
+
+// part is an area of a latent, [z, f, h, w].
+type part struct {
+	latent  []float32
+	f, h, w int
+	area    area
+}
+
+// decode runs the decoder on p and hands pictures to emit.
+func (v *VAE) decode(ctx context.Context, p part, chunk int, emit func(t int, rgb []float32) error) error {
 	s := newStream(v.dev)
-	s.most = chunk
-	defer s.close()
-	n := 1 // the first frame goes alone: the layers that stretch time treat it otherwise
-	for t := 0; t < f; t += n {
+	s.chunk = chunk
+	defer s.Release()
+	in, out := s.Staging(), pictures{pixels: s.Staging(), rgb: s.Staging()}
+	n := 1 // the first frame goes alone: the layers that upsample time treat it otherwise
+	for t := 0; t < p.f; t += n {
 		if t > 0 {
-			n = f - t
+			n = p.f - t
 			if chunk > 0 {
 				n = min(n, chunk)
 			}
 		}
-		x := s.alloc(n, h, w, v.channels)
-		err := s.write(ctx, x, input(t, n))
+		x := s.alloc(n, p.area.h, p.area.w, v.channels)
+		values := in.Floats(n * p.area.h * p.area.w * v.channels)
+		v.denormalise(values, p, t, n)
+		err := s.write(ctx, x, values)
 		if err == nil {
-			err = s.run(ctx, v.decoder, x, sink)
+			err = s.run(ctx, v.decoder, x, func(y clip) error { return out.emit(ctx, y, emit) })
 		}
 		if err != nil {
-			return fmt.Errorf("vae: decode: latent frame %d of %d: %w", t+1, f, err)
+			return fmt.Errorf("vae: decode: latent frame %d of %d: %w", t+1, p.f, err)
 		}
 	}
 	return nil
 }
 
-// area is a rectangle of a picture or a latent.
-type area struct{ y, x, h, w int }
-
-// denormalise returns frames t, ..., t+n-1 of part a of latent, [z, f, plane] with
-// rows of width, as [n, a.h, a.w, z].
-func (v *VAE) denormalise(in *room, latent []float32, a area, f, plane, width, t, n int) []float32 {
-	frames := in.floats(n * a.h * a.w * v.channels)
+// denormalise writes frames t, ..., t+n-1 of p to values, [n, height, width, z].
+func (v *VAE) denormalise(values []float32, p part, t, n int) {
+	if values == nil || p.latent == nil {
+		return
+	}
+	plane := p.h * p.w
 	for z := range v.channels {
 		to := z
 		for i := range n {
-			for y := range a.h {
-				row := latent[(z*f+t+i)*plane+(a.y+y)*width+a.x:][:a.w]
+			for y := range p.area.h {
+				row := p.latent[(z*p.f+t+i)*plane+(p.area.y+y)*p.w+p.area.x:][:p.area.w]
 				for _, value := range row {
-					frames[to] = value*v.Std[z] + v.Mean[z]
+					values[to] = value*v.Std[z] + v.Mean[z]
 					to += v.channels
 				}
 			}
 		}
 	}
-	return frames
 }
 
-// pictures counts the pictures handed on and keeps the room for it.
+// pictures counts the pictures handed on and has the memory for it.
 type pictures struct {
-	pixels, rgb room
+	pixels, rgb *nn.Staging
 	done        int
-}
-
-// reserve makes room for y: its pixels, and one picture, channels first.
-func (p *pictures) reserve(y clip) (pixels, rgb []float32) {
-	return p.pixels.floats(y.T * y.H * y.W * y.C), p.rgb.floats(y.H * y.W * y.C)
 }
 
 // emit reads y and hands its frames to f, channels first.
 func (p *pictures) emit(ctx context.Context, y clip, f func(t int, rgb []float32) error) error {
 	plane := y.H * y.W
-	pixels, rgb := p.reserve(y)
+	pixels, rgb := p.pixels.Floats(y.T*plane*y.C), p.rgb.Floats(plane*y.C)
 	if err := y.read(ctx, pixels); err != nil {
 		return err
 	}
 	for t := range y.T {
-		for i := range plane {
-			for c := range y.C {
-				rgb[c*plane+i] = pixels[(t*plane+i)*y.C+c]
+		if rgb != nil {
+			for i := range plane {
+				for c := range y.C {
+					rgb[c*plane+i] = pixels[(t*plane+i)*y.C+c]
+				}
 			}
 		}
 		if err := f(p.done, rgb); err != nil {
@@ -126,33 +158,4 @@ func (p *pictures) emit(ctx context.Context, y clip, f func(t int, rgb []float32
 		p.done++
 	}
 	return nil
-}
-
-func (p *pictures) free() {
-	p.pixels.free()
-	p.rgb.free()
-}
-
-// room is host memory that is used again and again.
-type room struct {
-	dev    device.Device
-	values []float32
-	size   int
-}
-
-// floats returns n values with undefined contents; none for a dry device.
-func (r *room) floats(n int) []float32 {
-	if n > r.size {
-		r.free()
-		r.values, r.size = device.Floats(r.dev, n), n
-	}
-	if r.values == nil {
-		return nil
-	}
-	return r.values[:n]
-}
-
-func (r *room) free() {
-	r.dev.Hold(-4 * int64(r.size))
-	r.values, r.size = nil, 0
 }

@@ -2,7 +2,7 @@
 // latents into pictures, on any device.
 //
 // Both ways are streams. A layer sees a few frames at a time and remembers the
-// last two inputs of each of its convolutions in time (history.go), so memory
+// last two inputs of each of its convolutions in time (cache.go), so memory
 // does not grow with the length of the video, and the result does not depend on
 // how many frames go through a layer at once.
 //

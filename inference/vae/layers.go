@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"gimbal/inference/device"
+	"gimbal/inference/nn"
 )
 
 // conv is a convolution's weights, [out, in, kt, kh, kw].
@@ -29,11 +30,11 @@ func (c *conv) call(x, y device.Frames) device.Conv {
 // a taller matrix.
 func (c *conv) linear(e device.Encoder, x, y, add device.Frames) {
 	for t := range x.T {
-		l := device.Linear{X: x.Range(t, t+1).Mat(), Y: y.Range(t, t+1).Mat(), W: c.w, Bias: c.bias}
+		var end nn.Epilogue
 		if !add.IsZero() {
-			l.Add = add.Range(t, t+1).Mat()
+			end.Add = add.Range(t, t+1).Mat()
 		}
-		e.Record(l)
+		nn.Linear{Weight: c.w, Bias: c.bias}.Record(e, x.Range(t, t+1).Mat(), y.Range(t, t+1).Mat(), end)
 	}
 }
 
@@ -53,7 +54,7 @@ type pointwise struct {
 	conv *conv
 }
 
-func (l *pointwise) reach() (past, stride int) { return 0, 1 }
+func (l *pointwise) receptiveField() (past, stride int) { return 0, 1 }
 
 func (l *pointwise) forward(ctx context.Context, s *stream, x clip) (clip, error) {
 	defer x.release()
@@ -71,7 +72,7 @@ type causal struct {
 	conv *conv
 }
 
-func (l *causal) reach() (past, stride int) { return 2, 1 }
+func (l *causal) receptiveField() (past, stride int) { return 2, 1 }
 
 func (l *causal) forward(ctx context.Context, s *stream, x clip) (clip, error) {
 	n := x
@@ -80,19 +81,19 @@ func (l *causal) forward(ctx context.Context, s *stream, x clip) (clip, error) {
 		defer x.release()
 	}
 	y := s.alloc(x.T, x.H, x.W, l.conv.out)
-	h := s.of(l.conv)
+	cache := s.cacheOf(l.conv)
 	err := s.do(ctx, l.name, func(e device.Encoder) {
 		if l.norm != nil {
 			e.Record(l.norm.call(x.Frames, n.Frames, device.SiLU))
 		}
 		c := l.conv.call(n.Frames, y.Frames)
-		c.Prev = h.prev()
+		c.Prev = cache.prev()
 		e.Record(c)
 	})
 	if err != nil {
 		return clip{}, err
 	}
-	return y, h.push(ctx, n)
+	return y, cache.push(ctx, n)
 }
 
 // residual is x + conv(silu(norm(conv(silu(norm(x)))))), or shortcut(x) + ...
@@ -103,7 +104,7 @@ type residual struct {
 	shortcut     *conv // nil where the number of channels stays
 }
 
-func (l *residual) reach() (past, stride int) { return 4, 1 }
+func (l *residual) receptiveField() (past, stride int) { return 4, 1 }
 
 func (l *residual) forward(ctx context.Context, s *stream, x clip) (clip, error) {
 	n := s.alloc(x.T, x.H, x.W, l.conv1.in)
@@ -113,15 +114,15 @@ func (l *residual) forward(ctx context.Context, s *stream, x clip) (clip, error)
 		y = s.alloc(x.T, x.H, x.W, l.conv2.out)
 		defer x.release()
 	}
-	h1, h2 := s.of(l.conv1), s.of(l.conv2)
+	cache1, cache2 := s.cacheOf(l.conv1), s.cacheOf(l.conv2)
 	err := s.do(ctx, l.name, func(e device.Encoder) {
 		e.Record(l.norm1.call(x.Frames, n.Frames, device.SiLU))
 		c := l.conv1.call(n.Frames, m.Frames)
-		c.Prev = h1.prev()
+		c.Prev = cache1.prev()
 		e.Record(c)
 		e.Record(l.norm2.call(m.Frames, m.Frames, device.SiLU))
 		c = l.conv2.call(m.Frames, y.Frames)
-		c.Prev = h2.prev()
+		c.Prev = cache2.prev()
 		c.Add = x.Frames
 		if l.shortcut != nil {
 			l.shortcut.linear(e, x.Frames, y.Frames, device.Frames{})
@@ -132,10 +133,10 @@ func (l *residual) forward(ctx context.Context, s *stream, x clip) (clip, error)
 	if err != nil {
 		return clip{}, err
 	}
-	if err := h1.push(ctx, n); err != nil {
+	if err := cache1.push(ctx, n); err != nil {
 		return clip{}, err
 	}
-	return y, h2.push(ctx, m)
+	return y, cache2.push(ctx, m)
 }
 
 // attention is x + proj(attention(qkv(norm(x)))) over the pixels of each frame,
@@ -146,7 +147,7 @@ type attention struct {
 	qkv, proj *conv
 }
 
-func (l *attention) reach() (past, stride int) { return 0, 1 }
+func (l *attention) receptiveField() (past, stride int) { return 0, 1 }
 
 func (l *attention) forward(ctx context.Context, s *stream, x clip) (clip, error) {
 	n := s.alloc(x.T, x.H, x.W, x.C)

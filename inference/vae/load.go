@@ -87,15 +87,15 @@ func (l loader) layer(s weights.VAELayer) []layer {
 	case weights.VAEAttention:
 		return []layer{&attention{s.Name, l.norm(s.Name + ".norm.gamma"), l.conv(s.Name + ".to_qkv"), l.conv(s.Name + ".proj")}}
 	case weights.VAEDownsample:
-		space := &reduce{s.Name + ".resample", l.conv(s.Name + ".resample.1")}
+		space := &spatialDownsample{s.Name + ".resample", l.conv(s.Name + ".resample.1")}
 		if s.Time {
-			return []layer{space, &shrink{s.Name + ".time_conv", l.conv(s.Name + ".time_conv")}}
+			return []layer{space, &temporalDownsample{s.Name + ".time_conv", l.conv(s.Name + ".time_conv")}}
 		}
 		return []layer{space}
 	case weights.VAEUpsample:
-		space := &enlarge{s.Name + ".resample", l.conv(s.Name + ".resample.1")}
+		space := &spatialUpsample{s.Name + ".resample", l.conv(s.Name + ".resample.1")}
 		if s.Time {
-			return []layer{&stretch{s.Name + ".time_conv", l.conv(s.Name + ".time_conv")}, space}
+			return []layer{&temporalUpsample{s.Name + ".time_conv", l.conv(s.Name + ".time_conv")}, space}
 		}
 		return []layer{space}
 	}

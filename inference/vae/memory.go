@@ -4,27 +4,27 @@ import (
 	"context"
 
 	"gimbal/inference/device"
+	"gimbal/inference/nn"
 )
 
-// memory lends buffers for activations. A buffer goes back when nobody holds it
-// any more; it is then lent again, or released as soon as a buffer of another
+// memory is an arena that lends buffers for activations. A buffer goes back when nobody
+// holds it any more; it is then lent again, or released as soon as a buffer of another
 // size is needed, so that memory of one level of the network does not lie idle
-// at the next. The first error sticks: after it, do does nothing.
+// at the next. After an error of the arena, do and write do nothing.
 type memory struct {
+	*nn.Arena
 	dev  device.Device
 	idle map[int][]*block // by number of elements
-	lent map[*block]bool
-	err  error
 }
 
 // block is a buffer and the number of clips that hold it.
 type block struct {
-	buf     device.Buffer
+	buf     device.Buffer // nil after an error
 	holders int
 }
 
 func newMemory(dev device.Device) *memory {
-	return &memory{dev: dev, idle: map[int][]*block{}, lent: map[*block]bool{}}
+	return &memory{Arena: nn.NewArena(dev), dev: dev, idle: map[int][]*block{}}
 }
 
 // clip is a holder's view of some frames. The zero clip holds nothing.
@@ -32,37 +32,28 @@ type clip struct {
 	device.Frames
 	block *block
 	mem   *memory
-	place
+	position
 }
 
-// place is where a clip's first frame stands in its stream.
-type place struct {
-	index int // how many frames came before it
-	still int // how many of them, right before it, are known to be equal to it
+// position is where a clip's first frame stands in its stream.
+type position struct {
+	index    int // how many frames came before it
+	constant int // how many of them, right before it, are known to be equal to it
 }
 
 // alloc lends frames with undefined contents.
 func (m *memory) alloc(t, h, w, c int) clip {
-	frames := device.Frames{DType: device.F32, T: t, H: h, W: w, C: c, FrameStride: h * w * c}
-	if m.err != nil {
-		return clip{Frames: frames, block: &block{holders: 1}, mem: m}
-	}
 	n := t * h * w * c
 	if len(m.idle[n]) == 0 {
 		m.trim()
-		buf, err := m.dev.Alloc(device.Desc{Label: "vae activation", DType: device.F32, Shape: []int{t, h, w, c}})
-		if err != nil {
-			m.err = err
-			return m.alloc(t, h, w, c)
-		}
-		m.idle[n] = []*block{{buf: buf}}
+		desc := device.Desc{Label: "vae activation", DType: device.F32, Shape: []int{t, h, w, c}}
+		m.idle[n] = []*block{{buf: m.Buffer(desc)}}
 	}
 	last := len(m.idle[n]) - 1
 	b := m.idle[n][last]
 	m.idle[n] = m.idle[n][:last]
-	m.lent[b] = true
 	b.holders = 1
-	frames.Buf = b.buf
+	frames := device.Frames{Buf: b.buf, DType: device.F32, T: t, H: h, W: w, C: c, FrameStride: h * w * c}
 	return clip{Frames: frames, block: b, mem: m}
 }
 
@@ -70,35 +61,26 @@ func (m *memory) alloc(t, h, w, c int) clip {
 func (m *memory) trim() {
 	for n, blocks := range m.idle {
 		for _, b := range blocks {
-			b.buf.Release()
+			m.Free(b.buf)
 		}
 		delete(m.idle, n)
 	}
 }
 
-// close releases all buffers, held or not.
-func (m *memory) close() {
-	m.trim()
-	for b := range m.lent {
-		b.buf.Release()
-	}
-	clear(m.lent)
-}
-
-// do runs one submission unless there was an error before.
+// do runs one submission.
 func (m *memory) do(ctx context.Context, label string, f func(device.Encoder)) error {
-	if m.err == nil {
-		m.err = m.dev.Do(ctx, label, f)
+	if err := m.Err(); err != nil {
+		return err
 	}
-	return m.err
+	return m.dev.Do(ctx, label, f)
 }
 
 // write fills c with values.
 func (m *memory) write(ctx context.Context, c clip, values []float32) error {
-	if m.err == nil {
-		m.err = m.dev.Write(ctx, c.Buf, device.Bytes(values))
+	if err := m.Err(); err != nil {
+		return err
 	}
-	return m.err
+	return m.dev.Write(ctx, c.Buf, device.Bytes(values))
 }
 
 // hold returns frames from, ..., to-1 of c for one more holder.
@@ -120,8 +102,7 @@ func (c clip) release() {
 		return
 	}
 	c.block.holders--
-	if c.block.holders == 0 && c.mem.lent[c.block] {
-		delete(c.mem.lent, c.block)
+	if c.block.holders == 0 && c.block.buf != nil {
 		n := c.block.buf.Desc().Len()
 		c.mem.idle[n] = append(c.mem.idle[n], c.block)
 	}

@@ -11,26 +11,26 @@ import (
 // for more frames.
 type layer interface {
 	forward(ctx context.Context, s *stream, x clip) (clip, error)
-	// reach returns how many frames before an input frame have a say in its
-	// output, and of how many input frames one makes an output frame.
-	reach() (past, stride int)
+	// receptiveField returns how many frames before an input frame have a say in its
+	// output, and the stride: of how many input frames one makes an output frame.
+	receptiveField() (past, stride int)
 }
 
 // stream is one video on its way through the network.
 type stream struct {
 	*memory
-	most    int                // frames that go through a layer at once; 0 for any number
-	settled bool               // reuse outputs of frames that do not change
-	history map[*conv]*history // by convolution in time
-	last    map[layer]clip     // the outputs that the next frames may have again
+	chunk    int                     // frames that go through a layer at once; 0 for any number
+	reuse    bool                    // take outputs again while the receptive field is constant
+	caches   map[*conv]*featureCache // by convolution in time
+	reusable map[layer]clip          // the outputs that the next frames may have again
 }
 
 func newStream(dev device.Device) *stream {
-	return &stream{memory: newMemory(dev), history: map[*conv]*history{}, last: map[layer]clip{}}
+	return &stream{memory: newMemory(dev), caches: map[*conv]*featureCache{}, reusable: map[layer]clip{}}
 }
 
 // run sends x through layers and hands what comes out to sink, which does not
-// keep it. Where time was stretched, the frames go on in portions, each to the
+// keep it. Where time was upsampled, the frames go on in chunks, each to the
 // end, so that the largest pictures are held for the fewest frames.
 func (s *stream) run(ctx context.Context, layers []layer, x clip, sink func(clip) error) error {
 	for i, l := range layers {
@@ -41,11 +41,11 @@ func (s *stream) run(ctx context.Context, layers []layer, x clip, sink func(clip
 		if x.block == nil {
 			return nil
 		}
-		if s.most > 0 && x.T > s.most {
+		if s.chunk > 0 && x.T > s.chunk {
 			defer x.release()
-			for t := 0; t < x.T; t += s.most {
-				portion := x.hold(t, min(t+s.most, x.T))
-				if err := s.run(ctx, layers[i+1:], portion, sink); err != nil {
+			for t := 0; t < x.T; t += s.chunk {
+				part := x.hold(t, min(t+s.chunk, x.T))
+				if err := s.run(ctx, layers[i+1:], part, sink); err != nil {
 					return err
 				}
 			}
@@ -56,34 +56,34 @@ func (s *stream) run(ctx context.Context, layers []layer, x clip, sink func(clip
 	return sink(x)
 }
 
-// step computes l's output, or takes the last one again if no frame within l's
-// reach has changed.
+// step computes l's output, or takes the last one again if all frames in l's receptive
+// field are equal to the one before.
 func (s *stream) step(ctx context.Context, l layer, x clip) (clip, error) {
-	past, stride := l.reach()
-	past = max(past, 1) // what was still for one frame only is not worth keeping
-	if !s.settled || x.index%stride != 0 {
+	past, stride := l.receptiveField()
+	past = max(past, 1) // what was constant for one frame only is not worth keeping
+	if !s.reuse || x.index%stride != 0 {
 		return l.forward(ctx, s, x)
 	}
-	at := place{index: x.index / stride}
-	keep := x.still >= past
+	at := position{index: x.index / stride}
+	keep := x.constant >= past
 	if keep {
-		at.still = (x.still - past) / stride
+		at.constant = (x.constant - past) / stride
 	}
 	var y clip
-	if at.still > 0 {
-		y = s.last[l]
+	if at.constant > 0 {
+		y = s.reusable[l]
 		x.release()
 	} else {
-		s.last[l].release()
-		delete(s.last, l)
+		s.reusable[l].release()
+		delete(s.reusable, l)
 		var err error
 		if y, err = l.forward(ctx, s, x); err != nil {
 			return clip{}, err
 		}
 	}
 	if keep {
-		s.last[l] = y.hold(0, y.T)
+		s.reusable[l] = y.hold(0, y.T)
 	}
-	y.place = at
+	y.position = at
 	return y, nil
 }

@@ -3,17 +3,9 @@ package vae
 import (
 	"context"
 	"fmt"
-)
 
-// Tiles cuts pictures into overlapping tiles, one after the other through the
-// network, which takes memory for one. Overlaps are blended linearly. The network's
-// attention sees one tile at a time, so that tiles differ a little where they meet.
-type Tiles struct {
-	// Side is the height and width of a tile in pixels, of which a quarter overlaps
-	// the next one; 0 for no tiles. It is rounded to the VAE's stride, and a picture
-	// that is no larger has one tile.
-	Side int
-}
+	"gimbal/inference/device"
+)
 
 // MinTile is the least side of a tile that makes sense.
 const MinTile = 64
@@ -69,133 +61,109 @@ func weigh(parts []span, by int) []span {
 	return list
 }
 
-// cells returns the side of a tile in pixels of a latent.
-func (v *VAE) cells(t Tiles) int {
-	if t.Side == 0 {
+// cells returns the side of tiles of so many pixels, in pixels of a latent.
+func (v *VAE) cells(side int) int {
+	if side == 0 {
 		return 0
 	}
-	return max(2, t.Side/v.stride)
+	return max(2, side/v.stride)
 }
 
-// Count returns the number of tiles of a latent of h x w.
-func (v *VAE) Count(t Tiles, h, w int) int {
-	side := v.cells(t)
-	return len(cut(h, side)) * len(cut(w, side))
+// Tiles returns the number of tiles of side x side pixels that the pictures of a latent of
+// h x w are cut into; 1 for a side of 0, or where a picture is no larger.
+//
+// Tiles overlap by a quarter at least and go one after the other through the network, which
+// takes memory for one. Overlaps are blended linearly. The network's attention sees one tile
+// at a time, so that tiles differ a little where they meet. The side is rounded to the VAE's
+// stride.
+func (v *VAE) Tiles(h, w, side int) int {
+	cells := v.cells(side)
+	return len(cut(h, cells)) * len(cut(w, cells))
 }
 
-// DecodeTiles is Decode in tiles. It holds all pictures on the host until the last
-// tile is done, then hands them to emit. progress is told how many of the tiles'
-// frames are done.
-func (v *VAE) DecodeTiles(ctx context.Context, latent []float32, f, h, w, chunk int, t Tiles, progress func(done, total int), emit func(t int, rgb []float32) error) error {
-	if v.Count(t, h, w) == 1 {
-		return v.Decode(ctx, latent, f, h, w, chunk, emit)
-	}
-	if err := v.checkDecode(latent, f, h, w, chunk); err != nil {
-		return err
-	}
-	plane := h * w * v.stride * v.stride
-	rows, cols := cut(h, v.cells(t)), cut(w, v.cells(t))
-	fine, wide := weigh(rows, v.stride), weigh(cols, v.stride)
-	video := make([]float32, v.Frames(f)*3*plane)
-	in, out := room{dev: v.dev}, pictures{room{dev: v.dev}, room{dev: v.dev}, 0}
-	done, total := 0, len(rows)*len(cols)*v.Frames(f)
+// tile is an area of a latent with the weights of the rows and columns that come of it.
+type tile struct {
+	area
+	row, col span
+}
+
+// tiles returns the tiles of a latent of h x w, whose weights are of as many times as many
+// rows and columns; on a dry device the first one.
+func (v *VAE) tiles(h, w, side, by int) (list []tile) {
+	rows, cols := cut(h, v.cells(side)), cut(w, v.cells(side))
+	weighedRows, weighedCols := weigh(rows, by), weigh(cols, by)
 	for i, row := range rows {
 		for j, col := range cols {
-			out.done = 0
-			part := area{row.from, col.from, row.n, col.n}
-			err := v.decode(ctx, f, row.n, col.n, chunk,
-				func(t, n int) []float32 { return v.denormalise(&in, latent, part, f, h*w, w, t, n) },
-				func(y clip) error {
-					return out.emit(ctx, y, func(t int, rgb []float32) error {
-						blend(video[t*3*plane:(t+1)*3*plane], rgb, w*v.stride, fine[i], wide[j])
-						done++
-						progress(done, total)
-						return nil
-					})
-				})
-			if err != nil {
-				return fmt.Errorf("tile %d of %d: %w", i*len(cols)+j+1, len(rows)*len(cols), err)
-			}
+			list = append(list, tile{area{row.from, col.from, row.n, col.n}, weighedRows[i], weighedCols[j]})
 		}
 	}
-	for t := range v.Frames(f) {
-		if err := emit(t, video[t*3*plane:(t+1)*3*plane]); err != nil {
+	if v.dev.Info().Dry {
+		list = list[:1]
+	}
+	return list
+}
+
+// decodeTiles decodes the tiles of whole, and then emits the pictures.
+func (v *VAE) decodeTiles(ctx context.Context, whole part, o DecodeOptions, done *progress, emit func(t int, rgb []float32) error) error {
+	frames, size := v.Frames(whole.f), 3*whole.h*whole.w*v.stride*v.stride
+	video := device.Floats(v.dev, frames*size)
+	defer v.dev.Hold(-4 * int64(frames*size))
+	picture := func(t int) []float32 {
+		if video == nil {
+			return nil
+		}
+		return video[t*size : (t+1)*size]
+	}
+	for i, tile := range v.tiles(whole.h, whole.w, o.Tile, v.stride) {
+		cropped := whole
+		cropped.area = tile.area
+		err := v.decode(ctx, cropped, o.Chunk, func(t int, rgb []float32) error {
+			blend(picture(t), rgb, whole.w*v.stride, tile.row, tile.col)
+			done.step()
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("tile %d of %d: %w", i+1, v.Tiles(whole.h, whole.w, o.Tile), err)
+		}
+	}
+	for t := range frames {
+		if err := emit(t, picture(t)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// DryDecodeTiles records one of the tiles of DecodeTiles, all of which are equal, on
-// a dry device.
-func (v *VAE) DryDecodeTiles(ctx context.Context, f, h, w, chunk int, t Tiles) error {
-	if v.Count(t, h, w) == 1 {
-		return v.DryDecode(ctx, f, h, w, chunk)
-	}
-	video := room{dev: v.dev}
-	video.floats(v.Frames(f) * 3 * h * w * v.stride * v.stride)
-	defer video.free()
-	side := v.cells(t)
-	return v.DryDecode(ctx, f, min(h, side), min(w, side), chunk)
-}
-
-// EncodeTiles is Encode in tiles. It asks for every picture once a tile.
-func (v *VAE) EncodeTiles(ctx context.Context, frame func(t int, rgb []float32) error, frames, height, width int, t Tiles) ([]float32, error) {
+// encodeTiles is Encode in more than one tile.
+func (v *VAE) encodeTiles(ctx context.Context, frame func(t int, rgb []float32) error, frames, height, width, side int) ([]float32, error) {
 	f, h, w := v.latent(frames, height, width)
-	if v.Count(t, h, w) == 1 {
-		return v.Encode(ctx, frame, frames, height, width)
-	}
-	if err := v.checkEncode(frames, height, width); err != nil {
-		return nil, err
-	}
-	latent := make([]float32, v.channels*f*h*w)
-	whole := make([]float32, 3*height*width)
-	rows, cols := weigh(cut(h, v.cells(t)), 1), weigh(cut(w, v.cells(t)), 1)
-	for _, row := range rows {
-		for _, col := range cols {
-			part := area{row.from * v.stride, col.from * v.stride, row.n * v.stride, col.n * v.stride}
-			in := newSource(v.dev, part.h, part.w)
-			tile := make([]float32, v.channels*row.n*col.n)
-			err := v.encode(ctx, frames, part.h, part.w,
-				func(t int) ([]float32, int, error) {
-					return in.next(t, func(t int, rgb []float32) error {
-						if err := frame(t, whole); err != nil {
-							return err
-						}
-						crop(rgb, whole, height, width, part)
-						return nil
-					})
-				},
-				func(mu []float32, t int) {
-					v.normalise(tile, mu, 1, row.n*col.n, 0)
-					for z := range v.channels {
-						blend(latent[(z*f+t)*h*w:(z*f+t+1)*h*w], tile[z*row.n*col.n:(z+1)*row.n*col.n], w, row, col)
-					}
-				})
-			if err != nil {
-				return nil, fmt.Errorf("tile at %d,%d: %w", part.x, part.y, err)
+	latent, whole := device.Floats(v.dev, v.channels*f*h*w), device.Floats(v.dev, 3*height*width)
+	defer v.dev.Hold(-4 * int64(3*height*width))
+	for _, tile := range v.tiles(h, w, side, 1) {
+		pixels := area{tile.y * v.stride, tile.x * v.stride, tile.h * v.stride, tile.w * v.stride}
+		part, err := v.encode(ctx, func(t int, rgb []float32) error {
+			if err := frame(t, whole); err != nil {
+				return err
 			}
+			crop(rgb, whole, height, width, pixels)
+			return nil
+		}, frames, pixels.h, pixels.w)
+		if err != nil {
+			v.dev.Hold(-4 * int64(v.channels*f*h*w))
+			return nil, fmt.Errorf("tile at %d,%d: %w", pixels.x, pixels.y, err)
 		}
+		blend(latent, part, w, tile.row, tile.col)
+		v.dev.Hold(-4 * int64(v.channels*f*tile.h*tile.w))
 	}
 	return latent, nil
 }
 
-// DryEncodeTiles records one of the tiles of EncodeTiles, on a dry device.
-func (v *VAE) DryEncodeTiles(ctx context.Context, frames, height, width int, t Tiles) error {
-	f, h, w := v.latent(frames, height, width)
-	if v.Count(t, h, w) == 1 {
-		return v.DryEncode(ctx, frames, height, width)
-	}
-	held := 4 * int64(v.channels*f*h*w+3*height*width)
-	v.dev.Hold(held)
-	defer v.dev.Hold(-held)
-	side := v.cells(t)
-	return v.DryEncode(ctx, frames, min(h, side)*v.stride, min(w, side)*v.stride)
-}
-
 // blend adds tile, planes of row.n x col.n, times its weights to the planes of to,
-// whose rows have width values.
+// whose rows have width values. Without values it does nothing.
 func blend(to, tile []float32, width int, row, col span) {
+	if tile == nil {
+		return
+	}
 	planes := len(tile) / (row.n * col.n)
 	plane := len(to) / planes
 	for c := range planes {

@@ -55,16 +55,15 @@ func TestSeams(t *testing.T) {
 	} {
 		whole := decode(t, c.v, c.latent, c.f, c.h, c.w, 1)
 		for _, side := range []int{64, 96, 4096} {
-			tiles := vae.Tiles{Side: side}
-			got := decodeTiles(t, c.v, c.latent, c.f, c.h, c.w, tiles)
-			if c.v.Count(tiles, c.h, c.w) == 1 {
+			got := decodeTiles(t, c.v, c.latent, c.f, c.h, c.w, side)
+			if c.v.Tiles(c.h, c.w, side) == 1 {
 				if !slices.Equal(got, whole) {
 					t.Errorf("%s: one tile of %d differs from the whole", c.name, side)
 				}
 				continue
 			}
 			psnr, largest := differ(got, whole)
-			t.Logf("%s: %d tiles of %d pixels: PSNR %.1f dB, largest difference %.3f of 2", c.name, c.v.Count(tiles, c.h, c.w), side, psnr, largest)
+			t.Logf("%s: %d tiles of %d pixels: PSNR %.1f dB, largest difference %.3f of 2", c.name, c.v.Tiles(c.h, c.w, side), side, psnr, largest)
 			if psnr < c.least[side] {
 				t.Errorf("%s: tiles of %d: PSNR %.1f dB, want %v", c.name, side, psnr, c.least[side])
 			}
@@ -72,11 +71,11 @@ func TestSeams(t *testing.T) {
 		height, width := c.h*c.v.Stride(), c.w*c.v.Stride()
 		frames := c.v.Frames(c.f)
 		source := feed(whole, frames, height*width)
-		want, err := c.v.Encode(t.Context(), source, frames, height, width)
+		want, err := c.v.Encode(t.Context(), source, frames, height, width, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := c.v.EncodeTiles(t.Context(), source, frames, height, width, vae.Tiles{Side: 64})
+		got, err := c.v.Encode(t.Context(), source, frames, height, width, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,26 +84,26 @@ func TestSeams(t *testing.T) {
 	}
 }
 
-func decodeTiles(t *testing.T, v *vae.VAE, latent []float32, f, h, w int, tiles vae.Tiles) []float32 {
+func decodeTiles(t *testing.T, v *vae.VAE, latent []float32, f, h, w, side int) []float32 {
 	t.Helper()
 	frames, plane := v.Frames(f), h*w*v.Stride()*v.Stride()
 	video := make([]float32, 3*frames*plane)
-	last := 0
-	err := v.DecodeTiles(t.Context(), latent, f, h, w, 1, tiles,
-		func(done, total int) {
-			if done != last+1 || done > total {
-				t.Errorf("%d of %d done after %d", done, total, last)
-			}
-			last = done
-		},
+	last, all := 0, 0
+	told := func(done, total int) {
+		if done != last+1 || done > total || all > 0 && total != all {
+			t.Errorf("%d of %d done after %d of %d", done, total, last, all)
+		}
+		last, all = done, total
+	}
+	err := v.Decode(t.Context(), latent, f, h, w, vae.DecodeOptions{Chunk: 1, Tile: side, Progress: told},
 		func(at int, rgb []float32) error {
 			for c := range 3 {
 				copy(video[(c*frames+at)*plane:], rgb[c*plane:(c+1)*plane])
 			}
 			return nil
 		})
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || last != all {
+		t.Fatal(last, all, err)
 	}
 	return video
 }

@@ -50,7 +50,7 @@ func decode(tb testing.TB, v *vae.VAE, latent []float32, f, h, w, chunk int) []f
 	frames, plane := v.Frames(f), h*w*v.Stride()*v.Stride()
 	video := make([]float32, 3*frames*plane)
 	next := 0
-	err := v.Decode(tb.Context(), latent, f, h, w, chunk, func(t int, rgb []float32) error {
+	err := v.Decode(tb.Context(), latent, f, h, w, vae.DecodeOptions{Chunk: chunk}, func(t int, rgb []float32) error {
 		if t != next || t >= frames || len(rgb) != 3*plane {
 			return fmt.Errorf("frame %d with %d values, want frame %d of %d with %d", t, len(rgb), next, frames, 3*plane)
 		}
@@ -109,7 +109,7 @@ func TestEncodeReference(t *testing.T) {
 		video, shape := c.F32(t, input)
 		want, _ := c.F32(t, output)
 		frames, height, width := shape[1], shape[2], shape[3]
-		got, err := v.Encode(t.Context(), feed(video, frames, height*width), frames, height, width)
+		got, err := v.Encode(t.Context(), feed(video, frames, height*width), frames, height, width, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +178,7 @@ func TestStill(t *testing.T) {
 				copy(rgb, first)
 			}
 			return nil
-		}, frames, size, size)
+		}, frames, size, size, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +220,7 @@ func TestEncodeMemory(t *testing.T) {
 		_, err := v.Encode(t.Context(), func(n int, rgb []float32) error {
 			copy(rgb, random(len(rgb), uint64(n)))
 			return nil
-		}, frames, size, size)
+		}, frames, size, size, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,14 +244,14 @@ func TestCancel(t *testing.T) {
 		}
 		return nil
 	}
-	err := v.Decode(ctx, make([]float32, v.Channels()*f*h*w), f, h, w, 2, stop)
+	err := v.Decode(ctx, make([]float32, v.Channels()*f*h*w), f, h, w, vae.DecodeOptions{Chunk: 2}, stop)
 	if late := time.Since(stopped); !errors.Is(err, context.Canceled) || late > time.Second {
 		t.Errorf("Decode ended %v after it was cancelled, with %v", late, err)
 	}
 
 	ctx, cancel = context.WithCancel(t.Context())
 	defer cancel()
-	_, err = v.Encode(ctx, stop, v.Frames(f), h*v.Stride(), w*v.Stride())
+	_, err = v.Encode(ctx, stop, v.Frames(f), h*v.Stride(), w*v.Stride(), 0)
 	if late := time.Since(stopped); !errors.Is(err, context.Canceled) || late > time.Second {
 		t.Errorf("Encode ended %v after it was cancelled, with %v", late, err)
 	}
@@ -293,10 +293,10 @@ func TestOutOfMemory(t *testing.T) {
 	}
 	latent := random(v.Channels()*5, 5)
 	try("Decode", func() error {
-		return v.Decode(t.Context(), latent, 5, 1, 1, 3, func(int, []float32) error { return nil })
+		return v.Decode(t.Context(), latent, 5, 1, 1, vae.DecodeOptions{Chunk: 3}, func(int, []float32) error { return nil })
 	})
 	try("Encode", func() error {
-		_, err := v.Encode(t.Context(), func(int, []float32) error { return nil }, v.Frames(2), v.Stride(), v.Stride())
+		_, err := v.Encode(t.Context(), func(int, []float32) error { return nil }, v.Frames(2), v.Stride(), v.Stride(), 0)
 		return err
 	})
 }
@@ -305,21 +305,21 @@ func TestCallerErrors(t *testing.T) {
 	v := load(t, openCPU(t))
 	full := errors.New("disk full")
 	z := v.Channels()
-	if err := v.Decode(t.Context(), make([]float32, z*2), 2, 1, 1, 1, func(int, []float32) error { return full }); !errors.Is(err, full) {
+	if err := v.Decode(t.Context(), make([]float32, z*2), 2, 1, 1, vae.DecodeOptions{Chunk: 1}, func(int, []float32) error { return full }); !errors.Is(err, full) {
 		t.Errorf("Decode with a failing emit: %v", err)
 	}
-	if _, err := v.Encode(t.Context(), func(int, []float32) error { return full }, 1, v.Stride(), v.Stride()); !errors.Is(err, full) {
+	if _, err := v.Encode(t.Context(), func(int, []float32) error { return full }, 1, v.Stride(), v.Stride(), 0); !errors.Is(err, full) {
 		t.Errorf("Encode with a failing source: %v", err)
 	}
 	nothing := func(int, []float32) error { return nil }
 	for _, err := range []error{
-		v.Decode(t.Context(), make([]float32, z+1), 1, 1, 1, 1, nothing),
-		v.Decode(t.Context(), nil, 0, 1, 1, 1, nothing),
-		v.Decode(t.Context(), make([]float32, z), 1, 1, 1, -1, nothing),
-		second(v.Encode(t.Context(), nothing, v.StrideT(), v.Stride(), v.Stride())),
-		second(v.Encode(t.Context(), nothing, 0, v.Stride(), v.Stride())),
-		second(v.Encode(t.Context(), nothing, 1, v.Stride()+1, v.Stride())),
-		second(v.Encode(t.Context(), nothing, 1, v.Stride(), 0)),
+		v.Decode(t.Context(), make([]float32, z+1), 1, 1, 1, vae.DecodeOptions{Chunk: 1}, nothing),
+		v.Decode(t.Context(), nil, 0, 1, 1, vae.DecodeOptions{Chunk: 1}, nothing),
+		v.Decode(t.Context(), make([]float32, z), 1, 1, 1, vae.DecodeOptions{Chunk: -1}, nothing),
+		second(v.Encode(t.Context(), nothing, v.StrideT(), v.Stride(), v.Stride(), 0)),
+		second(v.Encode(t.Context(), nothing, 0, v.Stride(), v.Stride(), 0)),
+		second(v.Encode(t.Context(), nothing, 1, v.Stride()+1, v.Stride(), 0)),
+		second(v.Encode(t.Context(), nothing, 1, v.Stride(), 0, 0)),
 	} {
 		if err == nil {
 			t.Error("a wrong size gives no error")

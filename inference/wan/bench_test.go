@@ -104,11 +104,11 @@ func randomBF16(shape []int) func(io.Writer) error {
 // benchInput is a clip of 5 frames with a camera path, a prompt and a negative
 // prompt of usual lengths.
 func benchInput(m *wan.Model, height, width int, reuse wan.Reuse) (in wan.Input, x []float32) {
-	in = wan.Input{F: 2, H: height / 8, W: width / 8, Reuse: reuse}
+	in = wan.Input{F: 2, H: height / 8, W: width / 8, Camera: true, Reuse: reuse}
 	positions := in.F * in.H * in.W
 	in.Y = random(1, (m.Config.InDim-m.Config.OutDim)*positions)
 	in.Plucker = random(2, m.CameraChannels*positions)
-	in.Contexts = [][]float32{random(3, 60*m.TextDim), random(4, 126*m.TextDim)}
+	in.Contexts = []wan.Context{{Tokens: 60, States: random(3, 60*m.TextDim)}, {Tokens: 126, States: random(4, 126*m.TextDim)}}
 	return in, random(5, m.Config.OutDim*positions)
 }
 

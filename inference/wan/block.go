@@ -4,34 +4,42 @@ import (
 	"math"
 
 	"gimbal/inference/device"
+	"gimbal/inference/nn"
 )
 
 // activations are the matrices that every block works in.
 type activations struct {
 	x device.Mat // [tokens, dim], the residual stream
 	h device.Mat // [tokens, dim], a normalised copy of it, or what is to be added to it
-	// room is one row that holds queries, keys and values, each [tokens, dim], or
-	// the feed-forward's hidden layer, [tokens, ffn_dim]: never both.
-	room device.Mat
+	// workspace is one row that holds queries, keys and values, or the feed-forward's
+	// hidden layer: never both.
+	workspace device.Mat
 }
 
-func newActivations(mem *memory, cfg Config, tokens int) activations {
+func newActivations(arena *nn.Arena, cfg Config, tokens int) activations {
 	return activations{
-		x:    mem.mat("x", tokens, cfg.Dim),
-		h:    mem.mat("h", tokens, cfg.Dim),
-		room: mem.mat("room", 1, tokens*max(3*cfg.Dim, cfg.FFNDim)),
+		x:         arena.Mat("x", device.F32, tokens, cfg.Dim),
+		h:         arena.Mat("h", device.F32, tokens, cfg.Dim),
+		workspace: arena.Mat("workspace", device.F32, 1, tokens*max(3*cfg.Dim, cfg.FFNDim)),
 	}
 }
 
-// third returns one of the three [tokens, dim] matrices of a's room.
-func (a *activations) third(i int) device.Mat {
-	return slice(a.room, i*a.x.Rows*a.x.Cols, a.x.Rows, a.x.Cols)
+// q, k and v are thirds of the workspace, each [tokens, dim].
+func (a *activations) q() device.Mat { return a.slice(0, a.x.Cols) }
+func (a *activations) k() device.Mat { return a.slice(1, a.x.Cols) }
+func (a *activations) v() device.Mat { return a.slice(2, a.x.Cols) }
+
+// slice returns matrix number i of those of [tokens, cols] that the workspace consists of.
+func (a *activations) slice(i, cols int) device.Mat {
+	rows := a.x.Rows
+	return device.Mat{Buf: a.workspace.Buf, DType: device.F32, Offset: i * rows * cols, Rows: rows, Cols: cols, Stride: cols}
 }
 
-// block runs transformer block i for number text of the contexts.
+// block runs transformer block i for number text of the contexts; see the package's
+// documentation for what is where.
 func (s *Session) block(enc device.Encoder, i, text int) {
 	w := &s.m.w.blocks[i]
-	s.clock.enterBlock(enc, w)
+	s.modulation.setBlock(enc, w)
 	s.selfAttention(enc, w)
 	if s.camera != nil {
 		s.camera.inject(enc, w, &s.act, i)
@@ -41,98 +49,84 @@ func (s *Session) block(enc device.Encoder, i, text int) {
 }
 
 func (s *Session) selfAttention(enc device.Encoder, w *blockWeights) {
-	x, h := s.act.x, s.factor(s.act.h)
-	q, k, v := s.act.third(0), s.act.third(1), s.act.third(2)
-	heads := s.m.Config.NumHeads
+	x, h := s.act.x, s.castInput(s.act.h)
+	q, k, v := s.act.q(), s.act.k(), s.act.v()
 
-	s.clock.norm(enc, x, h, s.m.eps, attentionShift, attentionScale)
-	enc.Record(w.selfQ.op(h, q))
-	enc.Record(w.selfK.op(h, k))
-	turn := func(x, y device.Mat, norm device.Mat) {
-		enc.Record(device.Rope{X: x, Y: y, Heads: heads, Cos: s.cos, Sin: s.sin, Weight: norm, Eps: s.m.eps})
-	}
+	s.modulation.norm(enc, x, h, s.m.eps, attentionShift, attentionScale)
+	w.selfQ.Record(enc, h, q, nn.Epilogue{})
+	w.selfK.Record(enc, h, k, nn.Epilogue{})
 	out := q
-	if s.attention.narrow() { // two of them in one third
-		turn(k, s.narrow(v, 1), w.selfNormK)
-		turn(q, s.narrow(v, 0), w.selfNormQ)
-		q, k, v = s.narrow(v, 0), s.narrow(v, 1), s.narrow(k, 0)
+	if s.attention16() { // two of them in the memory of one
+		q16, k16, v16 := s.half(v, 0), s.half(v, 1), s.half(k, 0)
+		s.applyRope(enc, k, k16, w.selfNormK)
+		s.applyRope(enc, q, q16, w.selfNormQ)
+		q, k, v = q16, k16, v16
 	} else {
-		turn(q, q, w.selfNormQ)
-		turn(k, k, w.selfNormK)
+		s.applyRope(enc, q, q, w.selfNormQ)
+		s.applyRope(enc, k, k, w.selfNormK)
 	}
-	enc.Record(w.selfV.op(h, v))
-	s.attend(enc, device.Attention{Q: q, K: k, V: v, O: out, Heads: heads, Scale: s.m.attentionScale()})
-	s.clock.residual(enc, w.selfO, out, s.act.h, x, attentionGate)
+	w.selfV.Record(enc, h, v, nn.Epilogue{})
+	enc.Record(device.Attention{Q: q, K: k, V: v, O: out, Heads: s.m.Config.NumHeads, Scale: s.m.attentionScale()})
+	s.modulation.residual(enc, w.selfO, out, s.act.h, x, attentionGate)
+}
+
+// applyRope normalises the rows of x, and turns the heads by the tokens' positions.
+func (s *Session) applyRope(enc device.Encoder, x, y, norm device.Mat) {
+	enc.Record(device.Rope{X: x, Y: y, Heads: s.m.Config.NumHeads, Cos: s.cos, Sin: s.sin, Weight: norm, Eps: s.m.eps})
 }
 
 func (s *Session) crossAttention(enc device.Encoder, w *blockWeights, i, text int) {
-	x, h, q := s.act.x, s.factor(s.act.h), s.act.third(0)
+	x, h, q := s.act.x, s.castInput(s.act.h), s.act.q()
 	k, v := s.prompts.keysValues(enc, w, s.m.eps, text, i)
 
 	enc.Record(device.Norm{X: x, Y: h, Kind: device.LayerNorm, Eps: s.m.eps, Weight: w.norm3Weight, Bias: w.norm3Bias})
-	enc.Record(w.crossQ.op(h, q))
+	w.crossQ.Record(enc, h, q, nn.Epilogue{})
 	out := q
-	if s.attention.narrow() {
-		q = s.narrow(s.act.third(1), 0)
+	if s.attention16() {
+		q = s.half(s.act.k(), 0)
 	}
 	enc.Record(device.Norm{X: out, Y: q, Kind: device.RMSNorm, Eps: s.m.eps, Weight: w.crossNormQ})
-	s.attend(enc, device.Attention{
+	enc.Record(device.Attention{
 		Q: q, K: k, V: v, O: out, Heads: s.m.Config.NumHeads, Scale: s.m.attentionScale(),
 		KeyBias: s.prompts.keyBias[text],
 	})
-	add := w.crossO.op(out, x)
-	add.Add = x
-	enc.Record(add)
-}
-
-// attend records a, in chunks of queries.
-func (s *Session) attend(enc device.Encoder, a device.Attention) {
-	n := s.attention.Chunk
-	if n == 0 {
-		n = a.Q.Rows
-	}
-	q, o := a.Q, a.O
-	for from := 0; from < q.Rows; from += n {
-		to := min(from+n, q.Rows)
-		a.Q, a.O = q.RowRange(from, to), o.RowRange(from, to)
-		enc.Record(a)
-	}
-}
-
-// narrow reports whether queries, keys and values have another type than F32.
-func (a Attention) narrow() bool { return a.DType != 0 && a.DType != device.F32 }
-
-// narrow returns one half of m's memory, 0 or 1, as a matrix of m's size of the
-// attention's 16-bit type.
-func (s *Session) narrow(m device.Mat, half int) device.Mat {
-	size := m.Rows * m.Cols
-	return device.Mat{
-		Buf: m.Buf, DType: s.attention.DType, Offset: 2*m.Offset + half*size,
-		Rows: m.Rows, Cols: m.Cols, Stride: m.Cols,
-	}
+	w.crossO.Record(enc, out, x, nn.Epilogue{Add: x})
 }
 
 func (s *Session) feedForward(enc device.Encoder, w *blockWeights) {
-	x, h := s.act.x, s.factor(s.act.h)
-	hidden := s.factor(slice(s.act.room, 0, x.Rows, s.m.Config.FFNDim))
+	x, h := s.act.x, s.castInput(s.act.h)
+	hidden := s.castInput(s.act.slice(0, s.m.Config.FFNDim))
 
-	s.clock.norm(enc, x, h, s.m.eps, ffnShift, ffnScale)
-	first := w.ffn0.op(h, hidden)
-	first.Act = device.GELU
-	enc.Record(first)
-	s.clock.residual(enc, w.ffn2, hidden, s.act.h, x, ffnGate)
+	s.modulation.norm(enc, x, h, s.m.eps, ffnShift, ffnScale)
+	w.ffn0.Record(enc, h, hidden, nn.Epilogue{Act: device.GELU})
+	s.modulation.residual(enc, w.ffn2, hidden, s.act.h, x, ffnGate)
 }
 
-// factor views m, which only products will read, as a matrix of the type that the
-// device rounds it to, so that half the bytes are moved. Where a matrix is written
-// in two steps, as without one time embedding for all tokens, it stays F32.
-func (s *Session) factor(m device.Mat) device.Mat {
-	if s.factors == 0 || s.clock.modulation.Rows > 1 {
+// castInput views m, which only products will read, as a matrix of the type that the device
+// multiplies in, so that half the bytes are moved. Where a matrix is written in two steps,
+// as without one time embedding for all tokens, it stays F32.
+func (s *Session) castInput(m device.Mat) device.Mat {
+	if s.computeType == 0 || s.modulation.perToken() {
 		return m
 	}
-	m.DType = s.factors
-	m.Offset *= device.F32.Size() / s.factors.Size()
+	m.DType = s.computeType
+	m.Offset *= device.F32.Size() / s.computeType.Size()
 	return m
+}
+
+// attention16 reports whether queries, keys and values have a 16-bit type.
+func (s *Session) attention16() bool {
+	return s.attentionType != 0 && s.attentionType != device.F32
+}
+
+// half returns one half of m's memory, 0 or 1, as a matrix of m's size of the attention's
+// 16-bit type.
+func (s *Session) half(m device.Mat, i int) device.Mat {
+	size := m.Rows * m.Cols
+	return device.Mat{
+		Buf: m.Buf, DType: s.attentionType, Offset: 2*m.Offset + i*size,
+		Rows: m.Rows, Cols: m.Cols, Stride: m.Cols,
+	}
 }
 
 // attentionScale is 1/sqrt(d) for heads of d channels.

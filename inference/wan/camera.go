@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"gimbal/inference/device"
+	"gimbal/inference/nn"
 )
 
 // camera is the camera branch of a session: from the path's Plücker coordinates a
@@ -19,16 +20,16 @@ type camera struct {
 	scales, shifts []device.Mat
 }
 
-// keep computes once what every forward needs, and lets go of the rest.
-func (c *camera) keep(ctx context.Context, mem *memory, m *Model, act *activations) error {
+// precompute computes what every forward needs, and gives the rest back.
+func (c *camera) precompute(ctx context.Context, arena *nn.Arena, m *Model, act *activations) error {
 	err := m.dev.Do(ctx, "camera", func(enc device.Encoder) { c.stem(enc, &m.w, act) })
 	if err != nil {
 		return err
 	}
-	mem.free(&c.plucker)
+	arena.FreeMat(&c.plucker)
 	for i := range m.w.blocks {
 		w := &m.w.blocks[i]
-		scale, shift, err := c.pair(mem, m, w)
+		scale, shift, err := c.allocate(arena, m, w)
 		if errors.Is(err, device.ErrOutOfMemory) {
 			return nil
 		}
@@ -41,58 +42,57 @@ func (c *camera) keep(ctx context.Context, mem *memory, m *Model, act *activatio
 		}
 		c.scales, c.shifts = append(c.scales, scale), append(c.shifts, shift)
 	}
-	mem.free(&c.signal)
+	arena.FreeMat(&c.signal)
 	return nil
 }
 
-// pair makes room for the scale and shift of a block. It fails with ErrOutOfMemory
-// where they are larger than the weights that they stand for and would push other
-// weights out of the device's working set.
-func (c *camera) pair(mem *memory, m *Model, w *blockWeights) (scale, shift device.Mat, err error) {
+// allocate makes the matrices for the scale and the shift of a block. It fails with
+// ErrOutOfMemory where they are larger than the weights that they stand for and would push
+// other weights out of the device's working set.
+func (c *camera) allocate(arena *nn.Arena, m *Model, w *blockWeights) (scale, shift device.Mat, err error) {
 	rows, cols := c.signal.Rows, c.signal.Cols
 	size := 2 * c.signal.Buf.Desc().Bytes()
 	info := m.dev.Info()
 	if info.WorkingSet > 0 && size > w.cameraBytes() && info.Allocated+m.bytes+size > info.WorkingSet {
 		return scale, shift, device.ErrOutOfMemory
 	}
-	if scale, err = mem.try(w.name+".camera_scale", device.F32, rows, cols); err != nil {
+	if scale, err = arena.TryMat(w.name+".camera_scale", device.F32, rows, cols); err != nil {
 		return scale, shift, err
 	}
-	if shift, err = mem.try(w.name+".camera_shift", device.F32, rows, cols); err != nil {
-		mem.free(&scale)
+	if shift, err = arena.TryMat(w.name+".camera_shift", device.F32, rows, cols); err != nil {
+		arena.FreeMat(&scale)
 	}
 	return scale, shift, err
 }
 
-// stem computes the signal from the Plücker coordinates.
-func (c *camera) stem(enc device.Encoder, w *modelWeights, act *activations) {
-	embedded, hidden := act.third(0), act.third(1)
-	enc.Record(w.camera.op(c.plucker, embedded))
-	first := w.cameraHidden1.op(embedded, hidden)
-	first.Act = device.SiLU
-	enc.Record(first)
-	second := w.cameraHidden2.op(hidden, c.signal)
-	second.Add = embedded
-	enc.Record(second)
+// embed computes what the blocks of a forward take and is not kept.
+func (c *camera) embed(enc device.Encoder, w *modelWeights, act *activations) {
+	if !c.plucker.IsZero() {
+		c.stem(enc, w, act)
+	}
 }
 
-// branch computes a block's scale and shift from the signal. It works in the
-// first two thirds of act's room; scale or shift may be the first.
+// stem computes the signal from the Plücker coordinates.
+func (c *camera) stem(enc device.Encoder, w *modelWeights, act *activations) {
+	embedded, hidden := act.q(), act.k()
+	w.camera.Record(enc, c.plucker, embedded, nn.Epilogue{})
+	w.cameraHidden1.Record(enc, embedded, hidden, nn.Epilogue{Act: device.SiLU})
+	w.cameraHidden2.Record(enc, hidden, c.signal, nn.Epilogue{Add: embedded})
+}
+
+// branch computes a block's scale and shift from the signal. It works in the memory of
+// queries and keys; scale or shift may be that of the queries.
 func (c *camera) branch(enc device.Encoder, w *blockWeights, act *activations, scale, shift device.Mat) {
-	hidden, injected := act.third(0), act.third(1)
-	first := w.camInjector1.op(c.signal, hidden)
-	first.Act = device.SiLU
-	enc.Record(first)
-	second := w.camInjector2.op(hidden, injected)
-	second.Add = c.signal
-	enc.Record(second)
-	enc.Record(w.camScale.op(injected, scale))
-	enc.Record(w.camShift.op(injected, shift))
+	hidden, injected := act.q(), act.k()
+	w.camInjector1.Record(enc, c.signal, hidden, nn.Epilogue{Act: device.SiLU})
+	w.camInjector2.Record(enc, hidden, injected, nn.Epilogue{Add: c.signal})
+	w.camScale.Record(enc, injected, scale, nn.Epilogue{})
+	w.camShift.Record(enc, injected, shift, nn.Epilogue{})
 }
 
 // inject computes x = (1 + scale) * x + shift for block i.
 func (c *camera) inject(enc device.Encoder, w *blockWeights, act *activations, i int) {
-	scale, shift := act.third(0), act.third(2)
+	scale, shift := act.q(), act.v()
 	if i < len(c.scales) {
 		scale, shift = c.scales[i], c.shifts[i]
 	} else {

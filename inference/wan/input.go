@@ -24,46 +24,28 @@ type Reuse struct {
 var AllReuse = Reuse{Camera: true, CrossAttention: true, Time: true, Padding: true}
 
 // Input is what a session is about: the clip's size and conditioning. Tensors are
-// row-major.
+// row-major. On a dry device they may be nil.
 type Input struct {
-	F, H, W  int         // frames, rows and columns of the latent, multiples of the patch
-	Y        []float32   // image conditioning, [in_dim-out_dim, F, H, W]
-	Contexts [][]float32 // text contexts, each [n, text dim] for n <= text_len real tokens
-	Plucker  []float32   // camera rays, [camera channels, F, H, W]; nil without a camera path
+	F, H, W  int       // frames, rows and columns of the latent, multiples of the patch
+	Y        []float32 // image conditioning, [in_dim-out_dim, F, H, W]
+	Contexts []Context // text contexts, one per pass of a step
+	Camera   bool      // with a camera path
+	Plucker  []float32 // camera rays, [camera channels, F, H, W]; nil without a camera path
 	Reuse    Reuse
 
-	Attention Attention
-}
-
-// Size is what decides the memory and the time of an input.
-type Size struct {
-	F, H, W   int   // as in Input
-	Tokens    []int // real tokens of each text context
-	Camera    bool  // with a camera path
-	Reuse     Reuse
-	Attention Attention
-}
-
-func (in Input) size(m *Model) Size {
-	s := Size{F: in.F, H: in.H, W: in.W, Camera: in.Plucker != nil, Reuse: in.Reuse, Attention: in.Attention}
-	for _, c := range in.Contexts {
-		s.Tokens = append(s.Tokens, len(c)/m.TextDim)
-	}
-	return s
-}
-
-// Attention says how attentions are computed.
-type Attention struct {
-	// Chunk is the number of queries of one call; 0 for all. The result is the same
-	// but for rounding.
-	Chunk int
-	// DType is the type of queries, keys and values, F32, F16 or BF16; 0 for F32.
+	// AttentionType is the type of queries, keys and values, F32, F16 or BF16; 0 for F32.
 	// Sums are F32 either way.
-	DType device.DType
+	AttentionType device.DType
+}
+
+// Context is a text as its encoder gives it.
+type Context struct {
+	Tokens int       // real ones, up to text_len
+	States []float32 // [Tokens, text dim]
 }
 
 // grid returns the latent's size in patches.
-func (m *Model) grid(in Size) (grid, error) {
+func (m *Model) grid(in Input) (grid, error) {
 	size := [3]int{in.F, in.H, in.W}
 	var patches [3]int
 	for i, name := range []string{"frames", "rows", "columns"} {
@@ -76,39 +58,45 @@ func (m *Model) grid(in Size) (grid, error) {
 	return grid{patches[0], patches[1], patches[2], m.Patch[0], m.Patch[1], m.Patch[2]}, nil
 }
 
-// check returns an error unless in fits the model.
+// check returns an error unless in, which has a grid, goes with the model.
 func (m *Model) check(in Input) error {
-	positions := in.F * in.H * in.W
-	if want := (m.Config.InDim - m.Config.OutDim) * positions; len(in.Y) != want {
-		return fmt.Errorf("image conditioning: found %d values, expected [%d %d %d %d], %d",
-			len(in.Y), m.Config.InDim-m.Config.OutDim, in.F, in.H, in.W, want)
+	if err := m.checkTensor("image conditioning", in.Y, m.Config.InDim-m.Config.OutDim, in.F, in.H, in.W); err != nil {
+		return err
 	}
-	if in.Attention.Chunk < 0 {
-		return fmt.Errorf("attention in chunks of %d queries, expected 0 or more", in.Attention.Chunk)
-	}
-	switch in.Attention.DType {
+	switch in.AttentionType {
 	case 0, device.F32, device.F16, device.BF16:
 	default:
-		return fmt.Errorf("attention in %v, expected F32, F16 or BF16", in.Attention.DType)
+		return fmt.Errorf("attention in %v, expected F32, F16 or BF16", in.AttentionType)
 	}
 	if len(in.Contexts) == 0 {
 		return errors.New("text contexts: found none, expected at least one")
 	}
 	for i, c := range in.Contexts {
-		if len(c)%m.TextDim != 0 || len(c) > m.Config.TextLen*m.TextDim {
-			return fmt.Errorf("text context %d: found %d values, expected up to %d tokens of %d",
-				i, len(c), m.Config.TextLen, m.TextDim)
+		if c.Tokens < 0 || c.Tokens > m.Config.TextLen {
+			return fmt.Errorf("text context %d: found %d tokens, expected up to %d", i, c.Tokens, m.Config.TextLen)
+		}
+		if err := m.checkTensor(fmt.Sprintf("text context %d", i), c.States, c.Tokens, m.TextDim); err != nil {
+			return err
 		}
 	}
-	if in.Plucker == nil {
+	if !in.Camera {
+		if in.Plucker != nil {
+			return errors.New("camera rays without a camera path")
+		}
 		return nil
 	}
 	if m.CameraChannels == 0 {
 		return ErrNoCamera
 	}
-	if want := m.CameraChannels * positions; len(in.Plucker) != want {
-		return fmt.Errorf("camera rays: found %d values, expected [%d %d %d %d], %d",
-			len(in.Plucker), m.CameraChannels, in.F, in.H, in.W, want)
+	return m.checkTensor("camera rays", in.Plucker, m.CameraChannels, in.F, in.H, in.W)
+}
+
+// checkTensor returns an error unless there are as many values as shape asks for, or none
+// on a dry device.
+func (m *Model) checkTensor(what string, values []float32, shape ...int) error {
+	want := device.Desc{Shape: shape}.Len()
+	if len(values) == want || values == nil && m.dev.Info().Dry {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s: found %d values, expected %v, %d", what, len(values), shape, want)
 }

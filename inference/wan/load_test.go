@@ -130,7 +130,7 @@ func TestNoCameraBranch(t *testing.T) {
 	if _, err := plain.NewSession(t.Context(), c.in); !errors.Is(err, wan.ErrNoCamera) {
 		t.Errorf("error %v", err)
 	}
-	c.in.Plucker = nil
+	c.in.Camera, c.in.Plucker = false, nil
 	got := velocity(t, newSession(t, plain, c.in), c.x, c.t, 0)
 	want := velocity(t, newSession(t, loadModel(t, dev, e), c.in), c.x, c.t, 0)
 	if !slices.Equal(got, want) {

@@ -8,8 +8,8 @@ import (
 func TestPatchify(t *testing.T) {
 	g := grid{f: 2, h: 3, w: 2, pt: 2, ph: 3, pw: 4}
 	const channels, from = 5, 7
-	cols := from + channels*g.volume() + 1
-	src := make([]float32, channels*g.tokens()*g.volume())
+	cols := from + channels*g.patchSize() + 1
+	src := make([]float32, channels*g.tokens()*g.patchSize())
 	for i := range src {
 		src[i] = float32(i + 1)
 	}
@@ -33,7 +33,7 @@ func TestPatchify(t *testing.T) {
 	at := func(c, t, y, x int) int { return ((c*g.f*g.pt+t)*g.h*g.ph+y)*g.w*g.pw + x }
 	each(func(c, t, y, x, token, p, q, r int) {
 		want[token*cols+from+((c*g.pt+p)*g.ph+q)*g.pw+r] = src[at(c, t, y, x)]
-		back[token*channels*g.volume()+((p*g.ph+q)*g.pw+r)*channels+c] = src[at(c, t, y, x)]
+		back[token*channels*g.patchSize()+((p*g.ph+q)*g.pw+r)*channels+c] = src[at(c, t, y, x)]
 	})
 	if !slices.Equal(dst, want) {
 		t.Error("patchify: values in wrong places")

@@ -6,10 +6,10 @@ import "math"
 // largest number of patches in a latent's time, height or width.
 const maxPositions = 1024
 
-// ropeTable fills table, [f*h*w, headDim/2], with the cosines or sines (of) by which
-// the pairs of a head's channels are turned: the first pairs by the token's frame, then
-// a third each by its row and its column. Pair i of the n that an axis owns turns
-// by position * 10000^(-i/n) (RoFormer, arXiv:2104.09864, section 3.4.2).
+// ropeTable fills table, [f*h*w, headDim/2], with the cosines or sines (of) of the angles
+// by which the pairs of a head's channels are rotated: the first pairs by the token's frame, then
+// a third each by its row and its column. Pair i of the n that an axis owns
+// rotates by position * 10000^(-i/n) (RoFormer, arXiv:2104.09864, section 3.4.2).
 func ropeTable(table []float32, f, h, w, headDim int, of func(float64) float64) {
 	pairs := headDim / 2
 	third := pairs / 3

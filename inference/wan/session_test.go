@@ -35,20 +35,21 @@ func setUp(tb testing.TB) (ditCase, *wan.Model, device.Device) {
 
 func TestContextsDoNotMix(t *testing.T) {
 	c, m, _ := setUp(t)
-	other := random(1, m.TextDim*(m.Config.TextLen/3))
+	words := m.Config.TextLen / 3
+	other := wan.Context{Tokens: words, States: random(1, m.TextDim*words)}
 	for _, reuse := range []wan.Reuse{wan.AllReuse, {}} {
 		c.in.Reuse = reuse
 		var alone [2][]float32
-		for i, text := range [][]float32{c.in.Contexts[0], other} {
+		for i, text := range []wan.Context{c.in.Contexts[0], other} {
 			in := c.in
-			in.Contexts = [][]float32{text}
+			in.Contexts = []wan.Context{text}
 			alone[i] = velocity(t, newSession(t, m, in), c.x, c.t, 0)
 		}
 		if e := golden.RelL2(alone[0], alone[1]); e < 1e-4 {
 			t.Fatalf("reuse %+v: the contexts make no difference (%.1g)", reuse, e)
 		}
 		in := c.in
-		in.Contexts = [][]float32{c.in.Contexts[0], other}
+		in.Contexts = []wan.Context{c.in.Contexts[0], other}
 		both := newSession(t, m, in)
 		for _, i := range []int{0, 1, 0, 0, 1} {
 			golden.Check(t, "velocity", velocity(t, both, c.x, c.t, i), alone[i], 1e-6)
@@ -141,18 +142,24 @@ func TestBadInput(t *testing.T) {
 		change func(in *wan.Input)
 		want   string
 	}{
-		"no frames":         {func(in *wan.Input) { in.F = 0 }, "latent of 0 frames"},
-		"negative rows":     {func(in *wan.Input) { in.H = -m.Patch[1] }, "rows"},
-		"too many columns":  {func(in *wan.Input) { in.W = 1025 * m.Patch[2] }, "columns"},
-		"huge":              {func(in *wan.Input) { in.F, in.H, in.W = 1<<40, 1<<40, 1<<40 }, "latent of 1099511627776 frames"},
-		"odd rows":          {func(in *wan.Input) { in.H += m.Patch[1] - 1 }, "rows"},
-		"picture":           {func(in *wan.Input) { in.Y = short(in.Y) }, "image conditioning"},
-		"no picture":        {func(in *wan.Input) { in.Y = nil }, "image conditioning"},
-		"no context":        {func(in *wan.Input) { in.Contexts = nil }, "text contexts: found none"},
-		"half a token":      {func(in *wan.Input) { in.Contexts = [][]float32{short(in.Contexts[0])} }, "text context 0"},
-		"context too long":  {func(in *wan.Input) { in.Contexts = [][]float32{nil, make([]float32, (m.Config.TextLen+1)*m.TextDim)} }, "text context 1"},
+		"no frames":        {func(in *wan.Input) { in.F = 0 }, "latent of 0 frames"},
+		"negative rows":    {func(in *wan.Input) { in.H = -m.Patch[1] }, "rows"},
+		"too many columns": {func(in *wan.Input) { in.W = 1025 * m.Patch[2] }, "columns"},
+		"huge":             {func(in *wan.Input) { in.F, in.H, in.W = 1<<40, 1<<40, 1<<40 }, "latent of 1099511627776 frames"},
+		"odd rows":         {func(in *wan.Input) { in.H += m.Patch[1] - 1 }, "rows"},
+		"picture":          {func(in *wan.Input) { in.Y = short(in.Y) }, "image conditioning"},
+		"no picture":       {func(in *wan.Input) { in.Y = nil }, "image conditioning"},
+		"no context":       {func(in *wan.Input) { in.Contexts = nil }, "text contexts: found none"},
+		"half a token":     {func(in *wan.Input) { in.Contexts = []wan.Context{{Tokens: 1, States: make([]float32, m.TextDim-1)}} }, "text context 0"},
+		"negative tokens":  {func(in *wan.Input) { in.Contexts = []wan.Context{{Tokens: -1}} }, "text context 0"},
+		"context too long": {func(in *wan.Input) {
+			n := m.Config.TextLen + 1
+			in.Contexts = []wan.Context{{}, {Tokens: n, States: make([]float32, n*m.TextDim)}}
+		}, "text context 1"},
 		"camera rays":       {func(in *wan.Input) { in.Plucker = short(in.Plucker) }, "camera rays"},
 		"empty camera rays": {func(in *wan.Input) { in.Plucker = []float32{} }, "camera rays"},
+		"no camera rays":    {func(in *wan.Input) { in.Plucker = nil }, "camera rays"},
+		"no camera path":    {func(in *wan.Input) { in.Camera = false }, "camera rays"},
 	} {
 		in := c.in
 		tt.change(&in)
@@ -182,9 +189,9 @@ func TestBadInput(t *testing.T) {
 // An empty text is all padding.
 func TestEmptyContext(t *testing.T) {
 	c, m, _ := setUp(t)
-	c.in.Contexts = [][]float32{{}}
+	c.in.Contexts = []wan.Context{{}}
 	got := velocity(t, newSession(t, m, c.in), c.x, c.t, 0)
-	c.in.Contexts = [][]float32{make([]float32, m.Config.TextLen*m.TextDim)}
+	c.in.Contexts = []wan.Context{{Tokens: m.Config.TextLen, States: make([]float32, m.Config.TextLen*m.TextDim)}}
 	c.in.Reuse = wan.Reuse{}
 	golden.Check(t, "velocity", got, velocity(t, newSession(t, m, c.in), c.x, c.t, 0), bound)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"gimbal/inference/device"
+	"gimbal/inference/nn"
 )
 
 // prompts holds a session's text contexts, one after the other in the rows of its
@@ -16,48 +17,47 @@ type prompts struct {
 	keyBias []device.Mat // of a context whose last row stands for many; else zero
 
 	// With Reuse.CrossAttention, what cross-attention takes, [rows, dim] for each
-	// block; else room to compute it in every forward.
+	// block; else the matrices in which every forward computes it.
 	keys, values                   []device.Mat
 	hidden, projection, key, value device.Mat // [rows, dim]
 }
 
-// load writes contexts, each [n, text dim] for size.Tokens, to the device. The model
-// attends to text_len rows of each, the rest zeros, whose keys and values are all
-// equal: with Reuse.Padding one row stands for them, with the logarithm of their
-// number as its bias, since n*exp(s) = exp(s + log n).
-func (p *prompts) load(ctx context.Context, mem *memory, m *Model, size Size, contexts [][]float32) {
+// load writes the contexts to the device. The model attends to text_len rows of each, the
+// rest zeros, whose keys and values are all equal: with Reuse.Padding one row stands for
+// them, with the logarithm of their number as its bias, since n*exp(s) = exp(s + log n).
+func (p *prompts) load(ctx context.Context, arena *nn.Arena, m *Model, in Input) {
 	p.from = []int{0}
-	p.dtype = size.Attention.DType
-	for c, n := range size.Tokens {
+	p.dtype = in.AttentionType
+	for i, c := range in.Contexts {
 		rows := m.Config.TextLen
-		if size.Reuse.Padding {
-			rows = min(n+1, rows)
+		if in.Reuse.Padding {
+			rows = min(c.Tokens+1, rows)
 		}
-		p.from = append(p.from, p.from[c]+rows)
+		p.from = append(p.from, p.from[i]+rows)
 
 		var keyBias device.Mat
 		if rows < m.Config.TextLen {
-			keyBias = mem.of(ctx, "text.key_bias", 1, rows, func(bias []float32) {
-				bias[n] = float32(math.Log(float64(m.Config.TextLen - n)))
+			keyBias = arena.Filled(ctx, "text.key_bias", 1, rows, func(bias []float32) {
+				bias[c.Tokens] = float32(math.Log(float64(m.Config.TextLen - c.Tokens)))
 			})
 		}
 		p.keyBias = append(p.keyBias, keyBias)
 	}
-	rows, dim := p.from[len(size.Tokens)], m.Config.Dim
-	p.text = mem.of(ctx, "text", rows, m.TextDim, func(text []float32) {
-		for c, one := range contexts {
-			copy(text[p.from[c]*m.TextDim:], one)
+	rows, dim := p.from[len(in.Contexts)], m.Config.Dim
+	p.text = arena.Filled(ctx, "text", rows, m.TextDim, func(text []float32) {
+		for i, c := range in.Contexts {
+			copy(text[p.from[i]*m.TextDim:], c.States)
 		}
 	})
-	p.hidden = mem.mat("text.hidden", rows, dim)
-	p.projection = mem.mat("text.projection", rows, dim)
-	p.key = mem.typed("text.key", p.dtype, rows, dim)
-	p.value = mem.typed("text.value", p.dtype, rows, dim)
+	p.hidden = arena.Mat("text.hidden", device.F32, rows, dim)
+	p.projection = arena.Mat("text.projection", device.F32, rows, dim)
+	p.key = arena.Mat("text.key", p.dtype, rows, dim)
+	p.value = arena.Mat("text.value", p.dtype, rows, dim)
 }
 
-// keep computes the keys and values of every block and context, and gives the room
+// precompute computes the keys and values of every block and context, and gives the rest
 // back.
-func (p *prompts) keep(ctx context.Context, mem *memory, m *Model) error {
+func (p *prompts) precompute(ctx context.Context, arena *nn.Arena, m *Model) error {
 	err := m.dev.Do(ctx, "text_embedding", func(enc device.Encoder) {
 		p.project(enc, &m.w, p.text, p.hidden, p.projection)
 	})
@@ -66,10 +66,10 @@ func (p *prompts) keep(ctx context.Context, mem *memory, m *Model) error {
 	}
 	for i := range m.w.blocks {
 		w := &m.w.blocks[i]
-		key := mem.typed(w.name+".text_key", p.dtype, p.text.Rows, m.Config.Dim)
-		value := mem.typed(w.name+".text_value", p.dtype, p.text.Rows, m.Config.Dim)
-		if mem.err != nil {
-			return mem.err
+		key := arena.Mat(w.name+".text_key", p.dtype, p.text.Rows, m.Config.Dim)
+		value := arena.Mat(w.name+".text_value", p.dtype, p.text.Rows, m.Config.Dim)
+		if err := arena.Err(); err != nil {
+			return err
 		}
 		err := m.dev.Do(ctx, w.name+".text", func(enc device.Encoder) {
 			p.keyValue(enc, w, m.eps, p.projection, key, value)
@@ -79,14 +79,14 @@ func (p *prompts) keep(ctx context.Context, mem *memory, m *Model) error {
 		}
 		p.keys, p.values = append(p.keys, key), append(p.values, value)
 	}
-	for _, room := range []*device.Mat{&p.text, &p.hidden, &p.projection, &p.key, &p.value} {
-		mem.free(room)
+	for _, m := range []*device.Mat{&p.text, &p.hidden, &p.projection, &p.key, &p.value} {
+		arena.FreeMat(m)
 	}
 	return nil
 }
 
-// enter computes what the blocks of a forward for context c take and is not kept.
-func (p *prompts) enter(enc device.Encoder, w *modelWeights, c int) {
+// embed computes what the blocks of a forward for context c take and is not kept.
+func (p *prompts) embed(enc device.Encoder, w *modelWeights, c int) {
 	if p.keys == nil {
 		p.project(enc, w, p.rows(p.text, c), p.rows(p.hidden, c), p.rows(p.projection, c))
 	}
@@ -108,15 +108,13 @@ func (p *prompts) rows(m device.Mat, c int) device.Mat { return m.RowRange(p.fro
 
 // project computes the projection of text.
 func (p *prompts) project(enc device.Encoder, w *modelWeights, text, hidden, projection device.Mat) {
-	first := w.text0.op(text, hidden)
-	first.Act = device.GELU
-	enc.Record(first)
-	enc.Record(w.text2.op(hidden, projection))
+	w.text0.Record(enc, text, hidden, nn.Epilogue{Act: device.GELU})
+	w.text2.Record(enc, hidden, projection, nn.Epilogue{})
 }
 
 // keyValue computes a block's keys and values from the projection.
 func (p *prompts) keyValue(enc device.Encoder, w *blockWeights, eps float32, projection, key, value device.Mat) {
-	enc.Record(w.crossK.op(projection, key))
+	w.crossK.Record(enc, projection, key, nn.Epilogue{})
 	enc.Record(device.Norm{X: key, Y: key, Kind: device.RMSNorm, Eps: eps, Weight: w.crossNormK})
-	enc.Record(w.crossV.op(projection, value))
+	w.crossV.Record(enc, projection, value, nn.Epilogue{})
 }

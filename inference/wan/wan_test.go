@@ -82,10 +82,11 @@ func ditCases(tb testing.TB) []ditCase {
 		c.x, shape = g.F32(tb, "x")
 		c.in = wan.Input{F: shape[1], H: shape[2], W: shape[3], Reuse: wan.AllReuse}
 		c.in.Y, _ = g.F32(tb, "y")
-		text, _ := g.F32(tb, "context")
-		c.in.Contexts = [][]float32{text}
+		text, words := g.F32(tb, "context")
+		c.in.Contexts = []wan.Context{{Tokens: words[0], States: text}}
 		for _, name := range g.Names() {
 			if name == "plucker" {
+				c.in.Camera = true
 				c.in.Plucker, _ = g.F32(tb, name)
 			}
 		}

@@ -5,30 +5,21 @@ import (
 	"fmt"
 
 	"gimbal/inference/device"
+	"gimbal/inference/nn"
 	"gimbal/inference/weights"
 )
 
-// linear is a layer x·Wᵀ + bias.
-type linear struct {
-	weight device.Weight
-	bias   device.Mat
-}
-
-func (l linear) op(x, y device.Mat) device.Linear {
-	return device.Linear{X: x, Y: y, W: l.weight, Bias: l.bias}
-}
-
 // modelWeights are an expert's, named as in the checkpoint.
 type modelWeights struct {
-	patch                        linear // patch_embedding
-	text0, text2                 linear // text_embedding
-	time0, time2, timeProjection linear // time_embedding, time_projection
+	patch                        nn.Linear // patch_embedding
+	text0, text2                 nn.Linear // text_embedding
+	time0, time2, timeProjection nn.Linear // time_embedding, time_projection
 
-	camera                       linear // patch_embedding_wancamctrl
-	cameraHidden1, cameraHidden2 linear // c2ws_hidden_states_layer1 and 2
+	camera                       nn.Linear // patch_embedding_wancamctrl
+	cameraHidden1, cameraHidden2 nn.Linear // c2ws_hidden_states_layer1 and 2
 
 	blocks         []blockWeights
-	head           linear     // head.head
+	head           nn.Linear  // head.head
 	headModulation device.Mat // [1, 2*dim]
 }
 
@@ -36,22 +27,22 @@ type blockWeights struct {
 	name       string     // blocks.N
 	modulation device.Mat // [1, 6*dim]
 
-	selfQ, selfK, selfV, selfO linear
+	selfQ, selfK, selfV, selfO nn.Linear
 	selfNormQ, selfNormK       device.Mat
 
-	camInjector1, camInjector2, camScale, camShift linear
+	camInjector1, camInjector2, camScale, camShift nn.Linear
 
 	norm3Weight, norm3Bias         device.Mat
-	crossQ, crossK, crossV, crossO linear
+	crossQ, crossK, crossV, crossO nn.Linear
 	crossNormQ, crossNormK         device.Mat
 
-	ffn0, ffn2 linear
+	ffn0, ffn2 nn.Linear
 }
 
 // cameraBytes returns the size of the block's weights of the camera branch.
 func (w *blockWeights) cameraBytes() (n int64) {
-	for _, l := range []linear{w.camInjector1, w.camInjector2, w.camScale, w.camShift} {
-		n += l.weight.Data.Buf.Desc().Bytes()
+	for _, l := range []nn.Linear{w.camInjector1, w.camInjector2, w.camScale, w.camShift} {
+		n += l.Weight.Data.Buf.Desc().Bytes()
 	}
 	return n
 }
@@ -59,8 +50,8 @@ func (w *blockWeights) cameraBytes() (n int64) {
 // loader reads layers.
 type loader struct{ *weights.Loader }
 
-func (l loader) linear(name string) linear {
-	return linear{l.Weight(name + ".weight"), l.Vector(name + ".bias")}
+func (l loader) linear(name string) nn.Linear {
+	return nn.Linear{Weight: l.Weight(name + ".weight"), Bias: l.Vector(name + ".bias")}
 }
 
 // weights loads all layers. What is missing or misshapen is noted in l and left out.
@@ -90,7 +81,7 @@ func (l loader) weights(ctx context.Context, sizes weights.WanSizes) (modelWeigh
 }
 
 func (l loader) block(name string, camera bool) blockWeights {
-	linear := func(layer string) linear { return l.linear(name + "." + layer) }
+	linear := func(layer string) nn.Linear { return l.linear(name + "." + layer) }
 	vector := func(tensor string) device.Mat { return l.Vector(name + "." + tensor) }
 	w := blockWeights{
 		name:        name,

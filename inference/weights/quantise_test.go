@@ -285,9 +285,10 @@ func velocity(tb testing.TB, dev device.Device, store *weights.Store, e weights.
 	x, shape := c.F32(tb, "x")
 	in := wan.Input{F: shape[1], H: shape[2], W: shape[3], Reuse: wan.AllReuse}
 	in.Y, _ = c.F32(tb, "y")
-	text, _ := c.F32(tb, "context")
-	in.Contexts = [][]float32{text}
+	text, words := c.F32(tb, "context")
+	in.Contexts = []wan.Context{{Tokens: words[0], States: text}}
 	if slices.Contains(c.Names(), "plucker") {
+		in.Camera = true
 		in.Plucker, _ = c.F32(tb, "plucker")
 	}
 	s, err := m.NewSession(tb.Context(), in)

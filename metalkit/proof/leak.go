@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
+	"gimbal/inference/device"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
-	"gimbal/inference/device"
 )
 
 // repeats is how often everything is done to see whether memory is left over.
@@ -52,7 +52,7 @@ func (p *proof) leak() error {
 			return err
 		}
 		latent := normals(201, v.Channels()*in.F*in.H*in.W)
-		err = v.Decode(p.ctx, latent, in.F, in.H, in.W, 1, func(int, []float32) error { return nil })
+		err = v.Decode(p.ctx, latent, in.F, in.H, in.W, vae.DecodeOptions{Chunk: 1}, func(int, []float32) error { return nil })
 		v.Close()
 		if err != nil {
 			return err

@@ -75,11 +75,12 @@ func (e *expertOn) close() error {
 
 // input returns a clip's conditioning and latent.
 func (p *proof) input(m *wan.Model, frames int, reuse wan.Reuse) (in wan.Input, x []float32) {
-	in = wan.Input{F: (frames-1)/4 + 1, H: p.height / 8, W: p.width / 8, Reuse: reuse}
+	in = wan.Input{F: (frames-1)/4 + 1, H: p.height / 8, W: p.width / 8, Camera: true, Reuse: reuse}
 	positions := in.F * in.H * in.W
 	in.Y = normals(101, (m.Config.InDim-m.Config.OutDim)*positions)
 	in.Plucker = normals(102, m.CameraChannels*positions)
-	in.Contexts = [][]float32{normals(103, min(p.words, m.Config.TextLen)*m.TextDim)}
+	words := min(p.words, m.Config.TextLen)
+	in.Contexts = []wan.Context{{Tokens: words, States: normals(103, words*m.TextDim)}}
 	return in, normals(104, m.Config.OutDim*positions)
 }
 
@@ -87,19 +88,18 @@ func (p *proof) input(m *wan.Model, frames int, reuse wan.Reuse) (in wan.Input, 
 // forward is, without doing it.
 func (p *proof) planned(e *expertOn, in wan.Input) (bytes int64, work inference.Work, err error) {
 	count := plan.NewDevice(e.dev.Device, false)
-	size := wan.Size{F: in.F, H: in.H, W: in.W, Camera: true, Reuse: in.Reuse, Tokens: []int{len(in.Contexts[0]) / e.TextDim}}
 	var s *wan.Session
 	before, err := count.Phase("prepare", 1, func() error {
 		m, err := wan.Load(p.ctx, count, e.store, e.Config)
 		if err == nil {
-			s, err = m.NewDrySession(p.ctx, size)
+			s, err = m.NewSession(p.ctx, in)
 		}
 		return err
 	})
 	if err != nil {
 		return 0, work, err
 	}
-	forward, err := count.Phase("forward", 1, func() error { return s.DryForward(p.ctx, 0) })
+	forward, err := count.Phase("forward", 1, func() error { return s.Velocity(p.ctx, nil, 0, 0, nil) })
 	return max(before.Buffers+before.Scratch, forward.Buffers+forward.Scratch), forward.Work, err
 }
 
@@ -196,7 +196,7 @@ func (p *proof) forward(f form, frames, layers int, keep bool) (err error) {
 			p.keep(fmt.Sprintf("block-input-%d.safetensors", frames),
 				tensor("x", x, shape(e.Config.OutDim)...), tensor("y", in.Y, shape(e.Config.InDim-e.Config.OutDim)...),
 				tensor("plucker", in.Plucker, shape(e.CameraChannels)...),
-				tensor("context", in.Contexts[0], len(in.Contexts[0])/e.TextDim, e.TextDim)),
+				tensor("context", in.Contexts[0].States, in.Contexts[0].Tokens, e.TextDim)),
 			p.keep(fmt.Sprintf("block-output-%d-%v.safetensors", frames, f),
 				tensor("velocity", out, shape(e.Config.OutDim)...), tensor("hidden", hidden, row.Tokens, e.Config.Dim)))
 	}

@@ -63,7 +63,7 @@ func (p *proof) decode(store *weights.Store, frames, chunk int, keep bool) (row 
 		progress("vae: %d frames in chunks of %d", frames, chunk)
 		video = video[:0]
 		began := time.Now()
-		if err := v.Decode(p.ctx, latent, f, h, w, chunk, func(_ int, rgb []float32) error {
+		if err := v.Decode(p.ctx, latent, f, h, w, vae.DecodeOptions{Chunk: chunk}, func(_ int, rgb []float32) error {
 			video = append(video, rgb...)
 			return nil
 		}); err != nil {
@@ -81,7 +81,7 @@ func (p *proof) decode(store *weights.Store, frames, chunk int, keep bool) (row 
 		if err != nil {
 			return err
 		}
-		return dry.DryDecode(p.ctx, f, h, w, chunk)
+		return dry.Decode(p.ctx, nil, f, h, w, vae.DecodeOptions{Chunk: chunk}, func(int, []float32) error { return nil })
 	})
 	if err != nil {
 		return row, sum, err

@@ -1,0 +1,114 @@
+package nn
+
+import (
+	"errors"
+	"testing"
+
+	"gimbal/inference/cpu"
+	"gimbal/inference/device"
+	"gimbal/inference/plan"
+)
+
+func openCPU(t *testing.T, limit int64) device.Device {
+	t.Helper()
+	dev, err := cpu.Open(cpu.Options{Threads: 1, MemoryLimit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dev.Close() })
+	return dev
+}
+
+// TestArena fills a device, until a buffer does not fit.
+func TestArena(t *testing.T) {
+	dev := openCPU(t, 1000)
+	a := NewArena(dev)
+	m := a.Filled(t.Context(), "numbers", 2, 3, func(values []float32) {
+		for i := range values {
+			values[i] = float32(i)
+		}
+	})
+	ids := a.Ints(t.Context(), "ids", []int32{1, 0})
+	half := a.Mat("half", device.F16, 1, 10)
+	if err := a.Err(); err != nil {
+		t.Fatal(err)
+	}
+	y := a.Mat("gathered", 0, 2, 3)
+	if err := dev.Do(t.Context(), "gather", func(e device.Encoder) { e.Record(device.Gather{Table: m, IDs: ids, Y: y}) }); err != nil {
+		t.Fatal(err)
+	}
+	got := a.Staging().Floats(6)
+	if err := dev.Read(t.Context(), device.Bytes(got), y.Buf); err != nil || got[0] != 3 || got[3] != 0 {
+		t.Errorf("gathered %v, %v", got, err)
+	}
+	if held := dev.Info().Allocated; held != 24+8+20+24 {
+		t.Errorf("%d bytes are held", held)
+	}
+	a.FreeMat(&half)
+	if held := dev.Info().Allocated; held != 24+8+24 || !half.IsZero() {
+		t.Errorf("%d bytes are held without %v", held, half)
+	}
+	if _, err := a.TryMat("large", device.F32, 100, 100); !errors.Is(err, device.ErrOutOfMemory) || a.Err() != nil {
+		t.Errorf("a matrix that is too large gives %v, and then %v", err, a.Err())
+	}
+	large, small := a.Mat("large", device.F32, 100, 100), a.Mat("small", device.F32, 1, 1)
+	if !large.IsZero() || !small.IsZero() || !errors.Is(a.Err(), device.ErrOutOfMemory) {
+		t.Errorf("after an error there are %v and %v, and the error is %v", large, small, a.Err())
+	}
+	for range 2 {
+		a.Release()
+		if held := dev.Info().Allocated; held != 0 {
+			t.Errorf("%d bytes are held in the end", held)
+		}
+	}
+}
+
+// TestStaging counts the program's memory on a dry device: what is given back counts until
+// the phase ends.
+func TestStaging(t *testing.T) {
+	dev := plan.NewDevice(openCPU(t, 1000), true)
+	phase, err := dev.Phase("staging", 1, func() error {
+		a := NewArena(dev)
+		defer a.Release()
+		s := a.Staging()
+		for _, n := range []int{10, 5, 20} {
+			if got := s.Floats(n); got != nil {
+				t.Errorf("%d values on a dry device", len(got))
+			}
+		}
+		return nil
+	})
+	if err != nil || phase.Host != 4*(10+20) {
+		t.Errorf("%d bytes in %+v, %v", phase.Host, phase, err)
+	}
+	after, err := dev.Phase("after", 1, func() error { return nil })
+	if err != nil || after.Host != 0 {
+		t.Errorf("%d bytes are left, %v", after.Host, err)
+	}
+	s := NewArena(openCPU(t, 1000)).Staging()
+	if first, again := s.Floats(8), s.Floats(4); len(first) != 8 || len(again) != 4 || &first[0] != &again[0] {
+		t.Error("memory is not used again")
+	}
+}
+
+// TestLinear compares a layer with its epilogue with arithmetic.
+func TestLinear(t *testing.T) {
+	dev := openCPU(t, 1000)
+	a := NewArena(dev)
+	defer a.Release()
+	row := func(values ...float32) device.Mat {
+		return a.Filled(t.Context(), "row", 1, len(values), func(to []float32) { copy(to, values) })
+	}
+	l := Linear{Weight: device.DenseWeight(row(2, 3)), Bias: row(1)}
+	x, y := row(10, 100), row(0)
+	for _, c := range []struct {
+		e    Epilogue
+		want float32
+	}{{Epilogue{}, 321}, {Epilogue{Act: device.Clamp1, Gate: row(5), Add: row(7)}, 12}} {
+		err := dev.Do(t.Context(), "linear", func(e device.Encoder) { l.Record(e, x, y, c.e) })
+		got := make([]float32, 1)
+		if err := errors.Join(a.Err(), err, dev.Read(t.Context(), device.Bytes(got), y.Buf)); err != nil || got[0] != c.want {
+			t.Errorf("%v, want %v, %v", got, c.want, err)
+		}
+	}
+}
