@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
+	"gimbal/inference/device"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
-	"gimbal/inference/device"
 )
 
 // repeats is how often everything is done to see whether memory is left over.

@@ -13,8 +13,8 @@ import (
 	"strings"
 
 	"gimbal/inference"
-	"gimbal/inference/device"
 	"gimbal/inference/camera"
+	"gimbal/inference/device"
 	"gimbal/inference/plan"
 	"gimbal/inference/weights"
 )
