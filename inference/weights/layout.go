@@ -144,7 +144,7 @@ func (l *Layout) openExpert(name string) Part {
 	if err == nil {
 		part.Config = &config
 	}
-	store, err2 := OpenSharded(dir)
+	store, err2 := Open(dir)
 	if err2 == nil {
 		l.Experts[name] = Expert{store, config}
 		sizes, _ := ReadWanSizes(store, config) // whoever loads the expert says what is wrong

@@ -44,13 +44,14 @@ func unpickle(data []byte) (any, error) {
 	for range maxPickleOps {
 		at := u.pos
 		op := u.byte()
-		if u.err == nil && op == '.' { // STOP
-			return u.top(), u.err
-		}
-		if u.err == nil {
-			u.run(op)
-		}
 		if u.err != nil {
+			return nil, u.err
+		}
+		if op == '.' { // STOP
+			v := u.top()
+			return v, u.err
+		}
+		if u.run(op); u.err != nil {
 			return nil, fmt.Errorf("operation %q at byte %d: %w", op, at, u.err)
 		}
 	}

@@ -15,11 +15,7 @@ import (
 // singleFile is the name that diffusers gives to a model of one file.
 const singleFile = "diffusion_pytorch_model.safetensors"
 
-// OpenSharded opens the safetensors model in folder dir: the shards that its one
-// *.safetensors.index.json names, or without an index the single file
-// diffusion_pytorch_model.safetensors (or the only *.safetensors there is). Only
-// tensors that the index names belong to the store.
-func OpenSharded(dir string) (*Store, error) {
+func openFolder(dir string) (*Store, error) {
 	listing, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
@@ -48,6 +44,7 @@ func OpenSharded(dir string) (*Store, error) {
 	return nil, &Error{dir, "model", "no safetensors file", singleFile + " or shards with an index"}
 }
 
+// openIndex opens the tensors that an index names, each from its shard.
 func openIndex(dir, index string) (*Store, error) {
 	path := filepath.Join(dir, index)
 	shardOf, err := readIndex(path)
@@ -55,35 +52,25 @@ func openIndex(dir, index string) (*Store, error) {
 		return nil, err
 	}
 	var files []*mapping
-	shards := make(map[string]contents)
-	tensors := make(map[string]*entry)
-	err = func() error {
-		for _, name := range slices.Sorted(maps.Keys(shardOf)) {
-			shard := shardOf[name]
-			if shards[shard].tensors == nil {
-				file, err := mapFile(filepath.Join(dir, shard))
-				if errors.Is(err, os.ErrNotExist) {
-					return &Error{path, tensorField(name, "shard"), shard + ", which is missing", "a file in " + dir}
-				}
-				if err != nil {
-					return err
-				}
+	shards, tensors := make(map[string]contents), make(map[string]*entry)
+	for _, name := range slices.Sorted(maps.Keys(shardOf)) {
+		shard := shardOf[name]
+		if shards[shard].tensors == nil {
+			var file *mapping
+			if file, err = mapFile(filepath.Join(dir, shard)); err == nil {
 				files = append(files, file)
-				if shards[shard], err = containerOf(file).parse(file); err != nil {
-					return err
-				}
+				shards[shard], err = containerOf(file).parse(file)
+			} else if errors.Is(err, os.ErrNotExist) {
+				err = &Error{path, tensorField(name, "shard"), shard + ", which is missing", "a file in " + dir}
 			}
-			e := shards[shard].tensors[name]
-			if e == nil {
-				return &Error{path, tensorField(name, "shard"), shard + ", which lacks it", "the shard that holds it"}
-			}
-			tensors[name] = e
 		}
-		return nil
-	}()
-	if err != nil {
-		closeAll(files)
-		return nil, err
+		if tensors[name] = shards[shard].tensors[name]; err == nil && tensors[name] == nil {
+			err = &Error{path, tensorField(name, "shard"), shard + ", which lacks it", "the shard that holds it"}
+		}
+		if err != nil {
+			closeAll(files)
+			return nil, err
+		}
 	}
 	return newStore(dir, files, contents{tensors: tensors}), nil
 }

@@ -39,7 +39,7 @@ func TestOpenSharded(t *testing.T) {
 		{"single", map[string][]byte{singleFile: one("a"), "other.safetensors": one("b"), "zero.safetensors": nil}, []string{"a"}},
 		{"only", map[string][]byte{"model.safetensors": one("a"), "config.json": nil}, []string{"a"}},
 	} {
-		s, err := OpenSharded(folder(t, c.files))
+		s, err := Open(folder(t, c.files))
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -90,11 +90,11 @@ func TestBadShards(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := folder(t, c.files)
-			_, err := OpenSharded(dir)
+			_, err := Open(dir)
 			checkError(t, err, filepath.Join(dir, c.at), c.field, c.found, c.want)
 		})
 	}
-	if _, err := OpenSharded(filepath.Join(t.TempDir(), "none")); err == nil {
+	if _, err := Open(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("a missing folder opens")
 	}
 }
