@@ -188,7 +188,7 @@ func TestBadLayouts(t *testing.T) {
 		{"recipe of half a step", set(RecipeFile, `{"sample_steps":4.5,"boundary":"0.9"}`),
 			[]string{"recipe.json: sample_steps: found 4.5, expected a whole number", `recipe.json: boundary: found "0.9", expected a number`}},
 		{"recipe with one scale", set(RecipeFile, `{"sample_guide_scale":5}`), []string{`recipe.json: sample_guide_scale: found 5, expected {"low": number, "high": number}`}},
-		{"recipe with no timesteps", set(RecipeFile, `{"timesteps":[]}`), []string{"recipe.json: timesteps: found none, expected numbers"}},
+		{"recipe with no timesteps", set(RecipeFile, `{"timesteps":[]}`), []string{"recipe.json: timesteps: found [], expected numbers"}},
 		{"recipe that rises", set(RecipeFile, `{"timesteps":[900,950]}`), []string{"recipe.json: timesteps: found [900 950], expected numbers that fall"}},
 		{"recipe that stays", set(RecipeFile, `{"timesteps":[900,900]}`), []string{"recipe.json: timesteps: found [900 900]"}},
 		{"recipe that starts late", set(RecipeFile, `{"timesteps":[1001]}`), []string{"recipe.json: timesteps: found [1001]"}},

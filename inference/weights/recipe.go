@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 )
 
 // RecipeFile is the optional file in a checkpoint's folder that says how the model is
@@ -14,16 +13,18 @@ import (
 const RecipeFile = "recipe.json"
 
 // readRecipe reads a recipe: an object of settings by the names of the reference's flags,
-// all of them optional, as inference.Recipe has them. It returns nil if there is no file.
-// Values of the right type that a setting cannot have are found by whoever uses them.
+// all of them optional. It returns nil if there is no file. Values of the right type that
+// a setting cannot have are found by whoever uses them.
 func readRecipe(path string) (json.RawMessage, error) {
-	values, err := readObject(path)
+	values, err := readObject(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	const falling = "numbers that fall, the first at most 1000, the last above 0"
+	var timesteps []float64
 	var errs []error
 	for _, key := range []struct {
 		name, want string
@@ -36,38 +37,21 @@ func readRecipe(path string) (json.RawMessage, error) {
 		{"boundary", "a number", new(float64)},
 		{"sample_solver", "a solver's name", new(string)},
 		{"sample_guide_scale", `{"low": number, "high": number}`, new(struct{ Low, High float64 })},
+		{"timesteps", falling, &timesteps},
 	} {
 		if values.values[key.name] != nil {
 			errs = append(errs, values.read(key.name, key.to, key.want))
 		}
 	}
-	errs = append(errs, checkTimesteps(values))
+	fall := timesteps == nil || len(timesteps) > 0
+	for i, t := range timesteps {
+		fall = fall && t > 0 && t <= 1000 && (i == 0 || t < timesteps[i-1])
+	}
+	if !fall {
+		errs = append(errs, &Error{path, "timesteps", fmt.Sprint(timesteps), falling})
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return json.Marshal(values.values)
-}
-
-// checkTimesteps checks the list of timesteps that a recipe may have, of a noise schedule of
-// 1000.
-func checkTimesteps(values object) error {
-	const name, want = "timesteps", "numbers that fall, the first at most 1000, the last above 0"
-	if values.values[name] == nil {
-		return nil
-	}
-	var t []float64
-	if err := values.read(name, &t, want); err != nil {
-		return err
-	}
-	last := math.Nextafter(1000, 1001)
-	for _, x := range t {
-		if !(x > 0 && x < last) {
-			return &Error{values.path, name, fmt.Sprint(t), want}
-		}
-		last = x
-	}
-	if len(t) == 0 {
-		return &Error{values.path, name, "none", want}
-	}
-	return nil
 }

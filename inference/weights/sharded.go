@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -77,56 +76,32 @@ func openIndex(dir, index string) (*Store, error) {
 
 // readIndex returns the shard's file name of every tensor.
 func readIndex(path string) (map[string]string, error) {
-	text, err := readSmall(path, maxHeader)
+	index, err := readObject(path, maxHeader)
 	if err != nil {
 		return nil, err
 	}
-	var shardOf map[string]string
-	err = eachMember(text, func(key string, decode func(any) error) error {
-		if key != "weight_map" {
-			var ignored any
-			return decode(&ignored)
-		}
-		var raw json.RawMessage
-		if err := decode(&raw); err != nil {
-			return err
-		}
-		shardOf, err = parseWeightMap(path, raw)
-		return err
-	})
-	var bad *Error
-	switch {
-	case errors.As(err, &bad):
-		return nil, err
-	case err != nil:
-		return nil, &Error{path, "contents", err.Error(), "a JSON object"}
-	case len(shardOf) == 0:
-		return nil, &Error{path, "weight_map", "no tensor", "an object of tensor names to file names"}
-	}
-	return shardOf, nil
-}
-
-func parseWeightMap(path string, text []byte) (map[string]string, error) {
+	const want = "an object of tensor names to file names"
 	shardOf := make(map[string]string)
-	err := eachMember(text, func(name string, decode func(any) error) error {
-		var shard string
-		if err := decode(&shard); err != nil {
-			return err
-		}
-		if _, twice := shardOf[name]; twice {
-			return &Error{path, tensorField(name, ""), "a second one of this name", "unique names"}
-		}
-		if shard != filepath.Base(shard) || !filepath.IsLocal(shard) || shard == "." {
-			return &Error{path, tensorField(name, "shard"), fmt.Sprintf("%q", shard), "the name of a file next to the index"}
-		}
-		shardOf[name] = shard
-		return nil
-	})
-	var bad *Error
-	if err != nil && !errors.As(err, &bad) {
-		err = &Error{path, "weight_map", err.Error(), "an object of tensor names to file names"}
+	if list := index.values["weight_map"]; list != nil {
+		err = eachMember(list, func(name string, decode func(any) error) error {
+			var shard string
+			if err := decode(&shard); err != nil {
+				return err
+			}
+			if _, twice := shardOf[name]; twice {
+				return &Error{path, tensorField(name, ""), "a second one of this name", "unique names"}
+			}
+			if shard != filepath.Base(shard) || !filepath.IsLocal(shard) || shard == "." {
+				return &Error{path, tensorField(name, "shard"), fmt.Sprintf("%q", shard), "the name of a file next to the index"}
+			}
+			shardOf[name] = shard
+			return nil
+		})
 	}
-	return shardOf, err
+	if err == nil && len(shardOf) == 0 {
+		err = &Error{path, "weight_map", "no tensor", want}
+	}
+	return shardOf, inField(err, path, "weight_map", want)
 }
 
 // readSmall reads a file of at most limit bytes.
