@@ -169,15 +169,11 @@ func expertDir(dir, name string) string {
 // openFile opens the file called name, or else the only one with word in its name.
 func (l *Layout) openFile(names []string, part, name, word string) (*Store, Part) {
 	p := Part{Name: part}
-	var found []string
-	for _, n := range names {
-		weights := slices.ContainsFunc(containers, func(c container) bool { return c.named(n) })
-		switch {
-		case n == name:
-			found = []string{n}
-		case weights && strings.Contains(strings.ToLower(n), word) && (len(found) == 0 || found[0] != name):
-			found = append(found, n)
-		}
+	found := slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		return !strings.Contains(strings.ToLower(n), word) || !slices.ContainsFunc(containers, func(c container) bool { return c.named(n) })
+	})
+	if slices.Contains(names, name) {
+		found = []string{name}
 	}
 	want := fmt.Sprintf("%s, or one *%s*.pth or *%s*.safetensors", name, word, word)
 	switch len(found) {

@@ -21,14 +21,14 @@ func openFolder(dir string) (*Store, error) {
 	}
 	var indexes, files []string
 	for _, f := range listing {
-		switch {
-		case strings.HasSuffix(f.Name(), ".safetensors.index.json"):
+		if strings.HasSuffix(f.Name(), ".safetensors.index.json") {
 			indexes = append(indexes, f.Name())
-		case f.Name() == singleFile:
-			files = []string{singleFile}
-		case strings.HasSuffix(f.Name(), ".safetensors") && (len(files) == 0 || files[0] != singleFile):
+		} else if strings.HasSuffix(f.Name(), ".safetensors") {
 			files = append(files, f.Name())
 		}
+	}
+	if slices.Contains(files, singleFile) {
+		files = []string{singleFile}
 	}
 	switch {
 	case len(indexes) == 1:

@@ -71,7 +71,7 @@ func TestBadShards(t *testing.T) {
 		{"nothing", files{}, "", "model", "no safetensors", singleFile},
 		{"two files", files{"1.safetensors": one("a"), "2.safetensors": one("b")}, "", "index", "2 safetensors files", "one *"},
 		{"two indexes", files{index: nil, "n.safetensors.index.json": nil}, "", "index", index, "one *"},
-		{"empty index", files{index: nil}, index, "contents", "EOF", "JSON object"},
+		{"empty index", files{index: nil}, index, "contents", "unexpected end", "JSON object"},
 		{"no map", files{index: []byte(`{}`)}, index, "weight_map", "no tensor", "object"},
 		{"empty map", files{index: weightMap(`{}`)}, index, "weight_map", "no tensor", "object"},
 		{"mistyped map", files{index: weightMap(`[]`)}, index, "weight_map", "[", "object"},
