@@ -88,7 +88,7 @@ func writeLargeCheckpoint(t *testing.T, dir string, atLeast int64) int64 {
 		t.Fatal(err)
 	}
 	folder := filepath.Join(dir, weights.LowNoise)
-	small, err := weights.OpenSharded(folder)
+	small, err := weights.Open(folder)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,12 @@
 package bench
 
 import (
-	"context"
 	"errors"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"gimbal/inference/device"
-	"gimbal/inference/weights"
 )
 
 func TestDims(t *testing.T) {
@@ -40,61 +36,6 @@ func TestDims(t *testing.T) {
 	if !part.part() || whole.part() || other.part() || (*Dims)(nil).part() {
 		t.Error("what is a part of the real model is told wrong")
 	}
-}
-
-// TestRandom makes sure that the weights of layers of one shape differ, are spread as
-// they should be, and that the writing of them ends with ctx.
-func TestRandom(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	path := filepath.Join(t.TempDir(), "weights.safetensors")
-	w := &tensors{ctx: ctx}
-	w.add("a.weight", device.BF16, 0, 1/math.Sqrt(200), 300, 200)
-	w.add("b.weight", device.BF16, 0, 1/math.Sqrt(200), 300, 200)
-	w.add("c.gamma", device.F32, 1, 0.1, 5000)
-	if err := weights.WriteTemporary(path, w.list, nil); err != nil {
-		t.Fatal(err)
-	}
-	store, err := weights.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	values := func(name string) []float32 {
-		x, err := store.Tensor(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := x.Float32s()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	a, b := values("a.weight"), values("b.weight")
-	if r := relL2(a, b); math.Abs(r-math.Sqrt2) > 0.05 {
-		t.Errorf("weights of two layers are %v apart, want independent ones", r)
-	}
-	var squares float64
-	for _, v := range a {
-		squares += float64(v) * float64(v)
-	}
-	if size := squares / float64(len(a)) * 200; math.Abs(size-1) > 0.05 {
-		t.Errorf("a row of weights has the squared size %v, want 1", size)
-	}
-	if m := mean64(values("c.gamma")); math.Abs(m-1) > 0.02 {
-		t.Errorf("gammas of mean %v, want 1", m)
-	}
-	cancel()
-	if err := weights.WriteTemporary(filepath.Join(t.TempDir(), "more"), w.list, nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v after the end", err)
-	}
-}
-
-func mean64(values []float32) (m float64) {
-	for _, v := range values {
-		m += float64(v) / float64(len(values))
-	}
-	return m
 }
 
 func TestCompare(t *testing.T) {

@@ -129,18 +129,15 @@ func (f *folder) expert(ctx context.Context, d Dims, text int) error {
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o644); err != nil {
 		return err
 	}
-	t := &tensors{ctx: ctx}
-	t.model(sizes.Table(), device.BF16)
-	return weights.WriteTemporary(filepath.Join(dir, "diffusion_pytorch_model.safetensors"), t.list, nil)
+	return weights.WriteTemporary(filepath.Join(dir, "diffusion_pytorch_model.safetensors"), sizes.Table().Random(ctx, device.BF16), nil)
 }
 
 // vaeFile is the synthetic VAE.
 const vaeFile = "Wan2.1_VAE.safetensors"
 
 func (f *folder) vae(ctx context.Context, d Dims) error {
-	t := &tensors{ctx: ctx}
-	t.model(weights.Dims{VAE: d.VAE}.VAESizes().Table(), device.F32)
-	return weights.WriteTemporary(filepath.Join(f.checkpoint, vaeFile), t.list, nil)
+	table := weights.Dims{VAE: d.VAE}.VAESizes().Table()
+	return weights.WriteTemporary(filepath.Join(f.checkpoint, vaeFile), table.Random(ctx, device.F32), nil)
 }
 
 // picturePath is what runs on random weights start from, cameraPath a path for runs that

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -159,7 +158,7 @@ func (q *quantization) layers(ctx context.Context, r *result) (all []LayerError,
 // store calls f with the weights of an expert that r ran with.
 func (q *quantization) store(r *result, expert string, f func(*weights.Store) error) error {
 	if path := r.files[expert]; path != "" {
-		store, err := openQuantised(path)
+		store, err := weights.Open(path)
 		if err != nil {
 			return err
 		}
@@ -172,14 +171,6 @@ func (q *quantization) store(r *result, expert string, f func(*weights.Store) er
 	}
 	defer layout.Close()
 	return f(layout.Experts[expert].Store)
-}
-
-// openQuantised opens a cached file or a folder of shards.
-func openQuantised(path string) (*weights.Store, error) {
-	if filepath.Ext(path) == ".safetensors" {
-		return weights.Open(path)
-	}
-	return weights.OpenSharded(path)
 }
 
 // extrapolate adds what the real model's layers would come to, where a few of them

@@ -44,7 +44,7 @@ func rewrite(t *testing.T, expert string, edit func(weights.Tensor, *weights.Sou
 		t.Fatal(err)
 	}
 	folder := filepath.Join(dir, expert)
-	store, err := weights.OpenSharded(folder)
+	store, err := weights.Open(folder)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,18 +17,13 @@ func readRecipe(l *weights.Layout) (inference.Recipe, error) {
 	if l.Recipe == nil {
 		return recipe, nil
 	}
-	decoder := json.NewDecoder(bytes.NewReader(l.Recipe))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(&recipe)
-	if err == nil {
-		err = recipe.Validate()
+	if err := json.Unmarshal(l.Recipe, &recipe); err != nil {
+		return recipe, fmt.Errorf("%s: %w", filepath.Join(l.Dir, weights.RecipeFile), err)
 	}
+	err := recipe.Validate()
 	var errs []error
 	for _, wrong := range inference.SettingErrors(err) {
 		errs = append(errs, &weights.Error{Path: filepath.Join(l.Dir, weights.RecipeFile), Field: wrong.Setting, Found: wrong.Found, Want: wrong.Want})
-	}
-	if err != nil && errs == nil {
-		errs = append(errs, fmt.Errorf("%s: %w", filepath.Join(l.Dir, weights.RecipeFile), err))
 	}
 	return recipe, errors.Join(errs...)
 }

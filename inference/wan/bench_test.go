@@ -2,10 +2,7 @@ package wan_test
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"math"
-	"math/rand/v2"
 	"path/filepath"
 	"testing"
 	"time"
@@ -16,60 +13,14 @@ import (
 )
 
 // The sizes of a model of 1.3 billion parameters, but for its layers.
-var benchConfig = wan.Config{
-	Dim: 1536, FFNDim: 8960, FreqDim: 256, InDim: 36, OutDim: 16,
-	NumHeads: 12, NumLayers: 2, TextLen: 512, Eps: 1e-6,
-}
-
-const (
-	benchTextDim        = 4096
-	benchCameraChannels = 384
-)
+var benchDims = weights.Dims{Dim: 1536, FFN: 8960, Heads: 12, Layers: 2, Text: 4096}
 
 // synthetic writes an expert of random bf16 weights, and loads it.
-func synthetic(b *testing.B, dev device.Device, cfg wan.Config) *wan.Model {
+func synthetic(b *testing.B, dev device.Device, d weights.Dims) *wan.Model {
 	b.Helper()
-	var sources []weights.Source
-	add := func(name string, shape ...int) {
-		sources = append(sources, weights.Source{Name: name, DType: device.BF16, Shape: shape, Write: randomBF16(shape)})
-	}
-	layer := func(name string, out, in int) {
-		add(name+".weight", out, in)
-		add(name+".bias", out)
-	}
-	dim := cfg.Dim
-	add("patch_embedding.weight", dim, cfg.InDim, 1, 2, 2)
-	add("patch_embedding.bias", dim)
-	layer("patch_embedding_wancamctrl", dim, 4*benchCameraChannels)
-	layer("c2ws_hidden_states_layer1", dim, dim)
-	layer("c2ws_hidden_states_layer2", dim, dim)
-	layer("text_embedding.0", dim, benchTextDim)
-	layer("text_embedding.2", dim, dim)
-	layer("time_embedding.0", dim, cfg.FreqDim)
-	layer("time_embedding.2", dim, dim)
-	layer("time_projection.1", 6*dim, dim)
-	layer("head.head", 4*cfg.OutDim, dim)
-	add("head.modulation", 1, 2, dim)
-	for i := range cfg.NumLayers {
-		block := fmt.Sprintf("blocks.%d.", i)
-		for _, name := range []string{
-			"self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "cross_attn.q", "cross_attn.k", "cross_attn.v", "cross_attn.o",
-			"cam_injector_layer1", "cam_injector_layer2", "cam_scale_layer", "cam_shift_layer",
-		} {
-			layer(block+name, dim, dim)
-		}
-		for _, name := range []string{
-			"self_attn.norm_q.weight", "self_attn.norm_k.weight", "cross_attn.norm_q.weight", "cross_attn.norm_k.weight",
-			"norm3.weight", "norm3.bias",
-		} {
-			add(block+name, dim)
-		}
-		add(block+"modulation", 1, 6, dim)
-		layer(block+"ffn.0", cfg.FFNDim, dim)
-		layer(block+"ffn.2", dim, cfg.FFNDim)
-	}
+	sizes := d.ExpertSizes()
 	path := filepath.Join(b.TempDir(), "model.safetensors")
-	if err := weights.WriteSafetensors(path, sources, nil); err != nil {
+	if err := weights.WriteTemporary(path, sizes.Table().Random(b.Context(), device.BF16), nil); err != nil {
 		b.Fatal(err)
 	}
 	store, err := weights.Open(path)
@@ -77,28 +28,7 @@ func synthetic(b *testing.B, dev device.Device, cfg wan.Config) *wan.Model {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { store.Close() })
-	return loadModel(b, dev, weights.Expert{Store: store, Config: cfg})
-}
-
-// randomBF16 returns a writer of values of either sign from 1/128 to 1/32.
-func randomBF16(shape []int) func(io.Writer) error {
-	return func(w io.Writer) error {
-		n := device.Desc{DType: device.BF16, Shape: shape}.Bytes()
-		r := rand.New(rand.NewPCG(uint64(n), 0))
-		chunk := make([]byte, 1<<16)
-		for n > 0 {
-			chunk = chunk[:min(n, int64(len(chunk)))]
-			for i := 0; i < len(chunk); i += 2 {
-				bits := r.Uint32()
-				chunk[i], chunk[i+1] = byte(bits), 0x3c|byte(bits>>8)&0x80
-			}
-			if _, err := w.Write(chunk); err != nil {
-				return err
-			}
-			n -= int64(len(chunk))
-		}
-		return nil
-	}
+	return loadModel(b, dev, weights.Expert{Store: store, Config: sizes.Config})
 }
 
 // benchInput is a clip of 5 frames with a camera path, a prompt and a negative
@@ -118,7 +48,7 @@ func benchInput(m *wan.Model, height, width int, reuse wan.Reuse) (in wan.Input,
 func BenchmarkForward(b *testing.B) {
 	plain := openDevice(b)
 	dev := &profiled{plain, newProfile()}
-	m := synthetic(b, dev, benchConfig)
+	m := synthetic(b, dev, benchDims)
 	in, x := benchInput(m, 480, 832, wan.AllReuse)
 	s := newSession(b, m, in)
 	dense := denseTime(b, plain)
@@ -139,9 +69,9 @@ func BenchmarkForward(b *testing.B) {
 // each in turn and counts the fastest 20 times.
 func BenchmarkReuse(b *testing.B) {
 	const steps = 20
-	cfg := benchConfig
-	cfg.NumLayers = 4
-	m := synthetic(b, openDevice(b), cfg)
+	d := benchDims
+	d.Layers = 4
+	m := synthetic(b, openDevice(b), d)
 	type best struct{ prepare, step time.Duration }
 	run := func(reuse wan.Reuse, t *best) {
 		in, x := benchInput(m, 240, 416, reuse)

@@ -29,7 +29,7 @@ type WanConfig struct {
 // readWanConfig reads an expert's config.json. The error names every field that
 // is missing or mistyped.
 func readWanConfig(path string) (WanConfig, error) {
-	values, err := readObject(path)
+	values, err := readObject(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return WanConfig{}, &Error{path, "file", "none", "the expert's configuration (is the download complete?)"}
 	}
@@ -82,7 +82,7 @@ type VAEConfig struct {
 }
 
 func readVAEConfig(path string) (*VAEConfig, error) {
-	values, err := readObject(path)
+	values, err := readObject(path, maxConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +116,8 @@ type object struct {
 	values map[string]json.RawMessage
 }
 
-func readObject(path string) (object, error) {
-	text, err := readSmall(path, maxConfig)
+func readObject(path string, limit int64) (object, error) {
+	text, err := readSmall(path, limit)
 	if err != nil {
 		return object{}, err
 	}

@@ -2,6 +2,7 @@ package weights
 
 import (
 	"bytes"
+	"os"
 	"strings"
 )
 
@@ -25,9 +26,14 @@ type contents struct {
 	metadata map[string]string
 }
 
-// Open maps a file of weights, of any container, and reads no more of it than what
-// says where the tensors are.
+// Open maps a file of weights, of any container, or those of the model in a folder, and
+// reads no more of them than what says where the tensors are. In a folder that is the
+// shards that its one *.safetensors.index.json names, with the tensors that it names, or
+// without an index diffusion_pytorch_model.safetensors, or the only *.safetensors.
 func Open(path string) (*Store, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return openFolder(path)
+	}
 	file, err := mapFile(path)
 	if err != nil {
 		return nil, err

@@ -126,10 +126,7 @@ func (d derived) write(ctx context.Context, dir string, tensors []Source) (*Stor
 		if store := d.openIn(folder); store != nil {
 			return store, nil
 		}
-		evictUnfinished(folder)
-		if i == 0 {
-			d.evictStale(folder)
-		}
+		d.evict(folder, i == 0)
 		if err := checkRoom(folder, size); err != nil {
 			errs = append(errs, err)
 			continue
@@ -168,19 +165,16 @@ func checkRoom(folder string, size int64) error {
 	return nil
 }
 
-// evictUnfinished removes what killed processes left half written in a locked folder.
-func evictUnfinished(folder string) {
+// evict removes from a locked folder what killed processes left half written and, if it is
+// a checkpoint's own, what was made of weights that the part no longer has, or by an earlier
+// version: only files that say of themselves what their names say. What is linked may be
+// another checkpoint's, and stays.
+func (d derived) evict(folder string, own bool) {
 	leftovers, _ := fs.Glob(os.DirFS(folder), ".*.safetensors*")
 	for _, name := range leftovers {
 		os.Remove(filepath.Join(folder, name))
 	}
-}
-
-// evictStale removes, from a checkpoint's own folder, which is locked, what was made of
-// weights that the part no longer has, or by an earlier version. It removes only files
-// that say of themselves what their names say, and nothing that is linked from elsewhere.
-func (d derived) evictStale(folder string) {
-	if info, err := os.Lstat(folder); err != nil || !info.IsDir() {
+	if info, err := os.Lstat(folder); err != nil || !info.IsDir() || !own {
 		return
 	}
 	listing, _ := os.ReadDir(folder)

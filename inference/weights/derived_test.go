@@ -152,6 +152,93 @@ func TestCacheElsewhere(t *testing.T) {
 	}
 }
 
+// TestEvict makes sure that what was derived of weights that are gone is removed, and
+// nothing else.
+func TestEvict(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, weights.CacheDir)
+	source, other := expert(t, t.TempDir(), 2, 64), expert(t, t.TempDir(), 3, 64)
+	open := func(source *weights.Store, q weights.Quant) string {
+		return filepath.Base(open(t, dir, source, q).Path())
+	}
+	write := func(name string, metadata map[string]string) {
+		t.Helper()
+		tensors := []weights.Source{floatTensor("x", []float32{1}, 1).Source()}
+		if err := weights.WriteTemporary(filepath.Join(folder, name), tensors, metadata); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stale := []string{open(source, nf4), open(source, weights.Quant{Format: weights.INT8}), "expert-nf4-v0-abc.safetensors", ".half.safetensors123"}
+	write(stale[2], map[string]string{"gimbal.source": "abc", "gimbal.quant": "nf4", "gimbal.version": "0"})
+	write(stale[3], nil)
+	kept := []string{
+		"another-nf4-v1-abc.safetensors", "expert-nf4-v1-abd.safetensors", "expert-nf4-v1-abc.safetensors.txt", "expert-mine.safetensors",
+		"expert-nf4-v9-abc.safetensors", "expert-linked.safetensors", "lock",
+	}
+	write(kept[0], map[string]string{"gimbal.source": "abc", "gimbal.quant": "nf4", "gimbal.version": "1"})
+	write(kept[1], map[string]string{"gimbal.source": "abc", "gimbal.quant": "nf4", "gimbal.version": "1"})
+	write(kept[2], map[string]string{"gimbal.source": "abc", "gimbal.quant": "nf4", "gimbal.version": "1"})
+	write(kept[3], nil)
+	fingerprint, err := other.Fingerprint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept[4] = fmt.Sprintf("expert-nf4-v9-%.16s.safetensors", fingerprint) // a later version's
+	write(kept[4], map[string]string{"gimbal.source": fingerprint, "gimbal.quant": "nf4", "gimbal.version": "9"})
+	if err := os.Symlink(filepath.Join(folder, stale[0]), filepath.Join(folder, kept[5])); err != nil {
+		t.Fatal(err)
+	}
+	kept = append(kept, open(other, nf4), open(other, weights.Quant{Format: weights.NF4, Nested: true}))
+	for _, name := range stale {
+		if _, err := os.Lstat(filepath.Join(folder, name)); err == nil {
+			t.Errorf("%s is there still", name)
+		}
+	}
+	for _, name := range kept {
+		if _, err := os.Lstat(filepath.Join(folder, name)); err != nil {
+			t.Errorf("%s is gone", name)
+		}
+	}
+}
+
+// TestEvictElsewhere makes sure that the user's cache folder and one that is linked keep
+// what other checkpoints may use.
+func TestEvictElsewhere(t *testing.T) {
+	user, shared := t.TempDir(), t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", user)
+	t.Setenv("HOME", user)
+	source, other := expert(t, t.TempDir(), 2, 64), expert(t, t.TempDir(), 3, 64)
+	for name, prepare := range map[string]func(dir string) error{
+		"the user's": func(dir string) error { return os.WriteFile(dir, nil, 0o644) },
+		"a linked":   func(dir string) error { return os.Symlink(shared, dir) },
+	} {
+		dir := t.TempDir()
+		if err := prepare(filepath.Join(dir, weights.CacheDir)); err != nil {
+			t.Fatal(err)
+		}
+		first, second := open(t, dir, source, nf4), open(t, dir, other, nf4)
+		for _, s := range []*weights.Store{first, second} {
+			if _, err := os.Stat(s.Path()); err != nil {
+				t.Errorf("%s folder lost a file: %v", name, err)
+			}
+		}
+	}
+}
+
+// TestParseQuant makes sure that a name stands for what it names.
+func TestParseQuant(t *testing.T) {
+	for _, q := range []weights.Quant{{Format: weights.AsStored}, nf4, {Format: weights.NF4, Nested: true}, {Format: weights.INT8}} {
+		if got, err := weights.ParseQuant(q.String()); err != nil || got != q {
+			t.Errorf("%v reads as %v, %v", q, got, err)
+		}
+	}
+	for _, text := range []string{"fp4", "int8-double", "none-double", "-double", "dense"} {
+		if q, err := weights.ParseQuant(text); err == nil {
+			t.Errorf("%q reads as %v", text, q)
+		}
+	}
+}
+
 // TestFetched makes sure that quantised weights which a checkpoint brings are used.
 func TestFetched(t *testing.T) {
 	dir := t.TempDir()

@@ -1,6 +1,9 @@
 package weights
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Error says what is wrong with a file: which field holds what, and what was
 // expected there.
@@ -22,6 +25,15 @@ func tensorField(name, field string) string {
 		return fmt.Sprintf("tensor %q", name)
 	}
 	return fmt.Sprintf("tensor %q %s", name, field)
+}
+
+// inField returns err as an Error about a field of a file, if it is none.
+func inField(err error, path, field, want string) error {
+	var already *Error
+	if err == nil || errors.As(err, &already) {
+		return err
+	}
+	return &Error{path, field, err.Error(), want}
 }
 
 // plural returns "1 thing" or "n things".

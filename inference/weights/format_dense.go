@@ -27,8 +27,7 @@ func (dense) load(l *Loader, name string, shape []int) device.Weight {
 		return device.Weight{}
 	}
 	if !isFloat(t.DType) {
-		l.fail(name, "dtype", t.DType.String(), floatTypes)
-		return device.Weight{}
+		return l.fail(name, "dtype", t.DType.String(), floatTypes)
 	}
 	n, _ := elements(t.Shape)
 	found := t.Shape
@@ -36,8 +35,7 @@ func (dense) load(l *Loader, name string, shape []int) device.Weight {
 		found = []int{found[0], n / found[0]}
 	}
 	if n == 0 || !fits(found, shape) {
-		l.fail(name, "shape", fmt.Sprint(t.Shape), shapeText(shape))
-		return device.Weight{}
+		return l.fail(name, "shape", fmt.Sprint(t.Shape), shapeText(shape))
 	}
 	return device.DenseWeight(l.mapped(t, found[0], n/found[0]))
 }

@@ -34,12 +34,10 @@ func (int8Rows) load(l *Loader, name string, shape []int) device.Weight {
 		return device.Weight{}
 	}
 	if t.DType != device.I8 {
-		l.fail(name, "dtype", t.DType.String(), "I8")
-		return device.Weight{}
+		return l.fail(name, "dtype", t.DType.String(), "I8")
 	}
 	if len(t.Shape) != 2 || t.Bytes() == 0 || !fits(t.Shape, shape) {
-		l.fail(name, "shape", fmt.Sprint(t.Shape), shapeText(shape))
-		return device.Weight{}
+		return l.fail(name, "shape", fmt.Sprint(t.Shape), shapeText(shape))
 	}
 	var scale []float32
 	var err error
@@ -47,8 +45,7 @@ func (int8Rows) load(l *Loader, name string, shape []int) device.Weight {
 		scale, err = scb.Float32s()
 	}
 	if rows, _ := elements(scb.Shape); err != nil || rows != t.Shape[0] {
-		l.fail(scb.Name, "contents", fmt.Sprintf("%v %v", scb.DType, scb.Shape), fmt.Sprintf("%d numbers in F32", t.Shape[0]))
-		return device.Weight{}
+		return l.fail(scb.Name, "contents", fmt.Sprintf("%v %v", scb.DType, scb.Shape), fmt.Sprintf("%d numbers in F32", t.Shape[0]))
 	}
 	for i := range scale {
 		scale[i] /= 127

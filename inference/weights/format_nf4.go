@@ -64,8 +64,7 @@ func (nf4) load(l *Loader, name string, shape []int) device.Weight {
 	}
 	n := s.Shape[0] * s.Shape[1]
 	if t.Bytes() != int64(n/2) {
-		l.fail(name, "size", plural(t.Bytes(), "byte"), fmt.Sprintf("%d for %d codes of 4 bits", n/2, n))
-		return device.Weight{}
+		return l.fail(name, "size", plural(t.Bytes(), "byte"), fmt.Sprintf("%d for %d codes of 4 bits", n/2, n))
 	}
 	t.DType = device.U8 // bitsandbytes may store the bytes as another type
 	w := device.Weight{
@@ -206,7 +205,7 @@ func (nf4) encode(ctx context.Context, b *buffers, t Tensor, q Quant) ([][]byte,
 
 // nf4State describes t as it is quantised here, with the offset of nested scales.
 func nf4State(t Tensor, q Quant, offset float32) []byte {
-	s := NF4State{QuantType: string(NF4), BlockSize: NF4Block, DType: torchType(t.DType), Shape: t.Shape, NestedOffset: offset}
+	s := NF4State{QuantType: string(NF4), BlockSize: NF4Block, DType: torchTypes[t.DType], Shape: t.Shape, NestedOffset: offset}
 	if q.Nested {
 		s.NestedBlock, s.NestedDType = nestedBlock, "float32"
 	}
@@ -217,16 +216,9 @@ func nf4State(t Tensor, q Quant, offset float32) []byte {
 	return append(text, bytes.Repeat([]byte{' '}, max(0, stateSize-len(text)))...)
 }
 
-// torchType returns torch's name of a float type.
-func torchType(d device.DType) string {
-	switch d {
-	case device.F32:
-		return "float32"
-	case device.F16:
-		return "float16"
-	default:
-		return "bfloat16" // holds the values of F8 too
-	}
+// torchTypes are torch's names of float types; bfloat16 holds the values of F8, too.
+var torchTypes = map[device.DType]string{
+	device.F32: "float32", device.F16: "float16", device.BF16: "bfloat16", device.F8E4M3: "bfloat16",
 }
 
 // NF4Code holds the values of the 16 codes, ascending: quantiles of the normal

@@ -144,7 +144,7 @@ func (l *Layout) openExpert(name string) Part {
 	if err == nil {
 		part.Config = &config
 	}
-	store, err2 := OpenSharded(dir)
+	store, err2 := Open(dir)
 	if err2 == nil {
 		l.Experts[name] = Expert{store, config}
 		sizes, _ := ReadWanSizes(store, config) // whoever loads the expert says what is wrong
@@ -169,15 +169,11 @@ func expertDir(dir, name string) string {
 // openFile opens the file called name, or else the only one with word in its name.
 func (l *Layout) openFile(names []string, part, name, word string) (*Store, Part) {
 	p := Part{Name: part}
-	var found []string
-	for _, n := range names {
-		weights := slices.ContainsFunc(containers, func(c container) bool { return c.named(n) })
-		switch {
-		case n == name:
-			found = []string{n}
-		case weights && strings.Contains(strings.ToLower(n), word) && (len(found) == 0 || found[0] != name):
-			found = append(found, n)
-		}
+	found := slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		return !strings.Contains(strings.ToLower(n), word) || !slices.ContainsFunc(containers, func(c container) bool { return c.named(n) })
+	})
+	if slices.Contains(names, name) {
+		found = []string{name}
 	}
 	want := fmt.Sprintf("%s, or one *%s*.pth or *%s*.safetensors", name, word, word)
 	switch len(found) {

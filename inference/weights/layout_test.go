@@ -88,8 +88,18 @@ func TestLayoutVariants(t *testing.T) {
 		{"VAE statistics", func(f map[string][]byte) {
 			f["vae_config.json"] = []byte(`{"latents_mean":[0.5,-1],"latents_std":[1,2],"z_dim":2}`)
 		}, func(l *Layout) bool {
-			return slices.Equal(l.VAEConfig.LatentsMean, []float32{0.5, -1}) && slices.Equal(l.VAEConfig.LatentsStd, []float32{1, 2})
+			return l.Recipe == nil && slices.Equal(l.VAEConfig.LatentsMean, []float32{0.5, -1}) && slices.Equal(l.VAEConfig.LatentsStd, []float32{1, 2})
 		}},
+		{"a recipe", func(f map[string][]byte) {
+			f[RecipeFile] = []byte(`{"sample_steps":4,"sample_shift":5,"sample_guide_scale":{"low":1,"high":1.5},"boundary":0.9,
+				"sample_solver":"unipc","frame_num":81,"max_area":399360}`)
+		}, func(l *Layout) bool {
+			var r struct {
+				Steps int `json:"sample_steps"`
+			}
+			return json.Unmarshal(l.Recipe, &r) == nil && r.Steps == 4
+		}},
+		{"an empty recipe", func(f map[string][]byte) { f[RecipeFile] = []byte(`{}`) }, func(l *Layout) bool { return string(l.Recipe) == "{}" }},
 	} {
 		files := checkpointFiles()
 		c.change(files)
@@ -173,6 +183,11 @@ func TestBadLayouts(t *testing.T) {
 		{"statistics mistyped", set(vaeConfig, `{"latents_mean":["a"],"latents_std":[1]}`), []string{`latents_mean: found ["a"], expected a list of numbers`}},
 		{"statistics differ", set(vaeConfig, `{"latents_mean":[1,2],"latents_std":[1]}`), []string{"latents_std: found 1 number, expected as many as latents_mean"}},
 		{"statistics empty", set(vaeConfig, `{"latents_mean":[],"latents_std":[]}`), []string{"latents_std: found 0 numbers"}},
+		{"recipe of words", set(RecipeFile, "four steps"), []string{"recipe.json: contents: found"}},
+		{"recipe of half a step", set(RecipeFile, `{"sample_steps":4.5,"boundary":"0.9"}`),
+			[]string{"recipe.json: sample_steps: found 4.5, expected a whole number", `recipe.json: boundary: found "0.9", expected a number`}},
+		{"recipe with one scale", set(RecipeFile, `{"sample_guide_scale":5}`), []string{`recipe.json: sample_guide_scale: found 5, expected {"low": number, "high": number}`}},
+		{"recipe of unknown things", set(RecipeFile, `{"comment":"four steps"}`), []string{"recipe.json: comment: found a setting of this name, expected one of boundary"}},
 		{"zero deviation", set(vaeConfig, `{"latents_mean":[1],"latents_std":[0]}`), []string{"latents_std[0]: found 0, expected a positive"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -189,7 +204,11 @@ func TestBadLayouts(t *testing.T) {
 					t.Errorf("no %q in\n%v", want, err)
 				}
 			}
-			if parts, err := Inspect(dir); err != nil || len(parts) != 5 {
+			want := 5
+			if strings.HasPrefix(c.name, "recipe") {
+				want = 6
+			}
+			if parts, err := Inspect(dir); err != nil || len(parts) != want {
 				t.Errorf("parts %+v, %v", parts, err)
 			}
 		})

@@ -123,6 +123,8 @@ func (l *Loader) mapped(t Tensor, rows, cols int) device.Mat {
 	return device.AsMat(buf)
 }
 
-func (l *Loader) fail(name, field, found, want string) {
+// fail notes what is wrong with a tensor, and returns no weight.
+func (l *Loader) fail(name, field, found, want string) device.Weight {
 	l.errs = append(l.errs, l.store.fault(name, field, found, want))
+	return device.Weight{}
 }

@@ -2,7 +2,6 @@ package weights
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -33,9 +32,8 @@ type unpickler struct {
 	stack []any
 	marks []int // stack heights
 	memo  map[int64]any
+	err   error // the first; what is read after it has no meaning
 }
-
-var errPickleEnd = errors.New("it ends within an operation")
 
 // unpickle returns the value that a pickle builds.
 func unpickle(data []byte) (any, error) {
@@ -45,202 +43,146 @@ func unpickle(data []byte) (any, error) {
 	u := &unpickler{data: data, memo: make(map[int64]any)}
 	for range maxPickleOps {
 		at := u.pos
-		op, err := u.byte()
-		if err != nil {
-			return nil, err
+		op := u.byte()
+		if u.err != nil {
+			return nil, u.err
 		}
 		if op == '.' { // STOP
-			return u.top()
+			v := u.top()
+			return v, u.err
 		}
-		if err := u.run(op); err != nil {
-			return nil, fmt.Errorf("operation %q at byte %d: %w", op, at, err)
+		if u.run(op); u.err != nil {
+			return nil, fmt.Errorf("operation %q at byte %d: %w", op, at, u.err)
 		}
 	}
 	return nil, fmt.Errorf("more than %d operations", maxPickleOps)
 }
 
 // run executes one operation; the names are those of Python's pickletools.
-func (u *unpickler) run(op byte) error {
+func (u *unpickler) run(op byte) {
 	switch op {
 	case 0x80: // PROTO
-		version, err := u.byte()
-		if err == nil && version > 5 {
-			err = fmt.Errorf("protocol %d, expected at most 5", version)
+		if version := u.byte(); version > 5 {
+			u.fail("protocol %d, expected at most 5", version)
 		}
-		return err
 	case 0x95: // FRAME
-		_, err := u.bytes(8)
-		return err
+		u.bytes(8)
 	case '(': // MARK
 		u.marks = append(u.marks, len(u.stack))
-		return nil
 	case '0': // POP
-		_, err := u.popN(1)
-		return err
-	case 'N', 0x88, 0x89, 'K', 'M', 'J', 0x8a, 'X', 0x8c: // literals
-		return u.literal(op)
-	case ')', 't', 0x85, 0x86, 0x87, '}', 's', 'u': // containers
-		return u.container(op)
-	case 'q', 'r', 0x94, 'h', 'j': // the memo
-		return u.remember(op)
-	case 'c', 0x93, 'Q', 'R', 'b': // objects
-		return u.object(op)
-	}
-	return errors.New("not one that torch.save uses for tensors")
-}
-
-func (u *unpickler) literal(op byte) error {
-	var v any
-	var err error
-	switch op {
-	case 'N': // NONE
-	case 0x88, 0x89: // NEWTRUE, NEWFALSE
-		v = op == 0x88
-	case 'K': // BININT1
-		v, err = u.int(1, false)
-	case 'M': // BININT2
-		v, err = u.int(2, false)
-	case 'J': // BININT
-		v, err = u.int(4, true)
-	case 0x8a: // LONG1
-		var size byte
-		if size, err = u.byte(); err != nil {
-			return err
-		}
-		if size > 8 {
-			return fmt.Errorf("a number of %d bytes, expected at most 8", size)
-		}
-		v, err = u.int(int(size), true)
-	case 'X': // BINUNICODE
-		v, err = u.text(4)
-	case 0x8c: // SHORT_BINUNICODE
-		v, err = u.text(1)
-	}
-	u.push(v)
-	return err
-}
-
-func (u *unpickler) container(op byte) error {
-	var items []any
-	var err error
-	switch op {
+		u.pop()
 	case ')': // EMPTY_TUPLE
 		u.push(pyTuple{})
 	case 0x85, 0x86, 0x87: // TUPLE1, TUPLE2, TUPLE3
-		items, err = u.popN(int(op - 0x84))
-		u.push(pyTuple(items))
+		u.push(pyTuple(u.popN(int(op - 0x84))))
 	case 't': // TUPLE
-		items, err = u.popMark()
-		u.push(pyTuple(items))
+		u.push(pyTuple(u.popMark()))
 	case '}': // EMPTY_DICT
 		u.push(&pyDict{})
 	case 's': // SETITEM
-		if items, err = u.popN(2); err == nil {
-			err = u.setItems(items)
-		}
+		u.setItems(u.popN(2))
 	case 'u': // SETITEMS
-		if items, err = u.popMark(); err == nil {
-			err = u.setItems(items)
-		}
+		u.setItems(u.popMark())
+	case 'q': // BINPUT
+		u.put(u.int(1, false))
+	case 'r': // LONG_BINPUT
+		u.put(u.int(4, false))
+	case 0x94: // MEMOIZE
+		u.put(int64(len(u.memo)))
+	case 'h': // BINGET
+		u.get(u.int(1, false))
+	case 'j': // LONG_BINGET
+		u.get(u.int(4, false))
+	case 'c': // GLOBAL
+		module := u.line()
+		u.global(module, u.line())
+	case 0x93: // STACK_GLOBAL
+		name, module := u.pop(), u.pop()
+		u.global(module, name)
+	case 'Q': // BINPERSID
+		u.pushOr(persistentStorage(u.pop()))
+	case 'R': // REDUCE
+		arguments, function := u.pop(), u.pop()
+		u.pushOr(reduce(function, arguments))
+	case 'b': // BUILD gives an OrderedDict its attributes (torch's _metadata): not needed.
+		u.pop()
+		u.dict()
+	default:
+		u.push(u.literal(op))
 	}
-	return err
+}
+
+func (u *unpickler) literal(op byte) any {
+	switch op {
+	case 'N': // NONE
+		return nil
+	case 0x88, 0x89: // NEWTRUE, NEWFALSE
+		return op == 0x88
+	case 'K': // BININT1
+		return u.int(1, false)
+	case 'M': // BININT2
+		return u.int(2, false)
+	case 'J': // BININT
+		return u.int(4, true)
+	case 0x8a: // LONG1
+		size := u.byte()
+		if size > 8 {
+			u.fail("a number of %d bytes, expected at most 8", size)
+		}
+		return u.int(int(min(size, 8)), true)
+	case 'X': // BINUNICODE
+		return u.text(4)
+	case 0x8c: // SHORT_BINUNICODE
+		return u.text(1)
+	}
+	u.fail("not one that torch.save uses for tensors")
+	return nil
 }
 
 // setItems puts keys and values, in turn, into the dictionary on the stack.
-func (u *unpickler) setItems(items []any) error {
-	dict, err := u.dict()
-	if err != nil {
-		return err
-	}
+func (u *unpickler) setItems(items []any) {
+	dict := u.dict()
 	if len(items)%2 != 0 {
-		return errors.New("a key without a value")
+		u.fail("a key without a value")
 	}
-	for pair := range slices.Chunk(items, 2) {
-		dict.keys = append(dict.keys, pair[0])
-		dict.values = append(dict.values, pair[1])
+	for i := 0; i < len(items) && u.err == nil; i += 2 {
+		dict.keys = append(dict.keys, items[i])
+		dict.values = append(dict.values, items[i+1])
 	}
-	return nil
 }
 
-func (u *unpickler) remember(op byte) error {
-	id := int64(len(u.memo)) // MEMOIZE
-	var err error
-	switch op {
-	case 'q', 'h': // BINPUT, BINGET
-		id, err = u.int(1, false)
-	case 'r', 'j': // LONG_BINPUT, LONG_BINGET
-		id, err = u.int(4, false)
+func (u *unpickler) put(id int64) {
+	if v := u.top(); u.err == nil {
+		u.memo[id] = v
 	}
-	if err != nil {
-		return err
-	}
-	if op == 'h' || op == 'j' {
-		v, ok := u.memo[id]
-		if !ok {
-			return fmt.Errorf("nothing is remembered as %d", id)
-		}
-		u.push(v)
-		return nil
-	}
-	u.memo[id], err = u.top()
-	return err
 }
 
-func (u *unpickler) object(op byte) error {
-	switch op {
-	case 'c': // GLOBAL
-		module, err := u.line()
-		if err != nil {
-			return err
-		}
-		name, err := u.line()
-		if err != nil {
-			return err
-		}
-		return u.global(module, name)
-	case 0x93: // STACK_GLOBAL
-		pair, err := u.popN(2)
-		if err != nil {
-			return err
-		}
-		module, ok1 := pair[0].(string)
-		name, ok2 := pair[1].(string)
-		if !ok1 || !ok2 {
-			return errors.New("a global whose name is no string")
-		}
-		return u.global(module, name)
-	case 'Q': // BINPERSID
-		id, err := u.popN(1)
-		if err != nil {
-			return err
-		}
-		s, err := persistentStorage(id[0])
-		u.push(s)
-		return err
-	case 'R': // REDUCE
-		pair, err := u.popN(2)
-		if err != nil {
-			return err
-		}
-		v, err := reduce(pair[0], pair[1])
-		u.push(v)
-		return err
+func (u *unpickler) get(id int64) {
+	v, ok := u.memo[id]
+	if !ok {
+		u.fail("nothing is remembered as %d", id)
 	}
-	// BUILD gives an OrderedDict its attributes (torch's _metadata): not needed.
-	if _, err := u.popN(1); err != nil {
-		return err
-	}
-	_, err := u.dict()
-	return err
+	u.push(v)
 }
 
-func (u *unpickler) global(module, name string) error {
-	g := pyGlobal{module, name}
-	if !allowed(g) {
-		return fmt.Errorf("the global %.80q, expected those of tensors only (in Python, this file could run code)", module+"."+name)
+func (u *unpickler) global(module, name any) {
+	g, ok := pyGlobal{}, false
+	if g.module, ok = module.(string); ok {
+		g.name, ok = name.(string)
+	}
+	switch {
+	case !ok:
+		u.fail("a global whose name is no string")
+	case !allowed(g):
+		u.fail("the global %.80q, expected those of tensors only (in Python, this file could run code)", g.module+"."+g.name)
 	}
 	u.push(g)
-	return nil
+}
+
+func (u *unpickler) fail(format string, args ...any) {
+	if u.err == nil {
+		u.err = fmt.Errorf(format, args...)
+	}
 }
 
 // floor is the stack height below which the operations after a MARK may not reach.
@@ -253,93 +195,101 @@ func (u *unpickler) floor() int {
 
 func (u *unpickler) push(v any) { u.stack = append(u.stack, v) }
 
-func (u *unpickler) popN(n int) ([]any, error) {
+func (u *unpickler) pushOr(v any, err error) {
+	if err != nil {
+		u.fail("%w", err)
+	}
+	u.push(v)
+}
+
+// popN takes the last n values from the stack.
+func (u *unpickler) popN(n int) []any {
 	at := len(u.stack) - n
 	if at < u.floor() {
-		return nil, errors.New("too few values on the stack")
+		u.fail("too few values on the stack")
+		return nil
 	}
 	items := slices.Clone(u.stack[at:])
 	u.stack = u.stack[:at]
-	return items, nil
+	return items
 }
 
-func (u *unpickler) popMark() ([]any, error) {
-	if len(u.marks) == 0 {
-		return nil, errors.New("no mark on the stack")
+func (u *unpickler) pop() any {
+	if last := u.popN(1); last != nil {
+		return last[0]
 	}
-	items, err := u.popN(len(u.stack) - u.floor())
+	return nil
+}
+
+func (u *unpickler) popMark() []any {
+	if len(u.marks) == 0 {
+		u.fail("no mark on the stack")
+		return nil
+	}
+	items := u.popN(len(u.stack) - u.floor())
 	u.marks = u.marks[:len(u.marks)-1]
-	return items, err
+	return items
 }
 
 // top returns the last value of the stack.
-func (u *unpickler) top() (any, error) {
+func (u *unpickler) top() any {
 	if len(u.stack) <= u.floor() {
-		return nil, errors.New("too few values on the stack")
+		u.fail("too few values on the stack")
+		return nil
 	}
-	return u.stack[len(u.stack)-1], nil
+	return u.stack[len(u.stack)-1]
 }
 
 // dict returns the last value of the stack, which must be a dictionary.
-func (u *unpickler) dict() (*pyDict, error) {
-	last, err := u.top()
-	if err != nil {
-		return nil, err
-	}
+func (u *unpickler) dict() *pyDict {
+	last := u.top()
 	dict, ok := last.(*pyDict)
 	if !ok {
-		return nil, fmt.Errorf("%s where a dictionary belongs", kind(last))
+		u.fail("%s where a dictionary belongs", kind(last))
 	}
-	return dict, nil
+	return dict
 }
 
-func (u *unpickler) byte() (byte, error) {
-	b, err := u.bytes(1)
-	if err != nil {
-		return 0, err
+func (u *unpickler) byte() byte {
+	if b := u.bytes(1); b != nil {
+		return b[0]
 	}
-	return b[0], nil
+	return 0
 }
 
 // int reads a little-endian number of at most 8 bytes, in two's complement if signed.
-func (u *unpickler) int(size int, signed bool) (int64, error) {
-	b, err := u.bytes(int64(size))
+func (u *unpickler) int(size int, signed bool) int64 {
 	var n uint64
-	for i := range b {
-		n |= uint64(b[i]) << (8 * i)
+	for i, b := range u.bytes(int64(size)) {
+		n |= uint64(b) << (8 * i)
 	}
 	if shift := 64 - 8*size; signed {
-		return int64(n<<shift) >> shift, err
+		return int64(n<<shift) >> shift
 	}
-	return int64(n), err
+	return int64(n)
 }
 
 // text reads a string after its length, a number of size bytes.
-func (u *unpickler) text(size int) (string, error) {
-	n, err := u.int(size, false)
-	if err != nil {
-		return "", err
-	}
-	b, err := u.bytes(n)
-	return string(b), err
-}
+func (u *unpickler) text(size int) string { return string(u.bytes(u.int(size, false))) }
 
-func (u *unpickler) bytes(n int64) ([]byte, error) {
+func (u *unpickler) bytes(n int64) []byte {
 	if n > int64(len(u.data)-u.pos) {
-		return nil, errPickleEnd
+		u.fail("it ends within an operation")
+		return nil
 	}
 	b := u.data[u.pos : u.pos+int(n)]
 	u.pos += int(n)
-	return b, nil
+	return b
 }
 
 // line reads text up to a newline.
-func (u *unpickler) line() (string, error) {
+func (u *unpickler) line() string {
 	n := bytes.IndexByte(u.data[u.pos:], '\n')
 	if n < 0 {
-		return "", errPickleEnd
+		u.fail("it ends within an operation")
+		return ""
 	}
 	text := string(u.data[u.pos : u.pos+n])
 	u.pos += n + 1
-	return text, nil
+	return text
 }

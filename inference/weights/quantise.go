@@ -142,7 +142,7 @@ func openFetched(dir, expert string, source *Store, q Quant) (*Store, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return OpenSharded(path)
+	return Open(path)
 }
 
 // conversion is a tensor of a converted file.

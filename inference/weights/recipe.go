@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // RecipeFile is the optional file in a checkpoint's folder that says how the model is
@@ -11,14 +14,41 @@ import (
 // after it has changed.
 const RecipeFile = "recipe.json"
 
-// readRecipe reads a recipe, an object as inference.Recipe has it; nil if there is none.
-// What is in it is found by whoever uses it.
+// recipeKeys are what a recipe may say, by the names of the reference's flags, as
+// inference.Recipe has them.
+var recipeKeys = map[string]struct {
+	want string
+	to   func() any
+}{
+	"sample_steps":       {"a whole number", func() any { return new(int) }},
+	"frame_num":          {"a whole number", func() any { return new(int) }},
+	"max_area":           {"a whole number", func() any { return new(int) }},
+	"sample_shift":       {"a number", func() any { return new(float64) }},
+	"boundary":           {"a number", func() any { return new(float64) }},
+	"sample_solver":      {"a solver's name", func() any { return new(string) }},
+	"sample_guide_scale": {`{"low": number, "high": number}`, func() any { return new(struct{ Low, High float64 }) }},
+}
+
+// readRecipe reads a recipe; nil if there is none. Values of the right type that a setting
+// cannot have are found by whoever uses them.
 func readRecipe(path string) (json.RawMessage, error) {
-	values, err := readObject(path)
+	values, err := readObject(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(values.values)) {
+		key, known := recipeKeys[name]
+		if !known {
+			errs = append(errs, &Error{path, name, "a setting of this name", "one of " + strings.Join(slices.Sorted(maps.Keys(recipeKeys)), ", ")})
+			continue
+		}
+		errs = append(errs, values.read(name, key.to(), key.want))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return json.Marshal(values.values)

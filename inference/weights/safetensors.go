@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -74,11 +73,7 @@ func parseHeader(file *mapping, header []byte) (contents, error) {
 		c.tensors[name] = e
 		return err
 	})
-	var bad *Error
-	if err != nil && !errors.As(err, &bad) {
-		err = &Error{file.path, "header", err.Error(), "a JSON object"}
-	}
-	return c, err
+	return c, inField(err, file.path, "header", "a JSON object")
 }
 
 // eachMember calls f for every member of the JSON object in text, in order, with

@@ -129,7 +129,10 @@ func TestBadSafetensors(t *testing.T) {
 	}
 	dir := t.TempDir()
 	_, err := Open(dir)
-	checkError(t, err, dir, "file type", "folder", "file")
+	checkError(t, err, dir, "model", "no safetensors file", singleFile)
+	if _, err := mapFile(dir); err == nil || !strings.Contains(err.Error(), "file type: found a folder") {
+		t.Errorf("error %v", err)
+	}
 	if _, err := Open(filepath.Join(dir, "x")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}

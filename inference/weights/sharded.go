@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,25 +14,21 @@ import (
 // singleFile is the name that diffusers gives to a model of one file.
 const singleFile = "diffusion_pytorch_model.safetensors"
 
-// OpenSharded opens the safetensors model in folder dir: the shards that its one
-// *.safetensors.index.json names, or without an index the single file
-// diffusion_pytorch_model.safetensors (or the only *.safetensors there is). Only
-// tensors that the index names belong to the store.
-func OpenSharded(dir string) (*Store, error) {
+func openFolder(dir string) (*Store, error) {
 	listing, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
 	}
 	var indexes, files []string
 	for _, f := range listing {
-		switch {
-		case strings.HasSuffix(f.Name(), ".safetensors.index.json"):
+		if strings.HasSuffix(f.Name(), ".safetensors.index.json") {
 			indexes = append(indexes, f.Name())
-		case f.Name() == singleFile:
-			files = []string{singleFile}
-		case strings.HasSuffix(f.Name(), ".safetensors") && (len(files) == 0 || files[0] != singleFile):
+		} else if strings.HasSuffix(f.Name(), ".safetensors") {
 			files = append(files, f.Name())
 		}
+	}
+	if slices.Contains(files, singleFile) {
+		files = []string{singleFile}
 	}
 	switch {
 	case len(indexes) == 1:
@@ -48,6 +43,7 @@ func OpenSharded(dir string) (*Store, error) {
 	return nil, &Error{dir, "model", "no safetensors file", singleFile + " or shards with an index"}
 }
 
+// openIndex opens the tensors that an index names, each from its shard.
 func openIndex(dir, index string) (*Store, error) {
 	path := filepath.Join(dir, index)
 	shardOf, err := readIndex(path)
@@ -55,91 +51,57 @@ func openIndex(dir, index string) (*Store, error) {
 		return nil, err
 	}
 	var files []*mapping
-	shards := make(map[string]contents)
-	tensors := make(map[string]*entry)
-	err = func() error {
-		for _, name := range slices.Sorted(maps.Keys(shardOf)) {
-			shard := shardOf[name]
-			if shards[shard].tensors == nil {
-				file, err := mapFile(filepath.Join(dir, shard))
-				if errors.Is(err, os.ErrNotExist) {
-					return &Error{path, tensorField(name, "shard"), shard + ", which is missing", "a file in " + dir}
-				}
-				if err != nil {
-					return err
-				}
+	shards, tensors := make(map[string]contents), make(map[string]*entry)
+	for _, name := range slices.Sorted(maps.Keys(shardOf)) {
+		shard := shardOf[name]
+		if shards[shard].tensors == nil {
+			var file *mapping
+			if file, err = mapFile(filepath.Join(dir, shard)); err == nil {
 				files = append(files, file)
-				if shards[shard], err = containerOf(file).parse(file); err != nil {
-					return err
-				}
+				shards[shard], err = containerOf(file).parse(file)
+			} else if errors.Is(err, os.ErrNotExist) {
+				err = &Error{path, tensorField(name, "shard"), shard + ", which is missing", "a file in " + dir}
 			}
-			e := shards[shard].tensors[name]
-			if e == nil {
-				return &Error{path, tensorField(name, "shard"), shard + ", which lacks it", "the shard that holds it"}
-			}
-			tensors[name] = e
 		}
-		return nil
-	}()
-	if err != nil {
-		closeAll(files)
-		return nil, err
+		if tensors[name] = shards[shard].tensors[name]; err == nil && tensors[name] == nil {
+			err = &Error{path, tensorField(name, "shard"), shard + ", which lacks it", "the shard that holds it"}
+		}
+		if err != nil {
+			closeAll(files)
+			return nil, err
+		}
 	}
 	return newStore(dir, files, contents{tensors: tensors}), nil
 }
 
 // readIndex returns the shard's file name of every tensor.
 func readIndex(path string) (map[string]string, error) {
-	text, err := readSmall(path, maxHeader)
+	index, err := readObject(path, maxHeader)
 	if err != nil {
 		return nil, err
 	}
-	var shardOf map[string]string
-	err = eachMember(text, func(key string, decode func(any) error) error {
-		if key != "weight_map" {
-			var ignored any
-			return decode(&ignored)
-		}
-		var raw json.RawMessage
-		if err := decode(&raw); err != nil {
-			return err
-		}
-		shardOf, err = parseWeightMap(path, raw)
-		return err
-	})
-	var bad *Error
-	switch {
-	case errors.As(err, &bad):
-		return nil, err
-	case err != nil:
-		return nil, &Error{path, "contents", err.Error(), "a JSON object"}
-	case len(shardOf) == 0:
-		return nil, &Error{path, "weight_map", "no tensor", "an object of tensor names to file names"}
-	}
-	return shardOf, nil
-}
-
-func parseWeightMap(path string, text []byte) (map[string]string, error) {
+	const want = "an object of tensor names to file names"
 	shardOf := make(map[string]string)
-	err := eachMember(text, func(name string, decode func(any) error) error {
-		var shard string
-		if err := decode(&shard); err != nil {
-			return err
-		}
-		if _, twice := shardOf[name]; twice {
-			return &Error{path, tensorField(name, ""), "a second one of this name", "unique names"}
-		}
-		if shard != filepath.Base(shard) || !filepath.IsLocal(shard) || shard == "." {
-			return &Error{path, tensorField(name, "shard"), fmt.Sprintf("%q", shard), "the name of a file next to the index"}
-		}
-		shardOf[name] = shard
-		return nil
-	})
-	var bad *Error
-	if err != nil && !errors.As(err, &bad) {
-		err = &Error{path, "weight_map", err.Error(), "an object of tensor names to file names"}
+	if list := index.values["weight_map"]; list != nil {
+		err = eachMember(list, func(name string, decode func(any) error) error {
+			var shard string
+			if err := decode(&shard); err != nil {
+				return err
+			}
+			if _, twice := shardOf[name]; twice {
+				return &Error{path, tensorField(name, ""), "a second one of this name", "unique names"}
+			}
+			if shard != filepath.Base(shard) || !filepath.IsLocal(shard) || shard == "." {
+				return &Error{path, tensorField(name, "shard"), fmt.Sprintf("%q", shard), "the name of a file next to the index"}
+			}
+			shardOf[name] = shard
+			return nil
+		})
 	}
-	return shardOf, err
+	if err == nil && len(shardOf) == 0 {
+		err = &Error{path, "weight_map", "no tensor", want}
+	}
+	return shardOf, inField(err, path, "weight_map", want)
 }
 
 // readSmall reads a file of at most limit bytes.

@@ -39,7 +39,7 @@ func TestOpenSharded(t *testing.T) {
 		{"single", map[string][]byte{singleFile: one("a"), "other.safetensors": one("b"), "zero.safetensors": nil}, []string{"a"}},
 		{"only", map[string][]byte{"model.safetensors": one("a"), "config.json": nil}, []string{"a"}},
 	} {
-		s, err := OpenSharded(folder(t, c.files))
+		s, err := Open(folder(t, c.files))
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -71,7 +71,7 @@ func TestBadShards(t *testing.T) {
 		{"nothing", files{}, "", "model", "no safetensors", singleFile},
 		{"two files", files{"1.safetensors": one("a"), "2.safetensors": one("b")}, "", "index", "2 safetensors files", "one *"},
 		{"two indexes", files{index: nil, "n.safetensors.index.json": nil}, "", "index", index, "one *"},
-		{"empty index", files{index: nil}, index, "contents", "EOF", "JSON object"},
+		{"empty index", files{index: nil}, index, "contents", "unexpected end", "JSON object"},
 		{"no map", files{index: []byte(`{}`)}, index, "weight_map", "no tensor", "object"},
 		{"empty map", files{index: weightMap(`{}`)}, index, "weight_map", "no tensor", "object"},
 		{"mistyped map", files{index: weightMap(`[]`)}, index, "weight_map", "[", "object"},
@@ -90,11 +90,11 @@ func TestBadShards(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := folder(t, c.files)
-			_, err := OpenSharded(dir)
+			_, err := Open(dir)
 			checkError(t, err, filepath.Join(dir, c.at), c.field, c.found, c.want)
 		})
 	}
-	if _, err := OpenSharded(filepath.Join(t.TempDir(), "none")); err == nil {
+	if _, err := Open(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("a missing folder opens")
 	}
 }

@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,24 +62,6 @@ func (t Table) byName() map[string]Spec {
 		rows[spec.Name] = spec
 	}
 	return rows
-}
-
-// Normal returns mean and deviation of made-up values by which what goes through a
-// model keeps its size. A camera's scales multiply up over the blocks, and stay small.
-func (s Spec) Normal() (mean, deviation float64) {
-	switch s.Role {
-	case Norm:
-		return 1, 0.1
-	case Modulation:
-		return 0, 0.1
-	case Bias:
-		return 0, 0.02
-	}
-	deviation = 1 / math.Sqrt(float64(device.Desc{Shape: s.Shape[1:]}.Len()))
-	if strings.HasSuffix(s.Name, "cam_scale_layer.weight") {
-		deviation *= 0.02
-	}
-	return 0, deviation
 }
 
 // Whether a linear layer is quantised when the model is.

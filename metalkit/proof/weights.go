@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"math"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -29,41 +27,13 @@ func normals(seed uint64, n int) []float32 {
 	return values
 }
 
-// random returns a tensor of random values of type F32 or BF16.
-func random(seed int, s weights.Spec, dtype device.DType) weights.Source {
-	return weights.Source{Name: s.Name, DType: dtype, Shape: s.Shape, Write: func(w io.Writer) error {
-		left := int(device.Desc{DType: dtype, Shape: s.Shape}.Bytes())
-		mean, deviation := s.Normal()
-		block := make([]byte, 0, period*4)
-		for _, v := range normals(uint64(seed), min(left/dtype.Size(), period)) {
-			bits := math.Float32bits(float32(mean + deviation*float64(v)))
-			if dtype == device.F32 {
-				block = append(block, byte(bits), byte(bits>>8))
-			}
-			block = append(block, byte(bits>>16), byte(bits>>24))
-		}
-		for left > 0 {
-			n, err := w.Write(block[:min(left, len(block))])
-			if err != nil {
-				return err
-			}
-			left -= n
-		}
-		return nil
-	}}
-}
-
 // stored opens the file called name of a model of random weights, which it makes first
 // if there is none.
 func (p *proof) stored(name string, model weights.Table, dtype device.DType) (*weights.Store, error) {
 	path := p.file(name)
 	if _, err := os.Stat(path); err != nil {
 		progress("writing %s", path)
-		var list []weights.Source
-		for i, spec := range model {
-			list = append(list, random(i, spec, dtype))
-		}
-		if err := weights.WriteTemporary(path+".part", list, nil); err != nil {
+		if err := weights.WriteTemporary(path+".part", model.Random(p.ctx, dtype), nil); err != nil {
 			return nil, err
 		}
 		if err := os.Rename(path+".part", path); err != nil {
