@@ -21,7 +21,7 @@ type Model struct {
 
 	// What config.json does not say, from the shapes of the weights.
 	TextDim        int    // channels of a text context
-	Patch          [3]int // latent frames, rows and columns of a token
+	Patch          [3]int // latent frames, rows and columns per token
 	CameraChannels int    // Plücker channels of a latent position; 0 without a camera branch
 
 	dev    device.Device
