@@ -15,7 +15,7 @@ import (
 
 // Options says how much of the machine a device may use.
 type Options struct {
-	Threads     int   // goroutines that compute at a time; 0 stands for one a core
+	Threads     int   // goroutines that compute at a time; 0 stands for one per core
 	MemoryLimit int64 // bytes that Alloc may hand out; 0 stands for the machine's memory
 }
 

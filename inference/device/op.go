@@ -97,7 +97,7 @@ type Norm struct {
 // Rope computes Y = rotate(X * Weight / sqrt(mean(X²) + Eps)) for each row of X.
 //
 // The RMS norm, over the whole row, is left out when Weight is. Within each head
-// of X.Cols/Heads columns, the pair (2i, 2i+1) of row r is turned by the angle
+// of X.Cols/Heads columns, the pair (2i, 2i+1) of row r is rotated by the angle
 // whose cosine and sine stand in Cos[r, i] and Sin[r, i], F32 [rows, d/2].
 type Rope struct {
 	X, Y     Mat

@@ -37,8 +37,8 @@ func (f *featureCache) push(ctx context.Context, x clip) error {
 		f.frames[0], f.frames[1] = f.frames[1], clip{}
 	}
 	if x.T > 2 {
-		tail := x.mem.alloc(2, x.H, x.W, x.C)
-		err := x.mem.do(ctx, "vae feature cache", func(e device.Encoder) {
+		tail := x.pool.alloc(2, x.H, x.W, x.C)
+		err := x.pool.do(ctx, "vae feature cache", func(e device.Encoder) {
 			e.Record(device.Move{X: x.Range(x.T-2, x.T).Mat(), Y: tail.Mat()})
 		})
 		if err != nil {

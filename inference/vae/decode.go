@@ -32,7 +32,7 @@ func (v *VAE) Decode(ctx context.Context, latent []float32, f, h, w int, o Decod
 	if err := v.checkDecode(latent, f, h, w, o.Chunk); err != nil {
 		return err
 	}
-	whole, done := part{latent, f, h, w, area{0, 0, h, w}}, progress{tell: o.Progress, total: v.Frames(f)}
+	whole, done := latentPart{latent, f, h, w, area{0, 0, h, w}}, progress{tell: o.Progress, total: v.Frames(f)}
 	last := func(t int, rgb []float32) error {
 		if err := emit(t, rgb); err != nil {
 			return err
@@ -76,19 +76,19 @@ func (v *VAE) absent(values []float32) bool { return values == nil && v.dev.Info
 // area is a rectangle of a picture or a latent.
 type area struct{ y, x, h, w int }
 
-// part is an area of a latent, [z, f, h, w].
-type part struct {
+// latentPart is an area of a latent, [z, f, h, w].
+type latentPart struct {
 	latent  []float32
 	f, h, w int
 	area    area
 }
 
 // decode runs the decoder on p and hands pictures to emit.
-func (v *VAE) decode(ctx context.Context, p part, chunk int, emit func(t int, rgb []float32) error) error {
+func (v *VAE) decode(ctx context.Context, p latentPart, chunk int, emit func(t int, rgb []float32) error) error {
 	s := newStream(v.dev)
 	s.chunk = chunk
 	defer s.Release()
-	in, out := s.Staging(), pictures{pixels: s.Staging(), rgb: s.Staging()}
+	in, out := s.Staging(), pictureSink{pixels: s.Staging(), rgb: s.Staging()}
 	n := 1 // the first frame goes alone: the layers that upsample time treat it otherwise
 	for t := 0; t < p.f; t += n {
 		if t > 0 {
@@ -112,7 +112,7 @@ func (v *VAE) decode(ctx context.Context, p part, chunk int, emit func(t int, rg
 }
 
 // denormalise writes frames t, ..., t+n-1 of p to values, [n, height, width, z].
-func (v *VAE) denormalise(values []float32, p part, t, n int) {
+func (v *VAE) denormalise(values []float32, p latentPart, t, n int) {
 	if values == nil || p.latent == nil {
 		return
 	}
@@ -131,14 +131,14 @@ func (v *VAE) denormalise(values []float32, p part, t, n int) {
 	}
 }
 
-// pictures counts the pictures handed on and has the memory for it.
-type pictures struct {
+// pictureSink counts the pictures handed on and has the memory for it.
+type pictureSink struct {
 	pixels, rgb *nn.Staging
 	done        int
 }
 
 // emit reads y and hands its frames to f, channels first.
-func (p *pictures) emit(ctx context.Context, y clip, f func(t int, rgb []float32) error) error {
+func (p *pictureSink) emit(ctx context.Context, y clip, f func(t int, rgb []float32) error) error {
 	plane := y.H * y.W
 	pixels, rgb := p.pixels.Floats(y.T*plane*y.C), p.rgb.Floats(plane*y.C)
 	if err := y.read(ctx, pixels); err != nil {

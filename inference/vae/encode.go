@@ -54,7 +54,7 @@ func (v *VAE) encode(ctx context.Context, frame func(t int, rgb []float32) error
 	s := newStream(v.dev)
 	s.reuse = true
 	defer s.Release()
-	in, out := newSource(s.Arena, height, width), s.Staging()
+	in, out := newPictureSource(s.Arena, height, width), s.Staging()
 	for t := range frames {
 		err := in.next(t, frame)
 		if err == nil {
@@ -93,20 +93,20 @@ func (v *VAE) normalise(latent, mu []float32, f, plane, t int) {
 	}
 }
 
-// source is the latest picture, as the caller and as the device has it.
-type source struct {
+// pictureSource is the latest picture, as the caller and as the device has it.
+type pictureSource struct {
 	rgb, before []float32 // [3, height, width]; nil on a dry device
 	pixels      []float32 // [height, width, 3]
 	constant    int       // pictures right before it that were equal to it
 }
 
-func newSource(arena *nn.Arena, height, width int) *source {
+func newPictureSource(arena *nn.Arena, height, width int) *pictureSource {
 	floats := func() []float32 { return arena.Staging().Floats(3 * height * width) }
-	return &source{rgb: floats(), before: floats(), pixels: floats()}
+	return &pictureSource{rgb: floats(), before: floats(), pixels: floats()}
 }
 
 // next asks frame for picture t.
-func (in *source) next(t int, frame func(t int, rgb []float32) error) error {
+func (in *pictureSource) next(t int, frame func(t int, rgb []float32) error) error {
 	if in.rgb == nil {
 		in.constant = max(0, t-1)
 		return nil

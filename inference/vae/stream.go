@@ -18,7 +18,7 @@ type layer interface {
 
 // stream is one video on its way through the network.
 type stream struct {
-	*memory
+	*pool
 	chunk    int                     // frames that go through a layer at once; 0 for any number
 	reuse    bool                    // take outputs again while the receptive field is constant
 	caches   map[*conv]*featureCache // by convolution in time
@@ -26,7 +26,7 @@ type stream struct {
 }
 
 func newStream(dev device.Device) *stream {
-	return &stream{memory: newMemory(dev), caches: map[*conv]*featureCache{}, reusable: map[layer]clip{}}
+	return &stream{pool: newPool(dev), caches: map[*conv]*featureCache{}, reusable: map[layer]clip{}}
 }
 
 // run sends x through layers and hands what comes out to sink, which does not
@@ -38,7 +38,7 @@ func (s *stream) run(ctx context.Context, layers []layer, x clip, sink func(clip
 		if x, err = s.step(ctx, l, x); err != nil {
 			return err
 		}
-		if x.block == nil {
+		if x.pooled == nil {
 			return nil
 		}
 		if s.chunk > 0 && x.T > s.chunk {

@@ -104,7 +104,7 @@ func (v *VAE) tiles(h, w, side, by int) (list []tile) {
 }
 
 // decodeTiles decodes the tiles of whole, and then emits the pictures.
-func (v *VAE) decodeTiles(ctx context.Context, whole part, o DecodeOptions, done *progress, emit func(t int, rgb []float32) error) error {
+func (v *VAE) decodeTiles(ctx context.Context, whole latentPart, o DecodeOptions, done *progress, emit func(t int, rgb []float32) error) error {
 	frames, size := v.Frames(whole.f), 3*whole.h*whole.w*v.stride*v.stride
 	video := device.Floats(v.dev, frames*size)
 	defer v.dev.Hold(-4 * int64(frames*size))

@@ -12,12 +12,12 @@ var ErrNoCamera = errors.New("the checkpoint has no camera branch: use one with 
 
 // Reuse says which results are computed once and kept where the reference
 // computes them anew in every forward. The velocity is the same; only time and
-// memory differ. Camera takes the most memory: 8*dim bytes a token and block.
+// memory differ. Camera takes the most memory: 8*dim bytes per token and block.
 type Reuse struct {
 	Camera         bool `json:"camera"`          // the camera branch, once a session; of the first blocks only where the device's memory is short
 	CrossAttention bool `json:"cross_attention"` // the text's projection, keys and values, once a context
-	Time           bool `json:"time"`            // one time embedding, not one a token
-	Padding        bool `json:"padding"`         // one key for all padding of a text, not one a position
+	Time           bool `json:"time"`            // one time embedding, not one per token
+	Padding        bool `json:"padding"`         // one key for all padding of a text, not one per position
 }
 
 // AllReuse computes nothing twice.

@@ -12,7 +12,7 @@ func (g grid) tokens() int { return g.f * g.h * g.w }
 func (g grid) patchSize() int { return g.pt * g.ph * g.pw }
 
 // patchify writes the patches of src, [channels, f*pt, h*ph, w*pw], to columns from,
-// from+1, ... of dst, rows of cols values, one row a token. A token's values are
+// from+1, ... of dst, rows of cols values, one row per token. A token's values are
 // ordered (channel, t, y, x), as a convolution's filter is. Without src or dst, as on a dry
 // device, it does nothing; likewise unpatchify.
 func (g grid) patchify(dst []float32, cols, from int, src []float32, channels int) {
