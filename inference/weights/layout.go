@@ -119,10 +119,7 @@ func openParts(dir string) (*Layout, error) {
 		sizes, _ := ReadVAESizes(l.VAE)
 		vae.describe(l.VAE, sizes.Table())
 	}
-	config, err := readVAEConfig(filepath.Join(dir, "vae_config.json"))
-	if err == nil {
-		l.VAEConfig = config
-	} else if !errors.Is(err, os.ErrNotExist) {
+	if l.VAEConfig, err = readVAEConfig(filepath.Join(dir, "vae_config.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		vae.Err = errors.Join(vae.Err, err)
 	}
 	l.parts = append(l.parts, text, l.openTokenizer(), vae)
