@@ -6,7 +6,7 @@
 // does not grow with the length of the video, and the result does not depend on
 // how many frames go through a layer at once.
 //
-// load.go finds the network in a checkpoint, the other files say what it does:
+// load.go puts the layers that a checkpoint has on a device, the other files say what it does:
 // layers.go and resample.go hold one type per kind of layer, stream.go what is
 // kept while frames pass through them, memory.go the buffers, tile.go how pictures that
 // do not fit are cut. Channels of a

@@ -50,9 +50,9 @@ type Part struct {
 
 // OpenLayout opens all parts of the checkpoint in folder dir. One of the experts
 // may be missing, or be there as quantised weights only, in a folder such as
-// high_noise_model_bnb_nf4 (bitsandbytes' layout). The text encoder and the VAE may have other names than the
-// original's, if only one *t5* and one *vae* .pth or .safetensors file is there.
-// The error joins everything that is wrong.
+// high_noise_model_bnb_nf4 (bitsandbytes' layout). The text encoder and the VAE may
+// have other names than the original's, if only one *t5* and one *vae* .pth or
+// .safetensors file is there. The error joins everything that is wrong.
 func OpenLayout(dir string) (*Layout, error) {
 	l, err := openParts(dir)
 	if err != nil {
