@@ -20,7 +20,7 @@
 //
 // where T/2 and T/4 leave the first frame on its own: 1 + 4n frames become 1 + n.
 //
-// load.go finds the network in a checkpoint, the other files say what it does:
+// load.go puts the layers that a checkpoint has on a device, the other files say what it does:
 // layers.go and resample.go hold one type per kind of layer, stream.go sends frames through
 // them and takes outputs again while nothing changes, cache.go is the causal feature cache,
 // pool.go the buffers, encode.go and decode.go the two directions, tile.go how pictures that

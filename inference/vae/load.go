@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"gimbal/inference/device"
 	"gimbal/inference/weights"
 )
 
@@ -15,11 +14,11 @@ const maxScale = 1 << 10
 // scale is how much layers change the size of pictures and the number of frames.
 type scale struct{ space, time int }
 
-// load puts the layers of the VAE in store on dev.
-func (v *VAE) load(ctx context.Context, dev device.Device, store *weights.Store) error {
+// load puts the layers of the VAE in store on the device.
+func (v *VAE) load(ctx context.Context, store *weights.Store) error {
 	sizes, bad := weights.ReadVAESizes(store)
-	l := loader{weights.NewLoader(dev, store, sizes.Table())}
-	v.loader = l.Loader
+	v.loader = weights.NewLoader(v.dev, store, sizes.Table())
+	l := loader{v.loader}
 	encoder, down := l.layers(ctx, sizes.Encoder)
 	decoder, up := l.layers(ctx, sizes.Decoder)
 	fault := func(field, found, want string) error {
@@ -39,7 +38,7 @@ func (v *VAE) load(ctx context.Context, dev device.Device, store *weights.Store)
 	mu := encoder[len(encoder)-1].(*pointwise).conv
 	mu.out, mu.w.Out = z, z // the other half is the logarithm of the variance
 	mu.w.Data, mu.bias = mu.w.Data.RowRange(0, z), mu.bias.ColRange(0, z)
-	v.network = network{encoder: encoder, decoder: decoder, channels: z, stride: down.space, strideT: down.time}
+	v.encoder, v.decoder, v.channels, v.stride, v.strideT = encoder, decoder, z, down.space, down.time
 	return nil
 }
 

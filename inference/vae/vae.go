@@ -12,16 +12,11 @@ import (
 type VAE struct {
 	Statistics
 
-	dev    device.Device
-	loader *weights.Loader
-	network
-}
-
-// network is what a checkpoint holds.
-type network struct {
+	dev              device.Device
+	loader           *weights.Loader
 	encoder, decoder []layer
 	channels         int // of a latent
-	stride, strideT  int // pixels and frames a latent pixel and frame
+	stride, strideT  int // pixels and frames per latent pixel and frame
 }
 
 // Load finds the VAE in store and puts its weights on dev. All sizes follow from
@@ -30,7 +25,7 @@ type network struct {
 // or misshapen, and says if stats are for another number of channels.
 func Load(ctx context.Context, dev device.Device, store *weights.Store, stats Statistics) (*VAE, error) {
 	v := &VAE{Statistics: stats, dev: dev}
-	err := v.load(ctx, dev, store)
+	err := v.load(ctx, store)
 	if err == nil {
 		err = stats.check(v.channels, store.Path())
 	}

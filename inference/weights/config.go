@@ -67,7 +67,7 @@ func readWanConfig(path string) (WanConfig, error) {
 	return c, errors.Join(errs...)
 }
 
-// VAEConfig holds the statistics by which latents are normalised, one value a
+// VAEConfig holds the statistics by which latents are normalised, one value per
 // latent channel, and, optionally, how a latent looks: red, green and blue of each
 // channel. vae_config.json states them for a VAE other than Wan2.1's.
 type VAEConfig struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -80,29 +81,20 @@ func (d derived) exists(dir string) bool {
 	return false
 }
 
-// open opens the file for the checkpoint in dir, nil if there is none.
+// open opens the file for the checkpoint in dir, nil if there is none that is what its name
+// says.
 func (d derived) open(dir string) *Store {
 	for _, folder := range derivedDirs(dir) {
-		if store := d.openIn(folder); store != nil {
+		store, err := Open(filepath.Join(folder, d.file()))
+		if err != nil {
+			continue
+		}
+		if maps.Equal(store.metadata, d.metadata()) {
 			return store
 		}
+		store.Close()
 	}
 	return nil
-}
-
-// openIn opens the file in folder, nil if there is none or it is not what its name says.
-func (d derived) openIn(folder string) *Store {
-	store, err := Open(filepath.Join(folder, d.file()))
-	if err != nil {
-		return nil
-	}
-	for key, want := range d.metadata() {
-		if store.metadata[key] != want {
-			store.Close()
-			return nil
-		}
-	}
-	return store
 }
 
 // write writes the file to the first of the folders that has room for it, and opens it.
@@ -123,7 +115,7 @@ func (d derived) write(ctx context.Context, dir string, tensors []Source) (*Stor
 			continue
 		}
 		defer unlock()
-		if store := d.openIn(folder); store != nil {
+		if store := d.open(dir); store != nil {
 			return store, nil
 		}
 		d.evict(folder, i == 0)

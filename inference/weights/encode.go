@@ -31,7 +31,7 @@ type buffers struct {
 func resize[T any](s []T, n int) []T { return slices.Grow(s[:0], n)[:n] }
 
 // encodeNF4 quantises n weights, at w, of type F32 or BF16, in blocks of an even number,
-// of which the last may be shorter: to codes, two a byte with the even value in the high
+// of which the last may be shorter: to codes, two per byte with the even value in the high
 // nibble, and the blocks' largest magnitudes. The slices' lengths are nf4Len's.
 func encodeNF4(codes []byte, absmax []float32, w unsafe.Pointer, from device.DType, n, block int) {
 	if n == 0 {

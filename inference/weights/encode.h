@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-// gq_nf4 quantises n weights in blocks: codes are two a byte, the even one in the
+// gq_nf4 quantises n weights in blocks: codes are two per byte, the even one in the
 // high nibble; middle are the 15 middles of neighbouring codes.
 void gq_nf4(uint8_t *codes, float *absmax, const void *w, int bf16, long n, long block, const float *middle);
 

@@ -12,7 +12,7 @@ import (
 
 // nf4 is the 4-bit type of QLoRA (https://arxiv.org/abs/2305.14314) as bitsandbytes
 // stores it (https://github.com/bitsandbytes-foundation/bitsandbytes): X.weight holds
-// two codes a byte, X.weight.absmax the largest magnitude of every block and
+// two codes per byte, X.weight.absmax the largest magnitude of every block and
 // X.weight.quant_map the 16 values. X.weight.absmax may in turn be 8-bit codes, with
 // X.weight.nested_absmax and X.weight.nested_quant_map. A JSON text,
 // X.weight.quant_state.bitsandbytes__nf4, holds the sizes.

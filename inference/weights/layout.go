@@ -50,9 +50,9 @@ type Part struct {
 
 // OpenLayout opens all parts of the checkpoint in folder dir. One of the experts
 // may be missing, or be there as quantised weights only, in a folder such as
-// high_noise_model_bnb_nf4 (bitsandbytes' layout). The text encoder and the VAE may have other names than the
-// original's, if only one *t5* and one *vae* .pth or .safetensors file is there.
-// The error joins everything that is wrong.
+// high_noise_model_bnb_nf4 (bitsandbytes' layout). The text encoder and the VAE may
+// have other names than the original's, if only one *t5* and one *vae* .pth or
+// .safetensors file is there. The error joins everything that is wrong.
 func OpenLayout(dir string) (*Layout, error) {
 	l, err := openParts(dir)
 	if err != nil {
@@ -119,10 +119,7 @@ func openParts(dir string) (*Layout, error) {
 		sizes, _ := ReadVAESizes(l.VAE)
 		vae.describe(l.VAE, sizes.Table())
 	}
-	config, err := readVAEConfig(filepath.Join(dir, "vae_config.json"))
-	if err == nil {
-		l.VAEConfig = config
-	} else if !errors.Is(err, os.ErrNotExist) {
+	if l.VAEConfig, err = readVAEConfig(filepath.Join(dir, "vae_config.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		vae.Err = errors.Join(vae.Err, err)
 	}
 	l.parts = append(l.parts, text, l.openTokenizer(), vae)

@@ -26,10 +26,15 @@ const (
 func ReadWanSizes(s *Store, config WanConfig) (WanSizes, error) {
 	z := WanSizes{Config: config, TextDim: s.size("text_embedding.0.weight", 1), Camera: s.Has(cameraWeight)}
 	blocks, err := s.blocks()
-	if config.NumLayers == 0 {
+	const field = "num_layers of its config.json"
+	switch next := fmt.Sprintf("blocks.%d.modulation", config.NumLayers); {
+	case config.NumLayers == 0:
 		z.Config.NumLayers = blocks
-	} else if next := fmt.Sprintf("blocks.%d.modulation", config.NumLayers); s.Has(next) {
-		err = &Error{s.path, "num_layers of its config.json", fmt.Sprint(config.NumLayers), fmt.Sprintf("more, for there is a tensor %q", next)}
+	case config.NumLayers > s.maxBlocks():
+		z.Config.NumLayers = blocks
+		err = &Error{s.path, field, fmt.Sprint(config.NumLayers), fmt.Sprintf("%d, by its %s", blocks, plural(len(s.names), "tensor"))}
+	case s.Has(next):
+		err = &Error{s.path, field, fmt.Sprint(config.NumLayers), fmt.Sprintf("more, for there is a tensor %q", next)}
 	}
 	if shape := s.format(patchWeight).shape(s, patchWeight); len(shape) == 5 {
 		z.Patch = [3]int(shape[2:])

@@ -98,6 +98,9 @@ func (s *Store) size(name string, dimension int) int {
 	return 0
 }
 
+// maxBlocks is how many blocks the store could have at most: each has several tensors.
+func (s *Store) maxBlocks() int { return len(s.names)/4 + 1 }
+
 // blocks returns the number of blocks that the tensors' names speak of, at least one.
 func (s *Store) blocks() (int, error) {
 	blocks := 1
@@ -108,7 +111,7 @@ func (s *Store) blocks() (int, error) {
 		if !ok || err != nil {
 			continue
 		}
-		if i < 0 || i >= len(s.names) {
+		if i < 0 || i >= s.maxBlocks() {
 			return 1, &Error{s.path, "names of tensors", name, "blocks counted from 0"}
 		}
 		blocks = max(blocks, i+1)
