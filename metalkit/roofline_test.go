@@ -3,6 +3,7 @@ package metalkit
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"gimbal/inference/device"
@@ -11,23 +12,31 @@ import (
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
+	"gimbal/metalkit/internal/driver/dry"
 )
 
-// onPaper returns a session at the real sizes on a chip, for a clip of so many frames at
+// openRoofline returns a session at the real sizes on a chip, for a clip of so many frames at
 // 480x832.
-func onPaper(tb testing.TB, chip string, frames int) (*Paper, *wan.Model, *wan.Session) {
+func openRoofline(tb testing.TB, chip string, frames int) (*Roofline, *wan.Model, *wan.Session) {
 	tb.Helper()
 	c, ok := FindChip(chip)
 	if !ok {
 		tb.Fatalf("no chip %s", chip)
 	}
-	paper, err := OpenPaper(c, device.BF16)
+	roofline, err := OpenRoofline(c, device.BF16)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { paper.Close() })
+	tb.Cleanup(func() { roofline.Close() })
+	model, s := sessionOn(tb, roofline, frames)
+	return roofline, model, s
+}
+
+// sessionOn returns a session at the real sizes on a dry device.
+func sessionOn(tb testing.TB, dev device.Device, frames int) (*wan.Model, *wan.Session) {
+	tb.Helper()
 	config, tensors := shapes.Expert(shapes.Real)
-	model, err := wan.Load(tb.Context(), paper, weights.OfShapes("real sizes", tensors), config)
+	model, err := wan.Load(tb.Context(), dev, weights.OfShapes("real sizes", tensors), config)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -39,18 +48,18 @@ func onPaper(tb testing.TB, chip string, frames int) (*Paper, *wan.Model, *wan.S
 		tb.Fatal(err)
 	}
 	tb.Cleanup(s.Close)
-	return paper, model, s
+	return model, s
 }
 
 // forward returns what one forward does.
 func forward(t *testing.T, chip string, frames int) (events []Event, layers int) {
 	t.Helper()
-	paper, model, s := onPaper(t, chip, frames)
-	paper.Take()
+	roofline, model, s := openRoofline(t, chip, frames)
+	roofline.Take()
 	if err := s.DryForward(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	return paper.Take(), model.Config.NumLayers
+	return roofline.Take(), model.Config.NumLayers
 }
 
 // overrun is an operation that moves more than 1.5 times its least bytes.
@@ -102,7 +111,7 @@ func opName(o Operation) string {
 	for sizes[len(sizes)-1] == 0 {
 		sizes = sizes[:len(sizes)-1]
 	}
-	return o.Kind + " " + joined("x", sizes)
+	return o.Kind + " " + strings.ReplaceAll(strings.Trim(fmt.Sprint(sizes), "[]"), " ", "x")
 }
 
 // TestStep holds the launch plans of a step at 41 frames to what they promise, on every
@@ -165,12 +174,12 @@ func TestStep(t *testing.T) {
 func TestBlockIsOneRun(t *testing.T) {
 	events, _ := forward(t, "M3 Ultra", 41)
 	for _, e := range events {
-		if len(e.Operations) > 0 && e.Runs != 1 {
-			t.Errorf("%s takes %d runs", e.Name, e.Runs)
+		if len(e.Operations) > 0 && e.CommandBuffers != 1 {
+			t.Errorf("%s takes %d command buffers", e.Name, e.CommandBuffers)
 		}
 		for _, o := range e.Operations {
-			if o.Launches != 1 {
-				t.Errorf("%s: %s takes %d launches", e.Name, opName(o), o.Launches)
+			if o.Dispatches != 1 {
+				t.Errorf("%s: %s takes %d dispatches", e.Name, opName(o), o.Dispatches)
 			}
 		}
 	}
@@ -181,13 +190,13 @@ func TestBlockIsOneRun(t *testing.T) {
 // than three quarters of the chip's peak.
 func TestRunsAreShort(t *testing.T) {
 	const most = 0.75 // seconds of a run, at the peak
-	paper, _, s := onPaper(t, "M1", 81)
-	text, err := umt5.Load(t.Context(), paper, weights.OfShapes("text encoder", shapes.Text(shapes.Real)))
+	roofline, _, s := openRoofline(t, "M1", 81)
+	text, err := umt5.Load(t.Context(), roofline, weights.OfShapes("text encoder", shapes.Text(shapes.Real)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer text.Close()
-	video, err := vae.Load(t.Context(), paper, weights.OfShapes("VAE", shapes.VAE(shapes.Real)), vae.WanStatistics())
+	video, err := vae.Load(t.Context(), roofline, weights.OfShapes("VAE", shapes.VAE(shapes.Real)), vae.WanStatistics())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +220,7 @@ func TestRunsAreShort(t *testing.T) {
 			t.Fatal(part.name, err)
 		}
 		longest, operation, kinds := 0.0, 0.0, map[string]bool{}
-		for _, e := range paper.Take() {
+		for _, e := range roofline.Take() {
 			longest = max(longest, e.Longest)
 			for _, o := range e.Operations {
 				operation = max(operation, o.Seconds)
@@ -258,11 +267,10 @@ func TestChips(t *testing.T) {
 // BenchmarkForward records forwards of the real sizes over a driver that runs nothing,
 // and tells the time of one block.
 func BenchmarkForward(b *testing.B) {
-	paper, model, s := onPaper(b, "M3 Ultra", 41)
-	paper.gpu.observe = nil
+	chip, _ := FindChip("M3 Ultra")
+	model, s := sessionOn(b, hollowOver(openOver(b, dry.New(planLimits(chip)), Options{Compute: device.BF16})), 41)
 	b.ReportAllocs()
 	for b.Loop() {
-		paper.events = paper.events[:0]
 		if err := s.DryForward(b.Context(), 0); err != nil {
 			b.Fatal(err)
 		}
