@@ -74,7 +74,7 @@ bench: deps
 
 # The kernels for an NVIDIA GPU, on which metalkit.OpenCUDA proves them.
 ptx: deps-test
-	$(GO) run ./metalkit/internal/ptx/build clang-14 $(OUT)/ptx
+	$(GO) run ./metalkit/internal/driver/cuda/ptx/build clang-14 $(OUT)/ptx
 
 # What proves the kernels at real sizes on a machine with an NVIDIA GPU and no Go: .gpu is
 # all that is needed there beside the working tree. See metalkit/proof/proof.sh.

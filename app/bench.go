@@ -100,7 +100,7 @@ func (b *benchRun) standard(ctx context.Context, args []string) error {
 		fs.PrintDefaults()
 	}
 	b.commonFlags(fs, standardDims)
-	chip := fs.String("roofline", "", "run nothing; write what a step takes on paper on a `chip`, such as \"M3 Ultra\", or on all")
+	chip := fs.String("roofline", "", "run nothing; write what a step takes at the peak of a `chip`, such as \"M3 Ultra\", or on all")
 	if err := parse(fs, args, b.stdout, 0); err != nil {
 		return err
 	}

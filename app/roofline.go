@@ -18,7 +18,7 @@ import (
 // rooflineFrames are the lengths of clips, at 480x832, that the model is made for.
 var rooflineFrames = []int{5, 41, 81}
 
-// roofline writes what a step takes on a chip, or on all, as the kernels' launch plans
+// roofline writes what a step takes on a chip, or on all, as the kernels' plans of dispatches
 // have it.
 func roofline(ctx context.Context, name string, w io.Writer) error {
 	chips := metalkit.Chips()
@@ -33,7 +33,7 @@ func roofline(ctx context.Context, name string, w io.Writer) error {
 		fmt.Fprintf(w, "%s: %d GPU cores at %d MHz, %.1f TFLOP/s, %.0f GB/s, %d MB of system-level cache\n",
 			chip.Name, chip.Cores, chip.MHz, chip.FLOPS()/1e12, chip.Bandwidth/1e9, chip.Cache>>20)
 		for _, frames := range rooflineFrames {
-			events, err := paperStep(ctx, chip, frames)
+			events, err := rooflineStep(ctx, chip, frames)
 			if err != nil {
 				return err
 			}
@@ -61,9 +61,9 @@ func listChips() (names []string) {
 	return names
 }
 
-// paperStep plans one forward of a guided step, which the other one equals.
-func paperStep(ctx context.Context, chip metalkit.Chip, frames int) ([]metalkit.Event, error) {
-	dev, err := metalkit.OpenPaper(chip, device.BF16)
+// rooflineStep plans one forward of a guided step, which the other one equals.
+func rooflineStep(ctx context.Context, chip metalkit.Chip, frames int) ([]metalkit.Event, error) {
+	dev, err := metalkit.OpenRoofline(chip, device.BF16)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,10 @@
 package metalkit
 
-import "gimbal/inference/device"
+import (
+	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
+	"gimbal/metalkit/internal/tune"
+)
 
 // Flags of kernels/attention.metal.
 const attentionRel, attentionKey = 1, 2
@@ -14,17 +18,17 @@ type attentionArgs struct {
 type scores struct {
 	device.Attention
 	q, k, v, o, rel, key operand
-	with                 constants
+	with                 driver.Constants
 	nq, nk, head, width  int
 	sliced               bool
 }
 
 func (e *encoder) attention(a device.Attention) {
 	const op = "Attention"
-	width, sliced := widthOf(a.Q.Cols / a.Heads)
+	width, sliced := e.dev.variants.attentionWidth(a.Q.Cols / a.Heads)
 	parts := ceilDiv(a.Q.Cols/a.Heads, width) // each of which takes all scores anew
 	work := a.Cost().FLOPs / 2 * int64(1+parts) * int64(parts*width) / int64(a.Q.Cols/a.Heads)
-	if n := e.dev.rowsOfRun(a.Q.Rows, work); n < a.Q.Rows {
+	if n := e.dev.rowsOfCommandBuffer(a.Q.Rows, work); n < a.Q.Rows {
 		e.splitAttention(a, n)
 		return
 	}
@@ -36,8 +40,8 @@ func (e *encoder) attention(a device.Attention) {
 	if !e.begin(op, a.Cost(), s.nq, s.nq+s.nk, a.Q.Stride, a.K.Stride, a.V.Stride, a.O.Stride) || !e.readable(op, s.q, s.k, s.v) || !e.writable(op, s.o) {
 		return
 	}
-	s.with = constants{a: s.q.dt, b: s.k.dt, c: s.v.dt, y: s.o.dt, flags: s.rel.flag(attentionRel) | s.key.flag(attentionKey)}
-	s.with.aligned = aligned(s.head, s.q, s.k, s.v)
+	s.with = driver.Constants{A: s.q.dt, B: s.k.dt, C: s.v.dt, Y: s.o.dt, Flags: s.rel.flag(attentionRel) | s.key.flag(attentionKey)}
+	s.with.Aligned = aligned(s.head, s.q, s.k, s.v)
 	if !s.sliced || a.O != a.Q {
 		e.attend(&s, e.variantOfAttention(&s))
 		return
@@ -51,63 +55,61 @@ func (e *encoder) attention(a device.Attention) {
 	e.copy(kernel, with, s.O, a.O, s.o, into)
 }
 
-// attend records s by number v of flashes.
+// attend records s by number v of the variants.
 func (e *encoder) attend(s *scores, v int) {
-	f := flashes[v]
-	parts, blocks := ceilDiv(s.head, f.width), ceilDiv(s.nq, f.queries())
+	t := e.dev.variants.attention[v]
+	parts, blocks := ceilDiv(s.head, t.width), ceilDiv(s.nq, t.queries())
 	d := dispatch{
-		kernel: e.dev.compute.attention[v], with: s.with, groups: [3]int{blocks, s.Heads, parts}, threads: 32 * f.simds,
-		work:  2 * float64(s.nq) * float64(s.nk) * float64(s.Q.Cols) * float64(1+parts),
-		sizes: [4]int{s.nq, s.nk, s.head, s.Heads},
-		area:  float64(s.nq) / float64(blocks*f.queries()) * float64(s.head) / float64(parts*f.width),
+		kernel: t.kernel, variant: t.name, with: s.with, groups: [3]int{blocks, s.Heads, parts}, threads: simdWidth * t.simds,
+		productFLOPs: 2 * float64(s.nq) * float64(s.nk) * float64(s.Q.Cols) * float64(1+parts),
+		sizes:        [4]int{s.nq, s.nk, s.head, s.Heads},
+		useful:       float64(s.nq) / float64(blocks*t.queries()) * float64(s.head) / float64(parts*t.width),
 	}
 	// A head's keys and values stay in the cache while its threadgroups run; if they are
 	// too many, those that run at once still read them together.
 	d.moved = s.Cost().Bytes
 	if keys := (s.K.Bytes() + s.V.Bytes()) / int64(s.Heads); keys > e.dev.cache {
-		d.moved += int64(s.Heads) * int64(ceilDiv(blocks, e.dev.chip.resident(d.threads))-1) * keys
+		d.moved += int64(s.Heads) * int64(ceilDiv(blocks, e.dev.chip.Resident(d.threads))-1) * keys
 	}
 	d.moved += int64(parts-1) * (s.Q.Bytes() + s.K.Bytes())
 	args := attentionArgs{uint32(s.nq), uint32(s.nk), uint32(s.head), s.q.ld, s.k.ld, s.v.ld, s.o.ld, s.rel.ld, s.Scale}
 	record(e, d, &args, s.q, s.k, s.v, s.rel, s.key, s.o)
 }
 
-// fits reports whether f can run s.
-func (f flash) fits(s *scores, dtype uint32) bool {
-	direct := s.k.dt == dtype && s.v.dt == dtype && s.head == f.width && s.nk%8 == 0
-	return f.width == s.width && f.sliced == s.sliced && (!f.direct || direct)
+// runs reports whether t can run s in a type of products.
+func (t attentionTile) runs(s *scores, dtype uint32) bool {
+	direct := s.k.dt == dtype && s.v.dt == dtype && s.head == t.width && s.nk%8 == 0
+	return t.width == s.width && t.sliced == s.sliced && (!t.direct || direct)
 }
 
-// variantOfAttention is the number in flashes to run s by.
+// variantOfAttention is the number of the variant to run s by.
 func (e *encoder) variantOfAttention(s *scores) int {
-	fixed := max(e.dev.favoured.attention, 0)
-	for !flashes[fixed].fits(s, e.dev.compute.dtype) {
-		fixed = (fixed + 1) % len(flashes)
+	all := e.dev.variants
+	fixed := max(e.dev.forced.attention, 0)
+	for !all.attention[fixed].runs(s, all.dtype) {
+		fixed = (fixed + 1) % len(all.attention)
 	}
-	if e.dev.tuner == nil {
-		return fixed
-	}
-	shape := shape{op: opAttention, sizes: [4]int{s.nq, s.nk, s.head, s.Heads}, with: s.with}
-	if v, ok := e.dev.tuner.chosen(shape); ok {
+	shape := tune.Shape{Op: tune.Attention, Sizes: [4]int{s.nq, s.nk, s.head, s.Heads}, With: s.with}
+	if v, ok := e.chosen(shape, fixed); ok {
 		return v
 	}
-	return e.timeAttention(*s, shape, fixed)
+	return e.autotuneAttention(*s, shape, fixed)
 }
 
-func (e *encoder) timeAttention(s scores, shape shape, fixed int) int {
-	c := contest{fixed: fixed}
-	for i, f := range flashes {
-		if f.fits(&s, e.dev.compute.dtype) {
-			c.add(i, f.name(device.BF16))
+func (e *encoder) autotuneAttention(s scores, shape tune.Shape, fixed int) int {
+	a := autotune{shape: shape, fixed: fixed}
+	for i, t := range e.dev.variants.attention {
+		if t.runs(&s, e.dev.variants.dtype) {
+			a.add(i, t.name)
 		}
 	}
-	c.record = func(e *encoder, v int) { e.attend(&s, v) }
-	c.trial = func(trial *encoder, v int) {
-		t := s
-		t.nq = trialRows(s.nq, s.O.Cols, s.O.DType, splitRows)
-		t.Q, t.O = s.Q.RowRange(0, t.nq), trial.temp(s.O.DType, t.nq, s.O.Cols)
-		t.o = trial.in(t.O)
-		trial.attend(&t, v)
+	a.record = func(e *encoder, v int) { e.attend(&s, v) }
+	a.benchmark = func(e *encoder, v int) {
+		part := s
+		part.nq = benchmarkRows(s.nq, s.O.Cols, s.O.DType, splitRows)
+		part.Q, part.O = s.Q.RowRange(0, part.nq), e.temp(s.O.DType, part.nq, s.O.Cols)
+		part.o = e.in(part.O)
+		e.attend(&part, v)
 	}
-	return e.time(shape, c)
+	return e.autotune(a)
 }

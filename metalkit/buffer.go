@@ -6,21 +6,25 @@ import (
 	"unsafe"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
 )
 
-// Bytes implements host.Memory.
-func (m memory) Bytes() []byte { return m.host }
+// memory is what a buffer is made of.
+type memory struct {
+	driver.Memory
+	scratch int64 // bytes, if it is for scratch
+}
 
 // giveBack takes the memory of a released buffer.
 func (d *gpu) giveBack(m memory, counted int64) {
 	switch {
-	case m.handle == 0: // of no bytes
+	case m.Handle == 0: // of no bytes
 	case m.scratch > 0:
 		d.pool.keep(d.drv, m)
 	case counted > 0:
 		d.pool.put(d.drv, m, counted)
 	default:
-		d.drv.free(m)
+		d.drv.Free(m.Memory)
 	}
 }
 
@@ -46,9 +50,9 @@ func (p *pool) take(size int64) (memory, bool) {
 }
 
 // put keeps m, or frees it where the pool would hold too much.
-func (p *pool) put(drv driver, m memory, size int64) {
+func (p *pool) put(drv driver.Driver, m memory, size int64) {
 	if p.held+size > p.most {
-		drv.free(m)
+		drv.Free(m.Memory)
 		return
 	}
 	p.free[size] = append(p.free[size], m)
@@ -56,9 +60,9 @@ func (p *pool) put(drv driver, m memory, size int64) {
 }
 
 // keep keeps scratch.
-func (p *pool) keep(drv driver, m memory) {
+func (p *pool) keep(drv driver.Driver, m memory) {
 	if p.most == 0 {
-		drv.free(m)
+		drv.Free(m.Memory)
 		return
 	}
 	p.drop(drv)
@@ -66,17 +70,17 @@ func (p *pool) keep(drv driver, m memory) {
 }
 
 // drop frees the scratch that it has.
-func (p *pool) drop(drv driver) {
+func (p *pool) drop(drv driver.Driver) {
 	if p.scratch.scratch > 0 {
-		drv.free(p.scratch)
+		drv.Free(p.scratch.Memory)
 		p.scratch = memory{}
 	}
 }
 
-func (p *pool) drain(drv driver) {
+func (p *pool) drain(drv driver.Driver) {
 	for _, list := range p.free {
 		for _, m := range list {
-			drv.free(m)
+			drv.Free(m.Memory)
 		}
 	}
 	clear(p.free)
@@ -85,7 +89,7 @@ func (p *pool) drain(drv driver) {
 }
 
 // close frees what the pool holds, and has it keep nothing from then on.
-func (p *pool) close(drv driver) {
+func (p *pool) close(drv driver.Driver) {
 	p.drain(drv)
 	p.most = 0
 }
@@ -95,19 +99,25 @@ func (d *gpu) Trim() { d.Locked(func() { d.pool.drain(d.drv) }) }
 
 // fresh returns new memory. What the pool holds gives way where there is little room.
 func (d *gpu) fresh(size, room int64) (memory, error) {
-	if err := d.fits(size); err != nil {
+	if err := d.checkSize(size); err != nil {
 		return memory{}, err
 	}
 	if size > room-d.pool.held-d.pool.scratch.scratch {
 		d.pool.drain(d.drv)
 	}
-	return d.drv.alloc(size)
+	return d.allocate(size)
 }
 
-// fits fails for a buffer that is larger than any that the GPU takes.
-func (d *gpu) fits(size int64) error {
-	if most := d.limits.maxBuffer; most > 0 && size > most {
-		return fmt.Errorf("%d bytes in one piece, of which the GPU takes %d; use smaller or fewer frames, or --device cpu: %w", size, most, device.ErrOutOfMemory)
+// allocate returns memory of the driver's.
+func (d *gpu) allocate(size int64) (memory, error) {
+	m, err := d.drv.Alloc(size)
+	return memory{Memory: m}, err
+}
+
+// checkSize fails for a buffer that is larger than any that the GPU takes.
+func (d *gpu) checkSize(size int64) error {
+	if most := d.limits.MaxBuffer; most > 0 && size > most {
+		return fmt.Errorf("%d bytes in one piece, of which the GPU takes %d; use smaller or fewer frames, or the CPU: %w", size, most, device.ErrOutOfMemory)
 	}
 	return nil
 }
@@ -141,20 +151,20 @@ func (d *gpu) Map(desc device.Desc, mem []byte, release func()) (device.Buffer, 
 		if len(mem) == 0 {
 			return memory{}, false, nil
 		}
-		if err := d.fits(int64(len(mem)) + pageSize); err != nil { // with the rest of its first page
+		if err := d.checkSize(int64(len(mem)) + driver.PageSize); err != nil { // with the rest of its first page
 			return memory{}, false, err
 		}
 		if uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%uintptr(desc.DType.Size()) == 0 {
-			if m, ok := d.drv.alias(mem); ok {
-				return m, false, nil
+			if m, ok := d.drv.Alias(mem); ok {
+				return memory{Memory: m}, false, nil
 			}
 		}
-		m, err := d.drv.alloc(int64(len(mem)))
+		m, err := d.allocate(int64(len(mem)))
 		if err != nil {
 			return m, false, fmt.Errorf("a copy: %w", err)
 		}
 		if err := d.fill(context.Background(), m, mem); err != nil {
-			d.drv.free(m)
+			d.drv.Free(m.Memory)
 			return memory{}, false, fmt.Errorf("a copy: %w", err)
 		}
 		return m, true, nil

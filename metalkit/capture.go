@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"gimbal/metalkit/internal/driver"
 )
 
 // capture records one submission to a file.
@@ -32,11 +34,11 @@ func checkCapture(file string) error {
 }
 
 // around calls run and captures it if it is the submission to capture.
-func (c *capture) around(drv driver, label string, run func() error) error {
+func (c *capture) around(drv driver.Driver, label string, run func() error) error {
 	if c.file == "" || label != c.label {
 		return run()
 	}
-	stop, err := drv.capture(c.file)
+	stop, err := drv.Capture(c.file)
 	if err != nil {
 		return fmt.Errorf("capture to %s: %w", c.file, err)
 	}

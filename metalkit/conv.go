@@ -1,6 +1,10 @@
 package metalkit
 
-import "gimbal/inference/device"
+import (
+	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
+	"gimbal/metalkit/internal/tune"
+)
 
 // Flags of kernels/conv.metal.
 const convBias, convAdd, convPrev0, convPrev1 = 1, 2, 4, 8
@@ -41,8 +45,8 @@ func (e *encoder) conv(c device.Conv) {
 		args.up = 1
 	}
 	f := filter{Conv: c, x: x, prev0: prev0, prev1: prev1, w: w, bias: bias, add: add, y: y, args: args}
-	f.with = constants{a: x.dt, b: w.dt, c: add.dt, y: y.dt, aligned: aligned(c.X.C, x, prev0, prev1, w)}
-	f.with.flags = bias.flag(convBias) | add.flag(convAdd) | prev0.flag(convPrev0) | prev1.flag(convPrev1)
+	f.with = driver.Constants{A: x.dt, B: w.dt, C: add.dt, Y: y.dt, Aligned: aligned(c.X.C, x, prev0, prev1, w)}
+	f.with.Flags = bias.flag(convBias) | add.flag(convAdd) | prev0.flag(convPrev0) | prev1.flag(convPrev1)
 	e.splitConv(&f, e.variantOfConv(&f))
 }
 
@@ -50,15 +54,15 @@ func (e *encoder) conv(c device.Conv) {
 type filter struct {
 	device.Conv
 	x, prev0, prev1, w, bias, add, y operand
-	with                             constants
+	with                             driver.Constants
 	args                             convArgs
 }
 
 func (f *filter) sizes() [4]int { return [4]int{f.Y.T, f.Y.H * f.Y.W, f.W.Cols, f.Y.C} }
 
-// convolve records f by number v of convTiles.
+// convolve records f by number v of the variants.
 func (e *encoder) convolve(f *filter, v int) {
-	t, pixels := convTiles[v], f.Y.H*f.Y.W
+	t, pixels := e.dev.variants.conv[v], f.Y.H*f.Y.W
 	wide, high := ceilDiv(f.Y.C, t.cols), ceilDiv(pixels, t.rows)
 	// The taps of one frame read the same inputs over and over, from the caches. Those
 	// of the frames before come from memory again where the caches do not keep them.
@@ -66,54 +70,51 @@ func (e *encoder) convolve(f *filter, v int) {
 	if int64(f.KT)*frame > e.dev.cache {
 		frame *= int64(f.KT)
 	}
-	o := bandOf(high, wide, frame/int64(high), f.W.Bytes()/int64(wide), e.dev.cache)
+	s := bandsOf(high, wide, frame/int64(high), f.W.Bytes()/int64(wide), e.dev.cache)
 	d := dispatch{
-		kernel: e.dev.compute.conv[v], with: f.with, groups: [3]int{wide * high, 1, f.Y.T}, threads: t.threads(),
-		sizes: f.sizes(),
-		work:  float64(f.Cost().FLOPs), area: float64(pixels) * float64(f.Y.C) / float64(wide*t.cols*high*t.rows),
-		moved: int64(f.Y.T)*o.moved + f.Bias.Bytes() + f.Add.Bytes() + f.Y.Bytes(),
+		kernel: t.kernel, variant: t.name, with: f.with, groups: [3]int{wide * high, 1, f.Y.T}, threads: t.threads(),
+		sizes:        f.sizes(),
+		productFLOPs: float64(f.Cost().FLOPs), useful: float64(pixels) * float64(f.Y.C) / float64(wide*t.cols*high*t.rows),
+		moved: int64(f.Y.T)*s.moved + f.Bias.Bytes() + f.Add.Bytes() + f.Y.Bytes(),
 	}
 	args := f.args
-	args.band = uint32(o.band)
+	args.band, _ = s.args()
 	record(e, d, &args, f.x, f.prev0, f.prev1, f.w, f.bias, f.add, f.y)
 }
 
-// variantOfConv is the number in convTiles to run f by. It is the same for any number
+// variantOfConv is the number of the variant to run f by. It is the same for any number
 // of frames.
 func (e *encoder) variantOfConv(f *filter) int {
-	fixed := fixedTile(convTiles, f.Y.C)
-	if v := e.dev.favoured.conv; v >= 0 {
+	fixed := fixedTile(e.dev.variants.conv, f.Y.C)
+	if v := e.dev.forced.conv; v >= 0 {
 		fixed = v
 	}
-	if e.dev.tuner == nil {
-		return fixed
-	}
-	s := shape{op: opConv, sizes: [4]int{f.Y.H, f.Y.W, f.Y.C, f.W.Cols}, with: f.with}
-	s.with.flags = 0
-	if v, ok := e.dev.tuner.chosen(s); ok {
+	s := tune.Shape{Op: tune.Conv, Sizes: [4]int{f.Y.H, f.Y.W, f.Y.C, f.W.Cols}, With: f.with}
+	s.With.Flags = 0
+	if v, ok := e.chosen(s, fixed); ok {
 		return v
 	}
-	return e.timeConv(*f, s, fixed)
+	return e.autotuneConv(*f, s, fixed)
 }
 
-func (e *encoder) timeConv(f filter, s shape, fixed int) int {
-	c := contest{fixed: fixed}
-	for i, t := range convTiles {
-		c.add(i, t.name(device.BF16))
+func (e *encoder) autotuneConv(f filter, s tune.Shape, fixed int) int {
+	a := autotune{shape: s, fixed: fixed}
+	for i, t := range e.dev.variants.conv {
+		a.add(i, t.name)
 	}
-	c.record = func(e *encoder, v int) { e.convolve(&f, v) }
-	c.trial = func(trial *encoder, v int) {
-		t, row := f, f.Y.W*f.Y.C
-		rows := trialRows(f.Y.T*f.Y.H, row, f.Y.DType, 1)
-		t.Y.T, t.Y.H = max(1, rows/f.Y.H), min(rows, f.Y.H)
-		t.y = trial.in(trial.temp(f.Y.DType, t.Y.T, t.Y.H*row))
-		t.args.oh, t.args.yframe = uint32(t.Y.H), t.y.ld
+	a.record = func(e *encoder, v int) { e.convolve(&f, v) }
+	a.benchmark = func(e *encoder, v int) {
+		part, row := f, f.Y.W*f.Y.C
+		rows := benchmarkRows(f.Y.T*f.Y.H, row, f.Y.DType, 1)
+		part.Y.T, part.Y.H = max(1, rows/f.Y.H), min(rows, f.Y.H)
+		part.y = e.in(e.temp(f.Y.DType, part.Y.T, part.Y.H*row))
+		part.args.oh, part.args.yframe = uint32(part.Y.H), part.y.ld
 		if !f.add.none() {
-			t.add, t.args.addframe, t.with.c = t.y, t.y.ld, t.y.dt
+			part.add, part.args.addframe, part.with.C = part.y, part.y.ld, part.y.dt
 		}
-		trial.convolve(&t, v)
+		e.convolve(&part, v)
 	}
-	return e.time(s, c)
+	return e.autotune(a)
 }
 
 // convPack brings filters of elements of so many bytes from (channel, tap) to
@@ -124,7 +125,7 @@ var convPack = map[int]string{1: "conv_pack_1", 2: "conv_pack_2", 4: "conv_pack_
 func (e *encoder) packFilters(c device.Conv) operand {
 	w, packed := e.in(c.W), e.in(e.temp(c.W.DType, c.W.Rows, c.W.Cols))
 	args := struct{ cout, cin, taps, ldw uint32 }{uint32(c.W.Rows), uint32(c.X.C), uint32(c.KT * c.KH * c.KW), w.ld}
-	record(e, elementwise(convPack[c.W.DType.Size()], constants{}, c.W.Rows, c.W.Cols, 2*c.W.Bytes()), &args, w, packed)
+	record(e, elementwise(convPack[c.W.DType.Size()], driver.Constants{}, c.W.Rows, c.W.Cols, 2*c.W.Bytes()), &args, w, packed)
 	return packed
 }
 

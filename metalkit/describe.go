@@ -10,11 +10,11 @@ import (
 func (d *gpu) Describe() []device.Property {
 	l := d.limits
 	return []device.Property{
-		{Name: "system", Value: l.system},
-		{Name: "recommended working set", Value: gibibytes(l.workingSet)},
-		{Name: "largest buffer", Value: gibibytes(l.maxBuffer)},
-		{Name: "threads of a threadgroup", Value: fmt.Sprint(l.maxThreads)},
-		{Name: "threadgroup memory", Value: fmt.Sprintf("%d KiB", l.maxShared>>10)},
+		{Name: "system", Value: l.System},
+		{Name: "recommended working set", Value: gibibytes(l.WorkingSet)},
+		{Name: "largest buffer", Value: gibibytes(l.MaxBuffer)},
+		{Name: "threads of a threadgroup", Value: fmt.Sprint(l.MaxThreads)},
+		{Name: "threadgroup memory", Value: fmt.Sprintf("%d KiB", l.MaxShared>>10)},
 		{Name: "compute types", Value: "BF16, F16, F32"},
 	}
 }

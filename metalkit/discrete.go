@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
 )
 
 // partBytes is how much is copied to or from a GPU of its own memory between two looks
@@ -13,26 +14,26 @@ const partBytes = 64 << 20
 
 // clear fills memory with zeros.
 func (d *gpu) clear(m memory, size int64) error {
-	if far, ok := d.drv.(discrete); ok {
-		return far.zero(m, size)
+	if far, ok := d.drv.(driver.Discrete); ok {
+		return far.Zero(m.Memory, size)
 	}
-	clear(m.host)
+	clear(m.Host)
 	return nil
 }
 
 // fill copies src to the beginning of m.
 func (d *gpu) fill(ctx context.Context, m memory, src []byte) error {
-	far, ok := d.drv.(discrete)
+	far, ok := d.drv.(driver.Discrete)
 	if !ok {
-		copy(m.host, src)
+		copy(m.Host, src)
 		return nil
 	}
-	return inParts(ctx, len(src), func(first, last int) error { return far.write(m, int64(first), src[first:last]) })
+	return inParts(ctx, len(src), func(first, last int) error { return far.Write(m.Memory, int64(first), src[first:last]) })
 }
 
 // Write implements device.Device.
 func (d *gpu) Write(ctx context.Context, dst device.Buffer, src []byte) error {
-	if _, ok := d.drv.(discrete); !ok {
+	if _, ok := d.drv.(driver.Discrete); !ok {
 		return d.Device.Write(ctx, dst, src)
 	}
 	b := d.FindWritable(dst)
@@ -47,7 +48,7 @@ func (d *gpu) Write(ctx context.Context, dst device.Buffer, src []byte) error {
 
 // Read implements device.Device.
 func (d *gpu) Read(ctx context.Context, dst []byte, src device.Buffer) error {
-	far, ok := d.drv.(discrete)
+	far, ok := d.drv.(driver.Discrete)
 	if !ok {
 		return d.Device.Read(ctx, dst, src)
 	}
@@ -55,7 +56,7 @@ func (d *gpu) Read(ctx context.Context, dst []byte, src device.Buffer) error {
 	if err := sameSize("read", b.Desc(), len(dst)); err != nil {
 		return err
 	}
-	err := inParts(ctx, len(dst), func(first, last int) error { return far.read(dst[first:last], b.Mem, int64(first)) })
+	err := inParts(ctx, len(dst), func(first, last int) error { return far.Read(dst[first:last], b.Mem.Memory, int64(first)) })
 	if err != nil {
 		return fmt.Errorf("metalkit: read of %q: %w", b.Desc().Label, err)
 	}

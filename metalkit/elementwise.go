@@ -1,13 +1,16 @@
 package metalkit
 
-import "gimbal/inference/device"
+import (
+	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
+)
 
 // elementsOfGroup is how many elements a threadgroup of an element-wise kernel
 // takes.
 const elementsOfGroup = 1024
 
 // elementwise is a dispatch over a matrix that moves so many bytes.
-func elementwise(kernel string, with constants, rows, cols int, moved int64) dispatch {
+func elementwise(kernel string, with driver.Constants, rows, cols int, moved int64) dispatch {
 	return dispatch{
 		kernel: kernel, with: with, groups: [3]int{ceilDiv(rows*cols, elementsOfGroup), 1, 1}, threads: 256,
 		sizes: [4]int{rows, cols}, moved: moved,
@@ -21,7 +24,7 @@ func (e *encoder) unary(u device.Unary) {
 		return
 	}
 	args := struct{ rows, cols, ldx, ldy uint32 }{uint32(u.X.Rows), uint32(u.X.Cols), x.ld, y.ld}
-	record(e, elementwise("unary", constants{a: x.dt, y: y.dt, fn: uint32(u.F)}, u.X.Rows, u.X.Cols, u.Cost().Bytes), &args, x, y)
+	record(e, elementwise("unary", driver.Constants{A: x.dt, Y: y.dt, Func: uint32(u.F)}, u.X.Rows, u.X.Cols, u.Cost().Bytes), &args, x, y)
 }
 
 func (e *encoder) binary(b device.Binary) {
@@ -31,7 +34,7 @@ func (e *encoder) binary(b device.Binary) {
 		return
 	}
 	args := struct{ rows, cols, lda, ldb, ldy uint32 }{uint32(b.A.Rows), uint32(b.A.Cols), x.ld, z.orZeroStep(b.B.Rows), y.ld}
-	record(e, elementwise("binary", constants{a: x.dt, b: z.dt, y: y.dt, fn: uint32(b.Op)}, b.A.Rows, b.A.Cols, b.Cost().Bytes), &args, x, z, y)
+	record(e, elementwise("binary", driver.Constants{A: x.dt, B: z.dt, Y: y.dt, Func: uint32(b.Op)}, b.A.Rows, b.A.Cols, b.Cost().Bytes), &args, x, z, y)
 }
 
 func (e *encoder) gatedAdd(g device.GatedAdd) {
@@ -44,5 +47,5 @@ func (e *encoder) gatedAdd(g device.GatedAdd) {
 		rows, cols, lda, ldg, ldb, ldy uint32
 		plus                           float32
 	}{uint32(g.A.Rows), uint32(g.A.Cols), x.ld, gate.orZeroStep(g.Gate.Rows), b.ld, y.ld, g.Plus}
-	record(e, elementwise("gated_add", constants{a: x.dt, b: b.dt, c: gate.dt, y: y.dt}, g.A.Rows, g.A.Cols, g.Cost().Bytes), &args, x, gate, b, y)
+	record(e, elementwise("gated_add", driver.Constants{A: x.dt, B: b.dt, C: gate.dt, Y: y.dt}, g.A.Rows, g.A.Cols, g.Cost().Bytes), &args, x, gate, b, y)
 }

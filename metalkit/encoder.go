@@ -8,55 +8,56 @@ import (
 	"unsafe"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
 )
 
-// encoder records operations as calls; the slices are used again by the next
-// submission.
+// encoder records operations as a plan of dispatches; the slices are used again by the
+// next submission.
 type encoder struct {
-	dev   *gpu
-	ctx   context.Context
-	err   error // the first one
-	calls []call
-	notes []note      // of each call
-	ops   int         // operations so far
-	op    string      // the last of them
-	cost  device.Cost // of it, until its first call has it
+	dev        *gpu
+	ctx        context.Context
+	err        error             // the first one
+	dispatches []driver.Dispatch // as the driver takes them
+	plan       []planned         // what each of them is for
+	ops        int               // operations so far
+	op         string            // the last of them
+	cost       device.Cost       // of it, until its first dispatch has it
 
 	scratch scratch
 	counts  bool // scratch, and nothing else: operands may be of another device
 }
 
-// note says what a call is for.
-type note struct {
+// planned is a dispatch and what it is for.
+type planned struct {
 	op     string       // of which operation
 	number int          // of that operation in the submission, from 1
-	least  device.Cost  // of the operation, for the first of its calls
-	args   reflect.Type // the structure that the call takes
+	least  device.Cost  // of the operation, for the first of its dispatches
+	args   reflect.Type // the structure that the kernel takes
 	dispatch
 }
 
-// flops is how much n's call computes. Of the calls of an operation with products, those
+// flops is how much p computes. Of the dispatches of an operation with products, those
 // with products count.
-func (n note) flops() float64 {
-	switch n.op {
+func (p planned) flops() float64 {
+	switch p.op {
 	case "Linear", "Attention", "Conv":
-		return n.work
+		return p.productFLOPs
 	}
-	return float64(n.least.FLOPs)
+	return float64(p.least.FLOPs)
 }
 
-// launch says that n's call took so many seconds.
-func (n note) launch(seconds float64) device.Launch {
-	return device.Launch{Kernel: n.kernel, Seconds: seconds, Cost: device.Cost{FLOPs: int64(n.flops()), Bytes: n.moved}}
+// launch says that p took so many seconds.
+func (p planned) launch(seconds float64) device.Launch {
+	return device.Launch{Kernel: p.kernel, Seconds: seconds, Cost: device.Cost{FLOPs: int64(p.flops()), Bytes: p.moved}}
 }
 
 func (e *encoder) reset(ctx context.Context) {
-	e.ctx, e.err, e.calls, e.notes, e.ops, e.scratch = ctx, nil, e.calls[:0], e.notes[:0], 0, scratch{}
+	e.ctx, e.err, e.dispatches, e.plan, e.ops, e.scratch = ctx, nil, e.dispatches[:0], e.plan[:0], 0, scratch{}
 }
 
 // operand is a view that a kernel is given; the zero operand is none.
 type operand struct {
-	binding
+	driver.Binding
 	dt      uint32
 	ld      uint32
 	aligned bool // every row begins at a multiple of 4 elements in memory
@@ -83,7 +84,7 @@ func (o operand) orZeroStep(rows int) uint32 {
 
 // rows16 reports whether every row begins at a multiple of 16 bytes of its memory.
 func (o operand) rows16() bool {
-	return o.offset%16 == 0 && int(o.ld)*device.DType(o.dt).Size()%16 == 0
+	return o.Offset%16 == 0 && int(o.ld)*device.DType(o.dt).Size()%16 == 0
 }
 
 // in finds m in memory.
@@ -95,10 +96,10 @@ func (e *encoder) in(m device.Mat) operand {
 	handle, at := scratchHandle, uint64(m.Offset)*size
 	if _, own := m.Buf.(*scratch); !own && !e.counts {
 		b := e.dev.Find(m.Buf)
-		handle, at = b.Mem.handle, at+b.Mem.offset
+		handle, at = b.Mem.Handle, at+b.Mem.Offset
 	}
 	return operand{
-		binding: binding{handle, at},
+		Binding: driver.Binding{Handle: handle, Offset: at},
 		dt:      uint32(m.DType),
 		ld:      uint32(m.Stride),
 		aligned: at%(4*size) == 0 && (m.Stride%4 == 0 || m.Rows <= 1),
@@ -194,60 +195,62 @@ func (e *encoder) unsupported(op, what string, dt uint32) {
 	}
 }
 
-// dispatch is one call before its arguments.
+// dispatch is one before its arguments.
 type dispatch struct {
 	kernel  string
-	with    constants
+	variant string // its name, where the operation has variants
+	with    driver.Constants
 	groups  [3]int
 	threads int
-	work    float64 // flops, where they matter
-	area    float64 // how much of what the threads compute is of use; 0 for all
 	sizes   [4]int  // of the operation, for people
-	moved   int64   // bytes that come from and go to memory, as the launch plan has it
+	useful  float64 // the share of what the threads compute that is asked for; 0 for all
+	moved   int64   // bytes that come from and go to memory
+	// productFLOPs is how much it computes, where the operation is one of products.
+	productFLOPs float64
 }
 
-// record appends a call with a structure of 32-bit arguments, as the kernel
+// record appends a dispatch with a structure of 32-bit arguments, as the kernel
 // declares it, and its operands; the last one must be there and stands in for
 // those that are not.
 func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
-	if unsafe.Sizeof(*args) > maxArgs {
+	if unsafe.Sizeof(*args) > driver.MaxArgs {
 		panic(fmt.Sprintf("metalkit: %s takes %d bytes of arguments", d.kernel, unsafe.Sizeof(*args)))
 	}
 	if e.counts {
 		return
 	}
-	id, err := e.dev.pipeline(specialisation{d.kernel, d.with, d.threads})
+	id, err := e.dev.pipeline(driver.Specialisation{Kernel: d.kernel, Constants: d.with, Threads: d.threads})
 	if err != nil {
 		e.err = err
 		return
 	}
-	if len(e.calls) == cap(e.calls) {
-		e.calls = append(e.calls, call{})
+	if len(e.dispatches) == cap(e.dispatches) {
+		e.dispatches = append(e.dispatches, driver.Dispatch{})
 	} else {
-		e.calls = e.calls[:len(e.calls)+1]
+		e.dispatches = e.dispatches[:len(e.dispatches)+1]
 	}
-	e.notes = append(e.notes, note{e.op, e.ops, e.cost, reflect.TypeFor[A](), d})
+	e.plan = append(e.plan, planned{e.op, e.ops, e.cost, reflect.TypeFor[A](), d})
 	e.cost = device.Cost{}
-	c := &e.calls[len(e.calls)-1]
-	c.pipeline, c.threads, c.buffers = id, uint32(d.threads), uint32(len(operands))
+	c := &e.dispatches[len(e.dispatches)-1]
+	c.Pipeline, c.Threads, c.Buffers = id, uint32(d.threads), uint32(len(operands))
 	for i, n := range d.groups {
-		c.groups[i] = uint32(n)
+		c.Groups[i] = uint32(n)
 	}
 	for i, o := range operands {
 		if o.none() {
 			o = operands[len(operands)-1]
 		}
-		c.bind[i] = o.binding
+		c.Bind[i] = o.Binding
 	}
-	*(*A)(unsafe.Pointer(&c.args)) = *args
+	*(*A)(unsafe.Pointer(&c.Args)) = *args
 }
 
 // pipeline returns the number of a pipeline, which it makes at first use.
-func (d *gpu) pipeline(s specialisation) (int32, error) {
+func (d *gpu) pipeline(s driver.Specialisation) (int32, error) {
 	if id, ok := d.pipelines[s]; ok {
 		return id, nil
 	}
-	id, err := d.drv.pipeline(s)
+	id, err := d.drv.Pipeline(s)
 	if err == nil {
 		d.pipelines[s] = id
 	}

@@ -5,9 +5,10 @@ import (
 	"testing"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
 )
 
-// launch is one call as the host makes it.
+// launch is one dispatch as the host makes it.
 type launch struct {
 	kernel            string
 	args              reflect.Type
@@ -15,23 +16,17 @@ type launch struct {
 }
 
 // launches records, over a driver that runs nothing, every operation by every variant in every
-// type, and returns all different calls.
+// type, and returns all different dispatches.
 func launches(t *testing.T) map[launch]bool {
 	t.Helper()
 	all := map[launch]bool{}
 	for _, c := range computes {
-		dev, err := open(&nullDriver{max: limits{workingSet: 1 << 30}}, Options{Compute: c.dtype})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer dev.Close()
-		g := dev.(*gpu)
-		g.observe = func(_ string, notes []note) {
-			for i, n := range notes {
-				all[launch{n.kernel, n.args, int(g.enc.calls[i].buffers), n.threads}] = true
+		dev := openOver(t, &nullDriver{max: driver.Limits{WorkingSet: 1 << 30}}, Options{Compute: c.dtype})
+		r := recorder{t, observed{dev, func(_ string, plan []planned) {
+			for i, p := range plan {
+				all[launch{p.kernel, p.args, int(dev.enc.dispatches[i].Buffers), p.threads}] = true
 			}
-		}
-		r := recorder{t, g, c.dtype}
+		}}, c.dtype}
 		r.elementwise()
 		r.moves()
 		r.linears()
@@ -44,7 +39,7 @@ func launches(t *testing.T) map[launch]bool {
 // recorder records on dev, which multiplies in compute.
 type recorder struct {
 	*testing.T
-	dev     *gpu
+	dev     observed
 	compute device.DType
 }
 
@@ -94,8 +89,8 @@ func (r recorder) linears() {
 	dense := device.DenseWeight(r.mat(r.compute, n, k))
 	int8s := device.Weight{Format: device.INT8, Data: r.mat(device.I8, n, k), Out: n, In: k, Scale: r.mat(device.F32, 1, n)}
 	r.do(func(e device.Encoder) { e.Record(device.Linear{X: x.Row(0), W: dense, Y: y.Row(0)}) })
-	for i := range linearVariants {
-		r.dev.favoured = favoured{i, -1, -1}
+	for i := range linearVariants() {
+		r.dev.forced = forced{i, -1, -1}
 		r.do(func(e device.Encoder) {
 			e.Record(device.Linear{X: x, W: dense, Y: y, Act: device.GELU})
 			e.Record(device.Linear{X: x, W: int8s, Y: y})
@@ -105,13 +100,13 @@ func (r recorder) linears() {
 
 func (r recorder) attentions() {
 	const keys = 64
-	for i, f := range flashes {
+	for i, f := range r.dev.variants.attention {
 		cols := f.width
 		if f.sliced {
 			cols *= 2
 		}
 		q, k, o := r.mat(device.F32, 8, cols), r.mat(r.compute, keys, cols), r.mat(device.F32, 8, cols)
-		r.dev.favoured = favoured{-1, i, -1}
+		r.dev.forced = forced{-1, i, -1}
 		r.do(func(e device.Encoder) { e.Record(device.Attention{Q: q, K: k, V: k, O: o, Heads: 1, Scale: 1}) })
 	}
 }
@@ -123,8 +118,8 @@ func (r recorder) convs() {
 		return device.Frames{Buf: m.Buf, DType: m.DType, T: frames, H: 1, W: width, C: channels, FrameStride: width * channels}
 	}
 	x, y := of(r.mat(device.F32, width, channels)), of(r.mat(device.F32, width, channels))
-	for i := range convTiles {
-		r.dev.favoured = favoured{-1, -1, i}
+	for i := range r.dev.variants.conv {
+		r.dev.forced = forced{-1, -1, i}
 		for _, dtype := range []device.DType{device.F32, device.F16, device.F8E4M3} {
 			w := r.mat(dtype, channels, 2*channels)
 			r.do(func(e device.Encoder) {

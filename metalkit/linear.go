@@ -1,6 +1,17 @@
 package metalkit
 
-import "gimbal/inference/device"
+import (
+	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
+	"gimbal/metalkit/internal/tune"
+)
+
+// The types that a weight may have beyond those of package device, numbered as in
+// kernels/common.h.
+const (
+	typeNF4       = 9
+	typeNF4Nested = 10
+)
 
 // Flags of kernels/linear.metal.
 const linearBias, linearGate, linearAdd, linearScale = 1, 2, 4, 8
@@ -12,7 +23,7 @@ type linearArgs struct {
 	m, n, k, ldx, ldw, ldadd, ldy uint32
 	block, nestedBlock            uint32
 	nestedOffset                  float32
-	band, turned                  uint32
+	band, byColumns               uint32
 }
 
 // product is a Linear with its operands found.
@@ -20,7 +31,7 @@ type product struct {
 	device.Linear
 	x, y, add, bias, gate              operand
 	w, scale, code, nested, nestedCode operand
-	with                               constants
+	with                               driver.Constants
 	m, n, k                            int
 }
 
@@ -37,7 +48,7 @@ func weightType(w device.Weight) uint32 {
 
 func (e *encoder) linear(l device.Linear) {
 	const op = "Linear"
-	if n := e.dev.rowsOfRun(l.X.Rows, l.Cost().FLOPs); n < l.X.Rows {
+	if n := e.dev.rowsOfCommandBuffer(l.X.Rows, l.Cost().FLOPs); n < l.X.Rows {
 		e.splitLinear(l, n)
 		return
 	}
@@ -49,48 +60,48 @@ func (e *encoder) linear(l device.Linear) {
 	if !e.begin(op, l.Cost(), p.m, l.X.Stride, l.Y.Stride, l.W.Data.Stride) || !e.readable(op, p.x, p.add) || !e.writable(op, p.y) {
 		return
 	}
-	p.with = constants{a: p.x.dt, b: weightType(l.W), c: p.add.dt, y: p.y.dt, fn: uint32(l.Act)}
-	p.with.flags = p.bias.flag(linearBias) | p.gate.flag(linearGate) | p.add.flag(linearAdd)
+	p.with = driver.Constants{A: p.x.dt, B: weightType(l.W), C: p.add.dt, Y: p.y.dt, Func: uint32(l.Act)}
+	p.with.Flags = p.bias.flag(linearBias) | p.gate.flag(linearGate) | p.add.flag(linearAdd)
 	switch {
 	case l.W.Format == device.INT8:
-		p.with.flags |= linearScale
+		p.with.Flags |= linearScale
 	case l.W.Format == device.Dense && !e.readable(op, p.w):
 		return
 	}
-	p.with.aligned = aligned(p.k|l.W.Block, p.x, p.w) // a multiple of 4 if both are
+	p.with.Aligned = aligned(p.k|l.W.Block, p.x, p.w) // a multiple of 4 if both are
 	if p.m <= skinnyRows {
-		d := dispatch{kernel: "linear_rows", with: p.with, groups: [3]int{ceilDiv(p.n, 4), 1, 1}, threads: 128, moved: l.Cost().Bytes, sizes: p.sizes(), work: p.work()}
-		e.linearCall(&p, d, order{})
+		d := dispatch{kernel: "linear_rows", with: p.with, groups: [3]int{ceilDiv(p.n, 4), 1, 1}, threads: 128, moved: l.Cost().Bytes, sizes: p.sizes(), productFLOPs: p.flops()}
+		e.linearDispatch(&p, d, swizzle{})
 		return
 	}
 	e.product(&p, e.variantOfLinear(&p))
 }
 
-// product records p by variant v, numbered as linearVariants says.
-func (e *encoder) product(p *product, v linearVariant) {
-	q := *p
+// product records p by number number of linearVariants.
+func (e *encoder) product(p *product, number int) {
+	q, v := *p, linearVariants()[number]
 	if v.expand {
 		e.expand(&q)
 	}
-	if v.tile < 0 {
-		e.matmul(&q)
+	if v.tile == matmulTile {
+		e.matmul(&q, v.name)
 		return
 	}
-	t := linearTiles[v.tile]
+	t := e.dev.variants.linear[v.tile]
 	wide, high := ceilDiv(q.n, t.cols), ceilDiv(q.m, t.rows)
 	row, col := int64(t.rows)*q.rowBytes(), q.W.Bytes()/int64(wide)
-	o := orderOf(wide, high, row, col, e.dev.cache)
+	s := swizzleOf(wide, high, row, col, e.dev.cache)
 	d := dispatch{
-		kernel: e.dev.compute.linear[v.tile], with: q.with, groups: [3]int{wide * high, 1, 1}, threads: t.threads(), sizes: q.sizes(),
-		work: q.work(), area: float64(q.m) * float64(q.n) / float64(wide*t.cols*high*t.rows),
+		kernel: t.kernel, variant: v.name, with: q.with, groups: [3]int{wide * high, 1, 1}, threads: t.threads(), sizes: q.sizes(),
+		productFLOPs: q.flops(), useful: float64(q.m) * float64(q.n) / float64(wide*t.cols*high*t.rows),
 	}
-	d.moved = o.moved + q.rest()
-	e.linearCall(&q, d, o)
+	d.moved = s.moved + q.rest()
+	e.linearDispatch(&q, d, s)
 }
 
 func (p *product) sizes() [4]int { return [4]int{p.m, p.k, p.n} }
 
-func (p *product) work() float64 { return 2 * float64(p.m) * float64(p.n) * float64(p.k) }
+func (p *product) flops() float64 { return 2 * float64(p.m) * float64(p.n) * float64(p.k) }
 
 func (p *product) rowBytes() int64 { return int64(p.k) * int64(p.X.DType.Size()) }
 
@@ -99,39 +110,40 @@ func (p *product) rest() int64 {
 	return p.Bias.Bytes() + p.Gate.Bytes() + p.Add.Bytes() + p.Y.Bytes()
 }
 
-func (p *product) args(o order) linearArgs {
+func (p *product) args(s swizzle) linearArgs {
+	band, byColumns := s.args()
 	return linearArgs{
 		m: uint32(p.m), n: uint32(p.n), k: uint32(p.k), ldx: p.x.ld, ldw: p.w.ld, ldadd: p.add.ld, ldy: p.y.ld,
 		block: uint32(p.W.Block), nestedBlock: uint32(p.W.NestedBlock), nestedOffset: p.W.NestedOffset,
-		band: uint32(o.band), turned: numberOf(o.turned),
+		band: band, byColumns: byColumns,
 	}
 }
 
-func (e *encoder) linearCall(p *product, d dispatch, o order) {
-	args := p.args(o)
+func (e *encoder) linearDispatch(p *product, d dispatch, s swizzle) {
+	args := p.args(s)
 	record(e, d, &args, p.x, p.w, p.scale, p.code, p.nested, p.nestedCode, p.bias, p.gate, p.add, p.y)
 }
 
 // expand records the weights' way to the type that the kernels multiply in, and
 // gives p those. The scales of INT8 stay for the end.
 func (e *encoder) expand(p *product) {
-	to := e.temp(device.DType(e.dev.compute.dtype), p.n, p.k)
+	to := e.temp(device.DType(e.dev.variants.dtype), p.n, p.k)
 	dense := e.in(to)
-	d := dispatch{kernel: e.dev.compute.expand, with: p.with, groups: [3]int{ceilDiv(p.k, elementsOfGroup), p.n, 1}, threads: 256}
+	d := dispatch{kernel: e.dev.variants.expand, with: p.with, groups: [3]int{ceilDiv(p.k, elementsOfGroup), p.n, 1}, threads: 256}
 	d.moved = p.W.Bytes() + to.Bytes()
-	args := p.args(order{})
+	args := p.args(swizzle{})
 	record(e, d, &args, p.w, p.scale, p.code, p.nested, p.nestedCode, dense)
-	p.W, p.w, p.with.b = device.DenseWeight(to), dense, dense.dt
-	p.with.aligned = aligned(p.k, p.x, p.w)
+	p.W, p.w, p.with.B = device.DenseWeight(to), dense, dense.dt
+	p.with.Aligned = aligned(p.k, p.x, p.w)
 }
 
 // matmul records p, whose weights are of the type to multiply in, by the driver's own
 // product, which goes straight to Y where nothing is added that is there.
-func (e *encoder) matmul(p *product) {
-	if p.x.dt != e.dev.compute.dtype {
-		to := e.temp(device.DType(e.dev.compute.dtype), p.m, p.k)
+func (e *encoder) matmul(p *product, variant string) {
+	if p.x.dt != e.dev.variants.dtype {
+		to := e.temp(device.DType(e.dev.variants.dtype), p.m, p.k)
 		x := e.in(to)
-		e.copy("move_convert", constants{a: p.x.dt, y: x.dt}, p.X, to, p.x, x)
+		e.copy("move_convert", driver.Constants{A: p.x.dt, Y: x.dt}, p.X, to, p.x, x)
 		p.X, p.x = to, x
 	}
 	straight := p.Y.DType == device.F32 && p.y.rows16() && p.Add.Buf != p.Y.Buf
@@ -140,98 +152,69 @@ func (e *encoder) matmul(p *product) {
 		to = e.temp(device.F32, p.m, p.n)
 		y = e.in(to)
 	}
-	sizes := matmulArgs{uint32(p.m), uint32(p.n), uint32(p.k), p.x.ld, p.w.ld, y.ld}
-	d := dispatch{kernel: matmulKernel, with: constants{a: p.x.dt, b: p.w.dt, y: y.dt}, groups: [3]int{1, 1, 1}, threads: 1}
+	sizes := driver.MatmulArgs{M: uint32(p.m), N: uint32(p.n), K: uint32(p.k), LDX: p.x.ld, LDW: p.w.ld, LDY: y.ld}
+	d := dispatch{kernel: driver.Matmul, variant: variant, with: driver.Constants{A: p.x.dt, B: p.w.dt, Y: y.dt}, groups: [3]int{1, 1, 1}, threads: 1}
 	d.sizes = p.sizes()
-	d.work, d.moved = p.work(), p.X.Bytes()+p.W.Bytes()+to.Bytes()
+	d.productFLOPs, d.moved = p.flops(), p.X.Bytes()+p.W.Bytes()+to.Bytes()
 	record(e, d, &sizes, p.x, p.w, y)
-	if straight && p.with.flags == 0 && p.Act == device.Identity {
+	if straight && p.with.Flags == 0 && p.Act == device.Identity {
 		return
 	}
-	args := p.args(order{})
+	args := p.args(swizzle{})
 	args.ldx = y.ld
 	d = dispatch{kernel: "linear_finish", with: p.with, groups: [3]int{ceilDiv(p.n, elementsOfGroup), p.m, 1}, threads: 256}
 	d.moved = to.Bytes() + p.rest()
 	record(e, d, &args, y, p.scale, p.bias, p.gate, p.add, p.y)
 }
 
-// linearVariant is one way to run a Linear.
-type linearVariant struct {
-	tile   int  // of linearTiles; negative: the driver's own product
-	expand bool // the weights first
-}
-
-// linearVariants are the tiles as they are, and some after an expansion of the weights.
-var linearVariants = []linearVariant{
-	{0, false}, {1, false}, {2, false}, {3, false}, {4, false}, {5, false}, {6, false}, {7, false}, {8, false}, {9, false}, {-1, false},
-	{4, true}, {6, true}, {9, true}, {-1, true},
-}
-
-func (v linearVariant) String() string {
-	s := "matmul"
-	if v.tile >= 0 {
-		s = linearTiles[v.tile].name(device.BF16)
-	}
-	if v.expand {
-		return "expand " + s
-	}
-	return s
-}
-
-// fits reports whether v can run p on d.
-func (v linearVariant) fits(p *product, d *gpu) bool {
-	dtype := d.compute.dtype
-	dense := v.expand || p.with.b == dtype
-	if v.expand && p.with.b == dtype {
+// runs reports whether v can run p on d.
+func (v linearVariant) runs(p *product, d *gpu) bool {
+	dtype := d.variants.dtype
+	dense := v.expand || p.with.B == dtype
+	if v.expand && p.with.B == dtype {
 		return false // there is nothing to do
 	}
-	if v.tile < 0 {
+	if v.tile == matmulTile {
 		return d.matmul && dense && p.m >= 64 && p.n >= 64 && (v.expand || p.w.rows16()) && (p.x.dt != dtype || p.x.rows16()) && p.k*device.DType(dtype).Size()%16 == 0 && p.n%4 == 0
 	}
-	direct := linearTiles[v.tile].direct
+	direct := d.variants.linear[v.tile].direct
 	return (direct < 1 || dense && p.n%8 == 0 && p.k%8 == 0) && (direct < 2 || p.x.dt == dtype && p.m%8 == 0)
 }
 
-// variantOfLinear is the variant to run p by: the one that was chosen for its shape.
-func (e *encoder) variantOfLinear(p *product) linearVariant {
-	fixed := linearVariant{tile: fixedTile(linearTiles, p.n)}
-	if v := e.dev.favoured.linear; v >= 0 && linearVariants[v].fits(p, e.dev) {
-		fixed = linearVariants[v]
+// variantOfLinear is the number of the variant to run p by.
+func (e *encoder) variantOfLinear(p *product) int {
+	fixed := fixedTile(e.dev.variants.linear, p.n) // the tiles are the first variants
+	if v := e.dev.forced.linear; v >= 0 && linearVariants()[v].runs(p, e.dev) {
+		fixed = v
 	}
-	if e.dev.tuner == nil {
-		return fixed
+	s := tune.Shape{Op: tune.Linear, Sizes: [4]int{p.m, p.n, p.k}, With: p.with}
+	if v, ok := e.chosen(s, fixed); ok {
+		return v
 	}
-	s := shape{op: opLinear, sizes: [4]int{p.m, p.n, p.k}, with: p.with}
-	if v, ok := e.dev.tuner.chosen(s); ok {
-		return linearVariants[v]
-	}
-	return e.timeLinear(*p, s, fixed)
+	return e.autotuneLinear(*p, s, fixed)
 }
 
-func (e *encoder) timeLinear(p product, s shape, fixed linearVariant) linearVariant {
-	var c contest
-	for i, v := range linearVariants {
-		if v == fixed {
-			c.fixed = i
-		}
-		if v.fits(&p, e.dev) {
-			c.add(i, v.String())
+func (e *encoder) autotuneLinear(p product, s tune.Shape, fixed int) int {
+	a := autotune{shape: s, fixed: fixed}
+	for i, v := range linearVariants() {
+		if v.runs(&p, e.dev) {
+			a.add(i, v.name)
 		}
 	}
-	c.record = func(e *encoder, v int) { e.product(&p, linearVariants[v]) }
-	c.trial = func(trial *encoder, v int) {
+	a.record = func(e *encoder, v int) { e.product(&p, v) }
+	a.benchmark = func(e *encoder, v int) {
 		q := p
-		q.m = trialRows(p.m, p.n, p.Y.DType, splitRows)
-		q.X, q.Y = p.X.RowRange(0, q.m), trial.temp(p.Y.DType, q.m, p.n)
-		q.y = trial.in(q.Y)
+		q.m = benchmarkRows(p.m, p.n, p.Y.DType, splitRows)
+		q.X, q.Y = p.X.RowRange(0, q.m), e.temp(p.Y.DType, q.m, p.n)
+		q.y = e.in(q.Y)
 		switch p.Add.Buf {
 		case nil:
 		case p.Y.Buf:
-			q.Add, q.add, q.with.c = q.Y, q.y, q.y.dt
+			q.Add, q.add, q.with.C = q.Y, q.y, q.y.dt
 		default:
 			q.Add = p.Add.RowRange(0, q.m)
 		}
-		trial.product(&q, linearVariants[v])
+		e.product(&q, v)
 	}
-	return linearVariants[e.time(s, c)]
+	return e.autotune(a)
 }

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
 )
 
 // TestMatmul compares the driver's own product, if it has one, with loops.
 func TestMatmul(t *testing.T) {
-	dev := openTest(t, Options{}).(*gpu)
+	dev := openTest(t, Options{})
 	const m, n, k, ld = 37, 19, 24, 40
 	for _, dt := range []device.DType{device.F32, device.F16} {
 		x, w, y := allocMat(t, dev, dt, m, ld), allocMat(t, dev, dt, n, ld), allocMat(t, dev, device.F32, m, ld)
@@ -26,8 +27,8 @@ func TestMatmul(t *testing.T) {
 		err := dev.Do(t.Context(), "test", func(device.Encoder) {
 			e := &dev.enc
 			u, v, to := e.in(x), e.in(w), e.out(y)
-			record(e, dispatch{kernel: matmulKernel, with: constants{a: u.dt, b: v.dt, y: to.dt}, groups: [3]int{1, 1, 1}, threads: 1},
-				&matmulArgs{m, n, k, u.ld, v.ld, to.ld}, u, v, to)
+			record(e, dispatch{kernel: driver.Matmul, with: driver.Constants{A: u.dt, B: v.dt, Y: to.dt}, groups: [3]int{1, 1, 1}, threads: 1},
+				&driver.MatmulArgs{M: m, N: n, K: k, LDX: u.ld, LDW: v.ld, LDY: to.ld}, u, v, to)
 		})
 		if errors.Is(err, device.ErrUnsupported) {
 			t.Skip(err)
@@ -59,13 +60,13 @@ func TestMatmulTypes(t *testing.T) {
 		a, b, y uint32
 		want    bool
 	}{{f32, f32, f32, true}, {f16, f16, f32, true}, {f16, f32, f32, false}, {bf16, bf16, f32, false}, {f32, f32, bf16, false}, {f16, f16, f16, false}} {
-		if got := matmulTypes(constants{a: c.a, b: c.b, y: c.y}); got != c.want {
+		if got := driver.HasMatmul(driver.Constants{A: c.a, B: c.b, Y: c.y}); got != c.want {
 			t.Errorf("%v by %v to %v: %v, want %v", c.a, c.b, c.y, got, c.want)
 		}
 	}
 }
 
-func allocMat(t *testing.T, dev device.Device, dt device.DType, rows, cols int) device.Mat {
+func allocMat(t testing.TB, dev device.Device, dt device.DType, rows, cols int) device.Mat {
 	t.Helper()
 	b, err := dev.Alloc(device.Desc{Label: "test", DType: dt, Shape: []int{rows, cols}})
 	if err != nil {

@@ -14,28 +14,18 @@ import (
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
+	"gimbal/metalkit/internal/driver"
 )
 
 // hollow is a dry device whose operations are recorded as for a run.
-type hollow struct{ *gpu }
+type hollow struct{ *Roofline }
 
-// Info implements device.Device.
-func (h hollow) Info() device.Info {
-	info := h.gpu.Info()
-	info.Dry = true
-	return info
+func hollowOver(dev *gpu) hollow { return hollow{&Roofline{gpu: dev}} }
+
+// Do records and runs on a driver that does nothing.
+func (h hollow) Do(ctx context.Context, label string, f func(device.Encoder)) error {
+	return h.gpu.Do(ctx, label, f)
 }
-
-// Map returns a buffer of no memory.
-func (h hollow) Map(desc device.Desc, _ []byte, _ func()) (device.Buffer, error) {
-	return h.Provide(desc, 0, func(int64) (memory, error) { return memory{handle: 1}, nil })
-}
-
-// Write does nothing.
-func (hollow) Write(ctx context.Context, _ device.Buffer, _ []byte) error { return ctx.Err() }
-
-// Read does nothing.
-func (hollow) Read(ctx context.Context, _ []byte, _ device.Buffer) error { return ctx.Err() }
 
 // walkExpert goes through a forward of an expert of real sizes, with one block, of so many
 // latent frames of 480x832, on a dry device.
@@ -85,17 +75,13 @@ func checkTunedPeak(t *testing.T, compute device.DType, walk func(context.Contex
 	folder := t.TempDir()
 	run := func() (peak, planned int64) {
 		drv := newClock(fastest("linear_bf16_64x64x32x4_xw", "linear_f32_64x64x16x4_xw")) // after an expansion of weights
-		dev, err := open(drv, Options{Compute: compute, Tuning: folder})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer dev.Close()
+		dev := openOver(t, drv, Options{Compute: compute, Tuning: folder})
 		count := plan.NewDevice(dev, false)
 		phase, err := count.Phase("walk", 1, func() error { return walk(t.Context(), count) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := walk(t.Context(), hollow{dev.(*gpu)}); err != nil {
+		if err := walk(t.Context(), hollowOver(dev)); err != nil {
 			t.Fatal(err)
 		}
 		peak, planned = dev.Info().Peak, phase.Buffers+phase.Scratch
@@ -110,7 +96,7 @@ func checkTunedPeak(t *testing.T, compute device.DType, walk func(context.Contex
 	if chosen != after {
 		t.Errorf("a peak of %d bytes once they are chosen, planned %d", chosen, after)
 	}
-	if timing > chosen+3*trialBytes { // a trial's results, and operands in the types of the variants
+	if timing > chosen+3*benchmarkBytes { // a trial's results, and operands in the types of the variants
 		t.Errorf("timing takes %d bytes, a run %d", timing, chosen)
 	}
 }
@@ -119,15 +105,10 @@ func checkTunedPeak(t *testing.T, compute device.DType, walk func(context.Contex
 // it, and where there is no room for it nothing runs.
 func TestScratch(t *testing.T) {
 	const pixels, channels, small, large = 4, 8, 8, 1024
-	const buffers, needed = 8 * pageSize, large * 2 * channels * 4
-	for _, short := range []int64{0, pageSize} {
-		drv := &nullDriver{max: limits{workingSet: 1 << 30}}
-		opened, err := open(drv, Options{MemoryLimit: buffers + needed - short})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer opened.Close()
-		dev := opened.(*gpu)
+	const buffers, needed = 8 * driver.PageSize, large * 2 * channels * 4
+	for _, short := range []int64{0, driver.PageSize} {
+		drv := &nullDriver{max: driver.Limits{WorkingSet: 1 << 30}}
+		dev := openOver(t, drv, Options{MemoryLimit: buffers + needed - short})
 		x := allocMat(t, dev, device.F32, pixels, channels)
 		conv := func(e device.Encoder, filters int, w, y device.Mat) {
 			frame := func(m device.Mat, c int) device.Frames {
@@ -140,7 +121,7 @@ func TestScratch(t *testing.T) {
 		if held := dev.Info().Allocated; held != buffers {
 			t.Fatalf("%d bytes of buffers, want %d", held, buffers)
 		}
-		err = dev.Do(t.Context(), "test", func(e device.Encoder) {
+		err := dev.Do(t.Context(), "test", func(e device.Encoder) {
 			conv(e, small, w, y)
 			conv(e, large, wide, yWide)
 		})

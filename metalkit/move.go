@@ -1,6 +1,9 @@
 package metalkit
 
-import "gimbal/inference/device"
+import (
+	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
+)
 
 // The kernels that copy elements of 1, 2, 4 and 8 bytes as they are.
 var (
@@ -11,14 +14,14 @@ var (
 
 // mover chooses the kernel that brings elements of x to y: a raw one for equal
 // types, and convert otherwise.
-func (e *encoder) mover(op string, x, y device.Mat, raw map[int]string, convert string) (kernel string, with constants) {
+func (e *encoder) mover(op string, x, y device.Mat, raw map[int]string, convert string) (kernel string, with driver.Constants) {
 	if x.DType == y.DType {
-		return raw[x.DType.Size()], constants{}
+		return raw[x.DType.Size()], driver.Constants{}
 	}
 	from, to := uint32(x.DType), uint32(y.DType)
 	e.readable(op, operand{dt: from})
 	e.writable(op, operand{dt: to})
-	return convert, constants{a: from, y: to}
+	return convert, driver.Constants{A: from, Y: to}
 }
 
 func (e *encoder) move(m device.Move) {
@@ -40,7 +43,7 @@ func (e *encoder) move(m device.Move) {
 }
 
 // copy records the copy of from to to, whose operands are x and y.
-func (e *encoder) copy(kernel string, with constants, from, to device.Mat, x, y operand) {
+func (e *encoder) copy(kernel string, with driver.Constants, from, to device.Mat, x, y operand) {
 	args := struct{ rows, cols, ldx, ldy uint32 }{uint32(from.Rows), uint32(from.Cols), x.ld, y.ld}
 	record(e, elementwise(kernel, with, from.Rows, from.Cols, from.Bytes()+to.Bytes()), &args, x, y)
 }

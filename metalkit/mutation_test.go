@@ -148,7 +148,7 @@ func mutateKernels(t *testing.T, root string, sample bool) []mutant {
 		}
 	}
 	if sample {
-		rewrite(t, filepath.Join(root, "metalkit/internal/soft/kernels.cpp"), func(text string) string { return slow.ReplaceAllString(text, "") })
+		rewrite(t, filepath.Join(root, "metalkit/internal/driver/soft/kernels.cpp"), func(text string) string { return slow.ReplaceAllString(text, "") })
 	}
 	return m.mutants
 }
@@ -213,7 +213,7 @@ func runs(file string) []string {
 		runs = append(runs, "^TestVariants$/^F32$/^("+parts+") ")
 	}
 	if strings.Contains(parts, "Linear") || strings.Contains(parts, "Conv") {
-		runs = append(runs, "^(TestTilesAgree|TestOrder)$/^F32$")
+		runs = append(runs, "^(TestTilesAgree|TestSwizzle)$/^F32$")
 	}
 	return runs
 }

@@ -1,6 +1,9 @@
 package metalkit
 
-import "gimbal/inference/device"
+import (
+	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
+)
 
 // Flags of kernels/norm.metal and rope.metal.
 const (
@@ -20,10 +23,10 @@ func (e *encoder) norm(n device.Norm) {
 	if !e.begin("Norm", n.Cost(), n.X.Rows, n.X.Stride, n.Y.Stride) || !e.readable("Norm", x) || !e.writable("Norm", y) {
 		return
 	}
-	with := constants{a: x.dt, y: y.dt, fn: uint32(n.Act)}
-	with.flags = weight.flag(normWeight) | bias.flag(normBias) | scale.flag(normScale) | shift.flag(normShift)
+	with := driver.Constants{A: x.dt, Y: y.dt, Func: uint32(n.Act)}
+	with.Flags = weight.flag(normWeight) | bias.flag(normBias) | scale.flag(normScale) | shift.flag(normShift)
 	if n.Kind == device.LayerNorm {
-		with.flags |= normLayer
+		with.Flags |= normLayer
 	}
 	args := struct {
 		rows, cols, ldx, ldy uint32
@@ -46,7 +49,7 @@ func (e *encoder) rope(r device.Rope) {
 		cols, halfHead, ldx, ldcos, ldsin, ldy uint32
 		eps                                    float32
 	}{uint32(r.X.Cols), uint32(r.X.Cols / r.Heads / 2), x.ld, cos.ld, sin.ld, y.ld, r.Eps}
-	with := constants{a: x.dt, y: y.dt, flags: weight.flag(ropeWeight)}
+	with := driver.Constants{A: x.dt, Y: y.dt, Flags: weight.flag(ropeWeight)}
 	record(e, dispatch{kernel: "rope", with: with, groups: [3]int{r.X.Rows, 1, 1}, threads: rowThreads, moved: r.Cost().Bytes, sizes: [4]int{r.X.Rows, r.X.Cols}}, &args,
 		x, cos, sin, weight, y)
 }

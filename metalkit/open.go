@@ -7,42 +7,39 @@ import (
 	"slices"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
+	"gimbal/metalkit/internal/driver/apple"
 )
 
 // Open returns the device over the GPU of an Apple Silicon Mac with macOS 14 or
 // later, after a product that must come out right. Elsewhere it fails with
 // device.ErrUnsupported and says why.
 func Open(opts Options) (device.Device, error) {
-	drv, err := newDriver()
-	if drv == nil {
+	drv, err := apple.Open()
+	if err != nil {
 		return nil, fmt.Errorf("metalkit: %w", err)
 	}
-	return openTried(drv, opts)
+	return openTested(drv, opts)
 }
 
-// openTried is open with the product.
-func openTried(drv driver, opts Options) (device.Device, error) {
-	dev, err := open(drv, opts)
+// openTested is open with a product that must come out right, while nothing is timed.
+func openTested(drv driver.Driver, opts Options) (device.Device, error) {
+	d, err := open(drv, opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := dev.(*gpu).untuned(tryOut); err != nil {
-		return nil, fmt.Errorf("metalkit: the GPU is not used: %w", errors.Join(err, dev.Close()))
+	choices := d.choices
+	d.choices = nil
+	if err := selfTest(d); err != nil {
+		return nil, fmt.Errorf("metalkit: the GPU is not used: %w", errors.Join(err, d.Close()))
 	}
-	return dev, nil
+	d.choices = choices
+	return d, nil
 }
 
-// untuned calls f while nothing is timed.
-func (d *gpu) untuned(f func(device.Device) error) error {
-	t := d.tuner
-	d.tuner = nil
-	defer func() { d.tuner = t }()
-	return f(d)
-}
-
-// tryOut multiplies small whole numbers, which every type holds exactly, so that a
+// selfTest multiplies small whole numbers, which every type holds exactly, so that a
 // compiler or a GPU that does not do as the kernels expect is noticed at once.
-func tryOut(dev device.Device) error {
+func selfTest(dev device.Device) error {
 	const m, n, k = 33, 40, 72
 	x, w, want := make([]float32, m*k), make([]float32, n*k), make([]float32, m*n)
 	for i := range x {
@@ -71,7 +68,7 @@ func multiplied(dev device.Device, x, w []float32, m, n, k int) ([]float32, erro
 	ctx := context.Background()
 	var views [3]device.Mat
 	for i, shape := range [][]int{{m, k}, {n, k}, {m, n}} {
-		b, err := dev.Alloc(device.Desc{Label: "try-out", DType: device.F32, Shape: shape})
+		b, err := dev.Alloc(device.Desc{Label: "self-test", DType: device.F32, Shape: shape})
 		if err != nil {
 			return nil, err
 		}
@@ -82,7 +79,7 @@ func multiplied(dev device.Device, x, w []float32, m, n, k int) ([]float32, erro
 	return y, errors.Join(
 		dev.Write(ctx, views[0].Buf, device.Bytes(x)),
 		dev.Write(ctx, views[1].Buf, device.Bytes(w)),
-		dev.Do(ctx, "try-out", func(e device.Encoder) {
+		dev.Do(ctx, "self-test", func(e device.Encoder) {
 			e.Record(device.Linear{X: views[0], W: device.DenseWeight(views[1]), Y: views[2]})
 		}),
 		dev.Read(ctx, device.Bytes(y), views[2].Buf))

@@ -8,7 +8,7 @@ import (
 )
 
 // openTest returns the device over the Mac's GPU.
-func openTest(tb testing.TB, opts Options) device.Device {
+func openTest(tb testing.TB, opts Options) *gpu {
 	tb.Helper()
 	dev, err := Open(opts)
 	if errors.Is(err, device.ErrUnsupported) {
@@ -18,5 +18,5 @@ func openTest(tb testing.TB, opts Options) device.Device {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { dev.Close() })
-	return dev
+	return dev.(*gpu)
 }

@@ -3,18 +3,12 @@
 package metalkit
 
 import (
+	"runtime"
 	"testing"
-
-	"gimbal/inference/device"
 )
 
 // openTest returns the device over the software driver.
-func openTest(tb testing.TB, opts Options) device.Device {
+func openTest(tb testing.TB, opts Options) *gpu {
 	tb.Helper()
-	dev, err := OpenSoftware(opts)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { dev.Close() })
-	return dev
+	return openSoft(tb, runtime.GOMAXPROCS(0), false, opts)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
 )
 
 // TestHighWatermark allocates up to the limit, and one page more.
@@ -20,7 +21,7 @@ func TestHighWatermark(t *testing.T) {
 		{Options{}, set}, {Options{HighWatermark: 0.5}, set / 2}, {Options{HighWatermark: 1.75}, set / 4 * 7},
 		{Options{HighWatermark: math.Inf(1)}, 0}, {Options{HighWatermark: 0.5, MemoryLimit: set / 4}, set / 4},
 	} {
-		dev, err := open(&nullDriver{max: limits{workingSet: set}}, c.opts)
+		dev, err := open(&nullDriver{max: driver.Limits{WorkingSet: set}}, c.opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +56,7 @@ func TestHighWatermark(t *testing.T) {
 // TestLargestBuffer asks for more in one piece than the GPU takes.
 func TestLargestBuffer(t *testing.T) {
 	const most = 1 << 20
-	dev, err := open(&nullDriver{max: limits{workingSet: 1 << 30, maxBuffer: most}}, Options{})
+	dev, err := open(&nullDriver{max: driver.Limits{WorkingSet: 1 << 30, MaxBuffer: most}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestCapture(t *testing.T) {
 			t.Errorf("%s: %v", wrong, err)
 		}
 	}
-	drv := &nullDriver{max: limits{workingSet: 1 << 20}}
+	drv := &nullDriver{max: driver.Limits{WorkingSet: 1 << 20}}
 	dev, err := open(drv, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ func TestCapture(t *testing.T) {
 // TestCaptureUnsupported asks a driver that has no captures.
 func TestCaptureUnsupported(t *testing.T) {
 	t.Setenv(captureVariable, "1")
-	dev, err := open(&nullDriver{max: limits{workingSet: 1}, blind: true}, Options{Capture: filepath.Join(t.TempDir(), "a.gputrace"), CaptureLabel: "x"})
+	dev, err := open(&nullDriver{max: driver.Limits{WorkingSet: 1}, blind: true}, Options{Capture: filepath.Join(t.TempDir(), "a.gputrace"), CaptureLabel: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}

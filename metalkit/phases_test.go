@@ -11,35 +11,37 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/engine"
 	"gimbal/inference/golden"
+	"gimbal/metalkit/internal/driver"
+	"gimbal/metalkit/internal/driver/soft"
 )
 
 // ledger is a driver that knows how many bytes it has given out.
 type ledger struct {
-	*softDriver
+	*soft.Driver
 	mu   sync.Mutex
 	size map[uintptr]int64
 	held int64
 }
 
-func (l *ledger) alloc(size int64) (memory, error) {
-	m, err := l.softDriver.alloc(size)
+func (l *ledger) Alloc(size int64) (driver.Memory, error) {
+	m, err := l.Driver.Alloc(size)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
-		l.size[m.handle] = size
+		l.size[m.Handle] = size
 		l.held += size
 	}
 	return m, err
 }
 
-func (l *ledger) free(m memory) {
+func (l *ledger) Free(m driver.Memory) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if m.unpin == nil { // no alias
-		l.held -= l.size[m.handle]
-		delete(l.size, m.handle)
+	if m.Unpin == nil { // no alias
+		l.held -= l.size[m.Handle]
+		delete(l.size, m.Handle)
 	}
-	l.softDriver.free(m)
+	l.Driver.Free(m)
 }
 
 func (l *ledger) now() int64 {
@@ -51,18 +53,15 @@ func (l *ledger) now() int64 {
 // TestPhases generates a video, and wants the driver to hold no more than buffers when a
 // phase has ended: nothing of the text encoder's, of an expert's, or of the VAE's.
 func TestPhases(t *testing.T) {
-	soft, err := newSoftDriver(2, false)
+	plain, err := soft.New(2, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	drv := &ledger{softDriver: soft, size: map[uintptr]int64{}}
-	opened, err := open(drv, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dev := opened.(*gpu)
-	defer dev.Close()
-	p, err := engine.Load(t.Context(), dev, golden.Checkpoint(t), inference.QuantNone, func(inference.Event) {})
+	drv := &ledger{Driver: plain, size: map[uintptr]int64{}}
+	dev := openOver(t, drv, Options{})
+	saw := func(string) {}
+	seen := observed{dev, func(label string, _ []planned) { saw(label) }}
+	p, err := engine.Load(t.Context(), seen, golden.Checkpoint(t), inference.QuantNone, func(inference.Event) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +76,7 @@ func TestPhases(t *testing.T) {
 	}
 	check("loaded", loaded)
 	last, kept := "", false
-	dev.observe = func(label string, _ []note) {
+	saw = func(label string) {
 		if last == "head" && label != "embeddings" {
 			check("after an expert", dev.Info().Allocated) // the next phase's buffers are there
 		}

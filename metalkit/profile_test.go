@@ -14,7 +14,7 @@ import (
 // kernels those of the launch plan, and together they take no longer than the host waits.
 func TestTimed(t *testing.T) {
 	const n = 64
-	dev := openTest(t, Options{}).(*gpu)
+	dev := openTest(t, Options{})
 	x := allocMat(t, dev, device.F32, n+1, 5*n)
 	start := make([]float32, x.Rows*x.Cols)
 	for i := range start {
@@ -33,27 +33,27 @@ func TestTimed(t *testing.T) {
 		}
 		return got
 	}
-	var planned, ran []string
-	dev.observe = func(_ string, notes []note) {
-		planned = nil
-		for _, n := range notes {
-			planned = append(planned, n.kernel)
+	var kernels, ran []string
+	seen := observed{dev, func(_ string, plan []planned) {
+		kernels = nil
+		for _, p := range plan {
+			kernels = append(kernels, p.kernel)
 		}
-	}
-	plain := run(func(f func(device.Encoder)) error { return dev.Do(t.Context(), "plain", f) })
+	}}
+	plain := run(func(f func(device.Encoder)) error { return seen.Do(t.Context(), "plain", f) })
 	var seconds, waited float64
 	timed := run(func(f func(device.Encoder)) error {
 		began := time.Now()
 		defer func() { waited = time.Since(began).Seconds() }()
-		return dev.DoTimed(t.Context(), "timed", f, func(l device.Launch) {
+		return seen.DoTimed(t.Context(), "timed", f, func(l device.Launch) {
 			ran = append(ran, l.Kernel)
 			if seconds += l.Seconds; l.Seconds <= 0 || l.Cost.Bytes <= 0 {
 				t.Errorf("%+v", l)
 			}
 		})
 	})
-	if !slices.Equal(plain, timed) || !slices.Equal(planned, ran) || seconds > waited {
-		t.Errorf("equal results: %v; %g s in kernels, %g s in all; kernels %v, want %v", slices.Equal(plain, timed), seconds, waited, ran, planned)
+	if !slices.Equal(plain, timed) || !slices.Equal(kernels, ran) || seconds > waited {
+		t.Errorf("equal results: %v; %g s in kernels, %g s in all; kernels %v, want %v", slices.Equal(plain, timed), seconds, waited, ran, kernels)
 	}
 }
 
@@ -61,14 +61,13 @@ func TestTimed(t *testing.T) {
 // as their kernels.
 func TestProfile(t *testing.T) {
 	const n = 64
-	dev := openTest(t, Options{}).(*gpu)
+	dev := openTest(t, Options{})
 	want := map[string]int{}
-	dev.observe = func(_ string, notes []note) {
-		for _, n := range notes {
-			want[n.kernel]++
+	d := profile.New(observed{dev, func(_ string, plan []planned) {
+		for _, p := range plan {
+			want[p.kernel]++
 		}
-	}
-	d := profile.New(dev)
+	}})
 	x := allocMat(t, d, device.F32, n+1, 5*n)
 	if err := d.Do(t.Context(), "block", func(e device.Encoder) { recordBlock(e, x, n) }); err != nil {
 		t.Fatal(err)

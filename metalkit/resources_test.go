@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
+	"gimbal/metalkit/kernels"
 )
 
 // What every GPU of Apple's has for a threadgroup.
@@ -62,7 +64,7 @@ func resources(t *testing.T, s source, name string) (shared int, threads []int) 
 func resourceMistakes(t *testing.T, all map[launch]bool, s source) (mistakes []string) {
 	t.Helper()
 	for l := range all {
-		if l.kernel == matmulKernel { // the driver's own affair
+		if l.kernel == driver.Matmul { // the driver's own affair
 			continue
 		}
 		shared, threads := resources(t, s, l.kernel)
@@ -85,7 +87,7 @@ func TestResources(t *testing.T) {
 	for _, mistake := range resourceMistakes(t, launches(t), s) {
 		t.Error(mistake)
 	}
-	arrays := 0
+	arrays, all := 0, tables()[device.F32]
 	for name, made := range s.made {
 		declared := strings.Count(s.functions[made.function].body, "SHARED(")
 		arrays += declared
@@ -93,7 +95,7 @@ func TestResources(t *testing.T) {
 			t.Errorf("%s declares %d arrays of %d bytes", name, declared, shared)
 		}
 	}
-	if arrays < len(linearTiles)+len(convTiles)+len(flashes) {
+	if arrays < len(all.linear)+len(all.conv)+len(all.attention) {
 		t.Errorf("only %d arrays are found", arrays)
 	}
 	for name, want := range map[string]int{ // by hand
@@ -150,35 +152,43 @@ func TestResourceMistakes(t *testing.T) {
 	}
 }
 
-// TestInstances compares the sizes by which the host launches variants with those that
-// the kernels are made for.
+// TestInstances wants the same variants in every type, F32's with slices and keys half as
+// deep, and names that tell their sizes.
 func TestInstances(t *testing.T) {
-	s := allSource(t)
-	check := func(name, function string, arguments ...any) {
-		var want []string
-		for _, a := range arguments {
-			want = append(want, fmt.Sprint(a))
-		}
-		if made := s.made[name]; made.function != function || !slices.Equal(made.arguments, want) {
-			t.Errorf("%s is made of %s%v, the host has %v", name, made.function, made.arguments, want)
-		}
-	}
-	words := map[device.DType]string{device.F32: "float", device.F16: "half", device.BF16: "bfloat"}
+	suffix := map[device.DType]string{device.F32: "f32", device.F16: "f16", device.BF16: "bf16"}
 	for _, c := range computes {
-		names, _ := kernelsFor(c.dtype)
-		of, shorter := words[c.dtype], 1
-		if c.dtype == device.F32 {
-			shorter = 2
+		for function, halved := range map[string]int{"linear": 2, "conv": 2, "attention": 1} { // the number of the size that is
+			all, want := kernels.Instances(function, elements[c.dtype]), kernels.Instances(function, elements[device.BF16])
+			if len(all) != len(want) || len(all) < 6 {
+				t.Fatalf("%d variants of %s in %s, %d in BF16", len(all), function, c.name, len(want))
+			}
+			for i, k := range all {
+				sizes := slices.Clone(want[i].Sizes)
+				if c.dtype == device.F32 {
+					sizes[halved] /= 2
+				}
+				if !slices.Equal(k.Sizes, sizes) {
+					t.Errorf("%s has the sizes %v, want %v", k.Name, k.Sizes, sizes)
+				}
+				if name := function + "_" + suffix[c.dtype] + "_" + sizedName(function, k.Sizes); k.Name != name {
+					t.Errorf("%s has the sizes of %s", k.Name, name)
+				}
+			}
 		}
-		for i, v := range linearTiles {
-			check(names.linear[i], "linear", of, v.rows, v.cols, v.depth/shorter, v.down, v.across, v.direct)
+		if names := kernels.Instances("linear_expand", elements[c.dtype]); len(names) != 1 || names[0].Name != "linear_expand_"+suffix[c.dtype] {
+			t.Errorf("%s expands weights by %v", c.name, names)
 		}
-		for i, v := range convTiles {
-			check(names.conv[i], "conv", of, v.rows, v.cols, v.depth/shorter, v.down, v.across)
-		}
-		for i, f := range flashes {
-			check(names.attention[i], "attention", of, f.width, f.keys/shorter, f.simds, f.sliced, f.direct)
-		}
-		check(names.expand, "linear_expand", of)
 	}
+}
+
+// sizedName is how a variant of such sizes is called.
+func sizedName(function string, s []int) string {
+	if function == "attention" {
+		return fmt.Sprintf("%dx%dx%d%s%s", s[0], s[1], s[2], []string{"", "_s"}[s[3]], []string{"", "_kv"}[s[4]])
+	}
+	name := fmt.Sprintf("%dx%dx%dx%d", s[0], s[1], s[2], s[3]*s[4])
+	if function == "linear" {
+		name += []string{"", "_w", "_xw"}[s[5]]
+	}
+	return name
 }

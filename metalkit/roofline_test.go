@@ -3,6 +3,7 @@ package metalkit
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"gimbal/inference/device"
@@ -10,23 +11,31 @@ import (
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
+	"gimbal/metalkit/internal/driver/dry"
 )
 
-// onPaper returns a session at the real sizes on a chip, for a clip of so many frames at
+// openRoofline returns a session at the real sizes on a chip, for a clip of so many frames at
 // 480x832.
-func onPaper(tb testing.TB, chip string, frames int) (*Paper, *wan.Model, *wan.Session) {
+func openRoofline(tb testing.TB, chip string, frames int) (*Roofline, *wan.Model, *wan.Session) {
 	tb.Helper()
 	c, ok := FindChip(chip)
 	if !ok {
 		tb.Fatalf("no chip %s", chip)
 	}
-	paper, err := OpenPaper(c, device.BF16)
+	roofline, err := OpenRoofline(c, device.BF16)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { paper.Close() })
+	tb.Cleanup(func() { roofline.Close() })
+	model, s := sessionOn(tb, roofline, frames)
+	return roofline, model, s
+}
+
+// sessionOn returns a session at the real sizes on a dry device.
+func sessionOn(tb testing.TB, dev device.Device, frames int) (*wan.Model, *wan.Session) {
+	tb.Helper()
 	expert := weights.LingBotWorld.DryExpert()
-	model, err := wan.Load(tb.Context(), paper, expert.Store, expert.Config)
+	model, err := wan.Load(tb.Context(), dev, expert.Store, expert.Config)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -38,18 +47,18 @@ func onPaper(tb testing.TB, chip string, frames int) (*Paper, *wan.Model, *wan.S
 		tb.Fatal(err)
 	}
 	tb.Cleanup(s.Close)
-	return paper, model, s
+	return model, s
 }
 
 // forward returns what one forward does.
 func forward(t *testing.T, chip string, frames int) (events []Event, layers int) {
 	t.Helper()
-	paper, model, s := onPaper(t, chip, frames)
-	paper.Take()
+	roofline, model, s := openRoofline(t, chip, frames)
+	roofline.Take()
 	if err := s.Velocity(t.Context(), nil, 0, 0, nil); err != nil {
 		t.Fatal(err)
 	}
-	return paper.Take(), model.Config.NumLayers
+	return roofline.Take(), model.Config.NumLayers
 }
 
 // overrun is an operation that moves more than 1.5 times its least bytes.
@@ -101,7 +110,7 @@ func opName(o Operation) string {
 	for sizes[len(sizes)-1] == 0 {
 		sizes = sizes[:len(sizes)-1]
 	}
-	return o.Kind + " " + joined("x", sizes)
+	return o.Kind + " " + strings.ReplaceAll(strings.Trim(fmt.Sprint(sizes), "[]"), " ", "x")
 }
 
 // TestStep holds the launch plans of a step at 41 frames to what they promise, on every
@@ -164,12 +173,12 @@ func TestStep(t *testing.T) {
 func TestBlockIsOneRun(t *testing.T) {
 	events, _ := forward(t, "M3 Ultra", 41)
 	for _, e := range events {
-		if len(e.Operations) > 0 && e.Runs != 1 {
-			t.Errorf("%s takes %d runs", e.Name, e.Runs)
+		if len(e.Operations) > 0 && e.CommandBuffers != 1 {
+			t.Errorf("%s takes %d command buffers", e.Name, e.CommandBuffers)
 		}
 		for _, o := range e.Operations {
-			if o.Launches != 1 {
-				t.Errorf("%s: %s takes %d launches", e.Name, opName(o), o.Launches)
+			if o.Dispatches != 1 {
+				t.Errorf("%s: %s takes %d dispatches", e.Name, opName(o), o.Dispatches)
 			}
 		}
 	}
@@ -180,13 +189,13 @@ func TestBlockIsOneRun(t *testing.T) {
 // than three quarters of the chip's peak.
 func TestRunsAreShort(t *testing.T) {
 	const most = 0.75 // seconds of a run, at the peak
-	paper, _, s := onPaper(t, "M1", 81)
-	text, err := umt5.Load(t.Context(), paper, weights.LingBotWorld.DryText())
+	roofline, _, s := openRoofline(t, "M1", 81)
+	text, err := umt5.Load(t.Context(), roofline, weights.LingBotWorld.DryText())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer text.Close()
-	video, err := vae.Load(t.Context(), paper, weights.LingBotWorld.DryVAE(), vae.WanStatistics())
+	video, err := vae.Load(t.Context(), roofline, weights.LingBotWorld.DryVAE(), vae.WanStatistics())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +221,7 @@ func TestRunsAreShort(t *testing.T) {
 			t.Fatal(part.name, err)
 		}
 		longest, operation, kinds := 0.0, 0.0, map[string]bool{}
-		for _, e := range paper.Take() {
+		for _, e := range roofline.Take() {
 			longest = max(longest, e.Longest)
 			for _, o := range e.Operations {
 				operation = max(operation, o.Seconds)
@@ -259,11 +268,10 @@ func TestChips(t *testing.T) {
 // BenchmarkForward records forwards of the real sizes over a driver that runs nothing,
 // and tells the time of one block.
 func BenchmarkForward(b *testing.B) {
-	paper, model, s := onPaper(b, "M3 Ultra", 41)
-	paper.gpu.observe = nil
+	chip, _ := FindChip("M3 Ultra")
+	model, s := sessionOn(b, hollowOver(openOver(b, dry.New(planLimits(chip)), Options{Compute: device.BF16})), 41)
 	b.ReportAllocs()
 	for b.Loop() {
-		paper.events = paper.events[:0]
 		if err := s.Velocity(b.Context(), nil, 0, 0, nil); err != nil {
 			b.Fatal(err)
 		}

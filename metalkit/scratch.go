@@ -5,17 +5,18 @@ import (
 
 	"gimbal/inference/device"
 	"gimbal/inference/device/host"
+	"gimbal/metalkit/internal/driver"
 )
 
-// scratch is the memory in which the calls of one operation hand results on; the next
-// operation uses it again. Recording only counts it. The calls get the memory when they
-// run: one piece, as large as the operation that needs the most.
+// scratch is the memory in which the dispatches of one operation hand results on; the next
+// operation uses it again. Recording only counts it. The dispatches get the memory when
+// they run: one piece, as large as the operation that needs the most.
 type scratch struct {
 	used int64 // by the operation at hand
 	most int64 // by any so far
 }
 
-// scratchHandle stands for that memory in recorded calls.
+// scratchHandle stands for that memory in recorded dispatches.
 const scratchHandle = ^uintptr(0)
 
 // scratchAlign is what matrices in it begin at a multiple of.
@@ -36,30 +37,30 @@ func (e *encoder) temp(t device.DType, rows, cols int) device.Mat {
 	return m
 }
 
-// borrow gives the recorded calls the scratch that they need, if any, until give is
-// called.
-func (e *encoder) borrow() (give func(), err error) {
+// acquire gives the recorded dispatches the scratch that they need, if any, until release
+// is called.
+func (e *encoder) acquire() (release func(), err error) {
 	if e.scratch.most == 0 {
 		return func() {}, nil
 	}
-	b, err := e.dev.lend(e.scratch.most)
+	b, err := e.dev.acquireScratch(e.scratch.most)
 	if err != nil {
 		return nil, err
 	}
-	for i := range e.calls {
-		c := &e.calls[i]
-		for j := range c.bind[:c.buffers] {
-			if at := &c.bind[j]; at.handle == scratchHandle {
-				at.handle = b.Mem.handle
-				at.offset += b.Mem.offset
+	for i := range e.dispatches {
+		c := &e.dispatches[i]
+		for j := range c.Bind[:c.Buffers] {
+			if at := &c.Bind[j]; at.Handle == scratchHandle {
+				at.Handle = b.Mem.Handle
+				at.Offset += b.Mem.Offset
 			}
 		}
 	}
 	return b.Release, nil
 }
 
-// lend returns memory of undefined content.
-func (d *gpu) lend(size int64) (*host.Buffer[memory], error) {
+// acquireScratch returns memory of undefined content.
+func (d *gpu) acquireScratch(size int64) (*host.Buffer[memory], error) {
 	size = d.AllocSize(size)
 	desc := device.Desc{Label: "scratch", DType: device.U8, Shape: []int{int(size)}}
 	return d.Provide(desc, size, func(room int64) (memory, error) {
@@ -75,7 +76,9 @@ func (d *gpu) lend(size int64) (*host.Buffer[memory], error) {
 }
 
 // AllocSize implements device.Device: buffers are whole pages.
-func (d *gpu) AllocSize(n int64) int64 { return (n + pageSize - 1) / pageSize * pageSize }
+func (d *gpu) AllocSize(n int64) int64 {
+	return (n + driver.PageSize - 1) / driver.PageSize * driver.PageSize
+}
 
 // Count implements device.Device. Where a variant is still to be chosen, what it takes to
 // time all of them counts, and what the neediest would take.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
 	"gimbal/metalkit/kernels"
 )
 
@@ -58,7 +59,7 @@ func layoutOfSource(members string) (l layout, err error) {
 				fmt.Sscan(m[2], &count)
 			}
 			l.size = ceilDiv(l.size, of.size) * of.size
-			l.members = append(l.members, member{goName(m[1]), of.kind, count, l.size})
+			l.members = append(l.members, member{plainName(m[1]), of.kind, count, l.size})
 			l.size += count * of.size
 		}
 	}
@@ -66,19 +67,13 @@ func layoutOfSource(members string) (l layout, err error) {
 	return l, nil
 }
 
-// goName is ld_of as Go writes it, ldOf.
-func goName(name string) string {
-	words := strings.Split(name, "_")
-	for i, w := range words[1:] {
-		words[i+1] = strings.ToUpper(w[:1]) + w[1:]
-	}
-	return strings.Join(words, "")
-}
+// plainName is what ld_of, ldOf and LDOf have in common.
+func plainName(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
 
 func layoutOfType(t reflect.Type) layout {
 	l := layout{size: int(t.Size())}
 	for f := range t.Fields() {
-		m := member{f.Name, f.Type.Kind(), 1, int(f.Offset)}
+		m := member{plainName(f.Name), f.Type.Kind(), 1, int(f.Offset)}
 		if f.Type.Kind() == reflect.Array {
 			m.kind, m.count = f.Type.Elem().Kind(), f.Type.Len()
 		}
@@ -101,7 +96,7 @@ func bufferMistakes(all map[launch]bool, s source) (mistakes []string) {
 			continue
 		}
 		buffers := s.functions[kernel.function].buffers()
-		if l.operands+1 != len(buffers) || l.operands > maxBuffers {
+		if l.operands+1 != len(buffers) || l.operands > driver.MaxBuffers {
 			complain("%s has %d buffers, the host binds %d", l.kernel, len(buffers), l.operands+1)
 		}
 		m := argsParameter.FindStringSubmatch(buffers[0])
@@ -114,7 +109,7 @@ func bufferMistakes(all map[launch]bool, s source) (mistakes []string) {
 		if err != nil {
 			complain("%s: %v", m[1], err)
 		}
-		if got := layoutOfType(l.args); !reflect.DeepEqual(got, want) || got.size > maxArgs {
+		if got := layoutOfType(l.args); !reflect.DeepEqual(got, want) || got.size > driver.MaxArgs {
 			complain("%s: %s is %v, the host has %v", l.kernel, m[1], want, got)
 		}
 	}
@@ -174,20 +169,13 @@ func TestNames(t *testing.T) {
 	for l := range launches(t) {
 		launched[l.kernel] = true
 	}
-	names := append(kernels.Names(), matmulKernel)
+	names := append(kernels.Names(), driver.Matmul)
 	for _, name := range names {
 		if !launched[name] {
 			t.Errorf("no operation launches %s", name)
 		}
 	}
 	var host []string
-	for _, c := range computes {
-		of, ok := kernelsFor(c.dtype)
-		if !ok {
-			t.Fatalf("no kernels for %v", c.dtype)
-		}
-		host = slices.Concat(host, of.linear, of.conv, of.attention, []string{of.expand})
-	}
 	for _, table := range []map[int]string{moveRaw, transposeRaw, gatherRaw, convPack} {
 		for _, name := range table {
 			host = append(host, name)
@@ -202,8 +190,8 @@ func TestNames(t *testing.T) {
 
 // TestConstants compares the function constants with the structure that gives them.
 func TestConstants(t *testing.T) {
-	names := map[string]string{"TYPE_A": "a", "TYPE_B": "b", "TYPE_C": "c", "TYPE_Y": "y", "FUNC": "fn", "FLAGS": "flags", "ALIGNED": "aligned"}
-	host := reflect.TypeFor[constants]()
+	names := map[string]string{"TYPE_A": "A", "TYPE_B": "B", "TYPE_C": "C", "TYPE_Y": "Y", "FUNC": "Func", "FLAGS": "Flags", "ALIGNED": "Aligned"}
+	host := reflect.TypeFor[driver.Constants]()
 	found := regexp.MustCompile(`(?m)^CONSTANT\((\w+), (\w+), (\d+)\);`).FindAllStringSubmatch(kernels.Source(), -1)
 	if len(found) != host.NumField() || int(host.Size()) != 4*len(found) {
 		t.Fatalf("%d function constants, the host has %v", len(found), host)

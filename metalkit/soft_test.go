@@ -6,20 +6,22 @@ import (
 	"testing"
 
 	"gimbal/inference/device/devicetest"
+	"gimbal/metalkit/internal/driver/soft"
 )
+
+// openSoft returns the device over a software driver of so many workers.
+func openSoft(tb testing.TB, workers int, backward bool, opts Options) *gpu {
+	tb.Helper()
+	drv, err := soft.New(workers, backward)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return openOver(tb, drv, opts)
+}
 
 // TestBackward starts the threads of every threadgroup with the last one, and the
 // threadgroups, too: what a barrier should keep apart shows, and what one threadgroup
 // writes of another's results.
 func TestBackward(t *testing.T) {
-	drv, err := newSoftDriver(1, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dev, err := open(drv, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
-	devicetest.Run(t, dev, devicetest.Options{Product: productBound})
+	devicetest.Run(t, openSoft(t, 1, true, Options{}), devicetest.Options{Product: productBound})
 }

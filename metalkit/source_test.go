@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"gimbal/metalkit/internal/driver"
 	"gimbal/metalkit/kernels"
 )
 
@@ -77,12 +78,12 @@ func splitList(list string) []string {
 // allSource reads all kernels and the stand-in for the driver's own product.
 func allSource(t *testing.T) source {
 	t.Helper()
-	matmul, err := os.ReadFile("internal/soft/matmul.metal")
+	matmul, err := os.ReadFile("internal/driver/soft/matmul.metal")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := parseSource(kernels.Source() + string(matmul))
-	for _, name := range append(kernels.Names(), matmulKernel) {
+	for _, name := range append(kernels.Names(), driver.Matmul) {
 		if k, ok := s.made[name]; !ok || s.functions[k.function] == nil {
 			t.Fatalf("kernel %s is not understood", name)
 		}

@@ -29,7 +29,7 @@ func TestSpeed(t *testing.T) {
 	defer file.Close()
 	rows := json.NewEncoder(file)
 	for _, compute := range []device.DType{device.F32, device.BF16} {
-		dev := openTest(t, Options{Compute: compute}).(*gpu)
+		dev := openTest(t, Options{Compute: compute})
 		var views [3]device.Mat
 		for i, d := range []device.Desc{{DType: compute, Shape: []int{m, k}}, {DType: compute, Shape: []int{n, k}}, {DType: device.F32, Shape: []int{m, n}}} {
 			b, err := dev.Alloc(d)
@@ -39,11 +39,11 @@ func TestSpeed(t *testing.T) {
 			views[i] = device.AsMat(b)
 		}
 		op := device.Linear{X: views[0], W: device.DenseWeight(views[1]), Y: views[2]}
-		for i, v := range linearVariants {
-			if v.tile < 0 || v.expand {
+		for i, v := range linearVariants() {
+			if v.tile == matmulTile || v.expand {
 				continue
 			}
-			dev.favoured = favoured{i, -1, -1}
+			dev.forced = forced{i, -1, -1}
 			least := math.Inf(1)
 			for range 4 { // the first one warms up
 				began := time.Now()
@@ -53,7 +53,7 @@ func TestSpeed(t *testing.T) {
 				least = min(least, time.Since(began).Seconds())
 			}
 			row := map[string]any{
-				"stage": "variants", "who": "gimbal", "case": fmt.Sprintf("product %dx%dx%d, %s", m, k, n, linearTiles[v.tile].name(compute)),
+				"stage": "variants", "who": "gimbal", "case": fmt.Sprintf("product %dx%dx%d, %s", m, k, n, strings.SplitN(dev.variants.linear[v.tile].kernel, "_", 3)[2]),
 				"compute": strings.ToLower(compute.String()), "seconds": least, "device": dev.Info().Name,
 				"tflops": float64(op.Cost().FLOPs) / least / 1e12, "finished": time.Now().UTC(),
 			}

@@ -6,31 +6,9 @@ import "gimbal/inference/device"
 // largest tiles.
 const splitRows = 128
 
-// rowsOfRun returns how many of an operation's rows go into one run, so that its work
-// stays below the limit: within a long one an end of ctx would not be heard.
-func (d *gpu) rowsOfRun(rows int, work int64) int {
-	most := d.limits.work
-	if most == 0 || float64(work) <= most {
-		return rows
-	}
-	return max(splitRows, int(float64(rows)*most/float64(work))/splitRows*splitRows)
-}
-
-// shareOfRun is how much of a run's time n's call takes, of 1 at the most.
-func (d *gpu) shareOfRun(n note) float64 {
-	share := n.work / d.limits.work
-	if n.area > 0 {
-		share /= n.area
-	}
-	if d.bytes > 0 {
-		share = max(share, float64(n.moved)/d.bytes)
-	}
-	return share
-}
-
 // splitLinear records l in parts of n rows.
 func (e *encoder) splitLinear(l device.Linear, n int) {
-	from := len(e.notes)
+	from := len(e.plan)
 	for first, rows := 0, l.X.Rows; first < rows; first += n {
 		part, last := l, min(first+n, rows)
 		part.X, part.Y = l.X.RowRange(first, last), l.Y.RowRange(first, last)
@@ -45,7 +23,7 @@ func (e *encoder) splitLinear(l device.Linear, n int) {
 // splitAttention records a in parts of n queries. The bias of a query and a key is in the
 // column that their distance gives, counted from that of the last query.
 func (e *encoder) splitAttention(a device.Attention, n int) {
-	from := len(e.notes)
+	from := len(e.plan)
 	for first, rows := 0, a.Q.Rows; first < rows; first += n {
 		part, last := a, min(first+n, rows)
 		part.Q, part.O = a.Q.RowRange(first, last), a.O.RowRange(first, last)
@@ -57,10 +35,10 @@ func (e *encoder) splitAttention(a device.Attention, n int) {
 	e.join(from, a.Q.Rows, a.Cost())
 }
 
-// join makes one operation, of so many rows, of the parts whose notes begin at from. What
+// join makes one operation, of so many rows, of the parts whose plan begin at from. What
 // they read again is not among the least that it moves.
 func (e *encoder) join(from, rows int, whole device.Cost) {
-	parts := e.notes[from:]
+	parts := e.plan[from:]
 	for i := range parts {
 		n := &parts[i]
 		n.number, n.least.Bytes = parts[0].number, 0
@@ -74,12 +52,12 @@ func (e *encoder) join(from, rows int, whole device.Cost) {
 	}
 }
 
-// splitConv records f by number v of convTiles: all at once, some frames at a time, or
+// splitConv records f by number v of the variants: all at once, some frames at a time, or
 // some rows of one.
 func (e *encoder) splitConv(f *filter, v int) {
-	cols := convTiles[v].cols
+	cols := e.dev.variants.conv[v].cols
 	computed := ceilDiv(f.Y.C, cols) * cols // with what reaches beyond the edge
-	share := e.dev.limits.work / float64(f.Cost().FLOPs) * float64(f.Y.C) / float64(computed)
+	share := e.dev.limits.CommandBufferFLOPs / float64(f.Cost().FLOPs) * float64(f.Y.C) / float64(computed)
 	if share == 0 || share >= 1 {
 		e.convolve(f, v)
 		return
@@ -88,15 +66,15 @@ func (e *encoder) splitConv(f *filter, v int) {
 	if frames == 0 {
 		frames, rows = 1, max(1, int(share*float64(f.Y.T*f.Y.H)))
 	}
-	from := len(e.notes)
+	from := len(e.plan)
 	for t := 0; t < f.Y.T; t += frames {
 		for row := 0; row < f.Y.H; row += rows {
 			part := f.part(e, t, min(t+frames, f.Y.T), row, min(row+rows, f.Y.H))
 			e.convolve(&part, v)
 		}
 	}
-	for i := range e.notes[from:] {
-		e.notes[from+i].sizes = f.sizes()
+	for i := range e.plan[from:] {
+		e.plan[from+i].sizes = f.sizes()
 	}
 }
 
@@ -119,7 +97,7 @@ func (f filter) part(e *encoder, t, end, row, bottom int) filter {
 	}
 	p.x, p.prev0, p.prev1 = e.frames(p.X), e.frames(p.Prev[0]), e.frames(p.Prev[1])
 	p.y, p.add = e.frames(p.Y), e.frames(p.Add)
-	p.with.flags = f.with.flags&(convBias|convAdd) | p.prev0.flag(convPrev0) | p.prev1.flag(convPrev1)
+	p.with.Flags = f.with.Flags&(convBias|convAdd) | p.prev0.flag(convPrev0) | p.prev1.flag(convPrev1)
 	p.args.oh, p.args.padH = uint32(p.Y.H), uint32(f.PadH-row*f.Stride) // below 0, as the kernel takes it for an int
 	p.X.H = ceilDiv(f.X.H*p.Y.H, f.Y.H)                                 // that it reads, but for the edges
 	return p

@@ -9,27 +9,13 @@ import (
 
 	"gimbal/inference/device"
 	"gimbal/inference/device/devicetest"
+	"gimbal/metalkit/internal/driver"
 )
 
-// limited is the software driver with runs of little work.
-type limited struct{ *softDriver }
-
-func (d *limited) limits() limits {
-	l := d.softDriver.limits()
-	l.work = 1
-	return l
-}
-
+// TestSplit has command buffers of little work.
 func TestSplit(t *testing.T) {
-	drv, err := newSoftDriver(2, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dev, err := open(&limited{softDriver: drv}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := openTest(t, Options{})
+	dev.limits.CommandBufferFLOPs = 1
 	devicetest.Run(t, dev, devicetest.Options{Product: productBound})
 }
 
@@ -92,8 +78,8 @@ func TestSplitSame(t *testing.T) {
 			var results [2][]float32
 			var calls [2]int
 			for i, most := range []float64{0, c.work} {
-				dev := openTest(t, Options{}).(*gpu)
-				dev.limits.work = most
+				dev := openTest(t, Options{})
+				dev.limits.CommandBufferFLOPs = most
 				results[i], calls[i] = runSplit(t, dev, c.record)
 			}
 			if calls[1] < calls[0]+2 {
@@ -138,7 +124,7 @@ func runSplit(t *testing.T, dev *gpu, record func(e device.Encoder, in, out func
 	}
 	err := dev.Do(t.Context(), "test", func(e device.Encoder) {
 		record(e, again, again)
-		calls = len(dev.enc.calls)
+		calls = len(dev.enc.dispatches)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +141,7 @@ func runSplit(t *testing.T, dev *gpu, record func(e device.Encoder, in, out func
 func TestCancelBetweenParts(t *testing.T) {
 	for _, c := range splits {
 		t.Run(c.name, func(t *testing.T) {
-			drv := &nullDriver{max: limits{work: c.work}}
+			drv := &nullDriver{max: driver.Limits{CommandBufferFLOPs: c.work}}
 			dev, _ := openNull(t, drv, 1, 1)
 			var m []device.Mat
 			in := func(rows, cols int) device.Mat {
@@ -165,7 +151,7 @@ func TestCancelBetweenParts(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			drv.ran = cancel
 			err := dev.Do(ctx, "test", func(e device.Encoder) { c.record(e, in, in) })
-			if left := len(dev.(*gpu).enc.calls) - drv.runs[0]; !errors.Is(err, context.Canceled) || len(drv.runs) != 1 || left == 0 {
+			if left := len(dev.enc.dispatches) - drv.runs[0]; !errors.Is(err, context.Canceled) || len(drv.runs) != 1 || left == 0 {
 				t.Errorf("runs of %v and %d calls after them, %v; want one, some and Canceled", drv.runs, left, err)
 			}
 		})

@@ -7,62 +7,57 @@ import (
 	"testing"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/internal/driver"
+	"gimbal/metalkit/internal/driver/dry"
 )
 
 // nullDriver counts what it is given and computes nothing.
 type nullDriver struct {
-	max  limits
-	runs []int // calls of each run
+	dry.Driver
+	max  driver.Limits
+	runs []int // dispatches of each run
 	ran  func()
 
 	blind  bool     // has no captures
 	events []string // captures
 }
 
-func (d *nullDriver) limits() limits { return d.max }
+func (d *nullDriver) Limits() driver.Limits { return d.max }
 
-func (d *nullDriver) alloc(size int64) (memory, error) {
-	return memory{handle: 1, host: make([]byte, size)}, nil
+func (d *nullDriver) Alloc(size int64) (driver.Memory, error) {
+	return driver.Memory{Handle: 1, Host: make([]byte, size)}, nil
 }
 
-func (d *nullDriver) alias(mem []byte) (memory, bool) { return memory{handle: 1, host: mem}, true }
+func (d *nullDriver) Alias(mem []byte) (driver.Memory, bool) {
+	return driver.Memory{Handle: 1, Host: mem}, true
+}
 
-func (d *nullDriver) free(memory) {}
-
-func (d *nullDriver) pipeline(specialisation) (int32, error) { return 0, nil }
-
-func (d *nullDriver) run(_ context.Context, _ string, calls []call) (float64, error) {
-	d.runs = append(d.runs, len(calls))
+func (d *nullDriver) Run(_ context.Context, _ string, dispatches []driver.Dispatch) (float64, error) {
+	d.runs = append(d.runs, len(dispatches))
 	if d.ran != nil {
 		d.ran()
 	}
 	return 0, nil
 }
 
-func (d *nullDriver) capture(string) (func() error, error) {
+func (d *nullDriver) Capture(file string) (func() error, error) {
 	if d.blind {
-		return nil, device.ErrUnsupported
+		return d.Driver.Capture(file)
 	}
 	d.events = append(d.events, "capture")
 	return func() error { d.events = append(d.events, "stop"); return nil }, nil
 }
 
-func (d *nullDriver) close() {}
-
 // openNull returns a device over drv and a matrix of it.
-func openNull(tb testing.TB, drv *nullDriver, rows, cols int) (device.Device, device.Mat) {
+func openNull(tb testing.TB, drv *nullDriver, rows, cols int) (*gpu, device.Mat) {
 	tb.Helper()
-	drv.max.workingSet = 1 << 30
+	drv.max.WorkingSet = 1 << 30
 	dev, err := open(drv, Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { dev.Close() })
-	b, err := dev.Alloc(device.Desc{Label: "test", DType: device.F32, Shape: []int{rows, cols}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return dev, device.AsMat(b)
+	return dev, allocMat(tb, dev, device.F32, rows, cols)
 }
 
 // TestRuns cuts a submission where its work is more than a run may have.
@@ -73,7 +68,7 @@ func TestRuns(t *testing.T) {
 		work float64
 		want []int
 	}{{0, []int{7}}, {product, []int{1, 1, 1, 1, 1, 1, 1}}, {2.5 * product, []int{2, 2, 2, 1}}, {product / 2, []int{1, 1, 1, 1, 1, 1, 1}}, {7 * product, []int{7}}} {
-		drv := &nullDriver{max: limits{work: c.work}}
+		drv := &nullDriver{max: driver.Limits{CommandBufferFLOPs: c.work}}
 		dev, x := openNull(t, drv, n, 3*n)
 		err := dev.Do(t.Context(), "test", func(e device.Encoder) {
 			for range 7 {
@@ -88,7 +83,7 @@ func TestRuns(t *testing.T) {
 
 // TestCancelBetweenRuns ends the context in the first run of three.
 func TestCancelBetweenRuns(t *testing.T) {
-	drv := &nullDriver{max: limits{work: 1}}
+	drv := &nullDriver{max: driver.Limits{CommandBufferFLOPs: 1}}
 	ctx, cancel := context.WithCancel(t.Context())
 	drv.ran = cancel
 	dev, x := openNull(t, drv, 8, 24)

@@ -1,42 +1,86 @@
 package metalkit
 
 import (
-	"fmt"
+	"slices"
+	"strings"
+	"sync"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/kernels"
 )
+
+// variants are the kernels that multiply in a type, those of Options.Compute. The kernels'
+// sources are the table that they come from: a variant is one line there for each type.
+// Without timing, the first two tiles are taken, which waste the fewest columns or of which
+// the others do not waste fewer, and the first attention that is as wide as a head.
+type variants struct {
+	dtype        uint32
+	linear, conv []tile
+	attention    []attentionTile
+	expand       string // the kernel that brings quantised weights to the type
+}
 
 // tile is how a kernel shares a product out, see kernels/tile.h.
 type tile struct {
+	kernel, name string
 	rows, cols   int // of a threadgroup's part
-	depth        int // of a slice of both factors, of 16 bits; half of it of 32
 	down, across int // simd-groups
 	direct       int // how many of W and X, in this order, are read from device memory as they are
 }
 
-func (t tile) threads() int { return 32 * t.down * t.across }
+func (t tile) threads() int { return simdWidth * t.down * t.across }
 
-// name is the end of the kernel's name, after operation and type.
-func (t tile) name(compute device.DType) string {
-	if compute == device.F32 {
-		t.depth /= 2
-	}
-	return fmt.Sprintf("%dx%dx%dx%d%s", t.rows, t.cols, t.depth, t.down*t.across, [...]string{"", "_w", "_xw"}[t.direct])
+// attentionTile is how a kernel of attention shares a head out, see kernels/attention.metal.
+type attentionTile struct {
+	kernel, name string
+	width        int  // columns of a head that a threadgroup takes
+	simds        int  // simd-groups, of 8 queries each
+	sliced       bool // a head is wider: it takes several threadgroups
+	direct       bool // K and V are read from device memory as they are
 }
 
-// The tiles of kernels/linear.metal and conv.metal. Without timing, the first two
-// are taken: they waste the fewest columns, or the others do not waste fewer.
-var (
-	linearTiles = []tile{
-		{64, 64, 32, 2, 2, 0}, {64, 32, 32, 2, 2, 0}, {32, 32, 32, 2, 2, 0}, {64, 64, 16, 2, 2, 0},
-		{128, 64, 32, 4, 2, 0}, {128, 64, 32, 2, 2, 0},
-		{64, 64, 32, 2, 2, 1}, {128, 64, 32, 4, 2, 1}, {32, 32, 32, 1, 1, 2}, {64, 64, 32, 2, 2, 2},
+func (t attentionTile) queries() int { return 8 * t.simds }
+
+// elements are what the kernels call the types that they multiply in.
+var elements = map[device.DType]string{device.F32: "float", device.F16: "half", device.BF16: "bfloat"}
+
+// tables are the variants of every type. They have the same ones in the same order, with
+// names that are those of 16-bit types.
+var tables = sync.OnceValue(func() map[device.DType]variants {
+	names := map[string][]string{} // of a template's variants: those of their kernels without the type
+	for _, function := range []string{"linear", "conv", "attention"} {
+		for _, k := range kernels.Instances(function, elements[device.BF16]) {
+			names[function] = append(names[function], strings.TrimPrefix(k.Name, function+"_bf16_"))
+		}
 	}
-	convTiles = []tile{
-		{64, 64, 32, 2, 2, 0}, {64, 32, 32, 2, 2, 0}, {64, 96, 32, 2, 2, 0}, {128, 32, 32, 4, 1, 0},
-		{128, 64, 32, 4, 2, 0}, {32, 32, 32, 2, 2, 0},
+	all := map[device.DType]variants{}
+	for dtype, element := range elements {
+		v := variants{dtype: uint32(dtype), expand: kernels.Instances("linear_expand", element)[0].Name}
+		for i, k := range kernels.Instances("linear", element) {
+			s := k.Sizes // rows, cols, depth, down, across, direct
+			v.linear = append(v.linear, tile{k.Name, names["linear"][i], s[0], s[1], s[3], s[4], s[5]})
+		}
+		for i, k := range kernels.Instances("conv", element) {
+			s := k.Sizes // rows, cols, depth, down, across
+			v.conv = append(v.conv, tile{k.Name, names["conv"][i], s[0], s[1], s[3], s[4], 0})
+		}
+		for i, k := range kernels.Instances("attention", element) {
+			s := k.Sizes // width, keys, simds, sliced, direct
+			v.attention = append(v.attention, attentionTile{k.Name, names["attention"][i], s[0], s[2], s[3] == 1, s[4] == 1})
+		}
+		all[dtype] = v
 	}
-)
+	return all
+})
+
+// variantsIn returns the kernels that multiply in compute, F32 for 0.
+func variantsIn(compute device.DType) (v variants, ok bool) {
+	if compute == 0 {
+		compute = device.F32
+	}
+	v, ok = tables()[compute]
+	return v, ok
+}
 
 // fixedTile chooses between the first two of tiles for n columns: the fewest to
 // waste, and the most of those.
@@ -47,118 +91,46 @@ func fixedTile(tiles []tile, n int) int {
 	return 0
 }
 
-// flash is a variant of kernels/attention.metal.
-type flash struct {
-	width  int // columns of a head that a threadgroup takes
-	keys   int // at a time, in 16 bits; half of it in 32
-	simds  int // simd-groups, of 8 queries each
-	sliced bool
-	direct bool // K and V are read from device memory as they are
-}
-
-func (f flash) queries() int { return 8 * f.simds }
-
-func (f flash) name(compute device.DType) string {
-	if compute == device.F32 {
-		f.keys /= 2
-	}
-	end := ""
-	switch {
-	case f.sliced:
-		end = "_s"
-	case f.direct:
-		end = "_kv"
-	}
-	return fmt.Sprintf("%dx%dx%d%s", f.width, f.keys, f.simds, end)
-}
-
-// flashes are the variants of attention. Without timing, the first one that fits a head
-// is taken.
-var flashes = []flash{
-	{32, 32, 4, false, false}, {32, 64, 8, false, false}, {32, 32, 4, false, true},
-	{64, 32, 4, false, false}, {64, 64, 4, false, false}, {64, 32, 8, false, false}, {64, 32, 4, false, true},
-	{128, 32, 4, false, false}, {128, 16, 4, false, false}, {128, 32, 8, false, false}, {128, 32, 4, false, true},
-	{128, 32, 4, true, false},
-}
-
-// widthOf is what the kernels have for heads of so many columns: the least width that
-// is enough, or the widest.
-func widthOf(head int) (width int, sliced bool) {
-	for _, f := range flashes {
-		if head <= f.width {
-			return f.width, false
+// attentionWidth is what the kernels have for heads of so many columns: the least width
+// that is enough, or the widest.
+func (v variants) attentionWidth(head int) (width int, sliced bool) {
+	for _, t := range v.attention {
+		if head <= t.width {
+			return t.width, false
 		}
 	}
-	return flashes[len(flashes)-1].width, true
+	return v.attention[len(v.attention)-1].width, true
 }
 
-// kernelNames are the kernels that multiply in the type of Options.Compute, by
-// number of their variant.
-type kernelNames struct {
-	dtype                   uint32
-	linear, conv, attention []string
-	expand                  string
+// forced are the numbers of the variants that are taken wherever they fit, without timing;
+// -1 for none.
+type forced struct{ linear, attention, conv int }
+
+var noneForced = forced{-1, -1, -1}
+
+// matmulTile stands for the driver's own product among the tiles of Linear.
+const matmulTile = -1
+
+// linearVariant is one way to run a Linear.
+type linearVariant struct {
+	name   string
+	tile   int  // of variants.linear, or matmulTile
+	expand bool // the weights first
 }
 
-func kernelsFor(compute device.DType) (names kernelNames, ok bool) {
-	if compute == 0 {
-		compute = device.F32
-	}
-	suffix, ok := map[device.DType]string{device.F32: "_f32_", device.F16: "_f16_", device.BF16: "_bf16_"}[compute]
-	if !ok {
-		return names, false
-	}
-	names.dtype = uint32(compute)
-	for _, t := range linearTiles {
-		names.linear = append(names.linear, "linear"+suffix+t.name(compute))
-	}
-	for _, t := range convTiles {
-		names.conv = append(names.conv, "conv"+suffix+t.name(compute))
-	}
-	for _, f := range flashes {
-		names.attention = append(names.attention, "attention"+suffix+f.name(compute))
-	}
-	names.expand = "linear_expand" + suffix[:len(suffix)-1]
-	return names, true
-}
+// expandedTiles are the tiles that Linear also runs after an expansion of the weights.
+var expandedTiles = []string{"128x64x32x8", "64x64x32x4_w", "64x64x32x4_xw"}
 
-// order says how a grid of tiles is gone through: in bands of so many rows of tiles,
-// or columns where it is turned, across each band.
-type order struct {
-	band   int
-	turned bool
-	moved  int64 // bytes of both factors that come from memory
-}
-
-// orderOf chooses the order that moves the fewest bytes, if the cache keeps what a
-// band shares until it ends, and the tiles that run at once go through the depth
-// together. A row of tiles reads rowBytes of X, a column colBytes of W.
-func orderOf(wide, high int, rowBytes, colBytes, cache int64) order {
-	byRows, byCols := bandOf(high, wide, rowBytes, colBytes, cache), bandOf(wide, high, colBytes, rowBytes, cache)
-	if byCols.moved < byRows.moved {
-		byCols.turned = true
-		return byCols
+// linearVariants are the tiles as they are, and some after an expansion of the weights.
+var linearVariants = sync.OnceValue(func() (list []linearVariant) {
+	tiles := tables()[device.BF16].linear
+	for i, t := range tiles {
+		list = append(list, linearVariant{t.name, i, false})
 	}
-	return byRows
-}
-
-// bandOf cuts n rows of bytes each into as few bands as fit the cache and makes
-// these equal; other columns of otherBytes are read for each band.
-func bandOf(n, other int, bytes, otherBytes, cache int64) order {
-	fit := min(int64(n), max(1, cache/max(bytes, 1)))
-	bands := ceilDiv(n, int(fit))
-	return order{band: ceilDiv(n, bands), moved: int64(n)*bytes + int64(bands)*int64(other)*otherBytes}
-}
-
-func numberOf(turned bool) uint32 {
-	if turned {
-		return 1
+	list = append(list, linearVariant{"matmul", matmulTile, false})
+	for _, name := range expandedTiles {
+		i := slices.IndexFunc(tiles, func(t tile) bool { return t.name == name })
+		list = append(list, linearVariant{"expand " + name, i, true})
 	}
-	return 0
-}
-
-// favoured are the numbers of the variants that are taken without timing where they
-// fit, -1 for none: what tests take each of them by.
-type favoured struct{ linear, attention, conv int }
-
-var noFavourites = favoured{-1, -1, -1}
+	return append(list, linearVariant{"expand matmul", matmulTile, true})
+})

@@ -13,6 +13,7 @@ import (
 
 	"gimbal/inference/device"
 	"gimbal/inference/device/devicetest"
+	"gimbal/metalkit/internal/driver"
 )
 
 // TestVariants runs the parts of the conformance suite that a variant serves, for
@@ -28,11 +29,11 @@ func TestVariants(t *testing.T) {
 		if narrow {
 			opts.Product = 5 * c.bound // 20 u, as in TestNarrow
 		}
-		check := func(name string, f favoured, parts ...string) {
+		check := func(name string, f forced, parts ...string) {
 			t.Run(c.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				dev := openTest(t, Options{Compute: c.dtype}).(*gpu)
-				dev.favoured = f
+				dev := openTest(t, Options{Compute: c.dtype})
+				dev.forced = f
 				opts := opts
 				opts.Parts = parts
 				devicetest.Run(t, dev, opts)
@@ -41,42 +42,40 @@ func TestVariants(t *testing.T) {
 				}
 			})
 		}
-		for i, v := range linearVariants {
+		for i, v := range linearVariants() {
 			part := "Linear"
 			if v.expand {
 				part = "Quantised"
 			}
 			switch {
-			case v.tile >= 0 && !narrow, v.tile < 0 && matmulTypes(constants{a: uint32(c.dtype), b: uint32(c.dtype), y: uint32(device.F32)}) && hasMatmul(t):
-				check("Linear "+v.String(), favoured{i, -1, -1}, part)
+			case v.tile != matmulTile && !narrow, v.tile == matmulTile && driver.HasMatmul(driver.Constants{A: uint32(c.dtype), B: uint32(c.dtype), Y: uint32(device.F32)}) && hasMatmul(t):
+				check("Linear "+v.name, forced{i, -1, -1}, part)
 			}
 		}
-		for i, v := range flashes {
-			check("Attention "+v.name(device.BF16), favoured{-1, i, -1}, "Attention")
+		for i, v := range tables()[c.dtype].attention {
+			check("Attention "+v.name, forced{-1, i, -1}, "Attention")
 		}
-		for i, v := range convTiles {
+		for i, v := range tables()[c.dtype].conv {
 			if !narrow {
-				check("Conv "+v.name(device.BF16), favoured{-1, -1, i}, "Conv", "ConvFrames")
+				check("Conv "+v.name, forced{-1, -1, i}, "Conv", "ConvFrames")
 			}
 		}
 	}
 }
 
 // ran reports whether the variant of f has made a pipeline.
-func (d *gpu) ran(f favoured) bool {
-	var kernel string
+func (d *gpu) ran(f forced) bool {
+	kernel := driver.Matmul
 	switch {
 	case f.attention >= 0:
-		kernel = d.compute.attention[f.attention]
+		kernel = d.variants.attention[f.attention].kernel
 	case f.conv >= 0:
-		kernel = d.compute.conv[f.conv]
-	case linearVariants[f.linear].tile >= 0:
-		kernel = d.compute.linear[linearVariants[f.linear].tile]
-	default:
-		kernel = matmulKernel
+		kernel = d.variants.conv[f.conv].kernel
+	case linearVariants()[f.linear].tile != matmulTile:
+		kernel = d.variants.linear[linearVariants()[f.linear].tile].kernel
 	}
 	for s := range d.pipelines {
-		if s.kernel == kernel {
+		if s.Kernel == kernel {
 			return true
 		}
 	}
@@ -86,7 +85,7 @@ func (d *gpu) ran(f favoured) bool {
 // hasMatmul reports whether the driver has a product of its own.
 func hasMatmul(t *testing.T) bool {
 	t.Helper()
-	_, err := openTest(t, Options{}).(*gpu).drv.pipeline(specialisation{kernel: matmulKernel, constants: constants{a: 1, b: 1, y: 1}})
+	_, err := openTest(t, Options{}).drv.Pipeline(driver.Specialisation{Kernel: driver.Matmul, Constants: driver.Constants{A: 1, B: 1, Y: 1}})
 	return err == nil
 }
 
@@ -95,13 +94,13 @@ func hasMatmul(t *testing.T) bool {
 func TestTilesAgree(t *testing.T) {
 	for _, c := range computes {
 		t.Run(c.name, func(t *testing.T) {
-			dev := openTest(t, Options{Compute: c.dtype}).(*gpu)
+			dev := openTest(t, Options{Compute: c.dtype})
 			for _, size := range [][4]int{{1, 72, 136, 104}, {2, 72, 136, 104}, {1, 77, 139, 101}, {3, 70, 33, 12}} {
 				tilesAgree(t, dev, c.dtype, size)
 			}
-			for _, name := range append(slices.Clone(dev.compute.linear), dev.compute.conv...) {
-				if !slices.ContainsFunc(slices.Collect(maps.Keys(dev.pipelines)), func(s specialisation) bool { return s.kernel == name }) {
-					t.Errorf("%s has not run", name)
+			for _, v := range append(slices.Clone(dev.variants.linear), dev.variants.conv...) {
+				if !slices.ContainsFunc(slices.Collect(maps.Keys(dev.pipelines)), func(s driver.Specialisation) bool { return s.Kernel == v.kernel }) {
+					t.Errorf("%s has not run", v.kernel)
 				}
 			}
 		})
@@ -131,8 +130,8 @@ func tilesAgree(t *testing.T, dev *gpu, dtype device.DType, size [4]int) {
 	if err := dev.Write(t.Context(), codes.Buf, bits); err != nil {
 		t.Fatal(err)
 	}
-	run := func(f favoured, record func(device.Encoder)) []byte {
-		dev.favoured = f
+	run := func(f forced, record func(device.Encoder)) []byte {
+		dev.forced = f
 		if err := dev.Do(t.Context(), "test", record); err != nil {
 			t.Fatal(err)
 		}
@@ -153,27 +152,27 @@ func tilesAgree(t *testing.T, dev *gpu, dtype device.DType, size [4]int) {
 			W: taps, KT: 1, KH: 1, KW: 2, PadW: 1, StrideT: 1, Stride: 1,
 		})
 	}
-	wantDense, wantInt8s, wantConv := run(noFavourites, dense), run(noFavourites, int8s), run(noFavourites, conv)
-	for i, v := range linearVariants {
-		if v.tile < 0 {
+	wantDense, wantInt8s, wantConv := run(noneForced, dense), run(noneForced, int8s), run(noneForced, conv)
+	for i, v := range linearVariants() {
+		if v.tile == matmulTile {
 			continue
 		}
-		if !bytes.Equal(run(favoured{i, -1, -1}, dense), wantDense) || !bytes.Equal(run(favoured{i, -1, -1}, int8s), wantInt8s) {
-			t.Errorf("%v: Linear by %v has other bits", size, v)
+		if !bytes.Equal(run(forced{i, -1, -1}, dense), wantDense) || !bytes.Equal(run(forced{i, -1, -1}, int8s), wantInt8s) {
+			t.Errorf("%v: Linear by %v has other bits", size, v.name)
 		}
 	}
-	for i, v := range convTiles {
-		if !bytes.Equal(run(favoured{-1, -1, i}, conv), wantConv) {
-			t.Errorf("%v: Conv by %v has other bits", size, v)
+	for i, v := range dev.variants.conv {
+		if !bytes.Equal(run(forced{-1, -1, i}, conv), wantConv) {
+			t.Errorf("%v: Conv by %v has other bits", size, v.name)
 		}
 	}
 }
 
-// TestOrder goes through the tiles in many orders: with a cache that keeps nothing,
+// TestSwizzle goes through the tiles in many orders: with a cache that keeps nothing,
 // more and more, and all. None shows in the result, and a larger cache never moves more.
-func TestOrder(t *testing.T) {
-	dev := openTest(t, Options{}).(*gpu)
-	for _, size := range [][3]int{{330, 200, 24}, {130, 520, 24}, {70, 70, 8}} { // some with ragged edges, some turned
+func TestSwizzle(t *testing.T) {
+	dev := openTest(t, Options{})
+	for _, size := range [][3]int{{330, 200, 24}, {130, 520, 24}, {70, 70, 8}} { // some with ragged edges, some by columns
 		m, n, k := size[0], size[1], size[2]
 		x, w, y := allocMat(t, dev, device.F32, m, k), allocMat(t, dev, device.F32, n, k), allocMat(t, dev, device.F32, m, n)
 		rng := rand.New(rand.NewPCG(3, 4))
@@ -186,15 +185,15 @@ func TestOrder(t *testing.T) {
 		}
 		var want []byte
 		var moved int64 = math.MaxInt64
-		orders := map[string]bool{}
+		swizzles := map[string]bool{}
 		for _, cache := range []int64{0, 7 << 10, 14 << 10, 20 << 10, 40 << 10, 1 << 30} {
 			dev.cache = cache
-			o := orderOf(ceilDiv(n, 64), ceilDiv(m, 64), int64(64*k*4), int64(64*k*4), cache)
-			orders[fmt.Sprint(o.band, o.turned)] = true
-			if o.moved > moved {
-				t.Errorf("%v: a cache of %d moves %d bytes, a smaller one %d", size, cache, o.moved, moved)
+			s := swizzleOf(ceilDiv(n, 64), ceilDiv(m, 64), int64(64*k*4), int64(64*k*4), cache)
+			swizzles[fmt.Sprint(s.band, s.byColumns)] = true
+			if s.moved > moved {
+				t.Errorf("%v: a cache of %d moves %d bytes, a smaller one %d", size, cache, s.moved, moved)
 			}
-			moved = o.moved
+			moved = s.moved
 			err := dev.Do(t.Context(), "test", func(e device.Encoder) { e.Record(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) })
 			if err != nil {
 				t.Fatal(err)
@@ -207,14 +206,14 @@ func TestOrder(t *testing.T) {
 				want = got
 			}
 			if !bytes.Equal(got, want) {
-				t.Errorf("%v: by bands of %d, turned: %v, the result is another", size, o.band, o.turned)
+				t.Errorf("%v: by bands of %d, of columns: %v, the result is another", size, s.band, s.byColumns)
 			}
 			if err := dev.Write(t.Context(), y.Buf, make([]byte, len(got))); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if m > 100 && len(orders) < 3 {
-			t.Errorf("%v: only the orders %v", size, orders)
+		if m > 100 && len(swizzles) < 3 {
+			t.Errorf("%v: only the swizzles %v", size, swizzles)
 		}
 		if least := int64(4 * k * 64 * (ceilDiv(m, 64) + ceilDiv(n, 64))); moved != least {
 			t.Errorf("%v: with a large cache %d bytes are moved, want %d", size, moved, least)

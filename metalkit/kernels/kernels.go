@@ -11,11 +11,13 @@
 package kernels
 
 import (
+	"crypto/sha256"
 	"embed"
 	"fmt"
 	"io/fs"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -32,6 +34,9 @@ func Source() string {
 	}
 	return b.String()
 }
+
+// Hash returns the SHA-256 of the source: what is measured with other kernels is of no use.
+func Hash() string { return fmt.Sprintf("%x", sha256.Sum256([]byte(Source()))) }
 
 // SourceOf returns a translation unit with the kernel called name and no other
 // instance of a template, so that what a compiler refuses costs one kernel and not
@@ -54,6 +59,43 @@ func SourceOf(name string) string {
 	panic("kernels: there is no kernel " + name)
 }
 
+// Instance is a kernel that is made of a template.
+type Instance struct {
+	Name     string
+	Function string // the template, such as "linear"
+	Element  string // its first parameter: the type that it multiplies in, such as "bfloat"
+	Sizes    []int  // its other parameters, in order; true is 1
+}
+
+// Instances returns the kernels that are made of a template for a type of elements, in the
+// order of the source: the variants of an operation. The lines of the source are the only
+// table of them.
+func Instances(function, element string) (list []Instance) {
+	for _, m := range instanceLine.FindAllStringSubmatch(Source(), -1) {
+		if m[2] != function || m[3] != element {
+			continue
+		}
+		i := Instance{Name: m[1], Function: function, Element: element}
+		for word := range strings.FieldsFuncSeq(m[4], func(r rune) bool { return r == ',' || r == ' ' }) {
+			i.Sizes = append(i.Sizes, sizeOf(word))
+		}
+		list = append(list, i)
+	}
+	return list
+}
+
+// sizeOf is the value of a template's parameter.
+func sizeOf(word string) int {
+	n, err := strconv.Atoi(word)
+	if err != nil && word != "true" && word != "false" {
+		panic("kernels: a parameter " + word)
+	}
+	if word == "true" {
+		return 1
+	}
+	return n
+}
+
 // Names returns the names of all kernels.
 func Names() []string {
 	var names []string
@@ -66,6 +108,8 @@ func Names() []string {
 var (
 	headers  = []string{"common.h", "tile.h"}
 	madeLine = regexp.MustCompile(`(?m)^(?:KERNEL|INSTANCE)\((\w+)`)
+	// name, template, type of elements, and the other parameters.
+	instanceLine = regexp.MustCompile(`(?m)^INSTANCE\((\w+), (\w+), (\w+)(.*)\);$`)
 )
 
 func sources() []string {

@@ -6,7 +6,7 @@ struct LinearArgs {
     uint m, n, k, ldx, ldw, ldadd, ldy;
     uint block, nested_block; // NF4: weights a scale, scales a nested scale
     float nested_offset;
-    uint band, turned; // the order of tiles, see tile_of
+    uint band, by_columns; // the swizzle, see tile_of
 };
 
 // FLAGS
@@ -83,7 +83,7 @@ kernel void linear(constant LinearArgs &a [[buffer(0)]], device const void *x [[
     simdgroup_float8x8 sums[height / 8][width / 8];
     tile_clear(sums);
 
-    uint2 tile = tile_of(group.x, (a.n + cols - 1) / cols, (a.m + rows - 1) / rows, a.band, a.turned);
+    uint2 tile = tile_of(group.x, (a.n + cols - 1) / cols, (a.m + rows - 1) / rows, a.band, a.by_columns);
     uint i0 = tile[1] * rows, o0 = tile[0] * cols;
     uint simd_row = simd / across * height, simd_col = simd % across * width; // of the tile
     uint i1 = min(i0 + simd_row, a.m - min(a.m, 8u)), o1 = min(o0 + simd_col, a.n - min(a.n, 8u));

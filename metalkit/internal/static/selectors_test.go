@@ -239,7 +239,7 @@ func (b bindings) unknown(source string) (all []message) {
 // macdriver has made of Apple's headers. What metalkit's Go sends, it sends by these.
 func TestSelectors(t *testing.T) {
 	b := readBindings(t)
-	source := read(t, metalkit+"/metal_darwin.m")
+	source := read(t, apple+"/metal_darwin.m")
 	sent := messages(source)
 	if len(sent) < 60 {
 		t.Errorf("%d messages found: %v", len(sent), sent)
@@ -257,7 +257,7 @@ func TestSelectors(t *testing.T) {
 // TestSelectorMistakes makes mistakes that TestSelectors must find.
 func TestSelectorMistakes(t *testing.T) {
 	b := readBindings(t)
-	source := read(t, metalkit+"/metal_darwin.m")
+	source := read(t, apple+"/metal_darwin.m")
 	for _, c := range []struct{ from, to, class string }{
 		{"newCommandQueue]", "makeCommandQueue]", "MTLDevice"},
 		{"atIndex:0]", "index:0]", "MTLComputeCommandEncoder"},

@@ -13,7 +13,10 @@ import (
 	"gimbal/metalkit/kernels"
 )
 
-const metalkit = "../.."
+const (
+	metalkit = "../.."
+	apple    = metalkit + "/internal/driver/apple"
+)
 
 // clang returns the compiler's path. It must be there where CI is set.
 func clang(t *testing.T) string {
@@ -58,7 +61,7 @@ func read(t *testing.T, file string) string {
 // objectiveC checks a text of metal_darwin.m against an SDK.
 func objectiveC(t *testing.T, source, sdk string) string {
 	t.Helper()
-	return check(t, metalkit, "metal_darwin.m", source, "-target", "arm64-apple-macos14.0", "-std=gnu11", "-ffreestanding", "-nostdlibinc",
+	return check(t, apple, "metal_darwin.m", source, "-target", "arm64-apple-macos14.0", "-std=gnu11", "-ffreestanding", "-nostdlibinc",
 		"-fblocks", "-Wunguarded-availability", "-DSDK_VERSION="+sdk, "-I", "testdata/apple")
 }
 
@@ -66,7 +69,7 @@ func objectiveC(t *testing.T, source, sdk string) string {
 var sdks = []string{"140000", "150000"}
 
 func TestObjectiveC(t *testing.T) {
-	source := read(t, metalkit+"/metal_darwin.m")
+	source := read(t, apple+"/metal_darwin.m")
 	for _, sdk := range sdks {
 		if said := objectiveC(t, source, sdk); said != "" {
 			t.Errorf("SDK %s:\n%s", sdk, said)
@@ -76,7 +79,7 @@ func TestObjectiveC(t *testing.T) {
 
 // TestObjectiveCMistakes makes mistakes that the check must find.
 func TestObjectiveCMistakes(t *testing.T) {
-	source := read(t, metalkit+"/metal_darwin.m")
+	source := read(t, apple+"/metal_darwin.m")
 	for _, c := range []struct{ what, from, to, want string }{
 		{"a selector that there is not", "newCommandQueue]", "makeCommandQueue]", "makeCommandQueue"},
 		{"an argument too few", "atIndex:0]", "]", "setBytes:length:"},
@@ -175,7 +178,7 @@ INSTANCE(copy_f32, copy, float);
 
 // TestLogsNothing keeps the Mac's files from writing to the system's log.
 func TestLogsNothing(t *testing.T) {
-	files, err := filepath.Glob(metalkit + "/*_darwin*")
+	files, err := filepath.Glob(apple + "/*_darwin*")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no files", err)
 	}

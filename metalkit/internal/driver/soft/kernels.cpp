@@ -1,0 +1,15 @@
+//go:build !darwin
+
+// All kernels, as C++.
+#include "../../../kernels/unary.metal"
+#include "../../../kernels/binary.metal"
+#include "../../../kernels/gated_add.metal"
+#include "../../../kernels/gather.metal"
+#include "../../../kernels/move.metal"
+#include "../../../kernels/norm.metal"
+#include "../../../kernels/rope.metal"
+#include "../../../kernels/linear.metal"
+#include "../../../kernels/attention.metal"
+#include "../../../kernels/conv.metal"
+#include "matmul.metal"
+#include "faults.metal"

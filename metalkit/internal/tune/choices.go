@@ -1,0 +1,171 @@
+package tune
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"gimbal/metalkit/internal/driver"
+)
+
+// Shape is what the fastest variant of an operation depends on.
+type Shape struct {
+	Op    Op
+	Sizes [4]int
+	With  driver.Constants
+}
+
+// Op is an operation that has variants.
+type Op uint8
+
+// The operations that have variants.
+const (
+	Linear Op = iota + 1
+	Attention
+	Conv
+)
+
+func (o Op) String() string {
+	return [...]string{Linear: "Linear", Attention: "Attention", Conv: "Conv"}[o]
+}
+
+// key is the shape's name in the file.
+func (s Shape) key() string {
+	w := s.With
+	return fmt.Sprintf("%v %s %s", s.Op, joined("x", s.Sizes[:]), joined(",", []uint32{w.A, w.B, w.C, w.Y, w.Func, w.Flags, w.Aligned}))
+}
+
+func joined[N any](by string, list []N) string {
+	words := make([]string, len(list))
+	for i, n := range list {
+		words[i] = fmt.Sprint(n)
+	}
+	return strings.Join(words, by)
+}
+
+// Choices remembers which variant of an operation is the fastest at a shape.
+type Choices struct {
+	path string // of the file, or nothing
+	log  *slog.Logger
+
+	mu       sync.Mutex // guards what follows: plans are made while submissions run
+	file     file
+	variants map[Shape]int // what this process has looked up or timed
+	unsaved  bool
+}
+
+// file is what is kept: the choices for one chip, system and set of kernels.
+type file struct {
+	Chip    string            `json:"chip"`
+	System  string            `json:"system"`
+	Kernels string            `json:"kernels"` // SHA-256 of their source
+	Fastest map[string]string `json:"fastest"` // a variant's name by an operation's shape
+}
+
+// Open reads the choices for a GPU, and kernels whose source has a hash, from their file
+// in a folder; without a folder they are of this process only. A file that cannot be
+// read, or is of something else, counts as none.
+func Open(folder string, gpu driver.Limits, kernels string, log *slog.Logger) *Choices {
+	c := &Choices{log: log, variants: map[Shape]int{}}
+	c.file = file{Chip: gpu.Name, System: gpu.System, Kernels: kernels, Fastest: map[string]string{}}
+	if folder == "" {
+		return c
+	}
+	c.path = filepath.Join(folder, strings.Trim(unnamed.ReplaceAllString(gpu.Name+"-"+gpu.System+"-"+kernels[:12], "-"), "-")+".json")
+	text, err := os.ReadFile(c.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return c
+	}
+	var kept file
+	if err == nil {
+		err = json.Unmarshal(text, &kept)
+	}
+	if err == nil && (kept.Chip != gpu.Name || kept.System != gpu.System || kept.Kernels != kernels || kept.Fastest == nil) {
+		err = errors.New("it is of another chip, system or version")
+	}
+	if err != nil {
+		log.Warn("kernel choices are made anew", "file", c.path, "error", err)
+		return c
+	}
+	c.file = kept
+	return c
+}
+
+// unnamed is what a file's name is not made of.
+var unnamed = regexp.MustCompile(`[^A-Za-z0-9.]+`)
+
+// Chosen returns the number of the variant that was chosen for s in this process.
+func (c *Choices) Chosen(s Shape) (variant int, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	variant, ok = c.variants[s]
+	return variant, ok
+}
+
+// Kept returns the number of the candidate that the file has for s.
+func (c *Choices) Kept(s Shape, candidates []Candidate) (variant int, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	name := c.file.Fastest[s.key()]
+	i := slices.IndexFunc(candidates, func(c Candidate) bool { return c.Name == name })
+	if i < 0 {
+		return 0, false
+	}
+	return candidates[i].Variant, true
+}
+
+// Choose chooses a variant for s in this process, and, unless its name is empty, in the
+// file.
+func (c *Choices) Choose(s Shape, v Candidate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.variants[s] = v.Variant
+	if v.Name != "" {
+		c.file.Fastest[s.key()] = v.Name
+		c.unsaved = true
+	}
+}
+
+// Save writes what is new to the file, if there is one.
+func (c *Choices) Save() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.unsaved || c.path == "" {
+		return
+	}
+	c.unsaved = false
+	if err := c.write(); err != nil {
+		c.log.Warn("kernel choices are not kept", "file", c.path, "error", err)
+	}
+}
+
+// write replaces the file in one step.
+func (c *Choices) write() error {
+	var text bytes.Buffer
+	lines := json.NewEncoder(&text)
+	lines.SetIndent("", "\t")
+	if err := lines.Encode(c.file); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(c.path), 0o777); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(c.path), "*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(text.Bytes())
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), c.path)
+}
