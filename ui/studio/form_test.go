@@ -50,7 +50,7 @@ func TestEdit(t *testing.T) {
 			text  string
 			code  Code // "" for none
 		}{
-			{FieldFrames, "41", ""}, {FieldFrames, "40", FramesNot4n1}, {FieldFrames, "", NotAWholeNumber}, {FieldFrames, "0", OutOfRange},
+			{FieldFrames, "41", ""}, {FieldFrames, "40", FramesNot4n1}, {FieldFrames, "", NotAWholeNumber}, {FieldFrames, "0", FramesNot4n1}, {FieldFrames, "4097", OutOfRange},
 			{FieldFrames, "99999999999999999999", NotAWholeNumber}, {FieldFrames, " 81 ", ""},
 			{FieldSize, "480x832", ""}, {FieldSize, "480 × 832", ""}, {FieldSize, "28672", ""}, {FieldSize, "1x1", OutOfRange}, {FieldSize, "big", NotAWholeNumber},
 			{FieldSteps, "70", ""}, {FieldSteps, "1001", OutOfRange}, {"sample_shift", "3,5", ""}, {"sample_shift", "NaN", NotANumber}, {"sample_shift", "0", OutOfRange},
