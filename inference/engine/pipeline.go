@@ -58,7 +58,7 @@ func Load(ctx context.Context, dev device.Device, dir string, q inference.Quant,
 	}
 	if err != nil {
 		p.Close()
-		return nil, fmt.Errorf("checkpoint %s: %w", dir, err)
+		return nil, &inference.CheckpointError{Dir: dir, Err: err}
 	}
 	return p, nil
 }
