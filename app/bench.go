@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/bench"
 	"gimbal/inference/device"
-	"gimbal/inference/weights"
+	"gimbal/inference/engine"
 )
 
 // benchmark is one of gimbal bench's, by its name.
@@ -51,7 +52,7 @@ type benchRun struct {
 	tokens  numbers
 	queries numbers
 	dtypes  words
-	quant   weights.Quant
+	quant   func() (inference.Quant, error)
 	runs    int
 	job     inference.Job // of the flags; zeros for what the model's settings say
 	stdout  io.Writer
@@ -160,7 +161,7 @@ func (b *benchRun) stepsFlags(fs *flag.FlagSet) {
 	b.runFlags(fs)
 	b.frames = numbers{5, 41, 81}
 	fs.Var(&b.frames, "frames", "`lengths` of the clips, 4n+1 frames each")
-	quantFlags(fs, &b.quant)
+	b.quant = quantFlags(fs)
 }
 
 func (b *benchRun) attentionFlags(fs *flag.FlagSet) {
@@ -193,9 +194,9 @@ func (b *benchRun) complete() error {
 	if err != nil {
 		return err
 	}
-	b.options.Checkpoint, b.options.Job = demo.Checkpoint, b.settings(demo)
-	if b.ckptDir != "" {
-		b.options.Checkpoint = b.ckptDir
+	b.options.Checkpoint = cmp.Or(b.ckptDir, demo.Checkpoint)
+	if b.options.Job, err = b.settings(demo); err != nil {
+		return err
 	}
 	if b.out == "" {
 		b.out = "gimbal-bench-" + time.Now().Format("20060102-150405")
@@ -203,21 +204,21 @@ func (b *benchRun) complete() error {
 	return nil
 }
 
-// settings returns the job of a benchmark's runs: the demo's where the demo model
-// runs, and its picture and prompt elsewhere too.
-func (b *benchRun) settings(demo assets.Demo) inference.Job {
-	own := demoRun(demo)
-	job := own.job
-	job.MaxArea = own.maxArea
+// settings returns the job of a benchmark's runs: by the checkpoint's recipe, with the
+// demo's picture and prompt.
+func (b *benchRun) settings(demo assets.Demo) (inference.Job, error) {
+	job, err := demoJob(demo)
 	switch {
+	case err != nil:
+		return job, err
 	case b.synthetic != "":
-		job.Steps, job.Shift = 2, inference.DefaultShift
+		job.Steps, job.Shift = 2, inference.DefaultRecipe().Shift
 	case b.ckptDir != "":
-		d := inference.DefaultJob()
-		job.MaxArea, job.Steps, job.Shift, job.Guidance, job.Boundary, job.Frames = d.MaxArea, 2, d.Shift, d.Guidance, d.Boundary, 5
-	}
-	if b.ckptDir != "" {
-		job.ActionPath = "" // whose path may be short
+		if job.Recipe, err = engine.ReadRecipe(b.ckptDir); err != nil {
+			return job, err
+		}
+		job.Steps, job.Frames = 2, 5
+		job.ActionPath = "" // which may be short
 	}
 	if b.image != "" {
 		job.Image = b.image
@@ -227,17 +228,17 @@ func (b *benchRun) settings(demo assets.Demo) inference.Job {
 			*f.to = *f.from
 		}
 	}
-	return job
+	return job, nil
 }
 
 func (b *benchRun) quantization(ctx context.Context) (*bench.Report, error) {
-	var kinds []weights.Quant
+	var kinds []inference.Quant
 	for _, word := range b.quants {
-		o, err := weights.ParseQuant(word)
-		if err != nil {
+		var job inference.Job
+		if err := inference.FindSetting("quant").Set(&job, word); err != nil {
 			return nil, usagef("--quant_types: %w", err)
 		}
-		kinds = append(kinds, o)
+		kinds = append(kinds, job.Quant)
 	}
 	return bench.Quantization(ctx, b.options, kinds)
 }
@@ -247,15 +248,16 @@ func (b *benchRun) vae(ctx context.Context) (*bench.Report, error) {
 }
 
 func (b *benchRun) steps(ctx context.Context) (*bench.Report, error) {
-	if err := b.quant.Validate(); err != nil {
-		return nil, usageError{err}
+	q, err := b.quant()
+	if err != nil {
+		return nil, err
 	}
 	for _, n := range b.frames {
 		if err := inference.CheckFrames(n); err != nil {
 			return nil, usageError{err}
 		}
 	}
-	return bench.Steps(ctx, b.options, b.frames, b.quant)
+	return bench.Steps(ctx, b.options, b.frames, q)
 }
 
 func (b *benchRun) attention(ctx context.Context) (*bench.Report, error) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"gimbal/inference"
 	"gimbal/inference/bench"
 )
 
@@ -16,7 +17,7 @@ func reportText(r *bench.Report) string {
 	m := r.Machine
 	fmt.Fprintf(&out, "gimbal bench %s, %s\n", r.Benchmark, r.Started.Format("2006-01-02 15:04"))
 	fmt.Fprintf(&out, "device: %s\nmachine: %s, %d cores, %s of memory, %s %s, load average %.2f\n",
-		r.Device, m.CPU, m.Cores, bytesText(m.Memory), m.OS, m.Arch, m.Load[0])
+		r.Device, m.CPU, m.Cores, inference.Size(m.Memory), m.OS, m.Arch, m.Load[0])
 	if model := r.Model.String(); model != "" {
 		fmt.Fprintf(&out, "model: %s\n", model)
 	}

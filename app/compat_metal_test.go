@@ -6,8 +6,8 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
-	"gimbal/inference/quant"
-	"gimbal/inference/shapes"
+	"gimbal/inference/engine"
+	"gimbal/inference/weights"
 	"gimbal/metalkit"
 )
 
@@ -20,10 +20,6 @@ type metalPlan struct {
 	Quant   string          `json:"quant"`
 	Tile    int             `json:"vae_tile,omitempty"`
 	Plan    json.RawMessage `json:"plan"`
-}
-
-var quantisations = map[string]quant.Options{
-	"none": {}, "int8": {Kind: quant.INT8}, "nf4": {Kind: quant.NF4}, "nf4-double": {Kind: quant.NF4, Nested: true},
 }
 
 func (c metalPlan) make(t *testing.T) any {
@@ -40,9 +36,10 @@ func (c metalPlan) make(t *testing.T) any {
 	defer dev.Close()
 	job := inference.DefaultJob()
 	job.Frames, job.VAETile, job.Output = c.Frames, c.Tile, "/v.mp4"
-	p, err := inference.PlanOf(t.Context(), inference.PlanRequest{
-		Dims: shapes.Real, Camera: true, Job: job, Quant: quantisations[c.Quant], Device: dev,
-	})
+	if err := inference.FindSetting("quant").Set(&job, c.Quant); err != nil {
+		t.Fatal(err)
+	}
+	p, err := engine.Plan(t.Context(), dev, engine.Request{Dims: weights.LingBotWorld, Camera: true, Job: job})
 	if err != nil {
 		t.Fatal(err)
 	}

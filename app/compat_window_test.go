@@ -14,6 +14,7 @@ import (
 	"gimbal/assets"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
+	"gimbal/inference/engine"
 	"gimbal/inference/library"
 	"gimbal/ui/studio"
 )
@@ -107,7 +108,7 @@ func TestCompatWindow(t *testing.T) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	st, err := studio.New(studio.Options{
-		Engine: studio.NewEngine(studio.EngineOptions{
+		Engine: engine.NewLocal(engine.Options{
 			Open: func(context.Context) (device.Device, error) { return cpu.Open(cpu.Options{}) }, RatesDir: "rates", Log: log,
 		}),
 		Dir: "/proc/self/cwd/own", OutputDir: "elsewhere", Trash: noTrash{}, Log: log,

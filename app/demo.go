@@ -9,6 +9,7 @@ import (
 
 	"gimbal/assets"
 	"gimbal/inference"
+	"gimbal/inference/engine"
 )
 
 func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -16,8 +17,12 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
+	job, err := demoJob(demo)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintln(stderr, "The demo model is small and made for trying Gimbal out: it is not LingBot-World.")
-	r := demoRun(demo)
+	r := reference{job: job, ckptDir: demo.Checkpoint}
 	return r.generate(ctx, "demo", args, stdout, stderr)
 }
 
@@ -32,16 +37,13 @@ func unpackDemo() (assets.Demo, error) {
 	return assets.UnpackDemo(filepath.Join(os.TempDir(), fmt.Sprintf("Gimbal-%d", os.Getuid())))
 }
 
-// demoRun returns settings that suit the demo model; flags may change them.
-func demoRun(demo assets.Demo) reference {
-	s := demo.Settings
-	job := inference.DefaultJob()
+// demoJob returns a job for the demo model; flags may change it.
+func demoJob(demo assets.Demo) (job inference.Job, err error) {
+	job = inference.DefaultJob()
 	job.Image = filepath.Join(demo.Pictures, "meadow.png")
 	job.ActionPath = filepath.Join(demo.Cameras, "orbit")
-	job.Prompt, job.NegativePrompt = s.Prompt, s.NegativePrompt
-	job.Frames, job.Steps, job.Shift = s.Frames, s.Steps, s.Shift
-	job.Guidance = inference.Guidance{Low: s.Guidance, High: s.Guidance}
-	job.Solver, job.Boundary = s.Solver, s.Boundary
+	job.Prompt, job.NegativePrompt = demo.Settings.Prompt, demo.Settings.NegativePrompt
 	job.Output = "demo.mp4"
-	return reference{job: job, ckptDir: demo.Checkpoint, maxArea: s.MaxArea}
+	job.Recipe, err = engine.ReadRecipe(demo.Checkpoint)
+	return job, err
 }

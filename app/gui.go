@@ -22,6 +22,7 @@ import (
 	_ "gimbal/app/internal/clocale"
 	"gimbal/assets"
 	"gimbal/inference/device"
+	"gimbal/inference/engine"
 	"gimbal/ui"
 	"gimbal/ui/desktop"
 	"gimbal/ui/studio"
@@ -94,13 +95,13 @@ func newApp() fyne.App {
 // window is closed.
 func showWindow(ctx context.Context, gui fyne.App, desk desktop.Desktop, log *slog.Logger) error {
 	folders := desk.Folders()
-	engine := studio.NewEngine(studio.EngineOptions{
+	local := engine.NewLocal(engine.Options{
 		Open: func(context.Context) (device.Device, error) {
 			return defaultDevice().open(func(text string) { log.Info(text) })
 		}, Log: log,
 	})
 	st, err := studio.New(studio.Options{
-		Engine: engine, Dir: folders.Data, OutputDir: folders.Video, Demo: unpackDemo, Trash: desk, Log: log,
+		Engine: local, Dir: folders.Data, OutputDir: folders.Video, Demo: unpackDemo, Trash: desk, Log: log,
 	})
 	if err != nil {
 		return err

@@ -5,9 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"gimbal/inference"
-	"gimbal/inference/cpu"
+	"gimbal/inference/clip"
+	"gimbal/inference/engine"
 )
 
 func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -18,10 +22,59 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err := parse(fs, args, stdout, 1); err != nil {
 		return err
 	}
-	dev, err := cpu.Open(cpu.Options{})
+	dir := fs.Arg(0)
+	if kind, folder, _ := engine.Classify(dir); kind == engine.KindCamera {
+		return inspectCamera(stdout, folder)
+	}
+	local := onCPU()
+	defer local.Close()
+	m, err := local.Inspect(ctx, dir)
+	if len(m.Parts) > 0 {
+		fmt.Fprintf(stdout, "checkpoint %s\n", dir)
+	}
+	for _, p := range m.Parts {
+		fmt.Fprintln(stdout, "  "+partText(p))
+	}
 	if err != nil {
 		return err
 	}
-	defer dev.Close()
-	return inference.Inspect(ctx, dev, fs.Arg(0), stdout)
+	control := "follows camera paths"
+	if !m.HasCamera {
+		control = "has no camera control"
+	}
+	fmt.Fprintf(stdout, "  whole: every tensor is there and of the right shape; the model %s\n", control)
+	return nil
+}
+
+func inspectCamera(w io.Writer, dir string) error {
+	path, err := clip.OpenPath(dir)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "camera path %s: %d poses, videos of up to %d frames\n", dir, path.Frames(), path.EffectiveFrames(inference.Wan.MaxFrames()))
+	if path.SpeedLost() {
+		fmt.Fprintln(w, "the model sees the path scaled so that its largest step has length 1: absolute speed is lost")
+	}
+	return nil
+}
+
+func partText(p engine.Part) string {
+	if p.Path == "" {
+		return p.Name + ": not there"
+	}
+	text := fmt.Sprintf("%s: %.1f MB in %s", p.Name, float64(p.Bytes)/1e6, p.Path)
+	var types []string
+	for _, name := range slices.Sorted(maps.Keys(p.DTypes)) {
+		types = append(types, fmt.Sprintf("%d %s", p.DTypes[name], name))
+	}
+	if len(types) > 0 {
+		text += ", tensors: " + strings.Join(types, ", ")
+	}
+	if c := p.Config; c != nil {
+		text += fmt.Sprintf("; %d layers, %d wide, %d heads, feed-forward %d", c.NumLayers, c.Dim, c.NumHeads, c.FFNDim)
+	}
+	if p.Err != nil {
+		text += "; DAMAGED"
+	}
+	return text
 }

@@ -61,13 +61,13 @@ func runMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return exitDone
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintf(stderr, "gimbal: interrupted: %v\n", err)
+		fmt.Fprintf(stderr, "gimbal: interrupted: %s\n", errorText(err))
 		return exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "gimbal: %v\n", err)
+		fmt.Fprintf(stderr, "gimbal: %s\n", errorText(err))
 		return exitUsage
 	default:
-		fmt.Fprintf(stderr, "gimbal: %v\n", err)
+		fmt.Fprintf(stderr, "gimbal: %s\n", errorText(err))
 		return exitFailed
 	}
 }

@@ -5,45 +5,46 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"gimbal/inference"
 	"gimbal/inference/cpu"
-	"gimbal/inference/weights"
+	"gimbal/inference/device"
+	"gimbal/inference/engine"
 )
 
 func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("quantize", flag.ContinueOnError)
 	dir := fs.String("ckpt_dir", "", "`folder` of the checkpoint")
 	asJSON := fs.Bool("json", false, "print events as JSON lines")
-	var o weights.Quant
-	quantFlags(fs, &o)
+	quant := quantFlags(fs)
 	if err := parse(fs, args, stdout, 0); err != nil {
 		return err
 	}
+	q, err := quant()
 	switch {
 	case *dir == "":
 		return usagef("--ckpt_dir: none given; name the folder of the checkpoint")
-	case !o.Enabled():
-		return usagef("--quant: none given; want int8 or nf4")
-	}
-	if err := o.Validate(); err != nil {
-		return usageError{err}
-	}
-	dev, err := cpu.Open(cpu.Options{})
-	if err != nil {
+	case err != nil:
 		return err
+	case q == inference.QuantNone:
+		return usagef("--quant: none given; want int8, nf4 or nf4-double")
 	}
-	defer dev.Close()
 	show := newReporter(*asJSON, stdout, stderr)
 	defer show.close()
-	p, err := inference.Load(ctx, inference.Options{Checkpoint: *dir, Device: dev, Quant: o}, func(e inference.Event) {
+	local := onCPU()
+	defer local.Close()
+	return local.Quantize(ctx, *dir, q, func(e inference.Event) {
 		show.event(e)
 		if made, ok := e.(inference.Quantized); ok && !*asJSON {
 			fmt.Fprintln(stdout, made.File)
 		}
 	})
-	if err != nil {
-		return err
-	}
-	return p.Close()
+}
+
+// onCPU returns an engine for what needs no GPU.
+func onCPU() *engine.Local {
+	return engine.NewLocal(engine.Options{
+		Open: func(context.Context) (device.Device, error) { return cpu.Open(cpu.Options{}) }, Log: slog.Default(),
+	})
 }

@@ -42,13 +42,17 @@ func (r *reporter) event(e inference.Event) {
 	}
 	switch e := e.(type) {
 	case inference.Loading:
-		r.line("opened %s (%s of %s)", e.Part, bytesText(e.Done), bytesText(e.Total))
+		r.line("opened %s (%s of %s)", e.Part, inference.Size(e.Done), inference.Size(e.Total))
 	case inference.Quantizing:
 		r.quantizing(e)
 	case inference.Quantized:
-		r.line("%s: %s weights in %s (%s)", e.Part, e.Quant, e.File, bytesText(e.Bytes))
+		r.line("%s: %s weights in %s (%s)", e.Part, e.Quant, e.File, inference.Size(e.Bytes))
 	case inference.Notice:
-		r.line("note: %s", e.Text)
+		text := e.Text
+		if e.About == inference.NoticeReloads {
+			text += "; --auto chooses settings that avoid it"
+		}
+		r.line("note: %s", text)
 	case inference.Planned:
 		for _, text := range planLines(e) {
 			r.line("%s", text)
@@ -93,7 +97,7 @@ func (r *reporter) decoding(e inference.Decoding) {
 // quantizing shows every percent on a terminal, every tenth one elsewhere.
 func (r *reporter) quantizing(e inference.Quantizing) {
 	percent := int(100 * e.Done / max(1, e.Total))
-	text := fmt.Sprintf("quantising %s to %s: %s of %s", e.Part, e.Quant, bytesText(e.Done), bytesText(e.Total))
+	text := fmt.Sprintf("quantising %s to %s: %s of %s", e.Part, e.Quant, inference.Size(e.Done), inference.Size(e.Total))
 	switch {
 	case r.terminal:
 		r.progress(e.Kind()+e.Part, text, percent, 100)
@@ -125,17 +129,5 @@ func (r *reporter) close() {
 	if r.bar != nil {
 		fmt.Fprintln(r.stderr)
 		r.bar = nil
-	}
-}
-
-// bytesText writes a size as people read it.
-func bytesText(n int64) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	default:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
 	}
 }

@@ -16,7 +16,7 @@ import (
 //go:embed demo/*_noise_model demo/google demo/*.pth demo/*.json pictures cameras
 var files embed.FS
 
-// Demo is the demo model as files on disk, with settings that suit it.
+// Demo is the demo model as files on disk, with prompts that suit it.
 type Demo struct {
 	Checkpoint string // folder
 	Pictures   string // folder of pictures to start from
@@ -24,17 +24,10 @@ type Demo struct {
 	Settings   Settings
 }
 
-// Settings are those of demo.json.
+// Settings are what demo.json says for a job besides the checkpoint's recipe.json.
 type Settings struct {
-	Prompt         string  `json:"prompt"`
-	NegativePrompt string  `json:"negative_prompt"`
-	Frames         int     `json:"frames"`
-	MaxArea        int     `json:"max_area"`
-	Steps          int     `json:"steps"`
-	Solver         string  `json:"solver"`
-	Shift          float64 `json:"shift"`
-	Guidance       float64 `json:"guide_scale"`
-	Boundary       float64 `json:"boundary"`
+	Prompt         string `json:"prompt"`
+	NegativePrompt string `json:"negative_prompt"`
 }
 
 // UnpackDemo puts the demo model into a folder of its own under dir, where it can be

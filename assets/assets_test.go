@@ -1,10 +1,13 @@
 package assets
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"gimbal/inference"
 )
 
 func TestUnpackDemo(t *testing.T) {
@@ -26,7 +29,7 @@ func TestUnpackDemo(t *testing.T) {
 	if !whole(root) {
 		t.Fatal("the demo model is not whole")
 	}
-	if d.Settings.Frames == 0 || d.Settings.Steps == 0 {
+	if d.Settings.Prompt == "" || d.Settings.NegativePrompt == "" {
 		t.Errorf("settings %+v", d.Settings)
 	}
 	weights := filepath.Join(d.Checkpoint, "Wan2.1_VAE.pth")
@@ -47,5 +50,35 @@ func TestUnpackDemo(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 1 {
 		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+// TestRecipe holds the demo's recipe to what the model was trained for, which demo.json says.
+func TestRecipe(t *testing.T) {
+	var trained struct {
+		Frames     int     `json:"frames"`
+		MaxArea    int     `json:"max_area"`
+		Steps      int     `json:"steps"`
+		Solver     string  `json:"solver"`
+		Shift      float64 `json:"shift"`
+		GuideScale float64 `json:"guide_scale"`
+		Boundary   float64 `json:"boundary"`
+	}
+	var recipe inference.Recipe
+	for name, v := range map[string]any{"demo.json": &trained, "recipe.json": &recipe} {
+		text, err := files.ReadFile("demo/" + name)
+		if err == nil {
+			err = json.Unmarshal(text, v)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := inference.Recipe{
+		Frames: trained.Frames, MaxArea: trained.MaxArea, Steps: trained.Steps, Solver: trained.Solver, Shift: trained.Shift,
+		Guidance: inference.Guidance{Low: trained.GuideScale, High: trained.GuideScale}, Boundary: trained.Boundary,
+	}
+	if recipe != want {
+		t.Errorf("recipe %+v, want %+v", recipe, want)
 	}
 }

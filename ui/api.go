@@ -8,7 +8,6 @@ import (
 	"fyne.io/fyne/v2"
 
 	"gimbal/inference/library"
-	"gimbal/inference/weights"
 	"gimbal/ui/desktop"
 	"gimbal/ui/player"
 	"gimbal/ui/studio"
@@ -21,11 +20,10 @@ type Studio interface {
 
 	Edit(field studio.Field, text string)
 	SetPicture(path string)
-	SetCamera(c studio.Camera)
-	SetQuant(q weights.Quant)
-	SetOffload(on bool)
+	SetCamera(name string)
+	SetCameraFolder(path string)
 	LockSeed(on bool)
-	RollSeed()
+	NewSeed()
 	Drop(paths []string)
 	PastePicture(data []byte)
 

@@ -18,8 +18,9 @@ import (
 	"golang.org/x/image/draw"
 
 	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/library"
-	"gimbal/inference/weights"
+	"gimbal/inference/queue"
 	"gimbal/ui/desktop"
 	"gimbal/ui/studio"
 )
@@ -44,25 +45,14 @@ func (f *fake) asked(call string) bool {
 	return slices.Contains(f.calls, call)
 }
 
-// await waits until the studio is asked from another goroutine.
-func (f *fake) await(t *testing.T, call string) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f.asked(call); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the studio was not asked for %q", call)
-		}
-	}
-}
-
 func (f *fake) Snapshot() studio.Snapshot                     { return f.snapshot }
 func (f *fake) Subscribe(func(studio.Snapshot)) (stop func()) { return func() {} }
 func (f *fake) Edit(field studio.Field, text string)          { f.note("edit %s %s", field, text) }
 func (f *fake) SetPicture(path string)                        { f.note("picture %s", path) }
-func (f *fake) SetCamera(c studio.Camera)                     { f.note("camera %s %s%s", c.Kind, c.Name, c.Folder) }
-func (f *fake) SetQuant(q weights.Quant)                      { f.note("quant %s", q.Format) }
-func (f *fake) SetOffload(on bool)                            { f.note("offload %t", on) }
+func (f *fake) SetCamera(name string)                         { f.note("camera %s", name) }
+func (f *fake) SetCameraFolder(path string)                   { f.note("camera folder %s", path) }
 func (f *fake) LockSeed(on bool)                              { f.note("lock %t", on) }
-func (f *fake) RollSeed()                                     { f.note("roll") }
+func (f *fake) NewSeed()                                      { f.note("new seed") }
 func (f *fake) Drop(paths []string)                           { f.note("drop %v", paths) }
 func (f *fake) PastePicture(data []byte)                      { f.note("paste %s", data) }
 func (f *fake) SetModelFolder(path string)                    { f.note("model %s", path) }
@@ -138,53 +128,52 @@ func empty() studio.Snapshot {
 	s := studio.Snapshot{Version: 1}
 	s.Form.Revision = 1
 	s.Form.Inputs = studio.DefaultInputs()
-	s.Form.Frames, s.Form.Seconds = s.Form.Inputs.Frames, float64(s.Form.Inputs.Frames)/16
+	s.Form.Frames, s.Form.Seconds = s.Form.Inputs.Job.Frames, float64(s.Form.Inputs.Job.Frames)/16
 	s.Form.Problems = []studio.Problem{
 		{Field: studio.FieldPicture, Level: studio.Error, Code: studio.PictureMissing, Text: "Choose a picture"},
 		{Field: studio.FieldPrompt, Level: studio.Error, Code: studio.PromptEmpty, Text: "Say in words"},
 	}
-	s.Model = studio.Model{Demo: true, Whole: true, HasCamera: true}
-	s.Device = studio.Device{Ready: true, Name: "Apple M3 Ultra", Limit: 400e9}
+	s.Model = studio.Model{Demo: true, Model: engine.Model{Whole: true, HasCamera: true}}
+	s.Device = studio.Device{Ready: true, Device: engine.Device{Name: "Apple M3 Ultra", Limit: 400e9}}
 	s.Settings.OutputDir = "/Users/ada/Movies/Gimbal"
 	for i, name := range []string{"Quick", "Production", "Full length", "Demo"} {
 		s.Presets = append(s.Presets, studio.Preset{
 			ID: []string{"quick", "production", "full", "demo"}[i], Name: name, Builtin: true,
-			Values:   studio.Values{Frames: []int{5, 41, 81, 17}[i], Steps: []int{5, 20, 70, 12}[i]},
-			Estimate: studio.Estimate{Known: true, Time: []time.Duration{95, 3200, 21000, 16}[i] * time.Second, Memory: []int64{38e9, 52e9, 71e9, 3e8}[i]},
+			Values:   inference.Job{Recipe: inference.Recipe{Frames: []int{5, 41, 81, 17}[i], Steps: []int{5, 20, 70, 12}[i]}},
+			Estimate: studio.Estimate{Known: true, Time: about([]time.Duration{95, 3200, 21000, 16}[i] * time.Second), Memory: []int64{38e9, 52e9, 71e9, 3e8}[i]},
 		})
 	}
 	return s
 }
+
+func about(d time.Duration) inference.Estimate { return inference.Estimate{Likely: d, High: d} }
 
 // filled has a picture, a path and a prompt.
 func filled(t testing.TB) studio.Snapshot {
 	s := empty()
 	f := &s.Form
 	f.Problems, f.CanRun = nil, true
-	f.Inputs.Picture, f.Inputs.Prompt = "/Users/ada/Pictures/plaza.png", "A slow walk over a plaza in the morning light, long shadows on the stone"
-	f.Inputs.Frames, f.Inputs.Steps, f.Frames, f.Seconds = 41, 20, 41, 41.0/16
-	f.Inputs.Camera = studio.Camera{Kind: studio.CameraBuiltin, Name: "orbit-left"}
-	f.Picture = studio.Picture{Path: f.Inputs.Picture, Width: 832, Height: 480, Thumb: photo(t, "plaza")}
+	job := &f.Inputs.Job
+	job.Image, job.Prompt = "/Users/ada/Pictures/plaza.png", "A slow walk over a plaza in the morning light, long shadows on the stone"
+	job.Frames, job.Steps, f.Frames, f.Seconds = 41, 20, 41, 41.0/16
+	f.Inputs.Camera = "orbit-left"
+	f.Picture = studio.Picture{Path: job.Image, Width: 832, Height: 480, Thumb: photo(t, "plaza")}
 	f.Camera = orbit(t)
-	f.Tokens, f.NegativeTokens = studio.Tokens{N: 23, Limit: 512}, studio.Tokens{N: 198, Limit: 512}
+	f.Tokens, f.NegativeTokens = engine.Tokens{N: 23, Limit: 512}, engine.Tokens{N: 198, Limit: 512}
 	f.Width, f.Height = 832, 480
 	f.Estimate = s.Presets[1].Estimate
 	s.Presets[1].Current = true
 	for _, name := range []string{"plaza", "meadow", "desert"} {
 		s.Recents = append(s.Recents, studio.Recent{Path: "/p/" + name, Thumb: photo(t, name)})
 	}
-	s.Device.Unsupported = map[weights.Format]string{weights.INT8: "INT8 needs Metal 3.1, this Mac has 3.0."}
+	s.Device.Unsupported = map[inference.Quant]string{inference.QuantINT8: "INT8 needs Metal 3.1, this Mac has 3.0."}
 	return s
 }
 
 // orbit is a built-in path as the form has it.
 func orbit(t testing.TB) studio.CameraPath {
 	t.Helper()
-	c := studio.CameraPath{Kind: studio.CameraBuiltin, Name: "orbit-left", Poses: 41, Frames: 41, Scale: 1}
-	for _, p := range builtinPoints("orbit-left")[:11] {
-		c.Points = append(c.Points, studio.Point(p))
-	}
-	return c
+	return studio.BuiltinCamera("orbit-left", 41)
 }
 
 // watching has a video on the stage, made by the library from frames on disk.
@@ -196,7 +185,7 @@ func watching(t testing.TB) studio.Snapshot {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	e, err := l.Create(entry("", library.Done, s.Form.Inputs.Prompt).Settings)
+	e, err := l.Create(entry("", library.Done, s.Form.Inputs.Job.Prompt).Settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,15 +228,15 @@ func writeFrame(t testing.TB, path string, img image.Image) {
 // running is in the middle of a run.
 func running(t testing.TB) studio.Snapshot {
 	s := filled(t)
-	s.Run = studio.Run{
-		Entry: entry("r1", library.Running, s.Form.Inputs.Prompt), Phase: studio.PhaseSampling, Step: 7, Steps: 20, FirstStep: 1,
+	s.Run = queue.Run{
+		Entry: entry("r1", library.Running, s.Form.Inputs.Job.Prompt), Phase: queue.Sampling, Step: 7, Steps: 20, FirstStep: 1,
 		Expert: "high_noise_model", StepSeconds: 47.3, Elapsed: 391 * time.Second, Remaining: 702 * time.Second, Fraction: 0.36,
-		Memory: studio.Memory{Device: 51.4e9, Limit: 400e9, Process: 2.1e9},
+		Memory: queue.Memory{Memory: engine.Memory{Device: 51.4e9, Limit: 400e9}, Process: 2.1e9},
 	}
 	for _, name := range []string{"plaza", "meadow"} {
 		s.Run.Preview = append(s.Run.Preview, library.Shrink(photo(t, name), 104))
 	}
-	s.Queue = []library.Entry{entry("q1", library.Queued, "A desert at dusk")}
+	s.Waiting = []library.Entry{entry("q1", library.Queued, "A desert at dusk")}
 	return s
 }
 
@@ -278,8 +267,8 @@ func shelf(t testing.TB) studio.Snapshot {
 	return s
 }
 
-// settle lays the window out anew, as the real driver does before it draws.
-func settle(w *Window) {
+// layOut lays the window out anew, as the real driver does before it draws.
+func layOut(w *Window) {
 	canvas := w.window.Canvas()
 	for range 2 {
 		for _, root := range append([]fyne.CanvasObject{canvas.Content()}, canvas.Overlays().List()...) {

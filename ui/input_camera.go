@@ -8,7 +8,6 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
-	"gimbal/inference/camera"
 	"gimbal/ui/desktop"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
@@ -23,7 +22,7 @@ const thumbFrames = 161
 // cameraInput is the section of the camera path.
 type cameraInput struct {
 	w         *Window
-	tiles     map[studio.Camera]*part.Tile
+	tiles     map[string]*part.Tile // by the name of a built-in path; "" for none
 	folder    *part.Tile
 	name      *part.Text
 	top, side *plot.Panel
@@ -32,8 +31,8 @@ type cameraInput struct {
 	view      fyne.CanvasObject
 }
 
-func newCameraInput(w *Window, h *hints) *cameraInput {
-	c := &cameraInput{w: w, tiles: map[studio.Camera]*part.Tile{}, name: part.NewCaption(""), top: plot.NewTop(), side: plot.NewSide()}
+func newCameraInput(w *Window, f *form) *cameraInput {
+	c := &cameraInput{w: w, tiles: map[string]*part.Tile{}, name: part.NewCaption(""), top: plot.NewTop(), side: plot.NewSide()}
 	grid := container.NewGridWithColumns(5)
 	add := func(name string, face fyne.CanvasObject, tapped func()) *part.Tile {
 		tile := part.NewTile(face, fyne.NewSize(50, 40), tr("camera."+name), tapped)
@@ -41,16 +40,15 @@ func newCameraInput(w *Window, h *hints) *cameraInput {
 		grid.Add(tile)
 		return tile
 	}
-	none := studio.Camera{Kind: studio.CameraNone}
-	c.tiles[none] = add("none", tileIcon(theme.ContentClearIcon()), func() { w.studio.SetCamera(none) })
-	for _, name := range camera.BuiltinNames() {
-		choice := studio.Camera{Kind: studio.CameraBuiltin, Name: name}
-		c.tiles[choice] = add(name, plot.NewThumb(builtinPoints(name)), func() { w.studio.SetCamera(choice) })
+	c.tiles[""] = add("none", tileIcon(theme.ContentClearIcon()), func() { w.studio.SetCamera("") })
+	for _, name := range studio.BuiltinCameras() {
+		path := studio.BuiltinCamera(name, thumbFrames)
+		c.tiles[name] = add(name, plot.NewThumb(plotPoints(path.Points)), func() { w.studio.SetCamera(name) })
 	}
 	c.folder = add("folder", tileIcon(theme.FolderOpenIcon()), w.openCamera)
 	c.plots = container.NewGridWithColumns(2, framed(c.top, tr("camera.top")), framed(c.side, tr("camera.side")))
 	c.plots.Hide()
-	c.view = measures.Section(tr("camera"), c.name, grid, h.add(studio.FieldCamera, columnWidth), c.plots)
+	c.view = measures.Section(tr("camera"), c.name, grid, f.hint(studio.FieldCamera, columnWidth), c.plots)
 	return c
 }
 
@@ -64,22 +62,6 @@ func framed(p *plot.Panel, caption string) fyne.CanvasObject {
 	return part.Sized(0, 112, container.NewStack(part.Background(look.ColorSunken, "", 8), p, text))
 }
 
-// builtinPoints is a built-in path as the model sees it.
-func builtinPoints(name string) []plot.Point {
-	path, err := camera.Builtin(name, thumbFrames)
-	if err != nil {
-		return nil
-	}
-	var points []plot.Point
-	for _, m := range path.Motion(thumbFrames).Poses() {
-		points = append(points, plot.Point{
-			X: float64(m[0][3]), Y: float64(m[1][3]), Z: float64(m[2][3]),
-			Forward: [3]float64{float64(m[0][2]), float64(m[1][2]), float64(m[2][2])},
-		})
-	}
-	return points
-}
-
 func plotPoints(points []studio.Point) []plot.Point {
 	out := make([]plot.Point, len(points))
 	for i, p := range points {
@@ -90,17 +72,13 @@ func plotPoints(points []studio.Point) []plot.Point {
 
 func (c *cameraInput) show(s studio.Snapshot) {
 	path := s.Form.Camera
-	chosen := s.Form.Inputs.Camera
-	if chosen.Kind == "" {
-		chosen.Kind = studio.CameraNone
+	for name, tile := range c.tiles {
+		tile.SetSelected(name == path.Name && path.Folder == "")
 	}
-	for choice, tile := range c.tiles {
-		tile.SetSelected(choice == chosen)
-	}
-	c.folder.SetSelected(chosen.Kind == studio.CameraFolder)
+	c.folder.SetSelected(path.Folder != "")
 	name := ""
-	if chosen.Kind == studio.CameraFolder {
-		name = shortPath(chosen.Folder)
+	if path.Folder != "" {
+		name = shortPath(path.Folder)
 		if path.Poses > 0 {
 			name = join(name, tr("camera.poses", map[string]any{"N": path.Poses}))
 		}
@@ -120,7 +98,7 @@ func (c *cameraInput) show(s studio.Snapshot) {
 // long as that was made on the path that is shown.
 func (c *cameraInput) mark(s studio.Snapshot, frame int) {
 	made := s.Stage.Camera
-	if frame < 0 || s.Stage.Video == nil || len(made.Points) == 0 || made.Path != s.Form.Camera.Path || made.Name != s.Form.Camera.Name {
+	if frame < 0 || s.Stage.Video == nil || len(made.Points) == 0 || made.Folder != s.Form.Camera.Folder || made.Name != s.Form.Camera.Name {
 		if c.top.Marker() != nil {
 			c.top.SetMarker(nil)
 			c.side.SetMarker(nil)
@@ -134,7 +112,5 @@ func (c *cameraInput) mark(s studio.Snapshot, frame int) {
 
 // openCamera asks for an action folder.
 func (w *Window) openCamera() {
-	w.pick(desktop.Panel{Kind: desktop.PickFolder, Title: tr("camera.choose")}, func(path string) {
-		w.studio.SetCamera(studio.Camera{Kind: studio.CameraFolder, Folder: path})
-	})
+	w.pick(desktop.Panel{Kind: desktop.PickFolder, Title: tr("camera.choose")}, w.studio.SetCameraFolder)
 }

@@ -37,7 +37,7 @@ type pictureInput struct {
 	view fyne.CanvasObject
 }
 
-func newPictureInput(w *Window, h *hints) *pictureInput {
+func newPictureInput(w *Window, f *form) *pictureInput {
 	p := &pictureInput{w: w, size: part.NewCaption(""), name: part.NewCaption("")}
 	p.zone = part.NewZone(tr("picture.drop"), tr("picture.drop_hint"), 168, w.openPicture)
 	open := widget.NewButton(tr("open"), w.openPicture)
@@ -45,7 +45,7 @@ func newPictureInput(w *Window, h *hints) *pictureInput {
 	p.clear = part.IconButton(theme.CancelIcon(), func() { w.studio.SetPicture("") })
 	p.recents = container.NewGridWithColumns(recents)
 	p.recents.Hide()
-	p.view = measures.Section(tr("picture"), p.size, p.zone, h.add(studio.FieldPicture, columnWidth),
+	p.view = measures.Section(tr("picture"), p.size, p.zone, f.hint(studio.FieldPicture, columnWidth),
 		part.Line(6, part.Spread(p.name), p.clear, paste, open), p.recents)
 	w.names["picture.zone"], w.names["picture.open"], w.names["picture.paste"] = p.zone, open, paste
 	return p

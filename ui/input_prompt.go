@@ -6,6 +6,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
+	"gimbal/inference/engine"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
 	"gimbal/ui/studio"
@@ -18,21 +19,17 @@ type promptInput struct {
 	view   fyne.CanvasObject
 }
 
-func newPromptInput(w *Window, h *hints) *promptInput {
-	p := &promptInput{entry: newTextField(w.studio, studio.FieldPrompt, h), tokens: part.NewCaption("")}
+func newPromptInput(f *form) *promptInput {
+	p := &promptInput{entry: f.textField(studio.FieldPrompt), tokens: part.NewCaption("")}
 	p.entry.SetPlaceHolder(tr("prompt.example"))
-	p.view = measures.Section(tr("prompt"), p.tokens, p.entry.Entry, h.add(studio.FieldPrompt, columnWidth))
-	w.names["prompt"] = p.entry.Entry
+	p.view = measures.Section(tr("prompt"), p.tokens, p.entry.Entry, f.hint(studio.FieldPrompt, columnWidth))
 	return p
 }
 
-func (p *promptInput) show(s studio.Snapshot) {
-	p.entry.show(s.Form)
-	showTokens(p.tokens, s.Form.Tokens)
-}
+func (p *promptInput) show(s studio.Snapshot) { showTokens(p.tokens, s.Form.Tokens) }
 
 // showTokens says how much of what the model reads a text takes.
-func showTokens(t *part.Text, n studio.Tokens) {
+func showTokens(t *part.Text, n engine.Tokens) {
 	text, color := "", look.ColorSecondary
 	if n.Limit > 0 {
 		text = tr("prompt.tokens", map[string]any{"Count": fmt.Sprintf("%d / %d", n.N, n.Limit)})

@@ -6,17 +6,13 @@ import (
 	"strconv"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
-	"gimbal/inference/weights"
+	"gimbal/inference"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
 	"gimbal/ui/studio"
 )
-
-// quants are the ways to keep weights, in the order in which they are offered.
-var quants = []weights.Quant{{Format: weights.AsStored}, {Format: weights.INT8}, {Format: weights.NF4}}
 
 // sizes are the areas that are offered; any other can be typed.
 var sizes = []string{"832x480", "672x384", "480x272", "208x128"}
@@ -25,58 +21,51 @@ var sizes = []string{"832x480", "672x384", "480x272", "208x128"}
 const (
 	maxSliderFrames = 161
 	maxSliderSteps  = 70
-	frameStride     = 4 // frames are 4n+1
 )
 
 // videoInput is the section of what is made and how long it takes.
 type videoInput struct {
 	frames, steps *numberInput
 	size          *field
-	sizes         *widget.SelectEntry
-	seed          *field
-	dice, lock    *widget.Button
+	lock          *widget.Button
 	quant         *part.Segmented
 	reason        *part.Hint
 	summary       *part.Text
 	view          fyne.CanvasObject
 }
 
-func newVideoInput(w *Window, h *hints) *videoInput {
+func newVideoInput(w *Window, f *form) *videoInput {
 	v := &videoInput{summary: part.NewCaption("")}
-	v.frames = newNumberInput(w.studio, studio.FieldFrames, h, frameStride, maxSliderFrames)
-	v.steps = newNumberInput(w.studio, studio.FieldSteps, h, 1, maxSliderSteps)
-	v.sizes = widget.NewSelectEntry(sizes)
-	v.size = bindField(&v.sizes.Entry, w.studio, studio.FieldSize, h)
-	v.seed = newField(w.studio, studio.FieldSeed, h)
-	v.dice = part.IconButton(look.IconDice, w.studio.RollSeed)
+	v.frames = newNumberInput(f, studio.FieldFrames, inference.Wan.FrameStride, maxSliderFrames)
+	v.steps = newNumberInput(f, studio.FieldSteps, 1, maxSliderSteps)
+	size := widget.NewSelectEntry(sizes)
+	v.size = f.bind(&size.Entry, studio.FieldSize)
+	seed, dice := f.field(studio.FieldSeed), part.IconButton(look.IconDice, w.studio.NewSeed)
 	v.lock = part.IconButton(look.IconUnlock, func() { w.studio.LockSeed(!w.now.Form.Inputs.SeedLocked) })
-	v.quant = part.NewSegmented([]string{tr("quant.none"), "INT8", "NF4"}, func(i int) { w.studio.SetQuant(quants[i]) })
+	v.quant = f.segmented(studio.FieldQuant, tr("quant.none"), "INT8", "NF4")
 	v.reason = part.NewHint(columnWidth - labelWidth).Indented(labelWidth)
 	v.view = measures.Section(tr("video"), v.summary,
-		measures.Row(tr("frames"), v.frames.view, h.row(studio.FieldFrames)),
-		measures.Row(tr("steps"), v.steps.view, h.row(studio.FieldSteps)),
-		measures.Row(tr("size"), v.sizes, h.row(studio.FieldSize)),
-		measures.Row(tr("weights"), v.quant, h.row(studio.FieldQuant)),
+		f.row(studio.FieldFrames, v.frames.view),
+		f.row(studio.FieldSteps, v.steps.view),
+		f.row(studio.FieldSize, size),
+		f.row(studio.FieldQuant, v.quant),
 		v.reason,
-		measures.Row(tr("seed"), part.Line(2, part.Spread(v.seed.Entry), v.dice, v.lock), h.row(studio.FieldSeed)),
+		f.row(studio.FieldSeed, part.Line(2, part.Spread(seed.Entry), dice, v.lock)),
 	)
-	w.names["frames"], w.names["frames.slider"], w.names["steps"] = v.frames.entry.Entry, v.frames.slider, v.steps.entry.Entry
-	w.names["size"], w.names["quant"], w.names["seed"] = v.sizes, v.quant, v.seed.Entry
-	w.names["seed.dice"], w.names["seed.lock"] = v.dice, v.lock
+	w.names["frame_num.slider"], w.names["max_area"] = v.frames.slider, size
+	w.names["seed.dice"], w.names["seed.lock"] = dice, v.lock
 	return v
 }
 
 func (v *videoInput) show(s studio.Snapshot) {
 	f := s.Form
-	v.frames.show(f, f.Inputs.Frames)
-	v.steps.show(f, f.Inputs.Steps)
-	v.size.show(f)
-	if f.Width > 0 && v.size.Text == strconv.Itoa(f.Inputs.MaxArea) {
+	v.frames.show(f.Inputs.Job.Frames)
+	v.steps.show(f.Inputs.Job.Steps)
+	if f.Width > 0 && v.size.Text == strconv.Itoa(f.Inputs.Job.MaxArea) {
 		v.size.set(fmt.Sprintf("%dx%d", f.Width, f.Height)) // of a preset: no person thinks in areas
 	}
-	v.seed.show(f)
 	v.showLock(s)
-	v.showQuant(s)
+	v.showUnsupported(s)
 	size := ""
 	if f.Width > 0 {
 		size = fmt.Sprintf("%d × %d", f.Width, f.Height)
@@ -94,19 +83,17 @@ func (v *videoInput) showLock(s studio.Snapshot) {
 	}
 }
 
-// showQuant says which quantisations this device cannot run, and why.
-func (v *videoInput) showQuant(s studio.Snapshot) {
+// showUnsupported says which quantisations this device cannot run, and why.
+func (v *videoInput) showUnsupported(s studio.Snapshot) {
 	var reasons []string
-	for i, q := range quants {
-		why, no := s.Device.Unsupported[q.Format]
-		v.quant.SetDisabled(i, no && q.Enabled())
-		if no && q.Enabled() && !slices.Contains(reasons, why) {
+	for i, q := range []inference.Quant{inference.QuantNone, inference.QuantINT8, inference.QuantNF4} {
+		why, no := s.Device.Unsupported[q]
+		v.quant.SetDisabled(i, no)
+		if no && !slices.Contains(reasons, why) {
 			reasons = append(reasons, why)
 		}
 	}
 	v.reason.Set(look.ColorSecondary, reasons...)
-	kind := s.Form.Inputs.Quant.Format
-	v.quant.SetSelected(max(0, slices.IndexFunc(quants, func(q weights.Quant) bool { return q.Format == kind })))
 }
 
 // numberInput is a slider with an entry for the same number. The slider counts
@@ -119,22 +106,21 @@ type numberInput struct {
 	view    fyne.CanvasObject
 }
 
-func newNumberInput(s Studio, name studio.Field, h *hints, stride, high int) *numberInput {
-	n := &numberInput{stride: stride, entry: newField(s, name, h), slider: widget.NewSlider(0, float64((high-1)/stride))}
+func newNumberInput(f *form, name studio.Field, stride, high int) *numberInput {
+	n := &numberInput{stride: stride, entry: f.field(name), slider: widget.NewSlider(0, float64((high-1)/stride))}
 	n.slider.OnChanged = func(v float64) {
 		if n.setting {
 			return
 		}
 		text := strconv.Itoa(int(v)*stride + 1)
 		n.entry.set(text)
-		s.Edit(name, text)
+		f.w.studio.Edit(name, text)
 	}
 	n.view = part.Line(8, part.Spread(part.Accented(n.slider)), part.Sized(56, 0, n.entry.Entry))
 	return n
 }
 
-func (n *numberInput) show(f studio.Form, value int) {
-	n.entry.show(f)
+func (n *numberInput) show(value int) {
 	if at := min(max(float64((value-1)/n.stride), 0), n.slider.Max); n.slider.Value != at {
 		n.setting = true
 		n.slider.SetValue(at)
@@ -156,15 +142,4 @@ func setVisible(o fyne.CanvasObject, on bool) {
 func primary(b *widget.Button) *widget.Button {
 	b.Importance = widget.HighImportance
 	return b
-}
-
-// problemColor is the colour of a level.
-func problemColor(l studio.Level) fyne.ThemeColorName {
-	switch l {
-	case studio.Error:
-		return theme.ColorNameError
-	case studio.Warning:
-		return theme.ColorNameWarning
-	}
-	return look.ColorSecondary
 }

@@ -11,7 +11,7 @@ import (
 
 // inputs is the left side: the form, in sections.
 type inputs struct {
-	hints   *hints
+	form    *form
 	model   *modelCard
 	picture *pictureInput
 	camera  *cameraInput
@@ -23,13 +23,13 @@ type inputs struct {
 }
 
 func newInputs(w *Window) *inputs {
-	in := &inputs{hints: newHints()}
-	in.model = newModelCard(w, in.hints)
-	in.picture = newPictureInput(w, in.hints)
-	in.camera = newCameraInput(w, in.hints)
-	in.prompt = newPromptInput(w, in.hints)
-	in.video = newVideoInput(w, in.hints)
-	in.more = newAdvancedInput(w, in.hints)
+	in := &inputs{form: newForm(w)}
+	in.model = newModelCard(w, in.form)
+	in.picture = newPictureInput(w, in.form)
+	in.camera = newCameraInput(w, in.form)
+	in.prompt = newPromptInput(in.form)
+	in.video = newVideoInput(w, in.form)
+	in.more = newAdvancedInput(in.form)
 	column := part.Column(22, in.model.view, in.picture.view, in.camera.view, in.prompt.view, in.video.view, in.more.view)
 	in.scroll = container.NewVScroll(part.Inset(16, 24, 18, 18, column))
 	in.view = container.NewStack(part.Background(look.ColorSidebar, "", 0), part.ScrollThrough(part.Sized(columnWidth+36, 0, in.scroll), in.scroll.Scrolled))
@@ -37,7 +37,7 @@ func newInputs(w *Window) *inputs {
 }
 
 func (in *inputs) show(s studio.Snapshot) {
-	in.hints.show(s.Form)
+	in.form.show(s)
 	in.model.show(s)
 	in.picture.show(s)
 	in.camera.show(s)

@@ -28,7 +28,7 @@ type libraryDetail struct {
 	image   fyne.CanvasObject
 	badge   *part.Badge
 	prompt  *part.Text
-	facts   *part.Text
+	about   *part.Text
 	problem *part.Hint
 	busy    *part.Text
 	buttons map[string]*widget.Button
@@ -41,7 +41,7 @@ func newLibraryDetail(w *Window) *libraryDetail {
 	const inner = detailWidth - 36
 	d := &libraryDetail{
 		w: w, image: part.Picture(nil, 8), badge: part.NewBadge(), problem: part.NewHint(inner), busy: part.NewCaption(""),
-		prompt: part.NewText("").Wrapped(inner), facts: part.NewNote("", inner), buttons: map[string]*widget.Button{},
+		prompt: part.NewText("").Wrapped(inner), about: part.NewNote("", inner), buttons: map[string]*widget.Button{},
 	}
 	add := func(name, key string, tapped func()) *widget.Button {
 		b := widget.NewButton(tr(key), tapped)
@@ -59,7 +59,7 @@ func newLibraryDetail(w *Window) *libraryDetail {
 	}), add("delete", "library.delete", d.delete))
 	actions := part.Column(6, d.files, d.buttons["resume"], last)
 	well := part.Sized(inner, 150, container.NewStack(part.Background(look.ColorSunken, "", 8), d.image))
-	d.body = part.Column(12, well, part.Line(6, d.badge, part.Spread(d.busy)), d.prompt, d.facts, d.problem, actions)
+	d.body = part.Column(12, well, part.Line(6, d.badge, part.Spread(d.busy)), d.prompt, d.about, d.problem, actions)
 	d.body.Hide()
 	d.view = container.NewVScroll(part.Inset(16, 16, 18, 18, d.body))
 	return d
@@ -75,8 +75,8 @@ func (d *libraryDetail) show(e library.Entry, thumb image.Image, exports []studi
 	setPicture(d.image, thumb)
 	setState(d.badge, e.State)
 	d.prompt.SetText(e.Settings.Job.Prompt)
-	d.facts.SetText(facts(e))
-	d.problem.Set(theme.ColorNameError, e.Error)
+	d.about.SetText(settingsText(e))
+	d.problem.Set(theme.ColorNameError, failureText(e))
 	busy := ""
 	if i := slices.IndexFunc(exports, func(x studio.Export) bool { return x.ID == e.ID }); i >= 0 {
 		busy = tr("library.exporting", map[string]any{"Done": exports[i].Done, "Total": exports[i].Total})
@@ -88,8 +88,8 @@ func (d *libraryDetail) show(e library.Entry, thumb image.Image, exports []studi
 	setVisible(d.body, true)
 }
 
-// facts lists a run's settings.
-func facts(e library.Entry) string {
+// settingsText lists a run's settings.
+func settingsText(e library.Entry) string {
 	job := e.Settings.Job
 	camera := tr("camera.none")
 	switch {
@@ -109,7 +109,7 @@ func facts(e library.Entry) string {
 	lines := []string{
 		runSummary(e),
 		join(tr("camera")+" "+camera, tr("library.guidance", map[string]any{"Value": fmt.Sprintf("%g, %g", job.Guidance.High, job.Guidance.Low)})),
-		join(model, quantName(e.Settings.Quant)),
+		join(model, quantName(job.Quant)),
 		join(e.Created.Local().Format("2006-01-02 15:04"), took, e.Device),
 	}
 	text := ""

@@ -88,7 +88,7 @@ func (m *menu) runMenu(s studio.Snapshot) *fyne.Menu {
 	resume.Disabled = !s.Run.Entry.State.Finished() || !s.Run.Entry.CanResume()
 	return fyne.NewMenu(tr("menu.run"),
 		item(tr("menu.generate"), fyne.KeyReturn, command, w.studio.Generate), cancel, resume,
-		fyne.NewMenuItemSeparator(), item(tr("menu.roll"), fyne.KeyD, command, w.studio.RollSeed))
+		fyne.NewMenuItemSeparator(), item(tr("menu.new_seed"), fyne.KeyD, command, w.studio.NewSeed))
 }
 
 func (m *menu) presetMenu(s studio.Snapshot) *fyne.Menu {

@@ -9,6 +9,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"gimbal/inference/engine"
 	"gimbal/ui/desktop"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
@@ -24,12 +25,12 @@ type modelCard struct {
 	choose *widget.Button
 }
 
-func newModelCard(w *Window, h *hints) *modelCard {
+func newModelCard(w *Window, f *form) *modelCard {
 	m := &modelCard{name: part.NewTitle(""), about: part.NewNote("", columnWidth-24), back: part.Background(look.ColorSunken, "", 9)}
 	m.choose = widget.NewButton(tr("model.choose"), w.chooseModel)
 	details := widget.NewButton(tr("details"), w.showModel)
 	details.Importance = widget.LowImportance
-	card := part.Column(6, m.name, m.about, part.Line(6, m.choose, details), h.add(studio.FieldModel, columnWidth-24))
+	card := part.Column(6, m.name, m.about, part.Line(6, m.choose, details), f.hint(studio.FieldModel, columnWidth-24))
 	m.view = container.NewStack(m.back, part.Inset(11, 11, 12, 12, card))
 	w.names["model.choose"], w.names["model.details"] = m.choose, details
 	return m
@@ -105,13 +106,13 @@ func (w *Window) showModel() {
 }
 
 // partRow is one part of the model: there, damaged or missing.
-func partRow(p studio.Part) fyne.CanvasObject {
+func partRow(p engine.Part) fyne.CanvasObject {
 	icon, text, color := fyne.Resource(theme.NewSuccessThemedResource(theme.ConfirmIcon())), bytesText(p.Bytes), look.ColorSecondary
-	if p.Error != "" {
-		icon, text, color = theme.NewErrorThemedResource(theme.ErrorIcon()), p.Error, theme.ColorNameError
+	if p.Err != nil {
+		icon, text, color = theme.NewErrorThemedResource(theme.ErrorIcon()), p.Err.Error(), theme.ColorNameError
 	}
 	name := translated("part."+p.Name, p.Name, nil)
-	if p.Error == "" {
+	if p.Err == nil {
 		return part.Line(8, part.Sized(16, 16, widget.NewIcon(icon)), part.Spread(part.NewText(name)), part.NewCaption(text))
 	}
 	return part.Column(2, part.Line(8, part.Sized(16, 16, widget.NewIcon(icon)), part.Spread(part.NewText(name))),

@@ -11,6 +11,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"gimbal/inference/library"
+	"gimbal/inference/queue"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
 	"gimbal/ui/studio"
@@ -55,13 +56,13 @@ func (p *progress) show(s studio.Snapshot) {
 	r := s.Run
 	headline, detail, ink := p.idle(s)
 	fill, bar := 0.0, theme.ColorNamePrimary
-	failed := r.Phase == studio.PhaseFinished && r.Entry.State == library.Failed
+	failed := r.Phase == queue.Finished && r.Entry.State == library.Failed
 	switch {
 	case r.Active():
 		headline, detail, ink = runHeadline(r), runDetail(r), theme.ColorNameForeground
 		fill = r.Fraction
 	case failed:
-		headline, ink = translated("run."+string(r.Code), r.Error, map[string]any{"Text": r.Error}), theme.ColorNameError
+		headline, ink = failureText(r.Entry), theme.ColorNameError
 		fill, bar = r.Fraction, theme.ColorNameError
 	}
 	p.headline.SetText(headline)
@@ -75,11 +76,11 @@ func (p *progress) show(s studio.Snapshot) {
 		return p.Code == studio.MemoryShort || p.Code == studio.MemoryReloads
 	}))
 	setVisible(p.cancel, r.Active())
-	setEnabled(p.cancel, r.Phase != studio.PhaseCancelling)
-	if text := tr("queue.waiting", map[string]any{"N": len(s.Queue)}); p.queue.Text != text {
+	setEnabled(p.cancel, r.Phase != queue.Cancelling)
+	if text := tr("queue.waiting", map[string]any{"N": len(s.Waiting)}); p.queue.Text != text {
 		p.queue.SetText(text)
 	}
-	setVisible(p.queue, len(s.Queue) > 0)
+	setVisible(p.queue, len(s.Waiting) > 0)
 	start := tr("generate")
 	if r.Active() {
 		start = tr("generate.queue")
@@ -100,15 +101,15 @@ func (p *progress) idle(s studio.Snapshot) (headline, detail string, ink fyne.Th
 		detail = s.Device.Error
 	}
 	switch r := s.Run; {
-	case r.Phase == studio.PhaseFinished && r.Entry.State == library.Done:
+	case r.Phase == queue.Finished && r.Entry.State == library.Done:
 		return tr("run.done", map[string]any{"Time": duration(r.Elapsed)}), detail, theme.ColorNameForeground
-	case r.Phase == studio.PhaseFinished && r.Entry.State == library.Cancelled:
+	case r.Phase == queue.Finished && r.Entry.State == library.Cancelled:
 		return tr("run.cancelled"), detail, theme.ColorNameForeground
 	}
 	return tr("idle.ready"), detail, theme.ColorNameForeground
 }
 
-func runHeadline(r studio.Run) string {
+func runHeadline(r queue.Run) string {
 	args := map[string]any{
 		"Step": r.Step, "Steps": r.Steps, "Next": min(r.Step+1, r.Steps), "Done": bytesText(r.DoneBytes), "Total": bytesText(r.Total),
 		"Decoded": r.Decoded, "Frames": r.Frames, "Part": translated("part."+r.Part, r.Part, nil),
@@ -116,12 +117,12 @@ func runHeadline(r studio.Run) string {
 	return tr("phase."+string(r.Phase), args)
 }
 
-func runDetail(r studio.Run) string {
+func runDetail(r queue.Run) string {
 	var pace, left, expert string
-	if r.StepSeconds > 0 && r.Phase == studio.PhaseSampling {
+	if r.StepSeconds > 0 && r.Phase == queue.Sampling {
 		pace = tr("run.pace", map[string]any{"Seconds": pretty(r.StepSeconds)})
 	}
-	if r.Expert != "" && r.Phase == studio.PhaseSampling {
+	if r.Expert != "" && r.Phase == queue.Sampling {
 		expert = translated("part."+r.Expert, r.Expert, nil)
 	}
 	if r.Remaining >= 0 && r.Fraction > 0 {
@@ -138,14 +139,14 @@ func pretty(seconds float64) string {
 	return fmt.Sprintf("%.0f", seconds)
 }
 
-func memoryText(r studio.Run) string {
+func memoryText(r queue.Run) string {
 	if r.Memory.Device == 0 && r.Memory.Process == 0 {
 		return ""
 	}
 	return tr("run.memory", map[string]any{"Used": bytesText(max(r.Memory.Device, r.Memory.Process))})
 }
 
-func errorDetails(r studio.Run) string { return r.Error + "\n\n" + r.Details }
+func errorDetails(r queue.Run) string { return failureText(r.Entry) + "\n\n" + studio.Details(r) }
 
 func setEnabled(b *widget.Button, on bool) {
 	switch {

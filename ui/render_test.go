@@ -1,13 +1,16 @@
 package ui
 
 import (
+	"errors"
 	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"gimbal/inference/engine"
 	"gimbal/inference/library"
+	"gimbal/inference/queue"
 	"gimbal/ui/look"
 	"gimbal/ui/studio"
 )
@@ -23,7 +26,7 @@ func TestRender(t *testing.T) {
 	attempted.Form.Attempted = true
 	attempted.Notices = []studio.Notice{{ID: 1, Level: studio.Warning, Code: studio.DroppedUnknown, Args: map[string]any{"Path": "notes.docx"}, Details: "a Word file"}}
 	failed := running(t)
-	failed.Run.Phase, failed.Run.Entry.State, failed.Run.Code = studio.PhaseFinished, library.Failed, studio.RunUnhealthy
+	failed.Run.Phase, failed.Run.Entry.State, failed.Run.Entry.Cause = queue.Finished, library.Failed, library.Unhealthy
 	states := []struct {
 		name       string
 		state      studio.Snapshot
@@ -52,9 +55,9 @@ func TestRender(t *testing.T) {
 		{"settings", filled(t), look.Dark, 1280, 800, func(w *Window) { w.showSettings() }},
 		{"about", filled(t), look.Light, 1280, 800, func(w *Window) { w.showAbout() }},
 		{"model", filled(t), look.Light, 1280, 800, func(w *Window) {
-			w.now.Model = studio.Model{Folder: "/Volumes/Models/lingbot-world-base-cam", Parts: []studio.Part{
-				{Name: "high_noise_model", Path: "x", Bytes: 37.1e9}, {Name: "low_noise_model", Error: "low_noise_model/diffusion_pytorch_model-00003-of-00008.safetensors is missing"},
-				{Name: "text encoder", Path: "x", Bytes: 11.4e9}, {Name: "tokenizer", Path: "x"}, {Name: "VAE", Path: "x", Bytes: 507e6}}, Details: "x"}
+			w.now.Model = studio.Model{Folder: "/Volumes/Models/lingbot-world-base-cam", Details: "x", Model: engine.Model{Parts: []engine.Part{
+				{Name: "high_noise_model", Path: "x", Bytes: 37.1e9}, {Name: "low_noise_model", Err: errors.New("low_noise_model/diffusion_pytorch_model-00003-of-00008.safetensors is missing")},
+				{Name: "text encoder", Path: "x", Bytes: 11.4e9}, {Name: "tokenizer", Path: "x"}, {Name: "VAE", Path: "x", Bytes: 507e6}}}}
 			w.showModel()
 		}},
 	}
@@ -69,11 +72,11 @@ func TestRender(t *testing.T) {
 			}
 			c.state.Settings.Appearance, c.state.Settings.Language = c.appearance, language
 			w, _ := newTestWindow(t, c.state, c.width, c.height)
-			settle(w)
+			layOut(w)
 			if c.prepare != nil {
 				c.prepare(w)
 			}
-			settle(w)
+			layOut(w)
 			file, err := os.Create(filepath.Join(dir, c.name+"-"+language+".png"))
 			if err != nil {
 				t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"gimbal/inference"
 	"gimbal/inference/library"
-	"gimbal/inference/weights"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
 )
@@ -52,18 +52,15 @@ func framesOf(e library.Entry) int {
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // quantName says how weights are kept, "" for as they are.
-func quantName(q weights.Quant) string {
-	if !q.Enabled() {
-		return ""
-	}
-	return map[weights.Format]string{weights.INT8: "INT8", weights.NF4: "NF4"}[q.Format]
+func quantName(q inference.Quant) string {
+	return map[inference.Quant]string{inference.QuantINT8: "INT8", inference.QuantNF4: "NF4", inference.QuantNF4Double: "NF4"}[q]
 }
 
 // showQueue shows the runs that wait, to be taken off the queue.
 func (w *Window) showQueue() {
 	rows := part.Column(8)
 	var d dialog.Dialog
-	for _, e := range w.now.Queue {
+	for _, e := range w.now.Waiting {
 		row := part.Line(8, part.Spread(part.Column(1, part.NewText(e.Title()).Cut(), part.NewCaption(runSummary(e)).Cut())))
 		row.Add(widget.NewButton(tr("queue.remove"), func() {
 			w.studio.Cancel(e.ID)

@@ -6,12 +6,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/widget"
 
+	"gimbal/inference"
 	"gimbal/inference/library"
+	"gimbal/inference/queue"
 	"gimbal/ui/desktop"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
@@ -40,7 +43,7 @@ func TestTypingEdits(t *testing.T) {
 	// A preset does.
 	s.Version++
 	s.Form.Revision++
-	s.Form.Inputs.Prompt = "another"
+	s.Form.Inputs.Job.Prompt = "another"
 	w.show(s)
 	if w.inputs.prompt.entry.Text != "another" {
 		t.Errorf("after a preset the entry has %q", w.inputs.prompt.entry.Text)
@@ -52,7 +55,7 @@ func TestTypingEdits(t *testing.T) {
 
 func TestWheelOverThePromptScrollsTheForm(t *testing.T) {
 	w, _ := newTestWindow(t, filled(t), 1280, 800)
-	settle(w)
+	layOut(w)
 	w.inputs.scroll.ScrollToOffset(fyne.NewPos(0, 300))
 	at := w.app.Driver().AbsolutePositionForObject(w.names["prompt"])
 	test.Scroll(w.window.Canvas(), at.AddXY(40, 20), 0, -50)
@@ -64,12 +67,12 @@ func TestWheelOverThePromptScrollsTheForm(t *testing.T) {
 func TestSliderGivesFrames(t *testing.T) {
 	w, f := newTestWindow(t, empty(), 1280, 800)
 	w.inputs.video.frames.slider.SetValue(10)
-	expect(t, f, "edit frames 41")
+	expect(t, f, "edit frame_num 41")
 	if got := w.inputs.video.frames.entry.Text; got != "41" {
 		t.Errorf("the entry has %q", got)
 	}
 	for _, call := range f.calls {
-		if strings.HasPrefix(call, "edit frames") && call != "edit frames 41" {
+		if strings.HasPrefix(call, "edit frame_num") && call != "edit frame_num 41" {
 			t.Errorf("asked for %q", call)
 		}
 	}
@@ -78,7 +81,7 @@ func TestSliderGivesFrames(t *testing.T) {
 func TestProblemsAreShownAtTheirField(t *testing.T) {
 	s := empty()
 	w, _ := newTestWindow(t, s, 1280, 800)
-	hint := func(f studio.Field) string { return w.inputs.hints.of[f].Text() }
+	hint := func(f studio.Field) string { return w.inputs.form.hints[f].Text() }
 	if hint(studio.FieldPicture) != "" || hint(studio.FieldPrompt) != "" {
 		t.Error("an untouched form complains")
 	}
@@ -94,31 +97,51 @@ func TestProblemsAreShownAtTheirField(t *testing.T) {
 	}
 }
 
+// TestEverySettingHasItsPlace looks for the settings of the form.
+func TestEverySettingHasItsPlace(t *testing.T) {
+	w, f := newTestWindow(t, filled(t), 1280, 800)
+	for _, s := range inference.Settings {
+		if s.Form && w.inputs.form.hints[studio.Field(s.Name)] == nil {
+			t.Errorf("%s has no place in the window", s.Name)
+		}
+	}
+	test.Type(w.names["fps"].(*widget.Entry), "2")
+	expect(t, f, "edit fps 216") // in front of what is there
+	w.names["noise_rng"].(*part.Segmented).Choose(1)
+	expect(t, f, "edit noise_rng cpu")
+	w.names["offload_model"].(*widget.Check).SetChecked(false)
+	expect(t, f, "edit offload_model False")
+}
+
 func TestButtonsAsk(t *testing.T) {
 	w, f := newTestWindow(t, running(t), 1280, 800)
 	for name, call := range map[string]string{
-		"generate": "generate", "cancel": "cancel r1", "seed.dice": "roll", "seed.lock": "lock true",
-		"camera.none": "camera none ", "camera.orbit-right": "camera builtin orbit-right", "picture.recent.1": "picture /p/meadow",
+		"generate": "generate", "cancel": "cancel r1", "seed.dice": "new seed", "seed.lock": "lock true",
+		"camera.none": "camera ", "camera.orbit-right": "camera orbit-right", "picture.recent.1": "picture /p/meadow",
 	} {
 		test.Tap(w.names[name].(fyne.Tappable))
 		expect(t, f, call)
 	}
 	w.inputs.video.quant.Choose(2)
-	expect(t, f, "quant nf4")
+	expect(t, f, "edit quant nf4")
 	w.inputs.video.quant.Choose(1)
-	if f.asked("quant int8") || w.inputs.video.reason.Text() == "" {
+	if f.asked("edit quant int8") || w.inputs.video.reason.Text() == "" {
 		t.Error("a quantisation that the device cannot run can be chosen, or nothing says why")
 	}
 }
 
 func TestPaste(t *testing.T) {
-	w, f := newTestWindow(t, empty(), 1280, 800)
-	w.app.Clipboard().SetContent("  file:///a/b.png\n'/c d.jpg'\n\n")
-	test.Tap(w.names["picture.paste"].(fyne.Tappable))
-	f.await(t, "drop [file:///a/b.png /c d.jpg]")
-	w.options.Desktop.(*desktop.Recorder).Copied = func() ([]byte, error) { return []byte("pixels"), nil }
-	w.window.Canvas().(fyne.Shortcutable).TypedShortcut(&fyne.ShortcutPaste{})
-	f.await(t, "paste pixels")
+	synctest.Test(t, func(t *testing.T) {
+		w, f := newTestWindow(t, empty(), 1280, 800)
+		w.app.Clipboard().SetContent("  file:///a/b.png\n'/c d.jpg'\n\n")
+		test.Tap(w.names["picture.paste"].(fyne.Tappable))
+		synctest.Wait()
+		expect(t, f, "drop [file:///a/b.png /c d.jpg]")
+		w.options.Desktop.(*desktop.Recorder).Copied = func() ([]byte, error) { return []byte("pixels"), nil }
+		w.window.Canvas().(fyne.Shortcutable).TypedShortcut(&fyne.ShortcutPaste{})
+		synctest.Wait()
+		expect(t, f, "paste pixels")
+	})
 }
 
 func TestPasteFails(t *testing.T) {
@@ -138,7 +161,7 @@ func TestRunIsFollowed(t *testing.T) {
 	if got := w.progress.headline.Text(); got != "Step 8 of 20" {
 		t.Errorf("headline %q", got)
 	}
-	if got := w.progress.detail.Text(); got != "about 12 min left  ·  6 min 31 s elapsed  ·  47 s a step  ·  High-noise expert" {
+	if got := w.progress.detail.Text(); got != "about 12 min left  ·  6 min 31 s elapsed  ·  47 s per step  ·  High-noise expert" {
 		t.Errorf("detail %q", got)
 	}
 	if w.progress.memory.Text() != "51.4 GB of memory" || w.progress.queue.Text != "1 waiting" {
@@ -153,14 +176,14 @@ func TestRunIsFollowed(t *testing.T) {
 		t.Error("the preview does not move")
 	}
 	s.Version++
-	s.Run.Phase, s.Run.Entry.State, s.Run.Preview = studio.PhaseFinished, library.Failed, nil
-	s.Run.Error, s.Run.Code, s.Run.Details = "It went bad.", studio.RunUnhealthy, "step 9"
+	s.Run.Phase, s.Run.Entry.State, s.Run.Preview = queue.Finished, library.Failed, nil
+	s.Run.Entry.Cause, s.Run.Entry.Error, s.Run.Err = library.Unhealthy, "It went bad.", errors.New("step 9: it went bad")
 	w.show(s)
 	if !strings.HasPrefix(w.progress.headline.Text(), "The numbers went bad") || !w.progress.copy.Visible() || w.progress.cancel.Visible() {
 		t.Errorf("of a failed run it says %q", w.progress.headline.Text())
 	}
 	test.Tap(w.progress.copy)
-	if got := w.app.Clipboard().Content(); got != "It went bad.\n\nstep 9" {
+	if got := w.app.Clipboard().Content(); !strings.HasPrefix(got, "The numbers went bad") || !strings.Contains(got, "step 9: it went bad") {
 		t.Errorf("copied %q", got)
 	}
 	if w.stage.preview.stop != nil {
@@ -283,14 +306,14 @@ func TestNoticesCanBeDismissed(t *testing.T) {
 
 func TestRectanglesAreOfWhatIsSeen(t *testing.T) {
 	w, _ := newTestWindow(t, running(t), 1280, 800)
-	settle(w)
+	layOut(w)
 	found := Rectangles(w)
 	for _, name := range []string{"generate", "cancel", "picture.zone", "pages", "preview"} {
 		if r := found[name]; r.Empty() || r.Max.X > 1280 || r.Max.Y > 800 {
 			t.Errorf("%s is at %v", name, r)
 		}
 	}
-	for _, name := range []string{"library.search", "player.play", "negative"} {
+	for _, name := range []string{"library.search", "player.play", "negative_prompt"} {
 		if r, ok := found[name]; ok {
 			t.Errorf("%s, which is not shown, is at %v", name, r)
 		}
@@ -317,14 +340,14 @@ func TestGoldens(t *testing.T) {
 		s := running(t)
 		s.Settings.Appearance = appearance
 		w, _ := newTestWindow(t, s, 1000, 700)
-		settle(w)
+		layOut(w)
 		test.AssertObjectRendersToImage(t, "progress_"+appearance+".png", w.progress.view)
 	}
 	w, _ := newTestWindow(t, running(t), 1000, 700)
-	settle(w)
+	layOut(w)
 	test.AssertObjectRendersToMarkup(t, "progress.xml", w.progress.view)
 	w, _ = newTestWindow(t, empty(), 1000, 700)
-	settle(w)
+	layOut(w)
 	test.AssertObjectRendersToMarkup(t, "empty.xml", w.stage.empty)
 	test.AssertObjectRendersToMarkup(t, "camera.xml", w.names["camera.orbit-left"].(*part.Tile))
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"gimbal/inference/library"
 	"gimbal/ui/studio"
 	"gimbal/ui/translation"
 )
@@ -29,6 +30,11 @@ func problemText(p studio.Problem) string {
 // noticeText says what a notice is about.
 func noticeText(n studio.Notice) string {
 	return translated("notice."+string(n.Code), n.Text, n.Args)
+}
+
+// failureText says why a run failed; of runs of before causes were kept, in their own words.
+func failureText(e library.Entry) string {
+	return translated("run."+string(e.Cause), e.Error, map[string]any{"Text": e.Error})
 }
 
 // duration says a time as people do: to the second where it is short.
@@ -65,11 +71,11 @@ func estimateText(e studio.Estimate) string {
 	if !e.Known {
 		return ""
 	}
-	args := map[string]any{"Memory": bytesText(e.Memory), "Time": duration(e.Time), "Low": duration(e.TimeLow), "High": duration(e.TimeHigh)}
+	args := map[string]any{"Memory": bytesText(e.Memory), "Time": duration(e.Time.Likely), "Low": duration(e.Time.Low), "High": duration(e.Time.High)}
 	switch {
-	case e.Time > 0 && e.TimeHigh > 2*e.TimeLow && e.TimeLow > 0:
+	case e.Time.Known() && e.Time.High > 2*e.Time.Low && e.Time.Low > 0:
 		return tr("estimate.range", args)
-	case e.Time > 0:
+	case e.Time.Known():
 		return tr("estimate.time", args)
 	}
 	return tr("estimate.memory", args)

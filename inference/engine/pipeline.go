@@ -46,7 +46,7 @@ func Load(ctx context.Context, dev device.Device, dir string, q inference.Quant,
 		return nil, err
 	}
 	p := &Pipeline{dev: dev, layout: layout, Reuse: wan.AllReuse}
-	if p.recipe, err = readRecipe(layout); err == nil {
+	if p.recipe, err = parseRecipe(layout.Dir, layout.Recipe); err == nil {
 		p.source, err = fingerprint(layout)
 	}
 	if err == nil {
@@ -58,7 +58,7 @@ func Load(ctx context.Context, dev device.Device, dir string, q inference.Quant,
 	}
 	if err != nil {
 		p.Close()
-		return nil, fmt.Errorf("checkpoint %s: %w", dir, err)
+		return nil, &inference.CheckpointError{Dir: dir, Err: err}
 	}
 	return p, nil
 }

@@ -123,9 +123,8 @@ func openParts(dir string) (*Layout, error) {
 		vae.Err = errors.Join(vae.Err, err)
 	}
 	l.parts = append(l.parts, text, l.openTokenizer(), vae)
-	recipe := filepath.Join(dir, RecipeFile)
-	if l.Recipe, err = readRecipe(recipe); err != nil {
-		l.parts = append(l.parts, Part{Name: "recipe", Path: recipe, Err: err})
+	if l.Recipe, err = ReadRecipe(dir); err != nil {
+		l.parts = append(l.parts, Part{Name: "recipe", Path: filepath.Join(dir, RecipeFile), Err: err})
 	}
 	return l, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -29,9 +30,10 @@ var recipeKeys = map[string]struct {
 	"sample_guide_scale": {`{"low": number, "high": number}`, func() any { return new(struct{ Low, High float64 }) }},
 }
 
-// readRecipe reads a recipe; nil if there is none. Values of the right type that a setting
-// cannot have are found by whoever uses them.
-func readRecipe(path string) (json.RawMessage, error) {
+// ReadRecipe reads the recipe in a checkpoint's folder; nil if there is none. Values of the
+// right type that a setting cannot have are found by whoever uses them.
+func ReadRecipe(dir string) (json.RawMessage, error) {
+	path := filepath.Join(dir, RecipeFile)
 	values, err := readObject(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

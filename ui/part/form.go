@@ -131,11 +131,6 @@ func IconButton(icon fyne.Resource, tapped func()) *widget.Button {
 	return b
 }
 
-// Card is an object on a rounded ground.
-func Card(fill fyne.ThemeColorName, padding float32, o fyne.CanvasObject) *fyne.Container {
-	return container.NewStack(Background(fill, "", 8), Inset(padding, padding, padding+2, padding+2, o))
-}
-
 // Badge is a word on a small coloured ground.
 type Badge struct {
 	widget.BaseWidget

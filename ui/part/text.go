@@ -80,14 +80,6 @@ func (t *Text) SetColor(name fyne.ThemeColorName) {
 	}
 }
 
-// SetWrap changes the width to wrap at.
-func (t *Text) SetWrap(width float32) {
-	if t.wrap != width {
-		t.wrap = width
-		t.Refresh()
-	}
-}
-
 // CreateRenderer implements fyne.Widget.
 func (t *Text) CreateRenderer() fyne.WidgetRenderer {
 	r := &textRenderer{text: t}

@@ -12,11 +12,19 @@ type check struct {
 	pending bool
 }
 
-// look starts the check called name unless its last one was about the same. work runs
+// The delays of checks: what is typed is looked at when the typing pauses.
+const (
+	typing    = 150 * time.Millisecond
+	planning  = 300 * time.Millisecond
+	saving    = 500 * time.Millisecond
+	immediate = 0
+)
+
+// check starts the check called name unless its last one was about the same. work runs
 // in the background after a delay, in which further changes replace it; the function
 // that it returns is called with the state only if nothing newer was asked for
 // meanwhile. s.mu is held.
-func (s *Studio) look(name string, of any, delay time.Duration, work func(ctx context.Context) func(n *Snapshot)) {
+func (s *Studio) check(name string, of any, delay time.Duration, work func(ctx context.Context) func(n *Snapshot)) {
 	last := s.checks[name]
 	if last != nil && last.of == of || s.closed {
 		return
@@ -50,8 +58,8 @@ func (s *Studio) look(name string, of any, delay time.Duration, work func(ctx co
 	})
 }
 
-// due makes checks start once more. s.mu is held.
-func (s *Studio) due(names ...string) {
+// recheck makes checks start once more. s.mu is held.
+func (s *Studio) recheck(names ...string) {
 	for _, name := range names {
 		if c := s.checks[name]; c != nil {
 			c.of = nil
@@ -67,4 +75,11 @@ func (s *Studio) pending(names ...string) bool {
 		}
 	}
 	return false
+}
+
+// report notes what a check found wrong; nil for nothing. s.mu is held.
+func (s *Studio) report(check string, wrong *Problem) {
+	if delete(s.state.checked, check); wrong != nil {
+		s.state.checked[check] = *wrong
+	}
 }

@@ -1,189 +1,161 @@
 package studio
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
-	"gimbal/inference/camera"
-	"gimbal/inference/picture"
-	"gimbal/inference/plan"
-	"gimbal/inference/tokenizer"
-	"gimbal/inference/video"
+	"gimbal/inference"
+	"gimbal/inference/clip"
 )
 
 // loadedPath is the action folder as it was read.
 type loadedPath struct {
 	folder string
-	path   *camera.Path // nil if it cannot be read
+	path   *clip.Path // nil if it cannot be read
 }
 
-// derive fills in what follows from the inputs and the facts at once. s.mu is held.
-func (s *Studio) derive() {
-	n := &s.now
+// derive computes what follows at once from the inputs and the state, and nothing else.
+// s.mu is held.
+func (s *Studio) derive(n *Snapshot) {
+	s.deriveModel(n)
 	s.derivePicture(n)
 	s.deriveCamera(n)
-	unpacking := s.usesDemo(n) && s.checkpoint(n) == "" && s.facts.demoErr == nil
-	n.Form.Checking = unpacking || s.pending("picture", "camera", "model")
+	unpacking := s.usesDemo(n) && s.state.demo.Checkpoint == "" && s.state.demoErr == nil
+	n.Form.Checking = unpacking || n.Model.Checking || s.pending("picture", "camera")
 	n.Form.Problems = s.problems(n)
 	n.Form.CanRun = !slices.ContainsFunc(n.Form.Problems, func(p Problem) bool { return p.Level == Error })
 	s.derivePresets(n)
-	if s.facts.wantRun && !n.Form.Checking {
-		s.facts.wantRun = false
-		s.enqueue(n)
-	}
 }
 
 // derivePicture finds the video's size.
 func (s *Studio) derivePicture(n *Snapshot) {
-	f := &n.Form
-	if f.Picture.Path != f.Inputs.Picture {
-		f.Picture = Picture{Path: f.Inputs.Picture}
-		delete(s.facts.found, "picture")
+	f, job := &n.Form, n.Form.Inputs.Job
+	if f.Picture.Path != job.Image {
+		f.Picture = Picture{Path: job.Image}
+		s.report("picture", nil)
 	}
 	f.Picture.Checking = s.pending("picture")
 	f.Width, f.Height = 0, 0
-	s.find("size", nil)
+	s.report("size", nil)
 	if f.Picture.Width == 0 {
 		return
 	}
-	size, err := picture.Fit(f.Picture.Width, f.Picture.Height, f.Inputs.MaxArea)
-	if err == nil {
-		f.Width, f.Height = size.Width, size.Height
-		err = video.Options{Width: f.Width, Height: f.Height, FPS: f.Inputs.FPS}.Check()
-	}
+	size, err := clip.Fit(f.Picture.Width, f.Picture.Height, job.MaxArea)
 	if err != nil {
 		p := problem(FieldSize, Error, SizeBad, nil, err.Error())
-		s.find("size", &p)
+		s.report("size", &p)
+		return
 	}
+	f.Width, f.Height = size.Width, size.Height
 }
 
 // deriveCamera finds what the model will see of the path.
 func (s *Studio) deriveCamera(n *Snapshot) {
-	f := &n.Form
-	chosen := f.Inputs.Camera
-	if chosen.Kind != CameraFolder || s.facts.path.folder != chosen.Folder {
-		s.facts.path = loadedPath{folder: chosen.Folder}
-		delete(s.facts.found, "camera")
+	f, in := &n.Form, n.Form.Inputs
+	if folder := in.Job.ActionPath; s.state.path.folder != folder {
+		s.state.path = loadedPath{folder: folder}
+		s.report("camera", nil)
 	}
-	f.Frames = f.Inputs.Frames
-	f.Camera = CameraPath{Kind: chosen.Kind, Path: chosen.Folder, Name: chosen.Name, Checking: s.pending("camera")}
-	path := s.facts.path.path
-	switch chosen.Kind {
-	case "":
-		f.Camera.Kind = CameraNone
-	case CameraBuiltin:
-		path, _ = camera.Builtin(chosen.Name, f.Inputs.Frames) // problems checks the name
+	f.Frames = in.Job.Frames
+	f.Camera = CameraPath{Name: in.Camera, Folder: in.Job.ActionPath, Checking: s.pending("camera")}
+	path := s.state.path.path
+	if in.Camera != "" {
+		path, _ = clip.Builtin(in.Camera, f.Frames) // problems checks the name
 	}
 	if path != nil {
-		f.Frames = path.EffectiveFrames(f.Inputs.Frames)
-		fillPath(&f.Camera, path, f.Frames, chosen.Kind == CameraFolder)
+		f.Frames = path.EffectiveFrames(f.Frames)
+		f.Camera.describe(path, f.Frames)
 	}
-	f.Seconds = float64(f.Frames) / float64(f.Inputs.FPS)
-}
-
-// fillPath describes the path as the model sees it in a video of frames. The speed of
-// built-in paths is nobody's choice, so that nothing of it is lost.
-func fillPath(c *CameraPath, path *camera.Path, frames int, warn bool) {
-	frames = max(0, frames-1)/camera.TemporalStride*camera.TemporalStride + 1 // files may say anything
-	motion := path.Motion(frames)
-	c.Poses, c.Frames = path.Frames(), frames
-	c.Points, c.Scale = points(motion), float64(motion.Scale)
-	if warn {
-		c.SpeedLost, c.ZoomLost = path.SpeedLost(), path.ZoomLost()
-	}
+	f.Seconds = float64(f.Frames) / float64(in.Job.FPS)
 }
 
 // problems lists what is wrong, errors first and otherwise in the form's order.
 func (s *Studio) problems(n *Snapshot) []Problem {
 	var all []Problem
-	add := func(p Problem) { all = append(all, p) }
-	in, f := n.Form.Inputs, n.Form
-
-	if in.Picture == "" {
-		add(problem(FieldPicture, Error, PictureMissing, nil, ""))
+	add := func(field Field, level Level, code Code, args map[string]any, details string) {
+		all = append(all, problem(field, level, code, args, details))
 	}
-	s.cameraProblems(n, add)
-	if tokenizer.Clean(in.Prompt) == "" {
-		add(problem(FieldPrompt, Error, PromptEmpty, nil, ""))
+	f, job := n.Form, n.Form.Inputs.Job
+	if job.Image == "" {
+		add(FieldPicture, Error, PictureMissing, nil, "")
 	}
-	for field, count := range map[Field]Tokens{FieldPrompt: f.Tokens, FieldNegative: f.NegativeTokens} {
-		if count.Limit > 0 && count.N > count.Limit {
-			add(problem(field, Warning, PromptLong, map[string]any{"Tokens": count.N, "Limit": count.Limit}, ""))
-		}
+	if strings.TrimSpace(job.Prompt) == "" {
+		add(FieldPrompt, Error, PromptEmpty, nil, "")
 	}
-	if why, no := n.Device.Unsupported[in.Quant.Format]; no && in.Quant.Enabled() {
-		add(problem(FieldQuant, Error, QuantUnsupported, map[string]any{"Quant": in.Quant.String()}, why))
+	if t := f.Tokens; t.Limit > 0 && t.N > t.Limit {
+		add(FieldPrompt, Warning, PromptLong, map[string]any{"Tokens": t.N, "Limit": t.Limit}, "")
 	}
-	if e := f.Estimate; e.Known && e.Fit != plan.Fits {
-		code, need := MemoryShort, e.Memory
-		if e.Fit == plan.Reloads {
-			code, need = MemoryReloads, e.Resident
-		}
-		add(problem(FieldFrames, Warning, code,
-			map[string]any{"Need": bytesText(need), "Have": bytesText(n.Device.Limit)}, strings.Join(e.Notices, "\n")))
+	if t := f.NegativeTokens; t.Limit > 0 && t.N > t.Limit {
+		add(FieldNegative, Warning, PromptLong, map[string]any{"Tokens": t.N, "Limit": t.Limit}, "")
 	}
-	if s.usesDemo(n) && s.facts.demoErr != nil {
-		add(problem(FieldModel, Error, DemoBad, nil, s.facts.demoErr.Error()))
+	if why, no := n.Device.Unsupported[job.Quant]; no {
+		add(FieldQuant, Error, QuantUnsupported, map[string]any{"Quant": job.Quant.String()}, why)
+	}
+	switch need := map[string]any{"Have": inference.Size(n.Device.Limit)}; f.Estimate.Fit {
+	case inference.TooMuch:
+		add(FieldFrames, Warning, MemoryShort, with(need, "Need", inference.Size(f.Estimate.Memory)), "")
+	case inference.Reloads:
+		add(FieldFrames, Warning, MemoryReloads, with(need, "Need", inference.Size(f.Estimate.Resident)), "")
 	}
 	if n.Device.Error != "" {
-		add(problem(FieldNone, Error, OtherProblem, map[string]any{"Text": n.Device.Error}, ""))
+		add(FieldNone, Error, OtherProblem, map[string]any{"Text": n.Device.Error}, "")
 	}
-	for _, p := range s.facts.found {
-		add(p)
+	cameraProblems(n, add)
+	s.modelProblems(n, add)
+	for _, found := range []map[Field]Problem{s.state.typed, s.state.failed} {
+		for _, p := range found {
+			all = append(all, p)
+		}
 	}
-	for _, p := range s.facts.typed {
-		add(p)
-	}
-	for _, p := range s.facts.after {
-		add(p)
-	}
-	if !slices.ContainsFunc(all, func(p Problem) bool { return p.Level == Error }) {
-		job := in.job()
-		job.Output = "video.mp4"
-		all = append(all, placed(job.Validate(), Error)...) // what only the engine knows
+	for _, p := range s.state.checked {
+		all = append(all, p)
 	}
 	slices.SortFunc(all, compareProblems)
 	return all
 }
 
-func (s *Studio) cameraProblems(n *Snapshot, add func(Problem)) {
+func cameraProblems(n *Snapshot, add func(Field, Level, Code, map[string]any, string)) {
 	c, in := n.Form.Camera, n.Form.Inputs
-	if in.Camera.Kind == CameraBuiltin && !slices.Contains(camera.BuiltinNames(), in.Camera.Name) {
-		add(problem(FieldCamera, Error, NotAChoice,
-			map[string]any{"Found": in.Camera.Name, "Choices": fmt.Sprint(camera.BuiltinNames())}, ""))
+	if names := clip.BuiltinNames(); in.Camera != "" && !slices.Contains(names, in.Camera) {
+		add(FieldCamera, Error, NotAChoice, map[string]any{"Found": in.Camera, "Choices": fmt.Sprint(names)}, "")
 	}
-	if c.Kind != CameraNone && n.Model.Whole && !n.Model.HasCamera {
-		add(problem(FieldCamera, Error, CameraUnused, nil, ""))
+	if c.Chosen() && n.Model.Whole && !n.Model.HasCamera {
+		add(FieldCamera, Error, CameraUnused, nil, "")
 	}
-	if c.Poses > 0 && c.Frames < in.Frames {
-		add(problem(FieldCamera, Warning, CameraShort, map[string]any{"Poses": c.Poses, "Frames": c.Frames}, ""))
+	if c.Poses > 0 && c.Frames < in.Job.Frames {
+		add(FieldCamera, Warning, CameraShort, map[string]any{"Poses": c.Poses, "Frames": c.Frames}, "")
 	}
 	if c.SpeedLost {
-		add(problem(FieldCamera, Warning, SpeedLost, map[string]any{"Scale": fmt.Sprintf("%.3g", c.Scale)}, ""))
+		add(FieldCamera, Warning, SpeedLost, map[string]any{"Scale": fmt.Sprintf("%.3g", c.Scale)}, "")
 	}
 	if c.ZoomLost {
-		add(problem(FieldCamera, Warning, ZoomLost, nil, ""))
+		add(FieldCamera, Warning, ZoomLost, nil, "")
 	}
 }
 
-// order is that of the fields in the form.
-var order = []Field{
-	FieldModel, FieldPicture, FieldCamera, FieldPrompt, FieldNegative, FieldFrames, FieldSize, FieldSteps, FieldSolver, FieldShift,
-	FieldGuidanceLow, FieldGuidanceHigh, FieldBoundary, FieldSeed, FieldNoise, FieldFPS, FieldQuant, FieldVAEChunk, FieldVAEThreshold,
-	FieldVAETile, FieldAttnChunk, FieldAttnType, FieldOutput, FieldNone,
+func (s *Studio) modelProblems(n *Snapshot, add func(Field, Level, Code, map[string]any, string)) {
+	m := n.Model
+	switch {
+	case m.Demo && s.state.demoErr != nil:
+		add(FieldModel, Error, DemoBad, nil, s.state.demoErr.Error())
+	case m.Missing:
+		add(FieldModel, Error, ModelMissing, map[string]any{"Path": s.checkpoint(n)}, m.Details)
+	case m.Details != "":
+		add(FieldModel, Error, ModelBad, map[string]any{"Path": s.checkpoint(n)}, m.Details)
+	}
 }
 
 func compareProblems(a, b Problem) int {
 	rank := map[Level]int{Error: 0, Warning: 1, Info: 2}
-	if d := rank[a.Level] - rank[b.Level]; d != 0 {
-		return d
-	}
-	if d := slices.Index(order, a.Field) - slices.Index(order, b.Field); d != 0 {
-		return d
-	}
-	if a.Code != b.Code {
-		return slices.Compare([]Code{a.Code}, []Code{b.Code})
-	}
-	return 0
+	return cmp.Or(rank[a.Level]-rank[b.Level], slices.Index(fields, a.Field)-slices.Index(fields, b.Field), cmp.Compare(a.Code, b.Code))
+}
+
+// with returns args and one more.
+func with(args map[string]any, key string, value any) map[string]any {
+	all := maps.Clone(args)
+	all[key] = value
+	return all
 }

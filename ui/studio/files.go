@@ -5,74 +5,60 @@ import (
 	"errors"
 	"image"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
-	"gimbal/inference/camera"
+	"gimbal/inference/clip"
 	"gimbal/inference/library"
 	"gimbal/inference/picture"
 )
 
-// The delays of checks: what is typed is looked at when the typing pauses.
-const (
-	typing    = 150 * time.Millisecond
-	planning  = 300 * time.Millisecond
-	remember  = 500 * time.Millisecond
-	immediate = 0
-)
-
-// follow starts the checks that the inputs ask for. s.mu is held.
-func (s *Studio) follow() {
-	n, in := &s.now, s.now.Form.Inputs
-	s.look("picture", in.Picture, immediate, func(context.Context) func(*Snapshot) { return s.readPicture(in.Picture) })
-	folder := in.Camera.Folder
-	s.look("camera", in.Camera, immediate, func(context.Context) func(*Snapshot) { return s.readCamera(folder) })
-	s.followModel(n)
-	s.followTokens(n)
-	s.followRecents(n)
-	s.followLibrary(n)
-	s.followStage(n)
-	watched := [3]string{in.Picture, folder, s.checkpoint(n)}
-	s.look("watch", watched, immediate, func(context.Context) func(*Snapshot) {
+// startChecks starts the checks that the inputs ask for. s.mu is held.
+func (s *Studio) startChecks(n *Snapshot) {
+	image, folder := n.Form.Inputs.Job.Image, n.Form.Inputs.Job.ActionPath
+	s.check("picture", image, immediate, func(context.Context) func(*Snapshot) { return s.readPicture(image) })
+	s.check("camera", folder, immediate, func(context.Context) func(*Snapshot) { return s.readCamera(folder) })
+	s.checkModel(n, true)
+	s.checkModel(n, false)
+	s.checkTokens(n)
+	s.checkRecents(n)
+	s.checkLibrary(n)
+	s.checkStage(n)
+	watched := [4]string{image, folder, s.folder(n, true), s.folder(n, false)}
+	s.check("watch", watched, immediate, func(context.Context) func(*Snapshot) {
 		s.watcher.Set(watched[:]...)
 		return func(*Snapshot) {}
 	})
-	s.look("settings", s.fingerprint(), remember, func(context.Context) func(*Snapshot) {
-		s.mu.Lock()
-		stored := s.stored()
-		s.mu.Unlock()
-		err := s.saveSettings(stored)
-		return func(n *Snapshot) {
-			if err != nil {
-				s.notice(n, Error, SaveFailed, map[string]any{"Path": s.settingsPath()}, err.Error())
+	s.checkSettings()
+}
+
+// fileChanged is told of changes to what is watched.
+func (s *Studio) fileChanged(path string) {
+	s.change(func(n *Snapshot) {
+		if path == n.Form.Inputs.Job.Image {
+			s.recheck("picture")
+		}
+		if path == n.Form.Inputs.Job.ActionPath {
+			s.recheck("camera")
+		}
+		for _, demo := range []bool{true, false} {
+			if path == s.folder(n, demo) {
+				s.modelFilesChanged(n, demo)
 			}
 		}
 	})
 }
 
-// fileChanged is told of changes to what is watched.
-func (s *Studio) fileChanged(path string) {
-	in := s.Snapshot().Form.Inputs
-	switch path {
-	case in.Picture:
-		s.change(func(*Snapshot) { s.due("picture") })
-	case in.Camera.Folder:
-		s.change(func(*Snapshot) { s.due("camera") })
-	default:
-		s.modelChanged()
-	}
-}
-
-// modelChanged looks at the model again, but not while a run may be writing quantised
+// modelFilesChanged looks at a model again, but not while a run may be writing quantised
 // weights to its folder.
-func (s *Studio) modelChanged() {
-	s.change(func(n *Snapshot) {
-		if s.facts.modelOld = n.Run.Active(); !s.facts.modelOld {
-			s.due("model")
-		}
-	})
+func (s *Studio) modelFilesChanged(n *Snapshot, demo bool) {
+	if n.Run.Active() {
+		s.state.modelChanged = true
+		return
+	}
+	s.recheck(modelCheck(demo))
 }
 
 // readPicture looks at the chosen picture.
@@ -81,21 +67,21 @@ func (s *Studio) readPicture(path string) func(n *Snapshot) {
 	var wrong *Problem
 	if path != "" {
 		img, err := picture.Load(path)
-		switch {
-		case err == nil:
+		if err == nil {
 			size := img.Bounds().Size()
 			found.Width, found.Height, found.Thumb = size.X, size.Y, library.Shrink(img, ThumbSize)
-		case gone(err):
-			p := problem(FieldPicture, Error, PictureGone, map[string]any{"Path": path}, err.Error())
-			wrong = &p
-		default:
-			p := problem(FieldPicture, Error, PictureBad, map[string]any{"Path": path}, err.Error())
+		} else {
+			code := PictureBad
+			if gone(err) {
+				code = PictureGone
+			}
+			p := problem(FieldPicture, Error, code, map[string]any{"Path": path}, err.Error())
 			wrong = &p
 		}
 	}
 	return func(n *Snapshot) {
 		n.Form.Picture = found
-		s.find("picture", wrong)
+		s.report("picture", wrong)
 		if path != "" && wrong == nil {
 			n.Recents = promote(n.Recents, Recent{Path: path, Thumb: found.Thumb})
 		}
@@ -105,11 +91,9 @@ func (s *Studio) readPicture(path string) func(n *Snapshot) {
 // gone reports whether err says that a file is not there.
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) }
 
-// find notes what a check found wrong; nil for nothing.
-func (s *Studio) find(check string, wrong *Problem) {
-	if delete(s.facts.found, check); wrong != nil {
-		s.facts.found[check] = *wrong
-	}
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // readCamera looks at the chosen action folder.
@@ -117,7 +101,7 @@ func (s *Studio) readCamera(folder string) func(n *Snapshot) {
 	if folder == "" {
 		return func(*Snapshot) {}
 	}
-	path, err := camera.Open(folder)
+	path, err := clip.OpenPath(folder)
 	var wrong *Problem
 	if err != nil {
 		code := CameraBad
@@ -128,35 +112,35 @@ func (s *Studio) readCamera(folder string) func(n *Snapshot) {
 		wrong = &p
 	}
 	return func(n *Snapshot) {
-		s.facts.path = loadedPath{folder: folder, path: path}
-		s.find("camera", wrong)
+		s.state.path = loadedPath{folder: folder, path: path}
+		s.report("camera", wrong)
 	}
 }
 
-// mostRecents is how many pictures are remembered.
-const mostRecents = 12
+// maxRecents is how many pictures are remembered.
+const maxRecents = 12
 
 // promote puts r at the front of the recents.
 func promote(recents []Recent, r Recent) []Recent {
 	fresh := []Recent{r}
 	for _, old := range recents {
-		if old.Path != r.Path && len(fresh) < mostRecents {
+		if old.Path != r.Path && len(fresh) < maxRecents {
 			fresh = append(fresh, old)
 		}
 	}
 	return fresh
 }
 
-// followRecents loads the thumbnails that are missing, and drops pictures that are
+// checkRecents loads the thumbnails that are missing, and drops pictures that are
 // not there any more.
-func (s *Studio) followRecents(n *Snapshot) {
+func (s *Studio) checkRecents(n *Snapshot) {
 	var missing []string
 	for _, r := range n.Recents {
 		if r.Thumb == nil {
 			missing = append(missing, r.Path)
 		}
 	}
-	s.look("recents", strings.Join(missing, "\n"), immediate, func(ctx context.Context) func(*Snapshot) {
+	s.check("recents", strings.Join(missing, "\n"), immediate, func(ctx context.Context) func(*Snapshot) {
 		thumbs := map[string]image.Image{}
 		for _, path := range missing {
 			if ctx.Err() != nil {

@@ -1,150 +1,191 @@
 package studio
 
 import (
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+
 	"gimbal/inference"
-	"gimbal/inference/noise"
-	"gimbal/inference/wan"
-	"gimbal/inference/weights"
 )
 
-// Field names a part of the form, for Edit and for the place of a Problem.
+// Field names a part of the form, for Edit and for the place of a Problem: a setting, by
+// its name in inference.Settings, or one of the others below.
 type Field string
 
-// The fields. Those marked with text are typed by people, and Edit takes them.
+// The fields that this package and the window know by name.
 const (
-	FieldPicture      Field = "picture" // text: a path
-	FieldCamera       Field = "camera"  // text: a path of an action folder, or "" for none
-	FieldPrompt       Field = "prompt"  // text
-	FieldNegative     Field = "negative_prompt"
-	FieldFrames       Field = "frames"          // text: 4n+1
-	FieldSize         Field = "size"            // text: pixels, or width x height as 480x832
-	FieldSteps        Field = "steps"           // text
-	FieldSolver       Field = "solver"          // text: unipc or dpm++
-	FieldShift        Field = "shift"           // text
-	FieldGuidanceLow  Field = "guidance_low"    // text
-	FieldGuidanceHigh Field = "guidance_high"   // text
-	FieldBoundary     Field = "boundary"        // text: 0 to 1
-	FieldSeed         Field = "seed"            // text: 0 to 2^64-1; typing one locks it
-	FieldNoise        Field = "noise"           // text: cuda or cpu
-	FieldFPS          Field = "fps"             // text: frames a second
-	FieldVAEChunk     Field = "vae_chunk"       // text: latent frames; 0 for all at once
-	FieldVAEThreshold Field = "vae_threshold"   // text: frames up to which all are decoded at once
-	FieldVAETile      Field = "vae_tile"        // text: side of the VAE's tiles in pixels; 0 for none
-	FieldAttnChunk    Field = "attention_chunk" // text: queries of an attention at once; 0 for all
-	FieldAttnType     Field = "attention_type"  // text: f32, f16 or bf16
-	FieldQuant        Field = "quant"           // text: none, int8, nf4 or nf4-double
-	FieldOutput       Field = "output"          // text: folder for the videos
-	FieldModel        Field = "model"           // the model folder
-	FieldNone         Field = ""                // the form as a whole
+	FieldPicture  Field = "image"
+	FieldCamera   Field = "action_path" // also of a built-in path
+	FieldPrompt   Field = "prompt"
+	FieldNegative Field = "negative_prompt"
+	FieldFrames   Field = "frame_num"
+	FieldSize     Field = "max_area"
+	FieldSteps    Field = "sample_steps"
+	FieldSeed     Field = "base_seed" // typing one locks it
+	FieldQuant    Field = "quant"
+
+	// These are no settings of a run.
+	FieldOutput Field = "output" // folder for the videos
+	FieldModel  Field = "model"  // the model folder
+	FieldNone   Field = ""       // the form as a whole
 )
 
-// CameraKind says where a camera path comes from.
-type CameraKind string
+// fields are all of them, in the form's order.
+var fields = func() []Field {
+	all := []Field{FieldModel}
+	for _, s := range inference.Settings {
+		if s.Form {
+			all = append(all, Field(s.Name))
+		}
+	}
+	return append(all, FieldOutput, FieldNone)
+}()
 
-// The kinds of camera path.
-const (
-	CameraNone    CameraKind = "none"    // no camera control
-	CameraBuiltin CameraKind = "builtin" // one of camera.BuiltinNames
-	CameraFolder  CameraKind = "folder"  // an action folder
-)
-
-// Camera is the choice of a camera path. The zero value is none.
-type Camera struct {
-	Kind   CameraKind `json:"kind,omitempty"`
-	Name   string     `json:"name,omitempty"`   // of the built-in path
-	Folder string     `json:"folder,omitempty"` // the action folder
-}
+// isSetting reports whether Edit takes the field as a setting of a run.
+func (f Field) isSetting() bool { return f != FieldModel && f != FieldOutput && f != FieldNone }
 
 // Inputs are what the form holds: the last valid value of each field.
 type Inputs struct {
 	// Demo asks for the demo model even where a model folder is chosen.
-	Demo           bool               `json:"demo,omitempty"`
-	Picture        string             `json:"picture,omitempty"` // path
-	Camera         Camera             `json:"camera,omitzero"`
-	Prompt         string             `json:"prompt"`
-	NegativePrompt string             `json:"negative_prompt"`
-	Frames         int                `json:"frames"`   // 4n+1
-	MaxArea        int                `json:"max_area"` // pixels of a frame at most
-	Steps          int                `json:"steps"`
-	Solver         string             `json:"solver"` // sampler.UniPC or sampler.DPM
-	Shift          float64            `json:"shift"`
-	Guidance       inference.Guidance `json:"guidance"`
-	Boundary       float64            `json:"boundary"`
-	Seed           uint64             `json:"seed"`
-	SeedLocked     bool               `json:"seed_locked,omitempty"` // otherwise Generate draws a new one
-	Noise          noise.Kind         `json:"noise"`
-	FPS            int                `json:"fps"`
-	Quant          weights.Quant      `json:"quant,omitzero"`
-	VAEChunk       int                `json:"vae_chunk"`
-	VAEThreshold   int                `json:"vae_threshold"`
-	VAETile        int                `json:"vae_tile,omitempty"`
-	AttentionChunk int                `json:"attention_chunk,omitempty"`
-	AttentionType  string             `json:"attention_type,omitempty"` // "f16", "bf16"; "" for f32
-	Offload        bool               `json:"offload"`
-	Reuse          wan.Reuse          `json:"reuse"`
+	Demo bool `json:"demo,omitempty"`
+	// Camera is the name of a built-in camera path; Job.ActionPath is "" then.
+	Camera     string `json:"camera,omitempty"`
+	SeedLocked bool   `json:"seed_locked,omitempty"` // otherwise Generate draws a new one
+	// Job holds every setting; what it writes is not chosen in the form.
+	Job inference.Job `json:"job"`
 }
 
 // DefaultInputs are the reference's settings, without picture, camera and prompt.
-func DefaultInputs() Inputs { return inputsOfJob(inference.DefaultJob()) }
+func DefaultInputs() Inputs { return Inputs{Job: inference.DefaultJob()} }
 
-// inputsOfJob returns what j says of the inputs: all but the quantisation and whether
-// the seed is locked. It is the reverse of Inputs.job.
-func inputsOfJob(j inference.Job) Inputs {
-	in := Inputs{
-		Picture:        j.Image,
-		Prompt:         j.Prompt,
-		NegativePrompt: j.NegativePrompt,
-		Frames:         j.Frames,
-		MaxArea:        j.MaxArea,
-		Steps:          j.Steps,
-		Solver:         j.Solver,
-		Shift:          j.Shift,
-		Guidance:       j.Guidance,
-		Boundary:       j.Boundary,
-		Seed:           j.Seed,
-		Noise:          j.NoiseRNG,
-		FPS:            j.FPS,
-		VAEChunk:       j.VAEChunk,
-		VAEThreshold:   j.VAEChunkThreshold,
-		VAETile:        j.VAETile,
-		AttentionChunk: j.AttentionChunk,
-		AttentionType:  j.AttentionDType,
-		Offload:        j.Offload,
-		Reuse:          j.Reuse,
+// text returns a field's value as an entry shows it.
+func (in Inputs) text(field Field) string {
+	if !field.isSetting() {
+		return ""
 	}
-	if j.ActionPath != "" {
-		in.Camera = Camera{Kind: CameraFolder, Folder: j.ActionPath}
-	}
-	return in
+	return inference.FindSetting(string(field)).Text(in.Job)
 }
 
-// job returns the inputs as a Job, without an output.
-func (in Inputs) job() inference.Job {
-	folder := ""
-	if in.Camera.Kind == CameraFolder {
-		folder = in.Camera.Folder
+// Edit takes what was typed or chosen in a field. Text that is no valid value stays
+// as it is (Form.Text), has a Problem, and leaves the last valid value in Inputs.
+func (s *Studio) Edit(field Field, text string) {
+	s.userChange(func(n *Snapshot) {
+		s.forget(n, field)
+		typed := maps.Clone(n.Form.typed)
+		typed[field] = text
+		n.Form.typed = typed
+		if field == FieldOutput {
+			n.Settings.OutputDir = strings.TrimSpace(text)
+			return
+		}
+		if p := edit(&n.Form.Inputs, field, text); p != nil {
+			s.state.typed[field] = *p
+		}
+	})
+}
+
+// edit sets a setting to what text says, or returns what is wrong with it.
+func edit(in *Inputs, field Field, text string) *Problem {
+	switch field {
+	case FieldPicture:
+		text = strings.TrimSpace(text)
+	case FieldCamera:
+		in.Camera, text = "", strings.TrimSpace(text)
 	}
-	return inference.Job{
-		Image:             in.Picture,
-		ActionPath:        folder,
-		Prompt:            in.Prompt,
-		NegativePrompt:    in.NegativePrompt,
-		Frames:            in.Frames,
-		MaxArea:           in.MaxArea,
-		Steps:             in.Steps,
-		Solver:            in.Solver,
-		Shift:             in.Shift,
-		Guidance:          in.Guidance,
-		Boundary:          in.Boundary,
-		Seed:              in.Seed,
-		NoiseRNG:          in.Noise,
-		FPS:               in.FPS,
-		Offload:           in.Offload,
-		Reuse:             in.Reuse,
-		VAEChunk:          in.VAEChunk,
-		VAEChunkThreshold: in.VAEThreshold,
-		VAETile:           in.VAETile,
-		AttentionChunk:    in.AttentionChunk,
-		AttentionDType:    in.AttentionType,
+	if err := inference.FindSetting(string(field)).Set(&in.Job, text); err != nil {
+		p := settingProblem(inference.SettingErrors(err)[0], Error)
+		if _, ok := p.Args["Found"]; ok {
+			p = problem(field, Error, p.Code, with(p.Args, "Found", strings.TrimSpace(text)), p.Details)
+		}
+		return &p
 	}
+	in.SeedLocked = in.SeedLocked || field == FieldSeed
+	return nil
+}
+
+// forget drops what is known of a field's last text. s.mu is held.
+func (s *Studio) forget(n *Snapshot, field Field) {
+	delete(s.state.typed, field)
+	delete(s.state.failed, field)
+	n.Form.typed = maps.Clone(n.Form.typed)
+	delete(n.Form.typed, field)
+}
+
+// fill changes the inputs otherwise than by typing: entries are set anew.
+func (s *Studio) fill(n *Snapshot, f func(in *Inputs)) {
+	f(&n.Form.Inputs)
+	n.Form.Revision++
+	n.Form.typed = map[Field]string{}
+	clear(s.state.typed)
+	clear(s.state.failed)
+}
+
+// fillOne is fill for one field; what is typed elsewhere stays.
+func (s *Studio) fillOne(n *Snapshot, field Field, f func(in *Inputs)) {
+	f(&n.Form.Inputs)
+	n.Form.Revision++
+	s.forget(n, field)
+}
+
+// SetPicture chooses the picture to start from; "" for none.
+func (s *Studio) SetPicture(path string) { s.set(FieldPicture, absolute(path)) }
+
+// SetCamera chooses a built-in camera path; "" for none.
+func (s *Studio) SetCamera(name string) {
+	s.userChange(func(n *Snapshot) {
+		s.fillOne(n, FieldCamera, func(in *Inputs) { in.Camera, in.Job.ActionPath = name, "" })
+	})
+}
+
+// SetCameraFolder chooses the folder of a camera path.
+func (s *Studio) SetCameraFolder(path string) { s.set(FieldCamera, absolute(path)) }
+
+// SetOutputDir chooses the folder for videos.
+func (s *Studio) SetOutputDir(path string) { s.set(FieldOutput, absolute(path)) }
+
+// set is Edit by something else than an entry, which then shows the new value.
+func (s *Studio) set(field Field, text string) {
+	s.Edit(field, text)
+	s.userChange(func(n *Snapshot) { n.Form.Revision++ })
+}
+
+// absolute returns path as it means the same from every folder.
+func absolute(path string) string {
+	if path == "" {
+		return ""
+	}
+	if whole, err := filepath.Abs(path); err == nil {
+		return whole
+	}
+	return path
+}
+
+// NewSeed draws a new seed.
+func (s *Studio) NewSeed() { s.userChange(s.newSeed) }
+
+// newSeed draws a seed that people can read and type.
+func (s *Studio) newSeed(n *Snapshot) {
+	s.fillOne(n, FieldSeed, func(in *Inputs) { in.Job.Seed = rand.Uint64N(1 << 32) })
+}
+
+// LockSeed says whether Generate keeps the seed or draws a new one.
+func (s *Studio) LockSeed(on bool) {
+	s.userChange(func(n *Snapshot) { n.Form.Inputs.SeedLocked = on })
+}
+
+// sanitized returns in with each value that cannot be used replaced by its default: a file
+// may be of another version, or edited by hand.
+func (in Inputs) sanitized() Inputs {
+	job := inference.DefaultJob()
+	for _, s := range inference.Settings {
+		if s.Form && s.Check(in.Job) == nil {
+			_ = s.Set(&job, s.Text(in.Job)) // Check has tried it
+		}
+	}
+	in.Job = job
+	if in.Camera != "" {
+		in.Job.ActionPath = ""
+	}
+	return in
 }

@@ -1,14 +1,14 @@
 package studio
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"image"
 	"io/fs"
-	"path/filepath"
 	"slices"
 
-	"gimbal/inference/camera"
+	"gimbal/inference/clip"
 	"gimbal/inference/library"
 )
 
@@ -28,14 +28,14 @@ func (s *Studio) Search(query string) {
 	s.change(func(n *Snapshot) { n.Library.Query = query })
 }
 
-// followLibrary lists the runs anew when they or the query changed.
-func (s *Studio) followLibrary(n *Snapshot) {
+// checkLibrary lists the runs anew when they or the query changed.
+func (s *Studio) checkLibrary(n *Snapshot) {
 	query := n.Library.Query
 	type about struct {
 		query   string
-		version int
+		version uint64
 	}
-	s.look("library", about{query, s.facts.shelf}, immediate, func(context.Context) func(*Snapshot) {
+	s.check("library", about{query, s.lib.Version()}, immediate, func(context.Context) func(*Snapshot) {
 		found, all := s.lib.Search(query), s.lib.Search("")
 		return func(n *Snapshot) { n.Library.Entries, n.Library.Total = found, len(all) }
 	})
@@ -50,18 +50,18 @@ func (s *Studio) Show(id library.ID) {
 // show puts e on the stage and begins to load its video. s.mu is held.
 func (s *Studio) show(n *Snapshot, e library.Entry) {
 	n.Stage = Stage{Entry: e, Loading: e.ID != ""}
-	s.due("stage")
+	s.recheck("stage")
 }
 
-// followStage loads the video on the stage.
-func (s *Studio) followStage(n *Snapshot) {
+// checkStage loads the video on the stage.
+func (s *Studio) checkStage(n *Snapshot) {
 	e := n.Stage.Entry
-	s.look("stage", e.ID, immediate, func(context.Context) func(*Snapshot) {
+	s.check("stage", e.ID, immediate, func(context.Context) func(*Snapshot) {
 		if e.ID == "" {
 			return func(*Snapshot) {}
 		}
 		v, err := s.lib.Video(e.ID)
-		path := s.keptPath(e)
+		path := s.pathOf(e)
 		return func(n *Snapshot) {
 			n.Stage = Stage{Entry: n.Stage.Entry, Video: v, Camera: path}
 			if err != nil && e.State == library.Done {
@@ -71,21 +71,14 @@ func (s *Studio) followStage(n *Snapshot) {
 	})
 }
 
-// keptPath returns the camera path on which a run was made.
-func (s *Studio) keptPath(e library.Entry) CameraPath {
-	c := CameraPath{Kind: CameraNone, Path: e.Settings.Job.ActionPath, Name: e.Settings.Camera}
-	path, err := camera.Open(filepath.Join(s.lib.Folder(e.ID), keptCamera))
+// pathOf returns the camera path on which a run was made.
+func (s *Studio) pathOf(e library.Entry) CameraPath {
+	c := CameraPath{Name: e.Settings.Camera, Folder: e.Settings.Job.ActionPath}
+	path, err := clip.OpenPath(s.queue.KeptCamera(e.ID))
 	if err != nil {
-		return c
+		return CameraPath{}
 	}
-	if c.Kind = CameraFolder; c.Name != "" {
-		c.Kind = CameraBuiltin
-	}
-	frames := e.Frames
-	if frames == 0 {
-		frames = e.Settings.Job.Frames
-	}
-	fillPath(&c, path, path.EffectiveFrames(frames), c.Kind == CameraFolder)
+	c.describe(path, path.EffectiveFrames(cmp.Or(e.Frames, e.Settings.Job.Frames)))
 	return c
 }
 
@@ -109,16 +102,15 @@ func (s *Studio) CopySettings(id library.ID) {
 	if !ok {
 		return
 	}
-	s.chores.add(func() {
-		in := sane(inputsOf(e.Settings))
-		dir := s.lib.Folder(id)
-		if kept := filepath.Join(dir, keptPicture); !exists(in.Picture) && exists(kept) {
-			in.Picture = kept
+	s.serial.enqueue(func() {
+		in := Inputs{Job: e.Settings.Job, Camera: e.Settings.Camera, SeedLocked: true}.sanitized()
+		if kept := s.queue.KeptPicture(id); !exists(in.Job.Image) && exists(kept) {
+			in.Job.Image = kept
 		}
-		if kept := filepath.Join(dir, keptCamera); in.Camera.Kind == CameraFolder && !exists(in.Camera.Folder) && exists(kept) {
-			in.Camera.Folder = kept
+		if kept := s.queue.KeptCamera(id); in.Job.ActionPath != "" && !exists(in.Job.ActionPath) && exists(kept) {
+			in.Job.ActionPath = kept
 		}
-		s.touch(func(n *Snapshot) {
+		s.userChange(func(n *Snapshot) {
 			s.fill(n, func(to *Inputs) { *to = in })
 			if folder := e.Settings.Checkpoint; folder != "" {
 				n.Settings.ModelFolder = folder
@@ -130,20 +122,9 @@ func (s *Studio) CopySettings(id library.ID) {
 	})
 }
 
-// inputsOf returns the inputs that settings came from.
-func inputsOf(settings library.Settings) Inputs {
-	in := inputsOfJob(settings.Job)
-	in.SeedLocked = true
-	in.Quant = settings.Quant
-	if settings.Camera != "" {
-		in.Camera = Camera{Kind: CameraBuiltin, Name: settings.Camera}
-	}
-	return in
-}
-
 // Delete takes a run out of the library and moves its files to the trash.
 func (s *Studio) Delete(id library.ID) {
-	s.chores.add(func() {
+	s.serial.enqueue(func() {
 		e, _ := s.lib.Get(id)
 		err := s.lib.Delete(id, s.o.Trash)
 		s.change(func(n *Snapshot) {
@@ -152,7 +133,6 @@ func (s *Studio) Delete(id library.ID) {
 				s.notice(n, Error, DeleteFailed, title, err.Error())
 				return
 			}
-			s.facts.shelf++
 			if n.Stage.Entry.ID == id {
 				s.show(n, library.Entry{})
 			}

@@ -58,20 +58,11 @@ var noticeTexts = map[Code]string{
 	FitNone:         "No settings make this fit. Choose fewer frames or a smaller size.",
 }
 
-var runTexts = map[Code]string{
-	RunOutOfMemory: "The memory was not enough. Choose fewer frames, a smaller size or a quantisation, and turn on offloading.",
-	RunDeviceLost:  "The device stopped answering. Restart Gimbal, then resume the run from the library.",
-	RunUnhealthy:   "The numbers went bad, and the run was stopped before it wasted more time.",
-	RunDiskFull:    "The disk is full. Make room, then resume the run from the library.",
-	RunTooLarge:    "This is more than the memory holds. {{.Text}}",
-	RunFailed:      "{{.Text}}",
-}
-
 // English returns the messages in English, as templates over their arguments, by the
-// keys that translations have them under: "problem.", "notice." or "run." and the code.
+// keys that translations have them under: "problem." or "notice." and the code.
 func English() map[string]string {
 	all := map[string]string{}
-	for kind, texts := range map[string]map[Code]string{"problem.": problemTexts, "notice.": noticeTexts, "run.": runTexts} {
+	for kind, texts := range map[string]map[Code]string{"problem.": problemTexts, "notice.": noticeTexts} {
 		for code, text := range texts {
 			all[kind+string(code)] = text
 		}

@@ -2,70 +2,124 @@ package studio
 
 import (
 	"context"
-	"os"
 	"strings"
 
-	"gimbal/inference/library"
-	"gimbal/inference/plan"
+	"gimbal/inference"
+	"gimbal/inference/engine"
 )
+
+// inspected is what is known of a model.
+type inspected struct {
+	folder  string
+	model   engine.Model
+	missing bool
+	err     error
+}
 
 // usesDemo reports whether the demo model is the one that runs.
 func (s *Studio) usesDemo(n *Snapshot) bool {
 	return n.Form.Inputs.Demo || n.Settings.ModelFolder == ""
 }
 
-// checkpoint returns the folder of the model that runs; "" while the demo model is
-// being unpacked.
-func (s *Studio) checkpoint(n *Snapshot) string {
-	if s.usesDemo(n) {
-		return s.facts.demo.Checkpoint
+// folder returns that of the demo model, "" while it is being unpacked, or the user's own.
+func (s *Studio) folder(n *Snapshot, demo bool) string {
+	if demo {
+		return s.state.demo.Checkpoint
 	}
 	return n.Settings.ModelFolder
 }
 
-// followModel inspects the model when another one is chosen.
-func (s *Studio) followModel(n *Snapshot) {
-	checkpoint, demo := s.checkpoint(n), s.usesDemo(n)
-	if n.Model.Demo != demo || n.Model.Folder != n.Settings.ModelFolder {
-		n.Model = Model{Demo: demo, Folder: n.Settings.ModelFolder, Checking: true}
-		delete(s.facts.found, "model")
-	}
-	type about struct {
-		checkpoint, folder string
-		demo               bool
-	}
-	s.look("model", about{checkpoint, n.Settings.ModelFolder, demo}, immediate, func(ctx context.Context) func(*Snapshot) {
-		if checkpoint == "" {
-			return func(*Snapshot) {}
-		}
-		found, err := s.o.Engine.Inspect(ctx, checkpoint)
-		if err != nil {
-			found.Whole, found.Details = false, err.Error()
-		}
-		var wrong *Problem
-		if !found.Whole {
-			code := ModelBad
-			if !exists(checkpoint) {
-				code = ModelMissing
-			}
-			p := problem(FieldModel, Error, code, map[string]any{"Path": checkpoint}, found.Details)
-			found.Error, wrong = p.Text, &p
+// checkpoint returns the folder of the model that runs.
+func (s *Studio) checkpoint(n *Snapshot) string { return s.folder(n, s.usesDemo(n)) }
+
+// demoCheckpoint is what a queue asks for.
+func (s *Studio) demoCheckpoint() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.demo.Checkpoint
+}
+
+func modelCheck(demo bool) string { return map[bool]string{true: "demo model", false: "model"}[demo] }
+
+// checkModel inspects a model when it is another one.
+func (s *Studio) checkModel(n *Snapshot, demo bool) {
+	folder := s.folder(n, demo)
+	s.check(modelCheck(demo), folder, immediate, func(ctx context.Context) func(*Snapshot) {
+		found := inspected{folder: folder}
+		if folder != "" {
+			found.model, found.err = s.o.Engine.Inspect(ctx, folder)
+			found.missing = found.err != nil && !exists(folder)
 		}
 		return func(n *Snapshot) {
-			found.Demo, found.Folder = demo, n.Settings.ModelFolder
-			n.Model = found
-			s.find("model", wrong)
+			know := func() { s.state.models[demo] = found }
+			switch {
+			case demo && folder != "" && !s.state.edited: // the first start: something that works at once
+				know()
+				s.useDemo(n)
+			case s.state.unsuited && demo == s.usesDemo(n):
+				s.suit(n, know)
+				s.state.unsuited = false
+			default:
+				know()
+			}
 		}
 	})
 }
 
-// followTokens counts the prompts' tokens when typing pauses.
-func (s *Studio) followTokens(n *Snapshot) {
-	prompts := [2]string{n.Form.Inputs.Prompt, n.Form.Inputs.NegativePrompt}
+// deriveModel shows the model that runs.
+func (s *Studio) deriveModel(n *Snapshot) {
+	demo := s.usesDemo(n)
+	n.Model = Model{Demo: demo, Folder: n.Settings.ModelFolder, Checking: s.pending(modelCheck(demo))}
+	if m, ok := s.inspected(n, demo); ok {
+		n.Model.Model, n.Model.Missing = m.model, m.missing
+		if m.err != nil {
+			n.Model.Details = m.err.Error()
+		}
+	}
+}
+
+// inspected returns what is known of a model, if anything is.
+func (s *Studio) inspected(n *Snapshot, demo bool) (m inspected, ok bool) {
+	m = s.state.models[demo]
+	return m, m.folder != "" && m.folder == s.folder(n, demo)
+}
+
+// suit changes by f which model runs, or what is known of it. Settings that suited the
+// model of before give way to those that suit the one of now.
+func (s *Studio) suit(n *Snapshot, f func()) {
+	before := s.suiting(n, s.usesDemo(n))
+	f()
+	if after := s.suiting(n, s.usesDemo(n)); alike(valuesOf(n.Form.Inputs.Job), before) && !alike(after, before) {
+		s.fill(n, func(in *Inputs) { in.Job = withValues(in.Job, after) })
+	}
+}
+
+// SetDemo asks for the demo model even where a model folder is chosen.
+func (s *Studio) SetDemo(on bool) {
+	s.userChange(func(n *Snapshot) { n.Form.Inputs.Demo = on })
+}
+
+// SetModelFolder chooses the model folder; "" forgets it, and the demo model is used.
+func (s *Studio) SetModelFolder(path string) {
+	s.userChange(func(n *Snapshot) { s.useModel(n, absolute(path)) })
+}
+
+func (s *Studio) useModel(n *Snapshot, path string) {
+	s.suit(n, func() {
+		n.Settings.ModelFolder = path
+		n.Form.Inputs.Demo = false
+	})
+	_, known := s.inspected(n, s.usesDemo(n))
+	s.state.unsuited = !known
+}
+
+// checkTokens counts the prompts' tokens when typing pauses.
+func (s *Studio) checkTokens(n *Snapshot) {
+	prompts := [2]string{n.Form.Inputs.Job.Prompt, n.Form.Inputs.Job.NegativePrompt}
 	checkpoint := s.checkpoint(n)
 	of := [3]string{checkpoint, prompts[0], prompts[1]}
-	s.look("tokens", of, typing, func(ctx context.Context) func(*Snapshot) {
-		counts := make([]Tokens, len(prompts)) // unknown: the model's check says what is wrong
+	s.check("tokens", of, typing, func(ctx context.Context) func(*Snapshot) {
+		counts := make([]engine.Tokens, len(prompts)) // unknown: the model's check says what is wrong
 		if checkpoint != "" {
 			if found, err := s.o.Engine.Tokens(ctx, checkpoint, prompts[:]...); err == nil {
 				counts = found
@@ -75,59 +129,46 @@ func (s *Studio) followTokens(n *Snapshot) {
 	})
 }
 
-// planned is what an estimate depends on.
+// planned is what an estimate depends on: a request, and what is known beside it.
 type planned struct {
-	checkpoint    string
-	values        Values // with the frames that there will be
-	asked         Values // as the form has them
-	picture       string // path, "" for none
-	width, height int    // of the video in pixels
-	camera        bool
-	device        bool
+	engine.Request
+	width, height int // of the video in pixels
+	ready         bool
 }
 
 // planned returns what the form's estimate depends on.
 func (s *Studio) planned(n *Snapshot) planned {
-	of := planned{
-		checkpoint: s.checkpoint(n), values: valuesOf(n.Form.Inputs), asked: valuesOf(n.Form.Inputs),
-		width: n.Form.Width, height: n.Form.Height,
-		camera: n.Form.Camera.Kind != CameraNone && n.Model.HasCamera, device: n.Device.Ready,
+	job := withValues(inference.DefaultJob(), valuesOf(n.Form.Inputs.Job))
+	job.Frames = n.Form.Frames
+	if n.Form.Width > 0 {
+		job.Image = n.Form.Inputs.Job.Image
 	}
-	of.values.Frames = n.Form.Frames
-	if of.width > 0 {
-		of.picture = n.Form.Inputs.Picture
+	return planned{
+		Request: engine.Request{Checkpoint: s.checkpoint(n), Job: job, Camera: n.Form.Camera.Chosen() && n.Model.HasCamera},
+		width:   n.Form.Width, height: n.Form.Height, ready: n.Device.Ready,
 	}
-	return of
 }
 
-// followEstimates asks for the estimates of the form and of every preset.
-func (s *Studio) followEstimates(n *Snapshot) {
+// startPlans asks for the estimates of the form and of every preset.
+func (s *Studio) startPlans(n *Snapshot) {
 	of := s.planned(n)
-	s.look("estimate", of, planning, func(ctx context.Context) func(*Snapshot) {
+	s.check("estimate", of, planning, func(ctx context.Context) func(*Snapshot) {
 		e := s.estimate(ctx, of)
 		return func(n *Snapshot) { n.Form.Estimate = e }
 	})
-	s.followPresets(n, of)
+	s.planPresets(n, of)
 }
 
-// estimate asks the engine; what cannot be reckoned is not known.
+// estimate asks the engine; what cannot be planned is not known.
 func (s *Studio) estimate(ctx context.Context, of planned) Estimate {
-	if of.checkpoint == "" || !of.device {
+	if of.Checkpoint == "" || !of.ready {
 		return Estimate{}
 	}
-	e, err := s.o.Engine.Estimate(ctx, of.request())
+	p, err := s.o.Engine.Plan(ctx, of.Request)
 	if err != nil {
 		return Estimate{Error: err.Error()}
 	}
-	return e
-}
-
-// request returns what an engine is asked about.
-func (of planned) request() Request {
-	in := DefaultInputs()
-	of.values.apply(&in)
-	in.Picture = of.picture
-	return Request{Checkpoint: of.checkpoint, Quant: of.values.Quant, Job: in.job(), Camera: of.camera}
+	return Estimate{Known: true, Time: p.Time, Memory: p.Peak().Memory(), Resident: p.Largest().Resident(), Fit: p.Fit()}
 }
 
 // MakeFit changes settings, as few and harmless ones as will do, so that the run fits
@@ -135,33 +176,26 @@ func (of planned) request() Request {
 func (s *Studio) MakeFit() {
 	s.background(func() {
 		s.mu.Lock()
-		of := s.planned(&s.now)
+		asked, of := valuesOf(s.now.Form.Inputs.Job), s.planned(&s.now)
 		s.mu.Unlock()
-		r, changed, err := s.o.Engine.Fit(s.life, of.request())
-		s.touch(func(n *Snapshot) {
+		r, p, choices, err := s.o.Engine.Fit(s.life, of.Request)
+		var names []string
+		for _, c := range choices {
+			names = append(names, c.Setting+" "+c.Value)
+		}
+		s.userChange(func(n *Snapshot) {
 			switch {
-			case err != nil || len(changed) == 0 && n.Form.Estimate.Fit == plan.TooMuch:
-				s.notice(n, Warning, FitNone, nil, errorText(err))
-			case len(changed) > 0 && valuesOf(n.Form.Inputs) == of.asked:
-				fit := inputsOf(library.Settings{Job: r.Job, Quant: r.Quant})
+			case err != nil:
+				s.notice(n, Warning, FitNone, nil, err.Error())
+			case p.Fit() == inference.TooMuch:
+				s.notice(n, Warning, FitNone, nil, "")
+			case len(choices) > 0 && valuesOf(n.Form.Inputs.Job) == asked:
 				s.fill(n, func(in *Inputs) {
-					fit.Frames = in.Frames
-					valuesOf(fit).apply(in)
+					r.Job.Frames = in.Job.Frames // fewer where the path is shorter
+					in.Job = withValues(in.Job, r.Job)
 				})
-				s.notice(n, Info, FitChosen, map[string]any{"Settings": strings.Join(changed, ", ")}, "")
+				s.notice(n, Info, FitChosen, map[string]any{"Settings": strings.Join(names, ", ")}, "")
 			}
 		})
 	})
-}
-
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

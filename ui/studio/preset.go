@@ -3,35 +3,13 @@ package studio
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"gimbal/inference"
-	"gimbal/inference/noise"
-	"gimbal/inference/weights"
 )
-
-// Values are the settings that a preset holds: everything but picture, camera,
-// prompts and seed.
-type Values struct {
-	Frames       int                `json:"frames"`
-	MaxArea      int                `json:"max_area"`
-	Steps        int                `json:"steps"`
-	Solver       string             `json:"solver"`
-	Shift        float64            `json:"shift"`
-	Guidance     inference.Guidance `json:"guidance"`
-	Boundary     float64            `json:"boundary"`
-	Noise        noise.Kind         `json:"noise"`
-	FPS          int                `json:"fps"`
-	Quant        weights.Quant      `json:"quant,omitzero"`
-	VAEChunk     int                `json:"vae_chunk"`
-	VAEThreshold int                `json:"vae_threshold"`
-	VAETile      int                `json:"vae_tile,omitempty"`
-	AttnChunk    int                `json:"attention_chunk,omitempty"`
-	AttnType     string             `json:"attention_type,omitempty"`
-	Offload      bool               `json:"offload"`
-}
 
 // The IDs of the built-in presets.
 const (
@@ -51,44 +29,32 @@ const (
 type storedPreset struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
-	Values Values `json:"values"`
+	Values values `json:"values"`
 }
 
-func valuesOf(in Inputs) Values {
-	return Values{
-		Frames: in.Frames, MaxArea: in.MaxArea, Steps: in.Steps, Solver: in.Solver, Shift: in.Shift, Guidance: in.Guidance,
-		Boundary: in.Boundary, Noise: in.Noise, FPS: in.FPS, Quant: in.Quant, VAEChunk: in.VAEChunk, VAEThreshold: in.VAEThreshold,
-		VAETile: in.VAETile, AttnChunk: in.AttentionChunk, AttnType: in.AttentionType, Offload: in.Offload,
-	}
+// valuesOf returns j as a preset holds it: without picture, camera path, prompts, seed and
+// what it writes.
+func valuesOf(j inference.Job) inference.Job { return withValues(inference.Job{}, j) }
+
+// withValues returns values, which a preset holds, with the rest of j.
+func withValues(j, values inference.Job) inference.Job {
+	values.Image, values.ActionPath, values.Prompt, values.NegativePrompt, values.Seed = j.Image, j.ActionPath, j.Prompt, j.NegativePrompt, j.Seed
+	values.Output, values.FramesDir, values.DumpFile = j.Output, j.FramesDir, j.DumpFile
+	return values
 }
 
-func (v Values) apply(in *Inputs) {
-	in.Frames, in.MaxArea, in.Steps, in.Solver, in.Shift, in.Guidance = v.Frames, v.MaxArea, v.Steps, v.Solver, v.Shift, v.Guidance
-	in.Boundary, in.Noise, in.FPS, in.Quant, in.Offload = v.Boundary, v.Noise, v.FPS, v.Quant, v.Offload
-	in.VAEChunk, in.VAEThreshold, in.VAETile = v.VAEChunk, v.VAEThreshold, v.VAETile
-	in.AttentionChunk, in.AttentionType = v.AttnChunk, v.AttnType
-}
-
-// like reports whether v and w differ in frames and steps at most, which every model
+// alike reports whether v and w differ in frames and steps at most, which every model
 // bears, or in how weights are kept.
-func (v Values) like(w Values) bool {
+func alike(v, w inference.Job) bool {
 	v.Frames, v.Steps, v.Quant = w.Frames, w.Steps, w.Quant
 	return v == w
 }
 
-// base returns the settings that suit the model that runs.
-func (s *Studio) base(n *Snapshot) Values {
-	if s.usesDemo(n) {
-		return s.demoValues()
-	}
-	return valuesOf(DefaultInputs())
-}
-
-func (s *Studio) demoValues() Values {
-	v := valuesOf(DefaultInputs())
-	if d := s.facts.demo.Settings; d.Frames > 0 {
-		v.Frames, v.MaxArea, v.Steps, v.Solver, v.Shift, v.Boundary = d.Frames, d.MaxArea, d.Steps, d.Solver, d.Shift, d.Boundary
-		v.Guidance = inference.Guidance{Low: d.Guidance, High: d.Guidance}
+// suiting returns the values that suit a model, LingBot-World's while nothing is known of it.
+func (s *Studio) suiting(n *Snapshot, demo bool) inference.Job {
+	v := valuesOf(inference.DefaultJob())
+	if m, ok := s.inspected(n, demo); ok && m.model.Recipe != (inference.Recipe{}) {
+		v.Recipe = m.model.Recipe
 	}
 	return v
 }
@@ -96,11 +62,8 @@ func (s *Studio) demoValues() Values {
 // builtins returns the built-in presets. All but the demo keep the quantisation that
 // is chosen, and are about the user's own model if there is one.
 func (s *Studio) builtins(n *Snapshot) []Preset {
-	base := valuesOf(DefaultInputs())
-	if n.Settings.ModelFolder == "" {
-		base = s.demoValues()
-	}
-	base.Quant = n.Form.Inputs.Quant
+	base := s.suiting(n, n.Settings.ModelFolder == "")
+	base.Quant = n.Form.Inputs.Job.Quant
 	all := []Preset{
 		{ID: PresetQuick, Name: "Quick"}, {ID: PresetProduction, Name: "Production"}, {ID: PresetFull, Name: "Full length"},
 	}
@@ -108,56 +71,52 @@ func (s *Studio) builtins(n *Snapshot) []Preset {
 		all[i].Values, all[i].Builtin = base, true
 		all[i].Values.Frames, all[i].Values.Steps = size[0], size[1]
 	}
-	return append(all, Preset{ID: PresetDemo, Name: "Demo", Builtin: true, Values: s.demoValues()})
+	return append(all, Preset{ID: PresetDemo, Name: "Demo", Builtin: true, Values: s.suiting(n, true)})
 }
 
 // derivePresets lists the presets with the estimates that are known.
 func (s *Studio) derivePresets(n *Snapshot) {
 	presets := s.builtins(n)
-	for _, own := range s.facts.presets {
-		presets = append(presets, Preset{ID: own.ID, Name: own.Name, Values: own.Values})
+	for _, own := range s.state.presets {
+		presets = append(presets, Preset{ID: own.ID, Name: own.Name, Values: inference.Job(own.Values)})
 	}
 	known := map[string]Estimate{}
 	for _, old := range n.Presets {
 		known[old.ID] = old.Estimate
 	}
-	current := valuesOf(n.Form.Inputs)
-	demo := n.Form.Inputs.Demo
+	current, demo := valuesOf(n.Form.Inputs.Job), n.Form.Inputs.Demo
 	for i := range presets {
 		p := &presets[i]
 		p.Estimate = known[p.ID]
-		isDemo := p.ID == PresetDemo
-		p.Current = p.Values == current && (isDemo == demo || n.Settings.ModelFolder == "")
+		p.Current = p.Values == current && ((p.ID == PresetDemo) == demo || n.Settings.ModelFolder == "")
 	}
 	n.Presets = presets
 }
 
-// followPresets estimates every preset on what the form holds otherwise.
-func (s *Studio) followPresets(n *Snapshot, of planned) {
-	presets := n.Presets
-	var key strings.Builder
+// planPresets estimates every preset on what the form holds otherwise.
+func (s *Studio) planPresets(n *Snapshot, form planned) {
+	presets, own := n.Presets, s.folder(n, n.Settings.ModelFolder == "")
+	demo := s.folder(n, true)
+	var all strings.Builder
 	for _, p := range presets {
-		key.WriteString(p.ID + "\n")
+		fmt.Fprintf(&all, "%s %+v\n", p.ID, p.Values)
 	}
 	type about struct {
 		planned
-		quant   weights.Quant
-		folder  string
-		presets string
+		demo, presets string
 	}
-	common := about{planned: of, quant: of.values.Quant, folder: n.Settings.ModelFolder, presets: key.String()}
-	common.values, common.asked = Values{}, Values{}
-	demo, folder := s.facts.demo.Checkpoint, n.Settings.ModelFolder
-	s.look("presets", common, planning, func(ctx context.Context) func(*Snapshot) {
+	of := about{form, demo, all.String()}
+	of.Checkpoint, of.Job = own, inference.Job{Image: form.Job.Image}
+	s.check("presets", of, planning, func(ctx context.Context) func(*Snapshot) {
 		found := map[string]Estimate{}
 		for _, p := range presets {
 			if ctx.Err() != nil {
 				break
 			}
-			one := of
-			one.values = p.Values
-			if one.checkpoint = folder; p.ID == PresetDemo || folder == "" {
-				one.checkpoint = demo
+			one := of.planned
+			one.Job = withValues(form.Job, p.Values)
+			if p.ID == PresetDemo {
+				one.Checkpoint = demo
 			}
 			found[p.ID] = s.estimate(ctx, one)
 		}
@@ -174,7 +133,7 @@ func (s *Studio) followPresets(n *Snapshot, of planned) {
 // its picture, camera path and prompt; the other presets go back to the model folder
 // if there is one.
 func (s *Studio) UsePreset(id string) {
-	s.touch(func(n *Snapshot) {
+	s.userChange(func(n *Snapshot) {
 		i := slices.IndexFunc(n.Presets, func(p Preset) bool { return p.ID == id })
 		if i < 0 {
 			return
@@ -184,7 +143,7 @@ func (s *Studio) UsePreset(id string) {
 			return
 		}
 		s.fill(n, func(in *Inputs) {
-			n.Presets[i].Values.apply(in)
+			in.Job = withValues(in.Job, n.Presets[i].Values)
 			in.Demo = false
 		})
 	})
@@ -192,33 +151,35 @@ func (s *Studio) UsePreset(id string) {
 
 // useDemo fills the form with the demo.
 func (s *Studio) useDemo(n *Snapshot) {
-	demo := s.facts.demo
+	demo := s.state.demo
 	s.fill(n, func(in *Inputs) {
-		s.demoValues().apply(in)
+		in.Job = withValues(in.Job, s.suiting(n, true))
+		in.Job.Prompt, in.Job.NegativePrompt = demo.Settings.Prompt, demo.Settings.NegativePrompt
+		in.Job.Image = filepath.Join(demo.Pictures, demoPicture)
+		in.Camera, in.Job.ActionPath = demoCamera, ""
 		in.Demo = n.Settings.ModelFolder != ""
-		in.Prompt, in.NegativePrompt = demo.Settings.Prompt, demo.Settings.NegativePrompt
-		in.Picture = filepath.Join(demo.Pictures, demoPicture)
-		in.Camera = Camera{Kind: CameraBuiltin, Name: demoCamera}
 	})
+	_, known := s.inspected(n, true)
+	s.state.unsuited = !known
 }
 
 // SavePreset keeps the form's values under a name, in place of one's own preset of
 // that name.
 func (s *Studio) SavePreset(name string) {
 	name = strings.TrimSpace(name)
-	s.touch(func(n *Snapshot) {
+	s.userChange(func(n *Snapshot) {
 		if !s.freeName(n, name, "") {
 			return
 		}
-		fresh := storedPreset{ID: "own-" + rand.Text()[:10], Name: name, Values: valuesOf(n.Form.Inputs)}
-		own := slices.Clone(s.facts.presets)
+		fresh := storedPreset{ID: "own-" + rand.Text()[:10], Name: name, Values: values(valuesOf(n.Form.Inputs.Job))}
+		own := slices.Clone(s.state.presets)
 		if i := slices.IndexFunc(own, func(p storedPreset) bool { return p.Name == name }); i >= 0 {
 			fresh.ID = own[i].ID
 			own[i] = fresh
 		} else {
 			own = append(own, fresh)
 		}
-		s.facts.presets = own
+		s.state.presets = own
 	})
 }
 
@@ -238,23 +199,23 @@ func (s *Studio) freeName(n *Snapshot, name, id string) bool {
 // RenamePreset renames one of one's own presets.
 func (s *Studio) RenamePreset(id, name string) {
 	name = strings.TrimSpace(name)
-	s.touch(func(n *Snapshot) {
+	s.userChange(func(n *Snapshot) {
 		if !s.freeName(n, name, id) {
 			return
 		}
-		own := slices.Clone(s.facts.presets)
+		own := slices.Clone(s.state.presets)
 		for i := range own {
 			if own[i].ID == id {
 				own[i].Name = name
 			}
 		}
-		s.facts.presets = own
+		s.state.presets = own
 	})
 }
 
 // DeletePreset deletes one of one's own presets.
 func (s *Studio) DeletePreset(id string) {
-	s.touch(func(*Snapshot) {
-		s.facts.presets = slices.DeleteFunc(slices.Clone(s.facts.presets), func(p storedPreset) bool { return p.ID == id })
+	s.userChange(func(*Snapshot) {
+		s.state.presets = slices.DeleteFunc(slices.Clone(s.state.presets), func(p storedPreset) bool { return p.ID == id })
 	})
 }

@@ -1,5 +1,12 @@
 package studio
 
+import (
+	"errors"
+	"maps"
+
+	"gimbal/inference"
+)
+
 // Level says how bad a Problem or how important a Notice is.
 type Level string
 
@@ -10,8 +17,8 @@ const (
 	Error   Level = "error"   // the run cannot be made until this is mended
 )
 
-// Code names a kind of message. With "problem.", "notice." or "run." before it, it is
-// the key of a translation, a template over the arguments as English gives it.
+// Code names a kind of message. With "problem." or "notice." before it, it is the key of a
+// translation, a template over the arguments as English gives it.
 type Code string
 
 // Problem is something that is wrong with a field of the form, or that the user
@@ -27,31 +34,35 @@ type Problem struct {
 
 // The codes of problems and their arguments.
 const (
-	PictureMissing   Code = "picture_missing"    // none chosen yet
-	PictureGone      Code = "picture_gone"       // Path: the file is not there (any more)
-	PictureBad       Code = "picture_bad"        // Path; Details says why it cannot be read
-	CameraGone       Code = "camera_gone"        // Path
-	CameraBad        Code = "camera_bad"         // Path; Details
-	CameraUnused     Code = "camera_unused"      // the model has no camera control
-	CameraShort      Code = "camera_short"       // Poses, Frames: the video gets fewer frames (warning)
-	SpeedLost        Code = "speed_lost"         // Scale (warning)
-	ZoomLost         Code = "zoom_lost"          // (warning)
-	PromptEmpty      Code = "prompt_empty"       //
-	PromptLong       Code = "prompt_long"        // Tokens, Limit (warning)
-	NotANumber       Code = "not_a_number"       // Found
-	NotAWholeNumber  Code = "not_a_whole_number" // Found
-	OutOfRange       Code = "out_of_range"       // Found, Low, High
-	NotAChoice       Code = "not_a_choice"       // Found, Choices
-	FramesNot4n1     Code = "frames_4n1"         // Found, Below, Above
-	QuantUnsupported Code = "quant_unsupported"  // Quant; Details says why
-	ModelMissing     Code = "model_missing"      // Path: the model folder is not there
-	ModelBad         Code = "model_bad"          // Path; Details says what is missing
-	OutputBad        Code = "output_bad"         // Path; Details
-	MemoryShort      Code = "memory_short"       // Need, Have: sizes as text (warning)
-	MemoryReloads    Code = "memory_reloads"     // Need, Have: weights are read from disk in every step (warning)
-	SizeBad          Code = "size_bad"           // Details
-	DemoBad          Code = "demo_bad"           // Details
-	OtherProblem     Code = "other"              // Text: the engine's own words
+	PictureMissing   Code = "picture_missing"   // none chosen yet
+	PictureGone      Code = "picture_gone"      // Path: the file is not there (any more)
+	PictureBad       Code = "picture_bad"       // Path; Details says why it cannot be read
+	CameraGone       Code = "camera_gone"       // Path
+	CameraBad        Code = "camera_bad"        // Path; Details
+	CameraUnused     Code = "camera_unused"     // the model has no camera control
+	CameraShort      Code = "camera_short"      // Poses, Frames: the video gets fewer frames (warning)
+	SpeedLost        Code = "speed_lost"        // Scale (warning)
+	ZoomLost         Code = "zoom_lost"         // (warning)
+	PromptEmpty      Code = "prompt_empty"      //
+	PromptLong       Code = "prompt_long"       // Tokens, Limit (warning)
+	QuantUnsupported Code = "quant_unsupported" // Quant; Details says why
+	ModelMissing     Code = "model_missing"     // Path: the model folder is not there
+	ModelBad         Code = "model_bad"         // Path; Details says what is missing
+	OutputBad        Code = "output_bad"        // Path; Details
+	MemoryShort      Code = "memory_short"      // Need, Have: sizes as text (warning)
+	MemoryReloads    Code = "memory_reloads"    // Need, Have: weights are read from disk in every step (warning)
+	SizeBad          Code = "size_bad"          // Details
+	DemoBad          Code = "demo_bad"          // Details
+)
+
+// The codes of what may be wrong with any setting.
+const (
+	NotANumber      = Code(inference.NotANumber)      // Found
+	NotAWholeNumber = Code(inference.NotAWholeNumber) // Found
+	OutOfRange      = Code(inference.OutOfRange)      // Found, Low, High
+	NotAChoice      = Code(inference.NotAChoice)      // Found, Choices
+	FramesNot4n1    = Code(inference.FramesNot4n1)    // Found, Below, Above
+	OtherProblem    = Code(inference.Unusable)        // Text: the engine's own words
 )
 
 // Notice is a message that belongs to no field.
@@ -86,12 +97,37 @@ const (
 	FitNone         Code = "fit_none"         //
 )
 
-// The codes of runs that failed.
-const (
-	RunOutOfMemory Code = "out_of_memory"
-	RunDeviceLost  Code = "device_lost"
-	RunUnhealthy   Code = "unhealthy"
-	RunDiskFull    Code = "disk_full"
-	RunFailed      Code = "failed"    // Text: the engine's own words
-	RunTooLarge    Code = "too_large" // Text: the same, with settings that fit
-)
+// settingProblem says what is wrong with a setting.
+func settingProblem(e *inference.SettingError, level Level) Problem {
+	field, code := Field(e.Setting), Code(e.Mistake)
+	switch e.Setting {
+	case "save_file":
+		field = FieldOutput
+	case "sample_guide_scale":
+		field = "guidance_low"
+	}
+	switch {
+	case e.Mistake == inference.Missing && field == FieldPicture:
+		return problem(field, level, PictureMissing, nil, "")
+	case e.Mistake == inference.Missing && field == FieldPrompt:
+		return problem(field, level, PromptEmpty, nil, "")
+	case problemTexts[code] == "" || code == OtherProblem:
+		return problem(field, level, OtherProblem, map[string]any{"Text": e.Error()}, "")
+	}
+	args := map[string]any{"Found": e.Found}
+	maps.Copy(args, e.Args)
+	return problem(field, level, code, args, "")
+}
+
+// problemsOf says to which fields an error of a run belongs; none for no error.
+func problemsOf(err error, level Level) map[Field]Problem {
+	all := map[Field]Problem{}
+	for _, e := range inference.SettingErrors(err) {
+		p := settingProblem(e, level)
+		all[p.Field] = p
+	}
+	if checkpoint := (*inference.CheckpointError)(nil); errors.As(err, &checkpoint) {
+		all[FieldModel] = problem(FieldModel, level, OtherProblem, map[string]any{"Text": checkpoint.Error()}, "")
+	}
+	return all
+}

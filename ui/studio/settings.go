@@ -1,6 +1,7 @@
 package studio
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+
+	"gimbal/inference"
 )
 
 // Settings are kept between sessions, beside the last inputs, the recents and one's
@@ -24,6 +27,21 @@ type Settings struct {
 	ModelFolder  string  `json:"model_folder,omitempty"`
 }
 
+// SetWindow remembers the window's size, in Fyne's units.
+func (s *Studio) SetWindow(width, height float32) {
+	s.change(func(n *Snapshot) { n.Settings.WindowWidth, n.Settings.WindowHeight = width, height })
+}
+
+// SetLanguage chooses the language, "" for the system's.
+func (s *Studio) SetLanguage(tag string) {
+	s.change(func(n *Snapshot) { n.Settings.Language = tag })
+}
+
+// SetAppearance chooses "light", "dark", or "" for the system's.
+func (s *Studio) SetAppearance(name string) {
+	s.change(func(n *Snapshot) { n.Settings.Appearance = name })
+}
+
 // stored is what settings.json holds.
 type stored struct {
 	Settings Settings       `json:"settings"`
@@ -32,19 +50,100 @@ type stored struct {
 	Presets  []storedPreset `json:"presets,omitempty"`
 }
 
+// oldKeys are what settings were called, in inputs and presets, before these held jobs.
+var oldKeys = map[string]string{
+	"picture": "image", "frames": "frame_num", "steps": "sample_steps", "solver": "sample_solver", "shift": "sample_shift",
+	"guidance": "sample_guide_scale", "seed": "base_seed", "noise": "noise_rng", "vae_chunk": "vae_chunk_size",
+	"attention_type": "attention_dtype", "offload": "offload_model",
+}
+
+// unmarshalOld reads the settings of before into job. Others are as they were.
+func unmarshalOld(old map[string]json.RawMessage, job *inference.Job) error {
+	renamed := map[string]json.RawMessage{}
+	for key, value := range old {
+		if now, ok := oldKeys[key]; ok {
+			key = now
+		}
+		renamed[key] = value
+	}
+	text, err := json.Marshal(renamed)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, job)
+}
+
+// UnmarshalJSON also reads inputs of before they held a job.
+func (in *Inputs) UnmarshalJSON(text []byte) error {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(text, &keys); err != nil {
+		return err
+	}
+	if _, ok := keys["job"]; ok || len(keys) == 0 {
+		type plain Inputs
+		return json.Unmarshal(text, (*plain)(in))
+	}
+	var camera struct{ Kind, Name, Folder string }
+	if of, ok := keys["camera"]; ok {
+		if err := json.Unmarshal(of, &camera); err != nil {
+			return err
+		}
+		delete(keys, "camera")
+	}
+	if camera.Kind == "folder" {
+		in.Job.ActionPath = camera.Folder
+	}
+	if in.Camera = ""; camera.Kind == "builtin" {
+		in.Camera = camera.Name
+	}
+	var rest struct {
+		Demo       bool
+		SeedLocked bool `json:"seed_locked"`
+	}
+	if err := json.Unmarshal(text, &rest); err != nil {
+		return err
+	}
+	in.Demo, in.SeedLocked = rest.Demo, rest.SeedLocked
+	return unmarshalOld(keys, &in.Job)
+}
+
+// values are what a preset holds of a job.
+type values inference.Job
+
+// UnmarshalJSON also reads presets of before they held a job.
+func (v *values) UnmarshalJSON(text []byte) error {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(text, &keys); err != nil {
+		return err
+	}
+	return unmarshalOld(keys, (*inference.Job)(v))
+}
+
 func (s *Studio) settingsPath() string { return filepath.Join(s.o.Dir, "settings.json") }
 
 // stored returns what is to be kept. s.mu is held.
 func (s *Studio) stored() stored {
-	kept := stored{Settings: s.now.Settings, Inputs: s.now.Form.Inputs, Presets: slices.Clone(s.facts.presets)}
+	kept := stored{Settings: s.now.Settings, Inputs: s.now.Form.Inputs, Presets: slices.Clone(s.state.presets)}
 	for _, r := range s.now.Recents {
 		kept.Recents = append(kept.Recents, r.Path)
 	}
 	return kept
 }
 
-// fingerprint tells whether what is to be kept has changed. s.mu is held.
-func (s *Studio) fingerprint() string { return fmt.Sprintf("%+v", s.stored()) }
+// checkSettings keeps them when they have changed. s.mu is held.
+func (s *Studio) checkSettings() {
+	s.check("settings", fmt.Sprintf("%+v", s.stored()), saving, func(context.Context) func(*Snapshot) {
+		s.mu.Lock()
+		stored := s.stored()
+		s.mu.Unlock()
+		err := s.saveSettings(stored)
+		return func(n *Snapshot) {
+			if err != nil {
+				s.notice(n, Error, SaveFailed, map[string]any{"Path": s.settingsPath()}, err.Error())
+			}
+		}
+	})
+}
 
 func (s *Studio) saveSettings(kept stored) error {
 	text, err := json.MarshalIndent(kept, "", " ")
@@ -72,29 +171,14 @@ func (s *Studio) restore(n *Snapshot) {
 		s.notice(n, Warning, SettingsDamaged, map[string]any{"Path": aside}, err.Error())
 		return
 	}
-	s.facts.touched = true
-	n.Settings, n.Form.Inputs = kept.Settings, sane(kept.Inputs)
+	s.state.edited = true
+	n.Settings, n.Form.Inputs = kept.Settings, kept.Inputs.sanitized()
 	for _, p := range kept.Presets {
-		var in Inputs
-		p.Values.apply(&in)
-		p.Values = valuesOf(sane(in))
-		s.facts.presets = append(s.facts.presets, p)
+		in := Inputs{Job: inference.Job(p.Values)}.sanitized()
+		p.Values = values(valuesOf(in.Job))
+		s.state.presets = append(s.state.presets, p)
 	}
-	for _, path := range kept.Recents[:min(len(kept.Recents), mostRecents)] {
+	for _, path := range kept.Recents[:min(len(kept.Recents), maxRecents)] {
 		n.Recents = append(n.Recents, Recent{Path: path})
 	}
-}
-
-// sane returns in with each value that Edit would refuse replaced by its default: the
-// file may be of another version, or edited by hand.
-func sane(in Inputs) Inputs {
-	good := DefaultInputs()
-	for _, field := range order {
-		edit(&good, field, in.text(field)) // leaves the default where it finds a problem
-	}
-	if k := in.Camera.Kind; k != CameraBuiltin && k != CameraFolder {
-		in.Camera = Camera{}
-	}
-	good.Demo, good.Camera, good.SeedLocked, good.Offload, good.Reuse = in.Demo, in.Camera, in.SeedLocked, in.Offload, in.Reuse
-	return good
 }

@@ -7,17 +7,19 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
-	"time"
 
 	"gimbal/assets"
+	"gimbal/inference/engine"
 	"gimbal/inference/library"
-	"gimbal/ui/watch"
+	"gimbal/inference/queue"
+	"gimbal/inference/watch"
 )
 
 // Options say what a Studio works with.
 type Options struct {
-	Engine Engine
+	Engine engine.Engine
 	// Dir is the program's own folder, for settings.json, library/ and pasted/.
 	Dir string
 	// OutputDir is the folder for videos until the user chooses another.
@@ -29,54 +31,60 @@ type Options struct {
 	// Process returns the program's resident memory in bytes; nil for the real one.
 	Process func() int64
 	Log     *slog.Logger
+
+	// watch makes the watcher of files; nil for the real one.
+	watch func(changed func(path string)) watcher
+}
+
+// watcher tells of changes to files and folders.
+type watcher interface {
+	Set(paths ...string)
+	Close()
 }
 
 // Studio is the view-model of the main window.
 type Studio struct {
 	o       Options
 	lib     *library.Library
-	watcher *watch.Watcher
-	chores  *chores // what must happen in order: the library's and the settings' writes
+	queue   *queue.Queue
+	watcher watcher
+	serial  *serial // what must happen in order
 	notes   notifier
 
-	life   context.Context // ends with Close
-	end    context.CancelFunc
-	worker sync.WaitGroup // the goroutine that makes the runs
-	tasks  sync.WaitGroup // checks under way
+	life  context.Context // ends with Close
+	end   context.CancelFunc
+	tasks sync.WaitGroup // checks under way
 
 	mu     sync.Mutex
 	closed bool
 	now    Snapshot // its slices and maps are replaced, never written to
-	facts  facts    // what stands behind the snapshot
+	state  state    // what stands behind the snapshot
 	checks map[string]*check
-	queued chan struct{} // tells the worker that the queue grew
-	cancel context.CancelFunc
 }
 
-// facts are what is known beside what the snapshot shows.
-type facts struct {
-	typed    map[Field]Problem // of what was typed
-	found    map[string]Problem
-	after    map[Field]Problem // of the last run, until the field changes
-	path     loadedPath
-	demo     assets.Demo
-	demoErr  error
-	presets  []storedPreset
-	touched  bool // the user changed something
-	wantRun  bool // Generate waits for the checks
-	noticeID uint64
-	resume   map[library.ID]bool // queued runs that go on from their state
-	shelf    int                 // grows when the library changes
-	modelOld bool                // its files changed during a run
-	timing   timing
+// state is what is known beside what the snapshot shows.
+type state struct {
+	typed        map[Field]Problem  // of what was typed
+	checked      map[string]Problem // by the check that found it
+	failed       map[Field]Problem  // of the last run, until the field changes
+	path         loadedPath
+	demo         assets.Demo
+	demoErr      error
+	models       map[bool]inspected // of the demo model (true) and of the model folder
+	unsuited     bool               // the form waits to know what suits the model that runs
+	presets      []storedPreset
+	edited       bool // the user changed something
+	wantRun      bool // Generate waits for the checks
+	noticeID     uint64
+	modelChanged bool // its files did during a run
 }
 
 // New opens the library and the settings in Options.Dir and starts to look at the
 // last inputs in the background. It fails with library.ErrInUse if another Gimbal
 // has that folder, and if the folder cannot be written.
 func New(o Options) (*Studio, error) {
-	if o.Process == nil {
-		o.Process = residentMemory
+	if o.watch == nil {
+		o.watch = func(changed func(path string)) watcher { return watch.New(o.Log, changed) }
 	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("the program's own folder cannot be made: %w", err)
@@ -86,47 +94,41 @@ func New(o Options) (*Studio, error) {
 		return nil, err
 	}
 	s := &Studio{
-		o: o, lib: lib, chores: newChores(), checks: map[string]*check{}, queued: make(chan struct{}, 1),
-		facts: facts{
-			typed: map[Field]Problem{}, found: map[string]Problem{}, after: map[Field]Problem{}, resume: map[library.ID]bool{},
-		},
+		o: o, lib: lib, serial: newSerial(), checks: map[string]*check{},
+		state: state{typed: map[Field]Problem{}, checked: map[string]Problem{}, failed: map[Field]Problem{}, models: map[bool]inspected{}},
 	}
 	s.life, s.end = context.WithCancel(context.Background())
-	s.watcher = watch.New(o.Log, s.fileChanged)
+	s.watcher = o.watch(s.fileChanged)
+	s.queue = queue.New(queue.Options{
+		Engine: o.Engine, Library: lib, Demo: s.demoCheckpoint, Changed: s.queueChanged, NotKept: s.runNotKept, Process: o.Process, Log: o.Log,
+	})
 	s.change(func(n *Snapshot) {
-		n.Form.Inputs = DefaultInputs()
+		n.Form.Inputs, n.Form.typed = DefaultInputs(), map[Field]string{}
 		n.Settings.OutputDir = o.OutputDir
 		s.restore(n)
 		s.reportLibrary(n)
 	})
-	s.start()
+	s.background(s.unpackDemo)
+	s.background(s.openDevice)
 	return s, nil
 }
 
-// start begins the background work.
-func (s *Studio) start() {
-	s.worker.Go(s.work)
-	s.background(func() {
-		demo, err := s.o.Demo()
-		if err != nil {
-			s.o.Log.Error("unpacking the demo model", "err", err)
-		}
-		s.change(func(n *Snapshot) {
-			s.facts.demo, s.facts.demoErr = demo, err
-			if err == nil && !s.facts.touched {
-				s.useDemo(n) // the first start: something that works at once
-			}
-		})
-	})
-	s.background(func() {
-		dev, err := s.o.Engine.Device(s.life)
-		if err != nil {
-			dev.Error = err.Error()
-			s.o.Log.Error("opening the device", "err", err)
-		}
-		dev.Ready = err == nil
-		s.change(func(n *Snapshot) { n.Device = dev })
-	})
+func (s *Studio) unpackDemo() {
+	demo, err := s.o.Demo()
+	if err != nil {
+		s.o.Log.Error("unpacking the demo model", "err", err)
+	}
+	s.change(func(*Snapshot) { s.state.demo, s.state.demoErr = demo, err })
+}
+
+func (s *Studio) openDevice() {
+	dev, err := s.o.Engine.Device(s.life)
+	shown := Device{Device: dev, Ready: err == nil}
+	if err != nil {
+		shown.Error = err.Error()
+		s.o.Log.Error("opening the device", "err", err)
+	}
+	s.change(func(n *Snapshot) { n.Device = shown })
 }
 
 // background runs f, which returns soon after s.life ends, in a goroutine.
@@ -154,10 +156,10 @@ func (s *Studio) Close(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() {
 		s.watcher.Close()
-		s.worker.Wait()
+		s.serial.close()
+		s.queue.Close()
 		s.tasks.Wait()
 		err := s.saveSettings(settings)
-		s.chores.close()
 		s.notes.close()
 		done <- errors.Join(err, s.lib.Close(), s.o.Engine.Close())
 	}()
@@ -177,38 +179,51 @@ func (s *Studio) Snapshot() Snapshot {
 }
 
 // Subscribe calls f with the state, at once and after changes, from a goroutine of
-// its own, one call at a time and at most ten a second; the last change always
+// its own, one call at a time and at most ten per second; the last change always
 // arrives. The returned function ends that; a call under way may still finish.
 func (s *Studio) Subscribe(f func(Snapshot)) (stop func()) {
 	return s.notes.subscribe(func() { f(s.Snapshot()) })
 }
 
-// change changes the state: f writes to the snapshot and to s.facts, then follows
-// what depends on them. Slices and maps in the snapshot must be replaced.
+// change changes the state and tells of it.
 func (s *Studio) change(f func(n *Snapshot)) {
-	s.mu.Lock()
-	f(&s.now)
-	s.follow()
-	s.derive()
-	s.followEstimates(&s.now)
-	s.now.Version++
-	s.mu.Unlock()
+	s.update(f)
 	s.notes.notify()
 }
 
-// touch is change for what the user did.
-func (s *Studio) touch(f func(n *Snapshot)) {
+// update changes the state: f writes to the snapshot and to s.state, then what depends on
+// them is computed, checked and, where a run waited for that, begun. Slices and maps in the
+// snapshot must be replaced.
+func (s *Studio) update(f func(n *Snapshot)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := &s.now
+	f(n)
+	s.startChecks(n)
+	s.derive(n)
+	if s.state.wantRun && !n.Form.Checking {
+		s.state.wantRun = false
+		s.generate(n)
+		s.startChecks(n)
+		s.derive(n)
+	}
+	s.startPlans(n)
+	n.Version++
+}
+
+// userChange is change for what the user did.
+func (s *Studio) userChange(f func(n *Snapshot)) {
 	s.change(func(n *Snapshot) {
-		s.facts.touched = true
+		s.state.edited = true
 		f(n)
 	})
 }
 
 // notice adds a message that belongs to no field.
 func (s *Studio) notice(n *Snapshot, level Level, code Code, args map[string]any, details string) {
-	s.facts.noticeID++
+	s.state.noticeID++
 	n.Notices = append(n.Notices[:len(n.Notices):len(n.Notices)], Notice{
-		ID: s.facts.noticeID, Level: level, Code: code, Args: args, Text: render("notice."+string(code), args), Details: details,
+		ID: s.state.noticeID, Level: level, Code: code, Args: args, Text: render("notice."+string(code), args), Details: details,
 	})
 	const most = 20
 	if len(n.Notices) > most {
@@ -219,21 +234,6 @@ func (s *Studio) notice(n *Snapshot, level Level, code Code, args map[string]any
 // Dismiss removes a notice.
 func (s *Studio) Dismiss(notice uint64) {
 	s.change(func(n *Snapshot) {
-		var kept []Notice
-		for _, m := range n.Notices {
-			if m.ID != notice {
-				kept = append(kept, m)
-			}
-		}
-		n.Notices = kept
+		n.Notices = slices.DeleteFunc(slices.Clone(n.Notices), func(m Notice) bool { return m.ID == notice })
 	})
-}
-
-// timing is what the progress of a run is reckoned from.
-type timing struct {
-	started   time.Time
-	step      time.Time     // of the last step
-	remaining time.Duration // at that time; -1 if not known
-	decoding  time.Time     // when the first frame was there
-	planned   Estimate
 }

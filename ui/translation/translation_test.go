@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/camera"
+	"gimbal/inference"
 	"gimbal/inference/library"
+	"gimbal/inference/queue"
 	"gimbal/ui/studio"
 )
 
@@ -60,7 +61,7 @@ func used(t *testing.T) map[string]bool {
 	if err != nil || len(sources) == 0 {
 		t.Fatal("no sources", err)
 	}
-	literal := regexp.MustCompile(`(?:\btr\(|appearance\([^,]+, |step\("\d", |item\(library\.\w+, |add\("\w+", )"([a-z_]+(?:\.[a-z_0-9]+)*)"`)
+	literal := regexp.MustCompile(`(?:\btr\(|appearance\([^,]+, |step\("\d", |item\(library\.\w+, |add\("\w+", |f\.(?:entry|choice|check)\()"([a-z_]+(?:\.[a-z_0-9]+)*)"`)
 	for _, path := range sources {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
@@ -76,17 +77,20 @@ func used(t *testing.T) map[string]bool {
 	for key := range studio.English() {
 		keys[key] = true
 	}
-	for _, name := range append(camera.BuiltinNames(), "none", "folder") {
+	for _, name := range append(studio.BuiltinCameras(), "none", "folder") {
 		keys["camera."+name] = true
 	}
 	for _, s := range []library.State{library.Queued, library.Running, library.Done, library.Failed, library.Cancelled, library.Interrupted} {
 		keys["state."+string(s)] = true
 	}
-	for _, p := range []studio.Phase{studio.PhaseStarting, studio.PhaseLoading, studio.PhaseQuantizing, studio.PhaseText,
-		studio.PhasePicture, studio.PhaseSampling, studio.PhaseDecoding, studio.PhaseCancelling, studio.PhaseFinished} {
+	for _, c := range []library.Cause{library.OutOfMemory, library.TooLarge, library.DeviceLost, library.Unhealthy, library.DiskFull, library.Other} {
+		keys["run."+string(c)] = true
+	}
+	for _, p := range []queue.Phase{queue.Starting, queue.Loading, queue.Quantizing, queue.EncodingText, queue.EncodingPicture,
+		queue.Sampling, queue.Decoding, queue.Cancelling, queue.Finished} {
 		keys["phase."+string(p)] = true
 	}
-	for _, f := range []studio.Field{studio.FieldShift, studio.FieldBoundary, studio.FieldFPS, studio.FieldVAEChunk, studio.FieldVAEThreshold} {
+	for _, f := range []studio.Field{studio.FieldFrames, studio.FieldSteps, studio.FieldSize, studio.FieldQuant, studio.FieldSeed} {
 		keys[string(f)] = true
 	}
 	for _, id := range []string{studio.PresetQuick, studio.PresetProduction, studio.PresetFull, studio.PresetDemo} {
@@ -105,6 +109,9 @@ func TestKeys(t *testing.T) {
 		if _, ok := there[key]; !ok {
 			t.Errorf("en.json lacks %q", key)
 		}
+	}
+	for _, s := range inference.Settings { // what a form shows beside a setting's label, if it is there
+		asked[s.Name+".hint"], asked[s.Name+".on"] = true, true
 	}
 	for key := range there {
 		if !asked[key] {

@@ -2,6 +2,7 @@ package studio
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,28 +14,79 @@ import (
 	"time"
 
 	"gimbal/assets"
+	"gimbal/inference/cpu"
+	"gimbal/inference/device"
+	"gimbal/inference/engine"
 	"gimbal/inference/library"
 )
 
-// killDir names the folder in which TestKilled's other process works.
-const killDir = "GIMBAL_TEST_KILL_DIR"
-
-// openReal returns a Studio with the real engine in dir, its form filled.
+// openReal returns a Studio with the real engine on the CPU and the demo model in dir, its
+// form filled for a short video.
 func openReal(t *testing.T, dir string) *bench {
 	t.Helper()
-	demo, err := assets.UnpackDemo(filepath.Join(dir, "cache"))
-	must(t, err)
+	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")) // what is made must not go to the user's
+	t.Setenv("HOME", dir)
+	log := slog.New(slog.DiscardHandler)
 	st, err := New(Options{
-		Engine: newReal(t), Dir: filepath.Join(dir, "own"), OutputDir: filepath.Join(dir, "videos"), Trash: fakeTrash(dir),
-		Demo: func() (assets.Demo, error) { return demo, nil }, Log: slog.New(slog.DiscardHandler),
+		Engine: engine.NewLocal(engine.Options{
+			Open: func(context.Context) (device.Device, error) { return cpu.Open(cpu.Options{}) }, RatesDir: filepath.Join(dir, "rates"), Log: log,
+		}),
+		Dir: filepath.Join(dir, "own"), OutputDir: filepath.Join(dir, "videos"), Trash: fakeTrash(dir), Log: log,
+		Demo: func() (assets.Demo, error) { return assets.UnpackDemo(filepath.Join(dir, "cache")) },
 	})
 	must(t, err)
 	b := &bench{Studio: st, t: t, dir: dir, trash: dir}
 	b.await("the start", func(s Snapshot) bool {
 		return s.Model.Whole && s.Form.CanRun && s.Form.Picture.Width > 0 && s.Form.Tokens.Limit > 0 && s.Device.Ready
 	})
+	b.Edit(FieldFrames, "5")
+	b.Edit(FieldSize, "9216")
 	return b
 }
+
+// TestRealRun makes a video with the demo model through everything but the window,
+// then cancels another, closes the program, and resumes.
+func TestRealRun(t *testing.T) {
+	dir := t.TempDir()
+	b := openReal(t, dir)
+	if got := b.Snapshot(); got.Form.Inputs.Job.Shift != 3 || got.Presets[3].Values.Steps != 12 {
+		t.Errorf("the demo's recipe is not in the form: %+v", got.Form.Inputs)
+	}
+	b.Edit(FieldSteps, "3")
+	e := b.finished(b.generate().ID, library.Done)
+	s := b.await("the video", func(s Snapshot) bool { return s.Stage.Video != nil })
+	if v := s.Stage.Video; v.Frames != 5 || v.Width != e.Width || v.Height != e.Height || s.Run.Memory.Process == 0 {
+		t.Errorf("video %+v, entry %+v, memory %+v", v, e, s.Run.Memory)
+	}
+	if _, err := s.Stage.Video.Frame(4); err != nil {
+		t.Error(err)
+	}
+
+	b.Edit(FieldSteps, "200")
+	second := b.generate()
+	b.await("steps", func(s Snapshot) bool { return s.Run.Entry.ID == second.ID && s.Run.Step >= 1 })
+	must(t, b.Close(t.Context()))
+	b = openReal(t, dir)
+	defer func() { must(t, b.Close(t.Context())) }()
+	again := b.finished(second.ID, library.Interrupted)
+	if !again.CanResume() || again.Steps == 0 {
+		t.Fatalf("entry %+v", again)
+	}
+	kept, err := os.Stat(b.queue.KeptPicture(second.ID))
+	must(t, err)
+	if shared, err := os.Stat(filepath.Join(again.RunDir, "picture")); err != nil || !os.SameFile(kept, shared) {
+		t.Errorf("the picture is kept twice: %v", err)
+	}
+	b.Resume(second.ID)
+	b.await("resuming", func(s Snapshot) bool { return s.Run.FirstStep > 1 && s.Run.Step >= s.Run.FirstStep })
+	begin := time.Now()
+	b.Cancel(second.ID)
+	b.finished(second.ID, library.Cancelled)
+	t.Logf("cancelling took %v", time.Since(begin))
+}
+
+// killDir names the folder in which TestKilled's other process works.
+const killDir = "GIMBAL_TEST_KILL_DIR"
 
 // TestKilled kills a program in the middle of a run, and looks at what the next one
 // makes of it.
@@ -75,9 +127,7 @@ func TestKilled(t *testing.T) {
 // runUntilKilled begins a run and tells on stdout when it is under way.
 func runUntilKilled(t *testing.T, dir string) {
 	b := openReal(t, dir)
-	b.Edit(FieldFrames, "5")
 	b.Edit(FieldSteps, "40")
-	b.Edit(FieldSize, "9216")
 	e := b.generate()
 	b.await("a step", func(s Snapshot) bool { return s.Run.Step >= 2 })
 	fmt.Printf("running %s\n", e.ID)
