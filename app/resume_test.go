@@ -115,28 +115,28 @@ func TestDamagedCheckpoint(t *testing.T) {
 		name   string
 		damage func(t *testing.T, dir string) (culprit string)
 	}{
-		{"truncated weights", func(t *testing.T, dir string) string { return truncate(t, weights(t, dir)) }},
+		{"truncated weights", func(t *testing.T, dir string) string { return truncate(t, weightsFile(t, dir)) }},
 		{"no weights", func(t *testing.T, dir string) string {
-			file := weights(t, dir)
+			file := weightsFile(t, dir)
 			if err := os.Remove(file); err != nil {
 				t.Fatal(err)
 			}
 			return filepath.Base(filepath.Dir(file))
 		}},
 		{"other sizes", func(t *testing.T, dir string) string {
-			edit(t, filepath.Join(filepath.Dir(weights(t, dir)), "config.json"), `"num_layers": `, `"num_layers": 1`)
+			edit(t, filepath.Join(filepath.Dir(weightsFile(t, dir)), "config.json"), `"num_layers": `, `"num_layers": 1`)
 			return "blocks."
 		}},
 		{"other width", func(t *testing.T, dir string) string {
-			edit(t, filepath.Join(filepath.Dir(weights(t, dir)), "config.json"), `"ffn_dim": `, `"ffn_dim": 1`)
+			edit(t, filepath.Join(filepath.Dir(weightsFile(t, dir)), "config.json"), `"ffn_dim": `, `"ffn_dim": 1`)
 			return "ffn.0.weight"
 		}},
 		{"renamed tensor", func(t *testing.T, dir string) string {
-			edit(t, weights(t, dir), "head.head.bias", "head.head.bits")
+			edit(t, weightsFile(t, dir), "head.head.bias", "head.head.bits")
 			return "head.head.bias"
 		}},
 		{"mistyped tensor", func(t *testing.T, dir string) string {
-			edit(t, weights(t, dir), `"dtype":"BF16"`, `"dtype":"BOOL"`)
+			edit(t, weightsFile(t, dir), `"dtype":"BF16"`, `"dtype":"BOOL"`)
 			return "BOOL"
 		}},
 		{"truncated VAE", func(t *testing.T, dir string) string { return truncate(t, filepath.Join(dir, "Wan2.1_VAE.pth")) }},
@@ -171,8 +171,8 @@ func TestDamagedCheckpoint(t *testing.T) {
 	}
 }
 
-// weights returns a file of an expert's weights.
-func weights(t *testing.T, dir string) string {
+// weightsFile returns a file of an expert's weights.
+func weightsFile(t *testing.T, dir string) string {
 	t.Helper()
 	for _, expert := range []string{weights.HighNoise, weights.LowNoise} {
 		if files, _ := filepath.Glob(filepath.Join(dir, expert, "*.safetensors")); len(files) > 0 {

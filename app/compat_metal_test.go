@@ -1,0 +1,68 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+
+	"gimbal/inference"
+	"gimbal/inference/device"
+	"gimbal/inference/quant"
+	"gimbal/inference/shapes"
+	"gimbal/metalkit"
+)
+
+// metalPlan is a plan for a chip that is not here: the model's real sizes, 480x832, with
+// a camera path.
+type metalPlan struct {
+	Chip    string          `json:"chip"`
+	Compute string          `json:"compute"` // as --compute takes it
+	Frames  int             `json:"frames"`
+	Quant   string          `json:"quant"`
+	Tile    int             `json:"vae_tile,omitempty"`
+	Plan    json.RawMessage `json:"plan"`
+}
+
+var quantisations = map[string]quant.Options{
+	"none": {}, "int8": {Kind: quant.INT8}, "nf4": {Kind: quant.NF4}, "nf4-double": {Kind: quant.NF4, Nested: true},
+}
+
+func (c metalPlan) make(t *testing.T) any {
+	t.Helper()
+	chip, ok := metalkit.FindChip(c.Chip)
+	if !ok {
+		t.Fatalf("no chip %q", c.Chip)
+	}
+	compute := map[string]device.DType{"f32": device.F32, "f16": device.F16, "bf16": device.BF16}[c.Compute]
+	dev, err := metalkit.OpenPaper(chip, compute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	job := inference.DefaultJob()
+	job.Frames, job.VAETile, job.Output = c.Frames, c.Tile, "/v.mp4"
+	p, err := inference.PlanOf(t.Context(), inference.PlanRequest{
+		Dims: shapes.Real, Camera: true, Job: job, Quant: quantisations[c.Quant], Device: dev,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan any
+	decode(t, text, &plan)
+	return planned(plan, nil)
+}
+
+// TestCompatMetalPlans makes sure that the Metal device counts as it did: pages, rings of
+// scratch, tables and submissions.
+func TestCompatMetalPlans(t *testing.T) {
+	for _, c := range readRecorded[metalPlan](t, "metal.json") {
+		var want any
+		decode(t, c.Plan, &want)
+		for _, line := range differences("", want, c.make(t), nil) {
+			t.Errorf("%s, %s, %d frames, %s: %s", c.Chip, c.Compute, c.Frames, c.Quant, line)
+		}
+	}
+}
