@@ -25,6 +25,7 @@ func TestWindowMemory(t *testing.T) {
 	p.wait(30*time.Second, "the demo model's settings in the form", func() bool { return p.inputs().Frames > 0 })
 	p.Press("ctrl+1") // the preset Quick
 	p.fill("steps", "2")
+	p.fill("size", "9216")
 	early, late := 0, 0
 	for n := 1; n <= all; n++ {
 		p.Press("ctrl+enter")
