@@ -28,16 +28,16 @@ func TestPlannedMemory(t *testing.T) {
 	cache := t.TempDir()
 	for _, args := range []string{
 		"--frame_num 1 --max_area 100000",
-		"--frame_num 1 --max_area 220000",
-		"--frame_num 5 --max_area 60000",
-		"--frame_num 5 --max_area 60000 --no_reuse all",
-		"--frame_num 5 --max_area 60000 --attention_dtype f16 --attention_chunk 200",
-		"--frame_num 5 --max_area 60000 --offload_model False --sample_guide_scale 1",
+		"--frame_num 1 --max_area 150000",
+		"--frame_num 5 --max_area 40000",
+		"--frame_num 5 --max_area 30000 --no_reuse all",
+		"--frame_num 5 --max_area 30000 --attention_dtype f16 --attention_chunk 200",
+		"--frame_num 5 --max_area 30000 --offload_model False --sample_guide_scale 1",
 		"--frame_num 5 --max_area 60000 --sample_solver dpm++ --vae_tile 192",
-		"--frame_num 9 --max_area 40000",
-		"--frame_num 13 --max_area 30000 --quant int8",
+		"--frame_num 9 --max_area 30000",
+		"--frame_num 13 --max_area 20000 --quant int8",
 		"--frame_num 9 --VAE_CHUNK_SIZE 0",
-		"--frame_num 9 --VAE_CHUNK_SIZE 2 --max_area 40000",
+		"--frame_num 9 --VAE_CHUNK_SIZE 2 --max_area 30000",
 	} {
 		t.Run(args, func(t *testing.T) {
 			words := append(strings.Fields(args), "--sample_steps", "1", "--json", "--save_file", filepath.Join(t.TempDir(), "v.mp4"))
