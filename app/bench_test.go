@@ -228,7 +228,7 @@ func TestBenchStandard(t *testing.T) {
 // TestBenchCheckpoint measures the demo model, whose trained weights say what
 // quantisation costs: the latent after its steps and the video that becomes of it.
 func TestBenchCheckpoint(t *testing.T) {
-	_, r := benchmarked[bench.QuantizationRow](t, "quantization")
+	_, r := benchmarked[bench.QuantizationRow](t, "quantization", "--frame_num", "5", "--sample_steps", "4", "--max_area", "9216")
 	if r.Model.Checkpoint == "" || len(r.Rows) != 3 {
 		t.Fatalf("%+v", r)
 	}

@@ -14,7 +14,7 @@ import (
 	"gimbal/inference/clip"
 )
 
-// demoShift makes a short video on a built-in camera path and returns by how many
+// demoShift makes a short and small video on a built-in camera path and returns by how many
 // pixels its last frame is shifted to the right against its first.
 func demoShift(t *testing.T, p *inference.Pipeline, demo assets.Demo, path string) int {
 	t.Helper()
@@ -29,7 +29,7 @@ func demoShift(t *testing.T, p *inference.Pipeline, demo assets.Demo, path strin
 		t.Fatal(err)
 	}
 	job.ActionPath = filepath.Join(dir, "camera")
-	job.Frames, job.Steps, job.MaxArea = 9, 6, r.maxArea
+	job.Frames, job.Steps, job.MaxArea = 9, 3, r.maxArea/2
 	job.Output, job.FramesDir = filepath.Join(dir, "v.mp4"), filepath.Join(dir, "frames")
 	if _, err := p.Generate(t.Context(), job, func(inference.Event) {}); err != nil {
 		t.Fatal(err)

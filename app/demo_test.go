@@ -18,7 +18,7 @@ func TestDemo(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", dir)
 	t.Setenv("HOME", dir)
 	video := filepath.Join(dir, "demo.mp4")
-	out, errs, code := gimbal(t, "demo", "--frame_num", "5", "--sample_steps", "3", "--save_file", video)
+	out, errs, code := gimbal(t, "demo", "--frame_num", "5", "--sample_steps", "2", "--max_area", "9216", "--save_file", video)
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}

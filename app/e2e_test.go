@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +24,8 @@ import (
 )
 
 // program is the built binary, made once for all tests. It is built without the tag
-// migrated_fynedo, so that Fyne logs calls from the wrong goroutine.
+// migrated_fynedo, so that Fyne logs calls from the wrong goroutine, and without what
+// debuggers read, which takes seconds to link.
 var program string
 
 // buildFlags are those that this test was built with.
@@ -31,11 +33,14 @@ var buildFlags []string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Setenv(deviceVariable, "cpu") // whose results the reference cases bound, on a Mac too
+	os.Setenv(deviceVariable, "cpu")    // whose results the reference cases bound, on a Mac too
+	if os.Getenv(crashVariable) != "" { // TestLogCrash's other process
+		os.Exit(m.Run())
+	}
 	dir, err := os.MkdirTemp("", "gimbal")
 	if err == nil {
 		program = filepath.Join(dir, "gimbal")
-		cmd := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", program, ".")...)
+		cmd := exec.Command("go", append(append([]string{"build", "-ldflags=-w"}, buildFlags...), "-o", program, ".")...)
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 		err = cmd.Run()
 	}
@@ -241,34 +246,40 @@ func TestKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
-	resumed := 0
-	for i := range kills {
-		out := filepath.Join(t.TempDir(), "v.mp4")
-		args := scalars.args(t, out)
-		killAfter(t, 1+rnd.IntN(total), time.Duration(rnd.IntN(30))*time.Millisecond, args)
-		run := strings.TrimSuffix(out, ".mp4") + ".run"
-		if _, err := inference.ReadRun(run); err == nil {
-			args = []string{"generate", "--json", "--resume", run}
-			resumed++
-		} else if _, err := os.Stat(out); err == nil {
-			args = nil // killed after its end
+	var resumed atomic.Int32
+	t.Run("kills", func(t *testing.T) {
+		for i := range kills {
+			after, more := 1+rnd.IntN(total), time.Duration(rnd.IntN(30))*time.Millisecond
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				out := filepath.Join(t.TempDir(), "v.mp4")
+				args := scalars.args(t, out)
+				killAfter(t, after, more, args)
+				run := strings.TrimSuffix(out, ".mp4") + ".run"
+				if _, err := inference.ReadRun(run); err == nil {
+					args = []string{"generate", "--json", "--resume", run}
+					resumed.Add(1)
+				} else if _, err := os.Stat(out); err == nil {
+					args = nil // killed after its end
+				}
+				if args != nil {
+					if stdout, errs, code := gimbal(t, args...); code != 0 {
+						t.Fatalf("%v: exit code %d\n%s%s", args, code, stdout, errs)
+					}
+				}
+				got, err := os.ReadFile(out)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got, want) {
+					t.Error("the resumed video differs from the unbroken one")
+				}
+			})
 		}
-		if args != nil {
-			if stdout, errs, code := gimbal(t, args...); code != 0 {
-				t.Fatalf("kill %d: %v: exit code %d\n%s%s", i, args, code, stdout, errs)
-			}
-		}
-		got, err := os.ReadFile(out)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("kill %d: the resumed video differs from the unbroken one", i)
-		}
-	}
-	t.Logf("%d of %d killed runs were resumed", resumed, kills)
-	if resumed < kills/3 {
-		t.Errorf("only %d of %d kills fell into a run", resumed, kills)
+	})
+	t.Logf("%d of %d killed runs were resumed", resumed.Load(), kills)
+	if int(resumed.Load()) < kills/3 {
+		t.Errorf("only %d of %d kills fell into a run", resumed.Load(), kills)
 	}
 }
 

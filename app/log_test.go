@@ -43,10 +43,12 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// crashVariable names the folder in which TestLogCrash's other process logs.
+const crashVariable = "GIMBAL_TEST_CRASH"
+
 // TestLogCrash has a goroutine of another process panic and finds that in the log.
 func TestLogCrash(t *testing.T) {
-	const variable = "GIMBAL_TEST_CRASH"
-	if dir := os.Getenv(variable); dir != "" {
+	if dir := os.Getenv(crashVariable); dir != "" {
 		if _, _, err := openLog(dir, os.Stderr); err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +58,7 @@ func TestLogCrash(t *testing.T) {
 	}
 	dir := t.TempDir()
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestLogCrash$")
-	cmd.Env = append(os.Environ(), variable+"="+dir)
+	cmd.Env = append(os.Environ(), crashVariable+"="+dir)
 	if out, err := cmd.CombinedOutput(); err == nil {
 		t.Fatalf("the other process did not panic:\n%s", out)
 	}
