@@ -16,7 +16,7 @@ import (
 // device.ErrUnsupported and says why.
 func Open(opts Options) (device.Device, error) {
 	drv, err := apple.Open()
-	if err != nil {
+	if drv == nil {
 		return nil, fmt.Errorf("metalkit: %w", err)
 	}
 	return openTested(drv, opts)
