@@ -72,7 +72,7 @@ fuzz: deps
 bench: deps
 	$(GO) test -run '^$$' -bench . -benchtime 2x ./inference/...
 
-# The kernels for an NVIDIA GPU, on which metalkit.OpenCUDA proves them.
+# The kernels for an NVIDIA GPU, on which metalkit/proof proves them.
 ptx: deps-test
 	$(GO) run ./metalkit/internal/driver/cuda/ptx/build clang-14 $(OUT)/ptx
 

@@ -92,6 +92,7 @@ func hasMatmul(t *testing.T) bool {
 // TestTilesAgree compares the bits of products and convolutions by every tile, in every
 // type: which one is chosen may not show.
 func TestTilesAgree(t *testing.T) {
+	t.Parallel()
 	for _, c := range computes {
 		t.Run(c.name, func(t *testing.T) {
 			dev := openTest(t, Options{Compute: c.dtype})
