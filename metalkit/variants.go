@@ -105,12 +105,6 @@ func (v variants) attentionWidth(head int) (width int, sliced bool) {
 	return v.attention[len(v.attention)-1].width, true
 }
 
-// forced are the numbers of the variants that are taken wherever they fit, without timing;
-// -1 for none.
-type forced struct{ linear, attention, conv int }
-
-var noneForced = forced{-1, -1, -1}
-
 // matmulTile stands for the driver's own product among the tiles of Linear.
 const matmulTile = -1
 
