@@ -82,7 +82,8 @@ gpu-proof: ptx
 	@mkdir -p .gpu $(OUT)
 	$(GO) build -tags cuda -ldflags '-s -w' -o $(OUT)/proof ./metalkit/proof
 	$(GO) test -c -tags cuda -ldflags '-s -w' -o $(OUT)/metalkit.test ./metalkit
-	tar -C $(OUT) -cJf .gpu/proof.tar.xz proof metalkit.test ptx
+	$(GO) test -c -tags cuda -ldflags '-s -w' -o $(OUT)/cuda.test ./metalkit/internal/driver/cuda
+	tar -C $(OUT) -cJf .gpu/proof.tar.xz proof metalkit.test cuda.test ptx
 	cp metalkit/proof/proof.sh .gpu
 
 # install PACKAGES installs those that are missing. Where there is no apt, whoever

@@ -4,6 +4,9 @@ package metalkit
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -84,4 +87,31 @@ func TestWithVariant(t *testing.T) {
 		}
 	}()
 	dev.WithVariant(op, "1x1")
+}
+
+var timeIt = regexp.MustCompile(`(?m)^// Time it: gimbal bench kernel (\w+) (\S+)`)
+
+// TestHeaders wants every file of kernels to begin with its operation, where it is from, and
+// a command that times it.
+func TestHeaders(t *testing.T) {
+	files, err := filepath.Glob("kernels/*.metal")
+	if err != nil || len(files) < 10 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, _, _ := strings.Cut(string(text), "#include")
+		command := timeIt.FindStringSubmatch(head)
+		if command == nil || !strings.Contains(head, "\n// Reference: ") {
+			t.Errorf("%s begins with\n%s", file, head)
+			continue
+		}
+		o := bench.Operation{X: "bf16", Y: "f32", Weights: "bf16"}
+		if err := o.Parse(command[1], command[2]); err != nil || command[1] != strings.TrimSuffix(filepath.Base(file), ".metal") {
+			t.Errorf("%s: %s, %v", file, command[0], err)
+		}
+	}
 }

@@ -268,15 +268,18 @@ func (o *Operands) fill(b device.Buffer, values []float32) error {
 		o.dev.Do(o.ctx, "narrow", func(e device.Encoder) { e.Record(device.Move{X: device.AsMat(wide), Y: device.AsMat(b)}) }))
 }
 
-// Normals returns n normal values, the same ones for a seed: blockValues of them, again
-// and again.
+// period is how many normal values are drawn before they are repeated: an odd number, so
+// that no row of a matrix is like the one above it.
+const period = 1<<18 + 1
+
+// Normals returns n normal values, the same ones for a seed.
 func Normals(seed uint64, n int) []float32 {
 	values := make([]float32, n)
 	random := rand.New(rand.NewPCG(seed, 7))
-	for i := range values[:min(n, blockValues)] {
+	for i := range values[:min(n, period)] {
 		values[i] = float32(random.NormFloat64())
 	}
-	for done := blockValues; done < n; done *= 2 {
+	for done := period; done < n; done *= 2 {
 		copy(values[done:], values[:done])
 	}
 	return values

@@ -4,32 +4,18 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
 	"os"
 	"strings"
 
+	"gimbal/inference/bench"
 	"gimbal/inference/device"
 	"gimbal/inference/quant"
 	"gimbal/inference/shapes"
 	"gimbal/inference/weights"
 )
 
-// period is how many normal values are drawn before they are repeated: an odd number,
-// so that no row of a matrix is like the one above it.
-const period = 1<<18 + 1
-
 // normals returns n values, the same for a seed.
-func normals(seed uint64, n int) []float32 {
-	values := make([]float32, n)
-	random := rand.New(rand.NewPCG(seed, 7))
-	for i := range values[:min(n, period)] {
-		values[i] = float32(random.NormFloat64())
-	}
-	for done := period; done < n; done *= 2 {
-		copy(values[done:], values[:done])
-	}
-	return values
-}
+func normals(seed uint64, n int) []float32 { return bench.Normals(seed, n) }
 
 // spread returns mean and deviation of a tensor's values, by which what goes through
 // the model keeps its size: a camera's scales multiply up over blocks, and stay small.
@@ -53,8 +39,9 @@ func random(seed int, t weights.Tensor) weights.Source {
 	return weights.Source{Name: t.Name, DType: t.DType, Shape: t.Shape, Write: func(w io.Writer) error {
 		left := int(t.Bytes())
 		mean, deviation := spread(t.Name, t.Shape)
-		block := make([]byte, 0, period*4)
-		for _, v := range normals(uint64(seed), min(left/t.DType.Size(), period)) {
+		values := normals(uint64(seed), min(left/t.DType.Size(), 1<<18+1)) // an odd number, so that no row is like the one above it
+		block := make([]byte, 0, len(values)*4)
+		for _, v := range values {
 			bits := math.Float32bits(float32(mean + deviation*float64(v)))
 			if t.DType == device.F32 {
 				block = append(block, byte(bits), byte(bits>>8))
