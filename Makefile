@@ -72,7 +72,7 @@ fuzz: deps
 bench: deps
 	$(GO) test -run '^$$' -bench . -benchtime 2x ./inference/...
 
-# The kernels for an NVIDIA GPU, on which metalkit.OpenCUDA proves them.
+# The kernels for an NVIDIA GPU, on which metalkit/proof proves them.
 ptx: deps-test
 	$(GO) run ./metalkit/internal/driver/cuda/ptx/build clang-14 $(OUT)/ptx
 
@@ -82,7 +82,8 @@ gpu-proof: ptx
 	@mkdir -p .gpu $(OUT)
 	$(GO) build -tags cuda -ldflags '-s -w' -o $(OUT)/proof ./metalkit/proof
 	$(GO) test -c -tags cuda -ldflags '-s -w' -o $(OUT)/metalkit.test ./metalkit
-	tar -C $(OUT) -cJf .gpu/proof.tar.xz proof metalkit.test ptx
+	$(GO) test -c -tags cuda -ldflags '-s -w' -o $(OUT)/cuda.test ./metalkit/internal/driver/cuda
+	tar -C $(OUT) -cJf .gpu/proof.tar.xz proof metalkit.test cuda.test ptx
 	cp metalkit/proof/proof.sh .gpu
 
 # install PACKAGES installs those that are missing. Where there is no apt, whoever

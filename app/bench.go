@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -62,6 +63,9 @@ type benchRun struct {
 func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	b := &benchRun{stdout: stdout}
 	b.options.Progress = func(text string) { fmt.Fprintln(stderr, text) }
+	if len(args) > 0 && args[0] == "kernel" {
+		return b.kernel(ctx, args[1:])
+	}
 	for _, m := range benchmarks {
 		if len(args) > 0 && args[0] == m.name {
 			return b.one(ctx, m, args[1:])
@@ -97,6 +101,7 @@ func (b *benchRun) standard(ctx context.Context, args []string) error {
 		for _, m := range benchmarks {
 			fmt.Fprintf(fs.Output(), "  %-13s %s\n", m.name, m.about)
 		}
+		fmt.Fprintf(fs.Output(), "\nOn its own: bench kernel OPERATION SIZES, %s\n", aboutKernel)
 		fmt.Fprintln(fs.Output(), "\nflags:")
 		fs.PrintDefaults()
 	}
@@ -187,9 +192,7 @@ func (b *benchRun) complete() error {
 	if b.runs < 0 || b.job.Steps < 0 {
 		return usagef("--runs and --sample_steps: want 1 or more")
 	}
-	var once sync.Once
-	say := func(text string) { once.Do(func() { b.options.Progress(text) }) } // though it is opened many times
-	b.options.Open = func() (device.Device, error) { return b.device.open(say) }
+	b.openDevice()
 	demo, err := unpackDemo()
 	if err != nil {
 		return err
@@ -198,10 +201,57 @@ func (b *benchRun) complete() error {
 	if b.options.Job, err = b.settings(demo); err != nil {
 		return err
 	}
+	return nil
+}
+
+// aboutKernel is what gimbal bench kernel does.
+const aboutKernel = "one operation by every variant of its kernel: time, share of the device's peak"
+
+// kernel times one operation.
+func (b *benchRun) kernel(ctx context.Context, args []string) error {
+	s := bench.KernelSettings{}
+	fs := flag.NewFlagSet("bench kernel", flag.ContinueOnError)
+	fs.Usage = func() {
+		fmt.Fprintf(fs.Output(), "usage: gimbal bench kernel OPERATION SIZES [flags]\n\nTimes %s.\nOperations and their sizes:\n  %s\n\nflags:\n",
+			aboutKernel, strings.Join(bench.Operations(), "\n  "))
+		fs.PrintDefaults()
+	}
+	fs.StringVar(&s.X, "x", "bf16", "`type` of inputs: f32, f16 or bf16")
+	fs.StringVar(&s.Y, "y", "f32", "`type` of results")
+	fs.StringVar(&s.Weights, "weights", "bf16", "`form` of the weights of linear and conv: f32, f16, bf16 or f8_e4m3, of linear also int8 or nf4")
+	fs.IntVar(&s.Runs, "runs", 5, "`times` that each variant runs, after one that warms up; the fastest counts")
+	fs.StringVar(&b.out, "out", "", "`folder` for the report, made of the time if not given")
+	deviceFlags(fs, &b.device)
+	operation := args
+	for i, arg := range args {
+		if strings.HasPrefix(arg, "-") {
+			operation = args[:i]
+			break
+		}
+	}
+	if err := parse(fs, args[len(operation):], b.stdout, 0); err != nil {
+		return err
+	}
+	if len(operation) != 2 || s.Runs < 1 {
+		return usagef("bench kernel: want an operation, its sizes and 1 or more --runs; 'gimbal bench kernel --help' lists them")
+	}
+	if err := s.Parse(operation[0], operation[1]); err != nil {
+		return usageError{err}
+	}
+	b.openDevice()
+	return errors.Join(b.measure(ctx, benchmark{name: "kernel", run: func(b *benchRun, ctx context.Context) (*bench.Report, error) {
+		return bench.Kernel(ctx, b.options, s, peakOf)
+	}}), b.close())
+}
+
+// openDevice has the options open the device of the flags, and names the report's folder.
+func (b *benchRun) openDevice() {
+	var once sync.Once
+	say := func(text string) { once.Do(func() { b.options.Progress(text) }) } // though it is opened many times
+	b.options.Open = func() (device.Device, error) { return b.device.open(say) }
 	if b.out == "" {
 		b.out = "gimbal-bench-" + time.Now().Format("20060102-150405")
 	}
-	return nil
 }
 
 // settings returns the job of a benchmark's runs: by the checkpoint's recipe, with the

@@ -306,3 +306,19 @@ func TestBenchUsage(t *testing.T) {
 		}
 	}
 }
+
+// TestBenchKernel times one operation on the CPU, which has one way to run it.
+func TestBenchKernel(t *testing.T) {
+	out, r := benchmarked[bench.KernelRow](t, "kernel", "linear", "40x24x16", "--device", "cpu", "--weights", "nf4", "--runs", "1")
+	if row := r.Rows[0]; len(r.Rows) != 1 || row.Variant != "" || row.Seconds <= 0 || row.Share <= 0 {
+		t.Errorf("%+v", r.Rows)
+	}
+	if !strings.Contains(out, "Linear 40x24x16 BF16*NF4") || !strings.Contains(out, "share of the peak") {
+		t.Error(out)
+	}
+	for _, wrong := range [][]string{{"linear"}, {"linear", "40x24"}, {"gemm", "1x2x3"}, {"norm", "2x2", "--x", "i8"}, {"norm", "2x0"}} {
+		if _, errs, code := gimbal(t, append([]string{"bench", "kernel"}, wrong...)...); code != 2 {
+			t.Errorf("%v: exit code %d\n%s", wrong, code, errs)
+		}
+	}
+}

@@ -20,20 +20,27 @@ type timedDevice struct {
 	peak profile.Peak
 }
 
-// newProfile times dev. Its peak is that of its chip, or else what it does in a short
-// measurement.
+// newProfile times dev.
 func newProfile(ctx context.Context, dev device.Device) (*timedDevice, error) {
-	d := &timedDevice{Device: profile.New(dev)}
+	peak, err := peakOf(ctx, dev)
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	return &timedDevice{Device: profile.New(dev), peak: peak}, nil
+}
+
+// peakOf returns the peak of a device: that of its chip, or else what it does in a short
+// measurement.
+func peakOf(ctx context.Context, dev device.Device) (profile.Peak, error) {
 	name := dev.Info().Name
 	if chip, ok := metalkit.FindChip(name); ok {
-		d.peak = profile.Peak{FLOPS: chip.FLOPS(), Bandwidth: chip.Bandwidth, Source: name + " with its largest GPU"}
-		return d, nil
+		return profile.Peak{FLOPS: chip.FLOPS(), Bandwidth: chip.Bandwidth, Source: name + " with its largest GPU"}, nil
 	}
-	var err error
-	if d.peak, err = profile.Measure(ctx, dev); err != nil {
-		return nil, fmt.Errorf("profile: measure the device: %w", err)
+	peak, err := profile.Measure(ctx, dev)
+	if err != nil {
+		return peak, fmt.Errorf("measure the device: %w", err)
 	}
-	return d, nil
+	return peak, nil
 }
 
 // save writes the trace to path and the table beside it, and to w.

@@ -60,7 +60,7 @@ func (e *encoder) attend(s *scores, v int) {
 	t := e.dev.variants.attention[v]
 	parts, blocks := ceilDiv(s.head, t.width), ceilDiv(s.nq, t.queries())
 	d := dispatch{
-		kernel: t.kernel, variant: t.name, with: s.with, groups: [3]int{blocks, s.Heads, parts}, threads: simdWidth * t.simds,
+		kernel: t.kernel, with: s.with, groups: [3]int{blocks, s.Heads, parts}, threads: simdWidth * t.simds,
 		productFLOPs: 2 * float64(s.nq) * float64(s.nk) * float64(s.Q.Cols) * float64(1+parts),
 		sizes:        [4]int{s.nq, s.nk, s.head, s.Heads},
 		useful:       float64(s.nq) / float64(blocks*t.queries()) * float64(s.head) / float64(parts*t.width),
@@ -85,7 +85,10 @@ func (t attentionTile) runs(s *scores, dtype uint32) bool {
 // variantOfAttention is the number of the variant to run s by.
 func (e *encoder) variantOfAttention(s *scores) int {
 	all := e.dev.variants
-	fixed := max(e.dev.forced.attention, 0)
+	fixed := 0
+	if e.forced.op == tune.Attention {
+		fixed = e.forced.variant
+	}
 	for !all.attention[fixed].runs(s, all.dtype) {
 		fixed = (fixed + 1) % len(all.attention)
 	}

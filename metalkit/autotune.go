@@ -8,7 +8,10 @@ import (
 // chosen returns the variant to run an operation of a shape by, unless it is still to be
 // timed: the fixed one where nothing is.
 func (e *encoder) chosen(s tune.Shape, fixed int) (variant int, ok bool) {
-	if e.dev.choices == nil {
+	switch {
+	case e.lists:
+		return 0, false
+	case e.dev.choices == nil || e.forced.op != 0:
 		return fixed, true
 	}
 	return e.dev.choices.Chosen(s)
@@ -40,6 +43,10 @@ func benchmarkRows(rows, cols int, t device.DType, some int) int {
 // autotune returns the variant for a's operation: that of the file, or the fastest. An
 // encoder that counts times nothing, and chooses nothing for good.
 func (e *encoder) autotune(a autotune) int {
+	if e.lists {
+		e.listed = a.candidates
+		return a.fixed
+	}
 	choices := e.dev.choices
 	choice := tune.Candidate{Variant: a.fixed}
 	if v, ok := choices.Kept(a.shape, a.candidates); ok {

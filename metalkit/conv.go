@@ -72,7 +72,7 @@ func (e *encoder) convolve(f *filter, v int) {
 	}
 	s := bandsOf(high, wide, frame/int64(high), f.W.Bytes()/int64(wide), e.dev.cache)
 	d := dispatch{
-		kernel: t.kernel, variant: t.name, with: f.with, groups: [3]int{wide * high, 1, f.Y.T}, threads: t.threads(),
+		kernel: t.kernel, with: f.with, groups: [3]int{wide * high, 1, f.Y.T}, threads: t.threads(),
 		sizes:        f.sizes(),
 		productFLOPs: float64(f.Cost().FLOPs), useful: float64(pixels) * float64(f.Y.C) / float64(wide*t.cols*high*t.rows),
 		moved: int64(f.Y.T)*s.moved + f.Bias.Bytes() + f.Add.Bytes() + f.Y.Bytes(),
@@ -86,8 +86,8 @@ func (e *encoder) convolve(f *filter, v int) {
 // of frames.
 func (e *encoder) variantOfConv(f *filter) int {
 	fixed := fixedTile(e.dev.variants.conv, f.Y.C)
-	if v := e.dev.forced.conv; v >= 0 {
-		fixed = v
+	if e.forced.op == tune.Conv {
+		fixed = e.forced.variant
 	}
 	s := tune.Shape{Op: tune.Conv, Sizes: [4]int{f.Y.H, f.Y.W, f.Y.C, f.W.Cols}, With: f.with}
 	s.With.Flags = 0

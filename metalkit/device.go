@@ -26,8 +26,7 @@ type gpu struct {
 	cache     int64         // bytes that the chip keeps of what one operation reads
 	bytes     float64       // moved by one command buffer at the most; 0 for no limit
 	choices   *tune.Choices // nil: the fixed variants
-	forced    forced
-	enc       encoder // of the submission that has the turn
+	enc       encoder       // of the submission that has the turn
 	pipelines map[driver.Specialisation]int32
 	pool      pool
 	capture   capture
@@ -48,7 +47,6 @@ func open(drv driver.Driver, opts Options) (*gpu, error) {
 		limits:    drv.Limits(),
 		log:       cmp.Or(opts.Log, slog.Default()),
 		variants:  variants,
-		forced:    noneForced,
 		pipelines: map[driver.Specialisation]int32{},
 	}
 	limit := opts.limit(d.limits.WorkingSet)

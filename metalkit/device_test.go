@@ -28,6 +28,7 @@ var computes = []struct {
 }
 
 func TestDevice(t *testing.T) {
+	t.Parallel()
 	devicetest.Run(t, openTest(t, Options{}), devicetest.Options{Product: productBound})
 }
 
@@ -36,11 +37,13 @@ func TestDevice(t *testing.T) {
 // by five times that; where Clamp1 follows, the sum is up to seven times as large as the
 // results that the error is counted in. So 20 u covers all.
 func TestNarrow(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("the kernels are those of F32 but for the type")
 	}
 	for compute, u := range map[device.DType]float64{device.F16: 1.0 / (1 << 11), device.BF16: 1.0 / (1 << 8)} {
 		t.Run(compute.String(), func(t *testing.T) {
+			t.Parallel()
 			devicetest.Run(t, openTest(t, Options{Compute: compute}), devicetest.Options{Product: 20 * u})
 		})
 	}

@@ -1,41 +1,67 @@
 // Package metalkit is the device that runs on a GPU through Metal kernels.
 //
-// Everything above the driver interface (driver.go) is one implementation of
-// device.Device: buffers, and an encoder that turns each operation into one or two
-// dispatches of the kernels in metalkit/kernels, without an allocation of its own. A driver
-// has memory, pipelines, and runs a recorded list of dispatches. The software
-// driver (driver_soft.go) runs the same kernels on the processor, so that the
-// kernels and all that is here are tested on any machine. The driver of a Mac's
-// GPU (driver_darwin.go, metal_darwin.m) has never run: package
-// metalkit/internal/static has clang read what only a Mac compiles. With the build tag
-// cuda there is also the driver of an NVIDIA GPU (driver_cuda.go), which runs the kernels
-// as PTX (make ptx) to prove them at the sizes of real checkpoints (make gpu-proof, package
-// metalkit/proof); no program has it. docs/gpu-proof.md is what came out, docs/gpu-limits.md
-// what limits it there.
+// # The way of an operation
 //
-// Linear, Attention and Conv have kernels in several shapes (variants.go). Where the
-// driver has a clock, the tuner times them at the first use of a size and keeps its
-// choices in a file (tune.go); Paper plans launches for a chip without running them
-// (paper.go, chips.go).
+// Do has its caller record operations (device.Op) and runs what came of them:
 //
-// Memory: a buffer takes whole pages of 16 KiB. Weights that are mapped from files are
-// aliased and count nowhere, as package device says. What operations hand on between
-// their kernels is one piece for each submission (scratch.go), which counts as allocated
-// while it runs. Memory of released buffers and of the last scratch is kept for the next
-// until Trim, or until there is too little. Count lets a plan know all that before. The
-// tuner times large operations in part, so that trialBytes of results are enough for it.
+//  1. encoder.go: Record checks an operation and hands it to its method (linear.go,
+//     attention.go, conv.go, norm.go, elementwise.go, move.go). An operation that is too
+//     long for one command buffer is recorded in parts (split.go).
+//  2. The method finds its operands in memory, takes what it needs beside them from the
+//     scratch (scratch.go), and chooses among the variants of its kernel (variants.go): the
+//     fixed one, a forced one (force.go), or the fastest (autotune.go, internal/tune).
+//  3. It appends one dispatch, or a few, to the plan: the kernel, its function constants,
+//     arguments and operands, and the order of its threadgroups (swizzle.go). Recording
+//     allocates nothing.
+//  4. commandbuffer.go cuts the plan into command buffers, which the driver runs one after
+//     the other (internal/driver).
+//
+// # What to change for what
+//
+//   - Another variant of a kernel: its INSTANCE lines at the end of the kernel's file, one
+//     for each type. The host reads the sizes there; nothing else lists them.
+//   - Another kernel: a file in kernels with the header that the others have, a line in
+//     internal/driver/soft/kernels.cpp, a structure of arguments with the same members and a
+//     record of it in the operation's file. The tests in sides_test.go and resources_test.go
+//     hold both sides to each other.
+//   - Another format of weights: its type in kernels/common.h, how it is read in weight and
+//     weight4 of kernels/linear.metal, and its number in weightType (linear.go). Package
+//     device says what a format is.
+//   - Another driver: a package beside those of internal/driver, and OpenDriver.
+//   - Another chip: a line in internal/roofline/chip.go.
+//
+// After a change of a kernel, `gimbal bench kernel` times it at a size.
+//
+// # Memory
+//
+// A buffer takes whole pages of 16 KiB. Weights that are mapped from files are aliased and
+// count nowhere, as package device says. What operations hand on between their kernels is
+// one piece for each submission, which counts as allocated while it runs. Memory of
+// released buffers and of the last scratch is kept for the next until Trim, or until there
+// is too little (buffer.go). Count lets a plan know all that before. The autotuner times
+// large operations in part, so that benchmarkBytes of results are enough for it.
+//
+// # Arithmetic
 //
 // Linear, Attention and Conv multiply in the type of Options.Compute, with sums in
 // F32; all other arithmetic is in F32. Operands may be F32, F16 or BF16 and, where
 // they are only read, F8_E4M3; weights also INT8 and NF4.
 //
-// The system's own product, which the tuner tries against these kernels, is
+// The system's own product, which the autotuner tries against these kernels, is
 // MPSMatrixMultiplication: of F32 and F16, as it has no BF16. MPSGraph multiplies BF16
 // from macOS 14 on, but does not fit here: its tensors take a whole MTLBuffer, without an
 // offset before macOS 15, so that weights and activations, which are views of larger
 // buffers, would have to be copied first; and encoding a graph may commit the command
 // buffer that it is given and go on in another one, where a block is to be one. With
 // Options.Compute of BF16 there is therefore no system's product to choose.
+//
+// # How it is tested without a Mac
+//
+// The software driver (internal/driver/soft) runs the same kernels on the processor: the
+// suite of devicetest and the reference cases pass over it. Package static has clang read
+// what only a Mac compiles. OpenRoofline plans dispatches for a chip and runs nothing. An
+// NVIDIA GPU runs the kernels as PTX at the sizes of real checkpoints (package proof, make
+// gpu-proof): docs/gpu-proof.md is what came out, docs/gpu-limits.md what limits it there.
 //
 // TestMutations runs the conformance suite over kernels with one mistake each. By
 // default it tries a few; GIMBAL_MUTATE=. go test -run TestMutations -v -timeout 0 tries

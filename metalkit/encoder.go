@@ -9,6 +9,7 @@ import (
 
 	"gimbal/inference/device"
 	"gimbal/metalkit/internal/driver"
+	"gimbal/metalkit/internal/tune"
 )
 
 // encoder records operations as a plan of dispatches; the slices are used again by the
@@ -25,6 +26,10 @@ type encoder struct {
 
 	scratch scratch
 	counts  bool // scratch, and nothing else: operands may be of another device
+
+	forced forced           // the variant that is taken wherever it fits
+	lists  bool             // candidates, for Variants
+	listed []tune.Candidate // of the last operation
 }
 
 // planned is a dispatch and what it is for.
@@ -52,7 +57,7 @@ func (p planned) launch(seconds float64) device.Launch {
 }
 
 func (e *encoder) reset(ctx context.Context) {
-	e.ctx, e.err, e.dispatches, e.plan, e.ops, e.scratch = ctx, nil, e.dispatches[:0], e.plan[:0], 0, scratch{}
+	e.ctx, e.err, e.dispatches, e.plan, e.ops, e.scratch, e.forced = ctx, nil, e.dispatches[:0], e.plan[:0], 0, scratch{}, forced{}
 }
 
 // operand is a view that a kernel is given; the zero operand is none.
@@ -198,7 +203,6 @@ func (e *encoder) unsupported(op, what string, dt uint32) {
 // dispatch is one before its arguments.
 type dispatch struct {
 	kernel  string
-	variant string // its name, where the operation has variants
 	with    driver.Constants
 	groups  [3]int
 	threads int

@@ -6,6 +6,7 @@ import (
 
 	"gimbal/inference/device"
 	"gimbal/metalkit/internal/driver"
+	"gimbal/metalkit/internal/tune"
 )
 
 // launch is one dispatch as the host makes it.
@@ -55,6 +56,15 @@ func (r recorder) do(f func(device.Encoder)) {
 	}
 }
 
+// by records by a variant.
+func (r recorder) by(v forced, f func(device.Encoder)) {
+	r.Helper()
+	r.do(func(e device.Encoder) {
+		r.dev.enc.forced = v
+		f(e)
+	})
+}
+
 func (r recorder) elementwise() {
 	x, y, angles := r.mat(device.F32, 8, 8), r.mat(device.F32, 8, 8), r.mat(device.F32, 8, 4)
 	wide := r.mat(device.F32, 1, narrowCols+1)
@@ -90,8 +100,7 @@ func (r recorder) linears() {
 	int8s := device.Weight{Format: device.INT8, Data: r.mat(device.I8, n, k), Out: n, In: k, Scale: r.mat(device.F32, 1, n)}
 	r.do(func(e device.Encoder) { e.Record(device.Linear{X: x.Row(0), W: dense, Y: y.Row(0)}) })
 	for i := range linearVariants() {
-		r.dev.forced = forced{i, -1, -1}
-		r.do(func(e device.Encoder) {
+		r.by(forced{tune.Linear, i}, func(e device.Encoder) {
 			e.Record(device.Linear{X: x, W: dense, Y: y, Act: device.GELU})
 			e.Record(device.Linear{X: x, W: int8s, Y: y})
 		})
@@ -106,8 +115,7 @@ func (r recorder) attentions() {
 			cols *= 2
 		}
 		q, k, o := r.mat(device.F32, 8, cols), r.mat(r.compute, keys, cols), r.mat(device.F32, 8, cols)
-		r.dev.forced = forced{-1, i, -1}
-		r.do(func(e device.Encoder) { e.Record(device.Attention{Q: q, K: k, V: k, O: o, Heads: 1, Scale: 1}) })
+		r.by(forced{tune.Attention, i}, func(e device.Encoder) { e.Record(device.Attention{Q: q, K: k, V: k, O: o, Heads: 1, Scale: 1}) })
 	}
 }
 
@@ -119,10 +127,9 @@ func (r recorder) convs() {
 	}
 	x, y := of(r.mat(device.F32, width, channels)), of(r.mat(device.F32, width, channels))
 	for i := range r.dev.variants.conv {
-		r.dev.forced = forced{-1, -1, i}
 		for _, dtype := range []device.DType{device.F32, device.F16, device.F8E4M3} {
 			w := r.mat(dtype, channels, 2*channels)
-			r.do(func(e device.Encoder) {
+			r.by(forced{tune.Conv, i}, func(e device.Encoder) {
 				e.Record(device.Conv{X: x, Y: y, W: w, KT: 1, KH: 1, KW: 2, PadW: 1, StrideT: 1, Stride: 1})
 			})
 		}

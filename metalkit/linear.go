@@ -84,7 +84,7 @@ func (e *encoder) product(p *product, number int) {
 		e.expand(&q)
 	}
 	if v.tile == matmulTile {
-		e.matmul(&q, v.name)
+		e.matmul(&q)
 		return
 	}
 	t := e.dev.variants.linear[v.tile]
@@ -92,7 +92,7 @@ func (e *encoder) product(p *product, number int) {
 	row, col := int64(t.rows)*q.rowBytes(), q.W.Bytes()/int64(wide)
 	s := swizzleOf(wide, high, row, col, e.dev.cache)
 	d := dispatch{
-		kernel: t.kernel, variant: v.name, with: q.with, groups: [3]int{wide * high, 1, 1}, threads: t.threads(), sizes: q.sizes(),
+		kernel: t.kernel, with: q.with, groups: [3]int{wide * high, 1, 1}, threads: t.threads(), sizes: q.sizes(),
 		productFLOPs: q.flops(), useful: float64(q.m) * float64(q.n) / float64(wide*t.cols*high*t.rows),
 	}
 	d.moved = s.moved + q.rest()
@@ -139,7 +139,7 @@ func (e *encoder) expand(p *product) {
 
 // matmul records p, whose weights are of the type to multiply in, by the driver's own
 // product, which goes straight to Y where nothing is added that is there.
-func (e *encoder) matmul(p *product, variant string) {
+func (e *encoder) matmul(p *product) {
 	if p.x.dt != e.dev.variants.dtype {
 		to := e.temp(device.DType(e.dev.variants.dtype), p.m, p.k)
 		x := e.in(to)
@@ -153,7 +153,7 @@ func (e *encoder) matmul(p *product, variant string) {
 		y = e.in(to)
 	}
 	sizes := driver.MatmulArgs{M: uint32(p.m), N: uint32(p.n), K: uint32(p.k), LDX: p.x.ld, LDW: p.w.ld, LDY: y.ld}
-	d := dispatch{kernel: driver.Matmul, variant: variant, with: driver.Constants{A: p.x.dt, B: p.w.dt, Y: y.dt}, groups: [3]int{1, 1, 1}, threads: 1}
+	d := dispatch{kernel: driver.Matmul, with: driver.Constants{A: p.x.dt, B: p.w.dt, Y: y.dt}, groups: [3]int{1, 1, 1}, threads: 1}
 	d.sizes = p.sizes()
 	d.productFLOPs, d.moved = p.flops(), p.X.Bytes()+p.W.Bytes()+to.Bytes()
 	record(e, d, &sizes, p.x, p.w, y)
@@ -184,8 +184,8 @@ func (v linearVariant) runs(p *product, d *gpu) bool {
 // variantOfLinear is the number of the variant to run p by.
 func (e *encoder) variantOfLinear(p *product) int {
 	fixed := fixedTile(e.dev.variants.linear, p.n) // the tiles are the first variants
-	if v := e.dev.forced.linear; v >= 0 && linearVariants()[v].runs(p, e.dev) {
-		fixed = v
+	if f := e.forced; f.op == tune.Linear && linearVariants()[f.variant].runs(p, e.dev) {
+		fixed = f.variant
 	}
 	s := tune.Shape{Op: tune.Linear, Sizes: [4]int{p.m, p.n, p.k}, With: p.with}
 	if v, ok := e.chosen(s, fixed); ok {

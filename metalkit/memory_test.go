@@ -59,6 +59,7 @@ func walkDecode(ctx context.Context, dev device.Device, frames int) error {
 // TestTunedPeak compares what work of real sizes holds with its plan: while variants are
 // timed, and once they are chosen.
 func TestTunedPeak(t *testing.T) {
+	t.Parallel()
 	walks := map[string]func(context.Context, device.Device, int) error{"expert": walkExpert, "decode": walkDecode}
 	for _, c := range computes {
 		for name, walk := range walks {
@@ -140,6 +141,7 @@ func TestScratch(t *testing.T) {
 
 // TestPlannedPeak compares what small models hold with their plans, to the byte.
 func TestPlannedPeak(t *testing.T) {
+	t.Parallel()
 	layout := openLayout(t)
 	for _, c := range computes {
 		for name, run := range map[string]func(t *testing.T, dev device.Device) error{

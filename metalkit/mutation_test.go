@@ -33,6 +33,7 @@ var servedBy = map[string]string{
 // sample; GIMBAL_MUTATE is a regular expression for those to try, such as
 // "attention.metal.*no barrier", or "." for all: doc.go says how long that takes.
 func TestMutations(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("compiles kernels")
 	}

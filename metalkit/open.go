@@ -16,19 +16,20 @@ import (
 // device.ErrUnsupported and says why.
 func Open(opts Options) (device.Device, error) {
 	drv, err := apple.Open()
-	if err != nil {
+	if drv == nil {
 		return nil, fmt.Errorf("metalkit: %w", err)
 	}
-	return openTested(drv, opts)
+	return OpenDriver(drv, opts)
 }
 
-// openTested is open with a product that must come out right, while nothing is timed.
-func openTested(drv driver.Driver, opts Options) (device.Device, error) {
+// OpenDriver is Open over another driver of package metalkit/internal/driver: it is for
+// what is below metalkit. The device closes the driver, also where it fails.
+func OpenDriver(drv driver.Driver, opts Options) (device.Device, error) {
 	d, err := open(drv, opts)
 	if err != nil {
 		return nil, err
 	}
-	choices := d.choices
+	choices := d.choices // nothing is timed for the product
 	d.choices = nil
 	if err := selfTest(d); err != nil {
 		return nil, fmt.Errorf("metalkit: the GPU is not used: %w", errors.Join(err, d.Close()))

@@ -26,7 +26,11 @@ func openTest(tb testing.TB, opts Options) *gpu {
 }
 
 func TestOpenCUDA(t *testing.T) {
-	dev, err := OpenCUDA(Options{})
+	drv, err := cuda.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev, err := OpenDriver(drv, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,7 @@ func (l *ledger) now() int64 {
 // TestPhases generates a video, and wants the driver to hold no more than buffers when a
 // phase has ended: nothing of the text encoder's, of an expert's, or of the VAE's.
 func TestPhases(t *testing.T) {
+	t.Parallel()
 	plain, err := soft.New(2, false)
 	if err != nil {
 		t.Fatal(err)

@@ -31,11 +31,15 @@ func eachCompute(t *testing.T, f func(t *testing.T, dev device.Device, bound flo
 		if testing.Short() && c.dtype != device.F32 {
 			continue
 		}
-		t.Run(c.name, func(t *testing.T) { f(t, openTest(t, Options{Compute: c.dtype}), c.bound) })
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f(t, openTest(t, Options{Compute: c.dtype}), c.bound)
+		})
 	}
 }
 
 func TestTransformerReference(t *testing.T) {
+	t.Parallel()
 	eachCompute(t, func(t *testing.T, dev device.Device, bound float64) {
 		for _, c := range golden.Cases(t, "dit_") {
 			t.Run(c.Name, func(t *testing.T) { checkForward(t, dev, c, bound) })
@@ -96,6 +100,7 @@ func checkForward(t *testing.T, dev device.Device, c golden.Case, bound float64)
 }
 
 func TestVAEReference(t *testing.T) {
+	t.Parallel()
 	eachCompute(t, func(t *testing.T, dev device.Device, bound float64) {
 		store, err := weights.Open(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
 		if err != nil {
@@ -152,6 +157,7 @@ func checkEncode(t *testing.T, v *vae.VAE, c golden.Case, bound float64) {
 }
 
 func TestTextReference(t *testing.T) {
+	t.Parallel()
 	eachCompute(t, func(t *testing.T, dev device.Device, bound float64) {
 		enc, err := umt5.Load(t.Context(), dev, openLayout(t).Text)
 		if err != nil {

@@ -23,5 +23,6 @@ func openSoft(tb testing.TB, workers int, backward bool, opts Options) *gpu {
 // threadgroups, too: what a barrier should keep apart shows, and what one threadgroup
 // writes of another's results.
 func TestBackward(t *testing.T) {
+	t.Parallel()
 	devicetest.Run(t, openSoft(t, 1, true, Options{}), devicetest.Options{Product: productBound})
 }

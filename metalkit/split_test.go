@@ -14,6 +14,7 @@ import (
 
 // TestSplit has command buffers of little work.
 func TestSplit(t *testing.T) {
+	t.Parallel()
 	dev := openTest(t, Options{})
 	dev.limits.CommandBufferFLOPs = 1
 	devicetest.Run(t, dev, devicetest.Options{Product: productBound})
@@ -73,6 +74,7 @@ func conv(c device.Conv, h, w, before int) func(e device.Encoder, in, out func(r
 
 // TestSplitSame gives operations in one run and in several, and wants the same bits.
 func TestSplitSame(t *testing.T) {
+	t.Parallel()
 	for _, c := range splits {
 		t.Run(c.name, func(t *testing.T) {
 			var results [2][]float32

@@ -1,8 +1,8 @@
 package metalkit
 
 import (
+	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"gimbal/inference/device"
@@ -44,31 +44,34 @@ func (t attentionTile) queries() int { return 8 * t.simds }
 // elements are what the kernels call the types that they multiply in.
 var elements = map[device.DType]string{device.F32: "float", device.F16: "half", device.BF16: "bfloat"}
 
-// tables are the variants of every type. They have the same ones in the same order, with
-// names that are those of 16-bit types.
+// tables are the variants of every type that has kernels: the same ones in the same order.
 var tables = sync.OnceValue(func() map[device.DType]variants {
-	names := map[string][]string{} // of a template's variants: those of their kernels without the type
-	for _, function := range []string{"linear", "conv", "attention"} {
-		for _, k := range kernels.Instances(function, elements[device.BF16]) {
-			names[function] = append(names[function], strings.TrimPrefix(k.Name, function+"_bf16_"))
-		}
-	}
 	all := map[device.DType]variants{}
 	for dtype, element := range elements {
-		v := variants{dtype: uint32(dtype), expand: kernels.Instances("linear_expand", element)[0].Name}
-		for i, k := range kernels.Instances("linear", element) {
+		v := variants{dtype: uint32(dtype)}
+		deeper := 1 // slices, and keys at a time, of 16-bit types, by which variants are called
+		if dtype == device.F32 {
+			deeper = 2
+		}
+		for _, k := range kernels.Instances("linear", element) {
 			s := k.Sizes // rows, cols, depth, down, across, direct
-			v.linear = append(v.linear, tile{k.Name, names["linear"][i], s[0], s[1], s[3], s[4], s[5]})
+			name := fmt.Sprintf("%dx%dx%dx%d%s", s[0], s[1], s[2]*deeper, s[3]*s[4], [...]string{"", "_w", "_xw"}[s[5]])
+			v.linear = append(v.linear, tile{k.Name, name, s[0], s[1], s[3], s[4], s[5]})
 		}
-		for i, k := range kernels.Instances("conv", element) {
+		for _, k := range kernels.Instances("conv", element) {
 			s := k.Sizes // rows, cols, depth, down, across
-			v.conv = append(v.conv, tile{k.Name, names["conv"][i], s[0], s[1], s[3], s[4], 0})
+			name := fmt.Sprintf("%dx%dx%dx%d", s[0], s[1], s[2]*deeper, s[3]*s[4])
+			v.conv = append(v.conv, tile{k.Name, name, s[0], s[1], s[3], s[4], 0})
 		}
-		for i, k := range kernels.Instances("attention", element) {
+		for _, k := range kernels.Instances("attention", element) {
 			s := k.Sizes // width, keys, simds, sliced, direct
-			v.attention = append(v.attention, attentionTile{k.Name, names["attention"][i], s[0], s[2], s[3] == 1, s[4] == 1})
+			name := fmt.Sprintf("%dx%dx%d%s%s", s[0], s[1]*deeper, s[2], [...]string{"", "_s"}[s[3]], [...]string{"", "_kv"}[s[4]])
+			v.attention = append(v.attention, attentionTile{k.Name, name, s[0], s[2], s[3] == 1, s[4] == 1})
 		}
-		all[dtype] = v
+		for _, k := range kernels.Instances("linear_expand", element) {
+			v.expand = k.Name
+			all[dtype] = v
+		}
 	}
 	return all
 })
@@ -102,12 +105,6 @@ func (v variants) attentionWidth(head int) (width int, sliced bool) {
 	return v.attention[len(v.attention)-1].width, true
 }
 
-// forced are the numbers of the variants that are taken wherever they fit, without timing;
-// -1 for none.
-type forced struct{ linear, attention, conv int }
-
-var noneForced = forced{-1, -1, -1}
-
 // matmulTile stands for the driver's own product among the tiles of Linear.
 const matmulTile = -1
 
@@ -123,7 +120,7 @@ var expandedTiles = []string{"128x64x32x8", "64x64x32x4_w", "64x64x32x4_xw"}
 
 // linearVariants are the tiles as they are, and some after an expansion of the weights.
 var linearVariants = sync.OnceValue(func() (list []linearVariant) {
-	tiles := tables()[device.BF16].linear
+	tiles := tables()[device.F32].linear
 	for i, t := range tiles {
 		list = append(list, linearVariant{t.name, i, false})
 	}

@@ -14,6 +14,7 @@ import (
 	"gimbal/inference/device"
 	"gimbal/inference/device/devicetest"
 	"gimbal/metalkit/internal/driver"
+	"gimbal/metalkit/internal/tune"
 )
 
 // TestVariants runs the parts of the conformance suite that a variant serves, for
@@ -33,10 +34,9 @@ func TestVariants(t *testing.T) {
 			t.Run(c.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				dev := openTest(t, Options{Compute: c.dtype})
-				dev.forced = f
 				opts := opts
 				opts.Parts = parts
-				devicetest.Run(t, dev, opts)
+				devicetest.Run(t, forcedDevice{dev, f}, opts)
 				if !dev.ran(f) {
 					t.Error("it fits nothing")
 				}
@@ -49,15 +49,15 @@ func TestVariants(t *testing.T) {
 			}
 			switch {
 			case v.tile != matmulTile && !narrow, v.tile == matmulTile && driver.HasMatmul(driver.Constants{A: uint32(c.dtype), B: uint32(c.dtype), Y: uint32(device.F32)}) && hasMatmul(t):
-				check("Linear "+v.name, forced{i, -1, -1}, part)
+				check("Linear "+v.name, forced{tune.Linear, i}, part)
 			}
 		}
 		for i, v := range tables()[c.dtype].attention {
-			check("Attention "+v.name, forced{-1, i, -1}, "Attention")
+			check("Attention "+v.name, forced{tune.Attention, i}, "Attention")
 		}
 		for i, v := range tables()[c.dtype].conv {
 			if !narrow {
-				check("Conv "+v.name, forced{-1, -1, i}, "Conv", "ConvFrames")
+				check("Conv "+v.name, forced{tune.Conv, i}, "Conv", "ConvFrames")
 			}
 		}
 	}
@@ -66,13 +66,15 @@ func TestVariants(t *testing.T) {
 // ran reports whether the variant of f has made a pipeline.
 func (d *gpu) ran(f forced) bool {
 	kernel := driver.Matmul
-	switch {
-	case f.attention >= 0:
-		kernel = d.variants.attention[f.attention].kernel
-	case f.conv >= 0:
-		kernel = d.variants.conv[f.conv].kernel
-	case linearVariants()[f.linear].tile != matmulTile:
-		kernel = d.variants.linear[linearVariants()[f.linear].tile].kernel
+	switch tile := f.variant; f.op {
+	case tune.Attention:
+		kernel = d.variants.attention[tile].kernel
+	case tune.Conv:
+		kernel = d.variants.conv[tile].kernel
+	case tune.Linear:
+		if tile = linearVariants()[tile].tile; tile != matmulTile {
+			kernel = d.variants.linear[tile].kernel
+		}
 	}
 	for s := range d.pipelines {
 		if s.Kernel == kernel {
@@ -92,6 +94,7 @@ func hasMatmul(t *testing.T) bool {
 // TestTilesAgree compares the bits of products and convolutions by every tile, in every
 // type: which one is chosen may not show.
 func TestTilesAgree(t *testing.T) {
+	t.Parallel()
 	for _, c := range computes {
 		t.Run(c.name, func(t *testing.T) {
 			dev := openTest(t, Options{Compute: c.dtype})
@@ -131,8 +134,7 @@ func tilesAgree(t *testing.T, dev *gpu, dtype device.DType, size [4]int) {
 		t.Fatal(err)
 	}
 	run := func(f forced, record func(device.Encoder)) []byte {
-		dev.forced = f
-		if err := dev.Do(t.Context(), "test", record); err != nil {
+		if err := (forcedDevice{dev, f}).Do(t.Context(), "test", record); err != nil {
 			t.Fatal(err)
 		}
 		got := make([]byte, 4*m*n)
@@ -152,17 +154,17 @@ func tilesAgree(t *testing.T, dev *gpu, dtype device.DType, size [4]int) {
 			W: taps, KT: 1, KH: 1, KW: 2, PadW: 1, StrideT: 1, Stride: 1,
 		})
 	}
-	wantDense, wantInt8s, wantConv := run(noneForced, dense), run(noneForced, int8s), run(noneForced, conv)
+	wantDense, wantInt8s, wantConv := run(forced{}, dense), run(forced{}, int8s), run(forced{}, conv)
 	for i, v := range linearVariants() {
 		if v.tile == matmulTile {
 			continue
 		}
-		if !bytes.Equal(run(forced{i, -1, -1}, dense), wantDense) || !bytes.Equal(run(forced{i, -1, -1}, int8s), wantInt8s) {
+		if !bytes.Equal(run(forced{tune.Linear, i}, dense), wantDense) || !bytes.Equal(run(forced{tune.Linear, i}, int8s), wantInt8s) {
 			t.Errorf("%v: Linear by %v has other bits", size, v.name)
 		}
 	}
 	for i, v := range dev.variants.conv {
-		if !bytes.Equal(run(forced{-1, -1, i}, conv), wantConv) {
+		if !bytes.Equal(run(forced{tune.Conv, i}, conv), wantConv) {
 			t.Errorf("%v: Conv by %v has other bits", size, v.name)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -93,11 +92,14 @@ func (row *AttentionRow) measure(ctx context.Context, o Options, s AttentionSett
 	}
 	defer dev.Close()
 	cols := s.Heads * s.Head
+	operands := NewOperands(ctx, dev)
+	defer operands.Release()
 	var m [4]device.Mat // queries, keys, values, output
 	for i := range m {
-		if m[i], err = operand(ctx, dev, dtype, uint64(i), row.Tokens, cols); err != nil {
-			return nil, err
-		}
+		m[i] = operands.Mat(dtype, uint64(i+1), row.Tokens, cols)
+	}
+	if err := operands.Err(); err != nil {
+		return nil, err
 	}
 	row.WorkingBytes = dev.Info().Allocated
 	chunk := row.Chunk
@@ -120,30 +122,6 @@ func (row *AttentionRow) measure(ctx context.Context, o Options, s AttentionSett
 	row.Seconds = min(row.Seconds, time.Since(began).Seconds())
 	row.Rate = 4 * float64(row.Tokens) * float64(row.Tokens) * float64(cols) / row.Seconds / 1e9
 	return floats(ctx, dev, m[3])
-}
-
-// operand returns normal values in a type, the same ones for the same seed.
-func operand(ctx context.Context, dev device.Device, dtype device.DType, seed uint64, rows, cols int) (device.Mat, error) {
-	wide, err := dev.Alloc(device.Desc{Label: "operand", DType: device.F32, Shape: []int{rows, cols}})
-	if err != nil {
-		return device.Mat{}, err
-	}
-	random := rand.New(rand.NewPCG(seed, 3))
-	values := make([]float32, rows*cols)
-	for i := range values {
-		values[i] = float32(random.NormFloat64())
-	}
-	if err := dev.Write(ctx, wide, device.Bytes(values)); err != nil || dtype == device.F32 {
-		return device.AsMat(wide), err
-	}
-	defer wide.Release()
-	narrow, err := dev.Alloc(device.Desc{Label: "operand", DType: dtype, Shape: []int{rows, cols}})
-	if err != nil {
-		return device.Mat{}, err
-	}
-	return device.AsMat(narrow), dev.Do(ctx, "narrow", func(e device.Encoder) {
-		e.Record(device.Move{X: device.AsMat(wide), Y: device.AsMat(narrow)})
-	})
 }
 
 // floats reads m, of any float type.

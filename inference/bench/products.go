@@ -69,16 +69,14 @@ func (q *quantization) product(ctx context.Context, r *result, layer string) (se
 		if err := loader.Err(); err != nil {
 			return err
 		}
-		x, err := operand(ctx, dev, device.F32, 1, r.tokens(), w.In)
-		if err != nil {
-			return err
-		}
-		y, err := operand(ctx, dev, device.F32, 2, r.tokens(), w.Out)
-		if err != nil {
+		operands := NewOperands(ctx, dev)
+		defer operands.Release()
+		x, y := operands.Mat(device.F32, 1, r.tokens(), w.In), operands.Mat(device.F32, 0, r.tokens(), w.Out)
+		if err := operands.Err(); err != nil {
 			return err
 		}
 		began := time.Now()
-		err = dev.Do(ctx, layer, func(e device.Encoder) { e.Record(device.Linear{X: x, W: w, Y: y}) })
+		err := dev.Do(ctx, layer, func(e device.Encoder) { e.Record(device.Linear{X: x, W: w, Y: y}) })
 		seconds = time.Since(began).Seconds()
 		return err
 	})

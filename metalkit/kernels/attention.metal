@@ -1,4 +1,11 @@
-// Attention by online softmax: scores exist one tile at a time.
+// Attention: O = softmax(Scale * Q·Kᵀ + RelBias + KeyBias)·V for each head, by online
+// softmax: scores exist one tile at a time.
+//
+// Reference: torch.nn.functional.scaled_dot_product_attention; FlashAttention (Dao et al.,
+// arXiv 2205.14135), and the online softmax of Milakov and Gimelshein (arXiv 1805.02867).
+// Checked against loops in float64 by inference/device/devicetest/attention.go.
+//
+// Time it: gimbal bench kernel attention 40x17160x17160x128
 #include "common.h"
 
 // TYPE_A is Q, TYPE_B K, TYPE_C V.

@@ -1,5 +1,10 @@
-// Y = A + B or A * B, element by element; a row of B that is the only one has
+// Binary: Y = A + B or A * B, element by element; a row of B that is the only one has
 // ldb 0.
+//
+// Reference: torch.add and torch.mul. Checked against loops in float64 by
+// inference/device/devicetest/elementwise.go.
+//
+// Time it: gimbal bench kernel binary 17160x5120
 #include "common.h"
 
 struct BinaryArgs {

@@ -2,7 +2,7 @@
 // operation, and the headers that they include.
 //
 // Apple's compiler takes SourceOf each kernel that is used at run time. Everywhere else package
-// metalkit/internal/soft compiles the same files as C++, so they keep to what
+// metalkit/internal/driver/soft compiles the same files as C++, so they keep to what
 // both understand: threadgroup arrays, function constants and template instances
 // by the macros of common.h; every parameter with its attribute, operands
 // numbered as they stand; simd functions in uniform flow only, no return before a

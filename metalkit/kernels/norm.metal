@@ -1,5 +1,11 @@
-// Y = Act((n * Weight + Bias) * (1 + Scale) + Shift), where n is the row of X
+// Norm: Y = Act((n * Weight + Bias) * (1 + Scale) + Shift), where n is the row of X
 // after RMS or layer norm.
+//
+// Reference: torch.nn.functional.layer_norm and rms_norm, and the modulation of a DiT's AdaLN
+// (Peebles and Xie, arXiv 2212.09748). Checked against loops in float64 by
+// inference/device/devicetest/norm.go.
+//
+// Time it: gimbal bench kernel norm 17160x5120
 #include "common.h"
 
 struct NormArgs {

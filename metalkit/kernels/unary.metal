@@ -1,4 +1,9 @@
-// Y = F(X), element by element.
+// Unary: Y = F(X), element by element.
+//
+// Reference: torch.nn.functional.silu and gelu (approximate="tanh"), torch.clamp. Checked
+// against loops in float64 by inference/device/devicetest/elementwise.go.
+//
+// Time it: gimbal bench kernel unary 17160x13824
 #include "common.h"
 
 struct UnaryArgs {

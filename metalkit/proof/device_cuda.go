@@ -2,6 +2,16 @@
 
 package main
 
-import "gimbal/metalkit"
+import (
+	"gimbal/inference/device"
+	"gimbal/metalkit"
+	"gimbal/metalkit/internal/driver/cuda"
+)
 
-var openDevice = metalkit.OpenCUDA
+func openDevice(opts metalkit.Options) (device.Device, error) {
+	drv, err := cuda.Open()
+	if err != nil {
+		return nil, err
+	}
+	return metalkit.OpenDriver(drv, opts)
+}

@@ -2,6 +2,18 @@
 
 package main
 
-import "gimbal/metalkit"
+import (
+	"runtime"
 
-var openDevice = metalkit.OpenSoftware
+	"gimbal/inference/device"
+	"gimbal/metalkit"
+	"gimbal/metalkit/internal/driver/soft"
+)
+
+func openDevice(opts metalkit.Options) (device.Device, error) {
+	drv, err := soft.New(runtime.GOMAXPROCS(0), false)
+	if err != nil {
+		return nil, err
+	}
+	return metalkit.OpenDriver(drv, opts)
+}

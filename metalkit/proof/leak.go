@@ -9,9 +9,6 @@ import (
 	"gimbal/inference/wan"
 )
 
-// repeats is how often everything is done to see whether memory is left over.
-const repeats = 10
-
 // leak loads and runs a block and the VAE again and again on one device.
 func (p *proof) leak() error {
 	f := p.forms[0]
@@ -31,9 +28,9 @@ func (p *proof) leak() error {
 	}
 	defer dev.Close()
 	before := dev.Info().Allocated
-	row := Row{Case: fmt.Sprintf("%d repeats", repeats), Weights: f.weights, Frames: p.frames[0], Device: dev.Info().Name, Values: map[string]float64{}}
+	row := Row{Case: fmt.Sprintf("%d repeats", p.repeats), Weights: f.weights, Frames: p.frames[0], Device: dev.Info().Name, Values: map[string]float64{}}
 	config.NumLayers = 1
-	for i := range repeats {
+	for i := range p.repeats {
 		progress("repeat %d", i+1)
 		m, err := wan.Load(p.ctx, dev, file, config)
 		if err != nil {

@@ -29,6 +29,7 @@ var stages = map[string]func(*proof) error{
 	"vae":       (*proof).vae,
 	"attention": (*proof).attention,
 	"speed":     (*proof).speed,
+	"variants":  (*proof).variants,
 	"leak":      (*proof).leak,
 }
 
@@ -40,13 +41,15 @@ type proof struct {
 	height     int // of a frame, pixels
 	width      int
 	words      int // tokens of the prompt
-	rows       int // of the products of stage speed
+	rows       int // of the products of stages speed and variants
 	heads      int // of the attentions of stages attention and speed
 	tokens     int // of these
 	forms      []form
 	chunks     []int // of the VAE
 	levers     []string
 	runs       int    // of a forward or the VAE; the last one's time counts
+	repeats    int    // of stage leak
+	fixed      bool   // variants are not timed
 	checkpoint string // whose text encoder the pipeline uses
 	work       string // folder of weights, inputs, outputs and rows
 	stage      string
@@ -109,12 +112,14 @@ func start(ctx context.Context, args []string) error {
 	fs.IntVar(&p.height, "height", 480, "`pixels` of a frame's height")
 	fs.IntVar(&p.width, "width", 832, "`pixels` of a frame's width")
 	fs.IntVar(&p.words, "words", 300, "`tokens` of the prompt")
-	fs.IntVar(&p.rows, "rows", 17160, "`rows` of the products of stage speed")
+	fs.IntVar(&p.rows, "rows", 17160, "`rows` of the products of stages speed and variants")
 	fs.IntVar(&p.heads, "heads", 4, "`heads` of the attentions of stages attention and speed")
 	fs.IntVar(&p.tokens, "tokens", 32760, "their `tokens`")
 	fs.StringVar(&p.checkpoint, "checkpoint", "assets/demo", "`folder` of the checkpoint whose text encoder the pipeline uses")
 	fs.StringVar(&p.work, "work", "", "`folder` of weights, inputs, outputs and rows")
 	fs.IntVar(&p.runs, "runs", 2, "`times` that a forward or the VAE runs; the last one's time counts")
+	fs.IntVar(&p.repeats, "repeats", 10, "`times` that stage leak does everything")
+	fs.BoolVar(&p.fixed, "fixed", false, "time no variants, which takes longer than a single run of large operations")
 	frames := fs.String("frames", "5", "`list` of lengths of clips")
 	chunks := fs.String("chunks", "1,2,4,0", "`list` of latent frames that the VAE decodes at once, 0 for all")
 	forms := fs.String("forms", "f32:f32,bf16:bf16,int8:bf16,nf4:bf16", "`list` of WEIGHTS:COMPUTE")
@@ -176,7 +181,7 @@ func parseForms(list string) (all []form, err error) {
 
 // open opens the device anew: peaks are counted from then on.
 func (p *proof) open(compute device.DType) (device.Device, error) {
-	return openDevice(metalkit.Options{Compute: compute, Tuning: p.file("tuning")})
+	return openDevice(metalkit.Options{Compute: compute, Tuning: p.file("tuning"), Fixed: p.fixed})
 }
 
 // file names a file of the working folder.

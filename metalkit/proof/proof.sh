@@ -6,7 +6,7 @@
 # A stage may carry flags of command proof: .gpu/proof.sh "expert -frames 41 -forms bf16:bf16".
 # Results go to $OUT (proof.tgz: rows.jsonl, logs, what the tuner chose); weights, inputs
 # and outputs to $WORK. LIMIT is the most seconds of one program. The folder tuning of an
-# earlier proof.tgz, put into .gpu, saves choosing kernels again; GIMBAL_FIXED=1 leaves it
+# earlier proof.tgz, put into .gpu, saves choosing kernels again; the flag -fixed leaves it
 # out at some cost in speed.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -31,10 +31,10 @@ run() {
   [ $code = 0 ] || { tail -n 25 "$work/logs/$name.log"; failed=1; }
 }
 
-# tests NAME PATTERN runs tests of package metalkit and adds a row of how many passed.
+# tests NAME BINARY PATTERN runs tests and adds a row of how many passed.
 tests() {
   log=$work/logs/$stage-$1.log
-  run "$stage-$1" "$work/metalkit.test" -test.v -test.timeout 0 -test.run "^($2)\$"
+  run "$stage-$1" "$work/$2" -test.v -test.timeout 0 -test.run "^($3)\$"
   printf '{"stage":"%s","who":"gimbal","case":"%s","seconds":%d,"values":{"exit":%d,"passed":%d,"failed":%d,"skipped":%d}}\n' \
     "$stage" "$1" "$(($(date +%s) - began))" "$code" "$(grep -c -- '--- PASS' "$log")" "$(grep -c -- '--- FAIL' "$log")" \
     "$(grep -c -- '--- SKIP' "$log")" >>"$work/rows.jsonl"
@@ -48,17 +48,18 @@ for words in "$@"; do
   stage=$1
   shift
   case $stage in
-  conformance) # in three processes, for each waits for the GPU most of the time
-    tests narrow TestNarrow &
-    tests variants TestVariants &
-    tests device 'TestDevice|TestCUDA.*|TestSplit.*'
+  conformance) # in processes of their own, for each waits for the GPU most of the time
+    tests driver cuda.test 'Test.*' # alone, for it looks at how much memory is free
+    tests narrow metalkit.test TestNarrow &
+    tests variants metalkit.test TestVariants &
+    tests device metalkit.test 'TestDevice|TestOpenCUDA|TestSplit.*'
     wait
     ;;
-  references) tests cases 'Test.*Reference' ;;
-  variants) GIMBAL_SPEED=${1:-17160x5120x13824} GIMBAL_ROWS=$work/rows.jsonl run "$stage" "$work/metalkit.test" -test.v -test.run '^TestSpeed$' ;;
+  references) tests cases metalkit.test 'Test.*Reference' ;;
+  variants) go -forms f32:f32,bf16:bf16 "$@" ;;
   block) go -frames 5,41,81 "$@"; torch ;;
   vae) # every size of a chunk would have to choose its kernels, which takes ten times as long as decoding
-    GIMBAL_FIXED=1 go -frames 41,81 -forms f32:f32 -runs 1 "$@"
+    go -fixed -frames 41,81 -forms f32:f32 -runs 1 "$@"
     torch
     ;;
   attention) go -forms f32:f32,bf16:bf16 "$@"; torch ;;

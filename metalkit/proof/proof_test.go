@@ -53,9 +53,10 @@ func TestStages(t *testing.T) {
 		{"expert", []string{"-frames", "5,9"}, 8, func(r Row) bool { return len(r.Sizes) == 3 && r.Peak > 0 && r.Planned > 0 }},
 		{"reuse", []string{"-forms", "f32:f32"}, 4, func(r Row) bool { return *r.Error < 1e-5 && r.Values["saved_tflop"] > 0 }},
 		{"pipeline", []string{"-forms", "bf16:f32"}, 2, func(r Row) bool { return *r.Error < 1e-5 && r.Values["high_noise_model_seconds"] > 0 }},
-		{"vae", []string{"-chunks", "1,2,0", "-frames", "9"}, 3, func(r Row) bool { return r.Values["same_bits"] == 1 }},
-		{"leak", nil, 1, func(r Row) bool { return r.Values["left_bytes"] == 0 }},
+		{"vae", []string{"-chunks", "1,2,0", "-frames", "9", "-runs", "1"}, 3, func(r Row) bool { return r.Values["same_bits"] == 1 }},
+		{"leak", []string{"-repeats", "3"}, 1, func(r Row) bool { return r.Values["left_bytes"] == 0 }},
 		{"speed", []string{"-forms", "int8:bf16"}, 2, func(r Row) bool { return r.Seconds > 0 }},
+		{"variants", []string{"-forms", "bf16:bf16"}, 10, func(r Row) bool { return r.Seconds > 0 && r.TFLOPS > 0 }},
 	} {
 		t.Run(c.stage, func(t *testing.T) {
 			rows := run(t, t.TempDir(), append(c.args, c.stage)...)

@@ -10,81 +10,21 @@ import (
 	"strings"
 	"time"
 
+	"gimbal/inference/bench"
 	"gimbal/inference/device"
+	"gimbal/inference/device/profile"
 )
-
-// operands makes buffers on a device; the first error sticks.
-type operands struct {
-	ctx     context.Context
-	dev     device.Device
-	buffers []device.Buffer
-	err     error
-}
-
-// alloc returns a buffer of normal values of a type, or of zeros for a seed of 0.
-func (o *operands) alloc(dtype device.DType, seed uint64, shape ...int) device.Buffer {
-	if o.err != nil {
-		return nil
-	}
-	b, err := o.dev.Alloc(device.Desc{Label: "operand", DType: dtype, Shape: shape})
-	if o.err = err; err != nil {
-		return nil
-	}
-	o.buffers = append(o.buffers, b)
-	if seed > 0 {
-		o.err = o.fill(b, normals(seed, b.Desc().Len()))
-	}
-	return b
-}
-
-// fill writes values to b, in its type.
-func (o *operands) fill(b device.Buffer, values []float32) error {
-	if b.Desc().DType == device.F32 {
-		return o.dev.Write(o.ctx, b, device.Bytes(values))
-	}
-	wide, err := o.dev.Alloc(device.Desc{Label: "wide", DType: device.F32, Shape: b.Desc().Shape})
-	if err != nil {
-		return err
-	}
-	defer wide.Release()
-	return errors.Join(
-		o.dev.Write(o.ctx, wide, device.Bytes(values)),
-		o.dev.Do(o.ctx, "narrow", func(e device.Encoder) { e.Record(device.Move{X: device.AsMat(wide), Y: device.AsMat(b)}) }))
-}
-
-func (o *operands) mat(dtype device.DType, seed uint64, rows, cols int) (m device.Mat) {
-	if b := o.alloc(dtype, seed, rows, cols); b != nil {
-		m = device.AsMat(b)
-	}
-	return m
-}
-
-func (o *operands) frames(seed uint64, t, h, w, c int) (f device.Frames) {
-	if b := o.alloc(device.F32, seed, t, h, w, c); b != nil {
-		f = device.AsFrames(b)
-	}
-	return f
-}
-
-func (o *operands) release() {
-	for _, b := range o.buffers {
-		b.Release()
-	}
-}
 
 // enough is how many seconds of runs are timed.
 const enough = 0.5
 
-// timed returns the fewest seconds of some runs after one that chooses a variant.
-func (o *operands) timed(record func(device.Encoder)) (seconds float64, err error) {
-	if o.err != nil {
-		return 0, o.err
-	}
+// timed returns the fewest seconds of some runs of op after one that chooses a variant.
+func (p *proof) timed(dev device.Device, op device.Op) (seconds float64, err error) {
 	seconds = math.Inf(1)
 	total := 0.0
 	for run := 0; run < 3 || total < enough && run < 50; run++ {
 		began := time.Now()
-		if err := o.dev.Do(o.ctx, "speed", record); err != nil {
+		if err := dev.Do(p.ctx, "speed", func(e device.Encoder) { e.Record(op) }); err != nil {
 			return 0, err
 		}
 		if took := time.Since(began).Seconds(); run > 0 {
@@ -92,12 +32,6 @@ func (o *operands) timed(record func(device.Encoder)) (seconds float64, err erro
 		}
 	}
 	return seconds, nil
-}
-
-// timing is an operation to be timed.
-type timing struct {
-	name string
-	make func(o *operands) (device.Cost, func(device.Encoder))
 }
 
 // speed times single operations at real sizes, in each form's type; PyTorch does the
@@ -121,82 +55,88 @@ func (p *proof) speed() error {
 	return nil
 }
 
+// timing is an operation to be timed.
+type timing struct {
+	name string
+	bench.Operation
+}
+
 func (p *proof) clock(dev device.Device, f form, t timing) error {
 	progress("%s in %v", t.name, f)
-	o := &operands{ctx: p.ctx, dev: dev}
-	defer o.release()
-	cost, record := t.make(o)
-	seconds, err := o.timed(record)
+	operands := bench.NewOperands(p.ctx, dev)
+	defer operands.Release()
+	op, err := t.Make(operands)
+	if err != nil {
+		return err
+	}
+	seconds, err := p.timed(dev, op)
 	if err != nil {
 		return err
 	}
 	return p.add(Row{
-		Case: t.name, Weights: f.weights, Compute: strings.ToLower(f.compute.String()), Seconds: seconds, Device: dev.Info().Name,
-		TFLOPS: float64(cost.FLOPs) / seconds / 1e12, Values: map[string]float64{"clock_mhz": clockMHz(p.ctx)},
+		Case: t.name, Weights: f.weights, Compute: name(f.compute), Seconds: seconds, Device: dev.Info().Name,
+		TFLOPS: float64(op.Cost().FLOPs) / seconds / 1e12, Values: map[string]float64{"clock_mhz": clockMHz(p.ctx)},
 	})
 }
 
 // timings lists the operations of a form: products for all, the others where weights
 // and products have one type.
-func (p *proof) timings(f form) []timing {
-	list := []timing{
-		{fmt.Sprintf("product %dx%dx%d", p.rows, p.dims.Dim, p.dims.FFN), func(o *operands) (device.Cost, func(device.Encoder)) {
-			return p.product(o, f, p.dims.Dim, p.dims.FFN)
-		}},
-		{fmt.Sprintf("product %dx%dx%d", p.rows, p.dims.Dim, p.dims.Dim), func(o *operands) (device.Cost, func(device.Encoder)) {
-			return p.product(o, f, p.dims.Dim, p.dims.Dim)
-		}},
+func (p *proof) timings(f form) (list []timing) {
+	compute := name(f.compute)
+	for _, out := range []int{p.dims.FFN, p.dims.Dim} {
+		list = append(list, timing{
+			fmt.Sprintf("product %dx%dx%d", p.rows, p.dims.Dim, out),
+			bench.Operation{Op: "linear", Sizes: []int{p.rows, p.dims.Dim, out}, X: compute, Y: "f32", Weights: f.weights},
+		})
 	}
-	if f.weights != strings.ToLower(f.compute.String()) {
+	if f.weights != compute {
 		return list
 	}
-	list = append(list, timing{fmt.Sprintf("attention %d tokens, %d heads of %d", p.tokens, p.heads, p.head()), func(o *operands) (device.Cost, func(device.Encoder)) {
-		a := p.selfAttention(o, f.compute)
-		return a.Cost(), func(e device.Encoder) { e.Record(a) }
-	}})
+	list = append(list, timing{fmt.Sprintf("attention %d tokens, %d heads of %d", p.tokens, p.heads, p.head()), p.selfAttention(compute)})
 	for i, scale := range []int{1, 2, 4, 8} { // of the VAE's decoder, from the pixels up
 		c := p.dims.VAE * min(4, 1<<i)
 		h, w := p.height/scale, p.width/scale
-		list = append(list, timing{fmt.Sprintf("convolution %d of %d, %dx%d", c, c, h, w), func(o *operands) (device.Cost, func(device.Encoder)) {
-			conv := device.Conv{
-				X: o.frames(1, 4, h, w, c), Y: o.frames(0, 4, h, w, c), W: o.mat(device.F32, 2, c, 27*c),
-				KT: 3, KH: 3, KW: 3, StrideT: 1, Stride: 1, PadH: 1, PadW: 1,
-			}
-			conv.Prev = [2]device.Frames{o.frames(3, 1, h, w, c), o.frames(4, 1, h, w, c)}
-			return conv.Cost(), func(e device.Encoder) { e.Record(conv) }
-		}})
+		list = append(list, timing{
+			fmt.Sprintf("convolution %d of %d, %dx%d", c, c, h, w),
+			bench.Operation{Op: "conv", Sizes: []int{4, h, w, c, c}, X: "f32", Y: "f32", Weights: "f32"},
+		})
 	}
 	return list
 }
 
 func (p *proof) head() int { return p.dims.Dim / p.dims.Heads }
 
-// product returns x·Wᵀ as the model has it: x in the type of the products.
-func (p *proof) product(o *operands, f form, in, out int) (device.Cost, func(device.Encoder)) {
-	l := device.Linear{X: o.mat(f.compute, 1, p.rows, in), Y: o.mat(device.F32, 0, p.rows, out)}
-	l.W = device.Weight{Out: out, In: in}
-	switch f.weights {
-	case "int8":
-		l.W.Format, l.W.Data, l.W.Scale = device.INT8, o.mat(device.I8, 0, out, in), o.mat(device.F32, 2, 1, out)
-	case "nf4":
-		l.W.Format, l.W.Block = device.NF4, 64
-		l.W.Data, l.W.Code, l.W.Scale = o.mat(device.U8, 0, 1, out*in/2), o.mat(device.F32, 2, 1, 16), o.mat(device.F32, 3, 1, out*in/64)
-	default:
-		dtype, _ := device.ParseDType(strings.ToUpper(f.weights))
-		l.W.Data = o.mat(dtype, 2, out, in)
-	}
-	if o.err != nil {
-		return device.Cost{}, nil
-	}
-	return l.Cost(), func(e device.Encoder) { e.Record(l) }
+// selfAttention is one of operands of a type.
+func (p *proof) selfAttention(dtype string) bench.Operation {
+	return bench.Operation{Op: "attention", Sizes: []int{p.heads, p.tokens, p.tokens, p.head()}, X: dtype, Y: "f32"}
 }
 
-func (p *proof) selfAttention(o *operands, dtype device.DType) device.Attention {
-	cols := p.heads * p.head()
-	return device.Attention{
-		Q: o.mat(dtype, 1, p.tokens, cols), K: o.mat(dtype, 2, p.tokens, cols), V: o.mat(dtype, 3, p.tokens, cols),
-		O: o.mat(device.F32, 0, p.tokens, cols), Heads: p.heads, Scale: float32(1 / math.Sqrt(float64(p.head()))),
+// name is what forms and rows call a type.
+func name(dtype device.DType) string { return strings.ToLower(dtype.String()) }
+
+// variants times a product by every variant of the kernel, in each form's type.
+func (p *proof) variants() error {
+	for _, f := range p.forms {
+		o := bench.Options{Open: func() (device.Device, error) { return p.open(f.compute) }, Progress: func(text string) { progress("%s", text) }}
+		s := bench.KernelSettings{Runs: 3}
+		s.Operation = bench.Operation{Op: "linear", Sizes: []int{p.rows, p.dims.Dim, p.dims.FFN}, X: name(f.compute), Y: "f32", Weights: f.weights}
+		report, err := bench.Kernel(p.ctx, o, s, func(context.Context, device.Device) (profile.Peak, error) {
+			return profile.Peak{FLOPS: math.Inf(1), Bandwidth: math.Inf(1)}, nil // nobody asks for the share
+		})
+		if err != nil {
+			return fmt.Errorf("%v: %w", f, err)
+		}
+		for _, r := range report.Rows.([]bench.KernelRow) {
+			err = errors.Join(err, p.add(Row{
+				Case: fmt.Sprintf("product %dx%dx%d, %s", p.rows, p.dims.Dim, p.dims.FFN, r.Variant), Weights: f.weights, Compute: name(f.compute),
+				Seconds: r.Seconds, TFLOPS: r.Rate / 1e3, Device: report.Device,
+			}))
+		}
+		if err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // attention keeps a self-attention's operands and result for PyTorch, in each form's
@@ -216,10 +156,14 @@ func (p *proof) attention() error {
 }
 
 func (p *proof) attend(dev device.Device, f form, first bool) error {
-	o := &operands{ctx: p.ctx, dev: dev}
-	defer o.release()
-	a := p.selfAttention(o, device.F32)
-	seconds, err := o.timed(func(e device.Encoder) { e.Record(a) })
+	operands := bench.NewOperands(p.ctx, dev)
+	defer operands.Release()
+	op, err := p.selfAttention("f32").Make(operands)
+	if err != nil {
+		return err
+	}
+	a := op.(device.Attention)
+	seconds, err := p.timed(dev, a)
 	if err != nil {
 		return err
 	}
@@ -231,7 +175,7 @@ func (p *proof) attend(dev device.Device, f form, first bool) error {
 	if _, err := rms(out); err != nil {
 		return err
 	}
-	compute := strings.ToLower(f.compute.String())
+	compute := name(f.compute)
 	if first {
 		var qkv [3][]float32
 		for i := range qkv {

@@ -2,30 +2,16 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"strings"
 
+	"gimbal/inference/bench"
 	"gimbal/inference/device"
 	"gimbal/inference/weights"
 )
 
-// period is how many normal values are drawn before they are repeated: an odd number,
-// so that no row of a matrix is like the one above it.
-const period = 1<<18 + 1
-
 // normals returns n values, the same for a seed.
-func normals(seed uint64, n int) []float32 {
-	values := make([]float32, n)
-	random := rand.New(rand.NewPCG(seed, 7))
-	for i := range values[:min(n, period)] {
-		values[i] = float32(random.NormFloat64())
-	}
-	for done := period; done < n; done *= 2 {
-		copy(values[done:], values[:done])
-	}
-	return values
-}
+func normals(seed uint64, n int) []float32 { return bench.Normals(seed, n) }
 
 // stored opens the file called name of a model of random weights, which it makes first
 // if there is none.

@@ -3,6 +3,7 @@ package devicetest
 import (
 	"encoding/binary"
 	"math"
+	"sync"
 
 	"gimbal/inference/device"
 )
@@ -33,18 +34,11 @@ func decode(t device.DType, src []byte) float64 {
 	case device.F32:
 		return float64(math.Float32frombits(binary.LittleEndian.Uint32(src)))
 	case device.F16:
-		return fromSmall(binary.LittleEndian.Uint16(src), 5, 10)
+		return halves()[binary.LittleEndian.Uint16(src)]
 	case device.BF16:
-		return fromSmall(binary.LittleEndian.Uint16(src), 8, 7)
+		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(src)) << 16))
 	case device.F8E4M3:
-		if src[0]&0x7f == 0x7f {
-			return math.NaN()
-		}
-		m := float64(src[0] & 7)
-		if e := int(src[0] >> 3 & 15); e > 0 {
-			m = math.Ldexp(8+m, e-1)
-		}
-		return math.Copysign(math.Ldexp(m, -9), -float64(src[0]>>7)+0.5)
+		return f8s()[src[0]]
 	case device.I8:
 		return float64(int8(src[0]))
 	case device.U8:
@@ -56,6 +50,43 @@ func decode(t device.DType, src []byte) float64 {
 	}
 	panic("devicetest: " + t.String())
 }
+
+// f8s are the values of the F8_E4M3 codes.
+var f8s = sync.OnceValue(func() []float64 {
+	values := make([]float64, 1<<8)
+	for code := range values {
+		m := float64(code & 7)
+		if e := code >> 3 & 15; e > 0 {
+			m = math.Ldexp(8+m, e-1)
+		}
+		values[code] = math.Copysign(math.Ldexp(m, -9), -float64(code>>7)+0.5)
+		if code&0x7f == 0x7f {
+			values[code] = math.NaN()
+		}
+	}
+	return values
+})
+
+// halves are the values of the F16 codes.
+var halves = sync.OnceValue(func() []float64 {
+	values := make([]float64, 1<<16)
+	for code := range values {
+		m, e := float64(code&0x3ff), code>>10&31
+		switch {
+		case e == 31 && m != 0:
+			values[code] = math.NaN()
+			continue
+		case e == 31:
+			m = math.Inf(1)
+		case e > 0:
+			m = math.Ldexp(m+1024, e-25)
+		default:
+			m = math.Ldexp(m, -24)
+		}
+		values[code] = math.Copysign(m, -float64(code>>15)+0.5)
+	}
+	return values
+})
 
 // toSmall rounds v to a float of so many exponent and mantissa bits.
 func toSmall(v float64, exponent, mantissa int) uint16 {
@@ -82,34 +113,15 @@ func toSmall(v float64, exponent, mantissa int) uint16 {
 	return sign | uint16(min(bits, float64(inf)))
 }
 
-func fromSmall(h uint16, exponent, mantissa int) float64 {
-	bias := 1<<(exponent-1) - 1
-	m, e := float64(h&(1<<mantissa-1)), int(h>>mantissa)&(1<<exponent-1)
-	v := math.Ldexp(m, 1-bias-mantissa)
-	switch {
-	case e == 1<<exponent-1 && m != 0:
-		return math.NaN()
-	case e == 1<<exponent-1:
-		v = math.Inf(1)
-	case e > 0:
-		v = math.Ldexp(m+math.Ldexp(1, mantissa), e-bias-mantissa)
-	}
-	if h>>(exponent+mantissa) != 0 {
-		v = -v
-	}
-	return v
-}
-
 // toF8 returns the F8_E4M3 code nearest to v.
 func toF8(v float64) byte {
-	best := byte(0x7f)
-	for code := range 256 {
-		b := byte(code)
-		if d := math.Abs(decode(device.F8E4M3, []byte{b}) - v); d < math.Abs(decode(device.F8E4M3, []byte{best})-v) || best == 0x7f {
-			best = b
+	codes, best := f8s(), 0x7f
+	for code, value := range codes {
+		if d := math.Abs(value - v); d < math.Abs(codes[best]-v) || best == 0x7f {
+			best = code
 		}
 	}
-	return best
+	return byte(best)
 }
 
 // epsilon is the largest relative error of rounding to t.

@@ -54,7 +54,8 @@ static void *prepare(char *top, void (*f)()) {
 
 namespace soft {
 
-thread_local Worker *worker;
+__thread Worker *worker;
+__thread uint32_t constants[max_constants];
 static Kernel *kernels;
 
 Kernel::Kernel(const char *name, Body body) : name(name), body(body), next(kernels) { kernels = this; }
@@ -280,11 +281,11 @@ const void *soft_kernel(const char *name) {
     return nullptr;
 }
 
-const char *soft_run(void *p, const void *kernel, const void *constants, const void *dispatch, uint64_t first, uint64_t last) {
+const char *soft_run(void *p, const void *kernel, const void *values, uint32_t n, const void *dispatch, uint64_t first, uint64_t last) {
     Worker *w = (Worker *)p;
     w->dispatch = (const Dispatch *)dispatch;
     w->body = ((const Kernel *)kernel)->body;
-    w->constants = (const uint32_t *)constants;
+    memcpy(constants, values, n * sizeof *constants);
     w->threads = w->dispatch->threads;
     w->error = nullptr;
     if (w->threads > max_threads)

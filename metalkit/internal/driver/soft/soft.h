@@ -15,9 +15,10 @@ void soft_worker_free(void *worker);
 // soft_kernel returns the kernel of that name, or null.
 const void *soft_kernel(const char *name);
 
-// soft_run runs threadgroups first to last-1 of a dispatch on the calling thread.
+// soft_run runs threadgroups first to last-1 of a dispatch on the calling thread, with n
+// function constants.
 // It returns null, or says what the kernel does wrong.
-const char *soft_run(void *worker, const void *kernel, const void *constants, const void *dispatch, uint64_t first, uint64_t last);
+const char *soft_run(void *worker, const void *kernel, const void *constants, uint32_t n, const void *dispatch, uint64_t first, uint64_t last);
 
 size_t soft_dispatch_size(void);
 

@@ -65,7 +65,7 @@ func (w *worker) close() { C.soft_worker_free(w.p) }
 // function constants at constants. Handles are addresses of memory that outlives
 // the run.
 func (w *worker) run(k kernel, constants *driver.Constants, d *driver.Dispatch, first, last uint64) error {
-	why := C.soft_run(w.p, k.p, unsafe.Pointer(constants), unsafe.Pointer(d), C.uint64_t(first), C.uint64_t(last))
+	why := C.soft_run(w.p, k.p, unsafe.Pointer(constants), C.uint32_t(unsafe.Sizeof(*constants)/4), unsafe.Pointer(d), C.uint64_t(first), C.uint64_t(last))
 	if why != nil {
 		return errors.New("soft: " + C.GoString(why))
 	}

@@ -63,7 +63,6 @@ struct Simdgroup {
 // Worker runs threadgroups one after the other on the calling thread.
 struct Worker {
     bool backward; // start with the last thread
-    const uint32_t *constants;
     const Dispatch *dispatch;
     Body body;
     Position position; // of the running thread
@@ -97,7 +96,11 @@ struct Worker {
     uint32_t lane() const { return position.index % simd_width; }
 };
 
-extern thread_local Worker *worker __attribute__((tls_model("initial-exec")));
+// worker runs on the calling thread, and constants are the function constants of its kernel.
+// They are __thread, not thread_local, which would ask at each use whether they are made.
+constexpr uint32_t max_constants = 8;
+extern __thread Worker *worker __attribute__((tls_model("initial-exec")));
+extern __thread uint32_t constants[max_constants] __attribute__((tls_model("initial-exec")));
 
 // Kernel is an entry of the list of all kernels.
 struct Kernel {
