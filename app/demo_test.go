@@ -9,6 +9,7 @@ import (
 	"gimbal/assets"
 	"gimbal/inference"
 	"gimbal/inference/cpu"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
 )
 
@@ -75,7 +76,7 @@ func TestDemoFollowsTheCamera(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dev.Close()
-	p, err := inference.Load(t.Context(), inference.Options{Checkpoint: demo.Checkpoint, Device: dev}, func(inference.Event) {})
+	p, err := engine.Load(t.Context(), dev, demo.Checkpoint, inference.QuantNone, func(inference.Event) {})
 	if err != nil {
 		t.Fatal(err)
 	}
