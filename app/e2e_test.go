@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
 	"gimbal/inference/weights"
 )
@@ -27,6 +27,9 @@ import (
 // migrated_fynedo, so that Fyne logs calls from the wrong goroutine, and without what
 // debuggers read, which takes seconds to link.
 var program string
+
+// crashVariable names the folder in which TestLogCrash's other process logs.
+const crashVariable = "GIMBAL_TEST_CRASH"
 
 // buildFlags are those that this test was built with.
 var buildFlags []string
@@ -256,7 +259,7 @@ func TestKill(t *testing.T) {
 				args := scalars.args(t, out)
 				killAfter(t, after, more, args)
 				run := strings.TrimSuffix(out, ".mp4") + ".run"
-				if _, err := inference.ReadRun(run); err == nil {
+				if _, err := engine.ReadRun(run); err == nil {
 					args = []string{"generate", "--json", "--resume", run}
 					resumed.Add(1)
 				} else if _, err := os.Stat(out); err == nil {

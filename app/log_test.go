@@ -1,3 +1,5 @@
+//go:build !headless
+
 package main
 
 import (
@@ -42,9 +44,6 @@ func TestLog(t *testing.T) {
 		t.Errorf("the full log is not kept: %v", err)
 	}
 }
-
-// crashVariable names the folder in which TestLogCrash's other process logs.
-const crashVariable = "GIMBAL_TEST_CRASH"
 
 // TestLogCrash has a goroutine of another process panic and finds that in the log.
 func TestLogCrash(t *testing.T) {

@@ -22,7 +22,7 @@ func TestWindowMemory(t *testing.T) {
 	const all, first = 12, 6
 	p := newSession(t)
 	p.start()
-	p.wait(30*time.Second, "the demo model's settings in the form", func() bool { return p.inputs().Frames > 0 })
+	p.wait(30*time.Second, "the demo model's settings in the form", func() bool { return p.inputs().Job.Frames > 0 })
 	p.Press("ctrl+1") // the preset Quick
 	p.fill("steps", "2")
 	p.fill("size", "9216")

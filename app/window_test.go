@@ -23,16 +23,16 @@ func TestWindow(t *testing.T) {
 	picture := p.picture(t, "desert.png")
 
 	p.start()
-	p.wait(30*time.Second, "the demo model's settings in the form", func() bool { return p.inputs().Frames > 0 })
+	p.wait(30*time.Second, "the demo model's settings in the form", func() bool { return p.inputs().Job.Frames > 0 })
 	p.where("generate")
 	p.settle()
 	p.shot("01-started")
 
 	p.drop(picture)
 	p.click("camera.forward")
-	p.wait(5*time.Second, "the camera path in the form", func() bool { return p.inputs().Camera.Name == "forward" })
+	p.wait(5*time.Second, "the camera path in the form", func() bool { return p.inputs().Camera == "forward" })
 	p.fill("prompt", "a desert with a tree at dusk")
-	p.wait(5*time.Second, "the prompt in the form", func() bool { return p.inputs().Prompt == "a desert with a tree at dusk" })
+	p.wait(5*time.Second, "the prompt in the form", func() bool { return p.inputs().Job.Prompt == "a desert with a tree at dusk" })
 	p.fill("frames", "9")
 	p.settle()
 	p.shot("02-ready")
@@ -50,8 +50,8 @@ func TestWindow(t *testing.T) {
 	if got := p.states(); !strings.HasSuffix(got, "interrupted") {
 		t.Errorf("after a restart the runs are %q, want the last one interrupted", got)
 	}
-	if got := p.inputs(); got.Picture != picture || got.Camera.Name != "forward" {
-		t.Errorf("after a restart the form holds the picture %q and the path %q", got.Picture, got.Camera.Name)
+	if got := p.inputs(); got.Job.Image != picture || got.Camera != "forward" {
+		t.Errorf("after a restart the form holds the picture %q and the path %q", got.Job.Image, got.Camera)
 	}
 	p.where("generate")
 	p.settle()
@@ -99,7 +99,7 @@ func (p *session) inputs() studio.Inputs {
 func (p *session) drop(picture string) {
 	p.t.Helper()
 	p.window.Drop(centre(p.where("picture.zone")), picture)
-	p.wait(5*time.Second, "the dropped picture in the form", func() bool { return p.inputs().Picture == picture })
+	p.wait(5*time.Second, "the dropped picture in the form", func() bool { return p.inputs().Job.Image == picture })
 }
 
 func centre(r image.Rectangle) image.Point { return r.Min.Add(r.Size().Div(2)) }

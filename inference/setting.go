@@ -189,8 +189,9 @@ func truth(of func(*Job) *bool) value {
 }
 
 func notAChoice(found string, choices ...string) *SettingError {
-	all := strings.Join(choices, ", ")
-	return &SettingError{Mistake: NotAChoice, Found: quoted(found), Want: "one of " + all, Args: map[string]any{"Choices": all}}
+	last := len(choices) - 1
+	want := strings.Join(choices[:last], ", ") + " or " + choices[last]
+	return &SettingError{Mistake: NotAChoice, Found: quoted(found), Want: want, Args: map[string]any{"Choices": strings.Join(choices, ", ")}}
 }
 
 func outOfRange(found, low, high any) *SettingError {
