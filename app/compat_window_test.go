@@ -47,6 +47,10 @@ func renewed(v any) any {
 		if q["nested"] == true {
 			m["quant"] = "nf4-double"
 		}
+		if job, ok := m["job"].(map[string]any); ok { // a run's, beside its job
+			job["quant"] = m["quant"]
+			delete(m, "quant")
+		}
 	}
 	if in, ok := m["inputs"].(map[string]any); ok {
 		m["inputs"] = renewedInputs(in)
