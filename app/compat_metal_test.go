@@ -29,7 +29,7 @@ func (c metalPlan) make(t *testing.T) any {
 		t.Fatalf("no chip %q", c.Chip)
 	}
 	compute := map[string]device.DType{"f32": device.F32, "f16": device.F16, "bf16": device.BF16}[c.Compute]
-	dev, err := metalkit.OpenPaper(chip, compute)
+	dev, err := metalkit.OpenRoofline(chip, compute)
 	if err != nil {
 		t.Fatal(err)
 	}

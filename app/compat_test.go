@@ -230,7 +230,7 @@ func TestCompatResume(t *testing.T) {
 // dumped returns the bytes of the tensors that a run left in dir.
 func dumped(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
-	store, err := weights.OpenSafetensors(filepath.Join(dir, "dump.safetensors"))
+	store, err := weights.Open(filepath.Join(dir, "dump.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}

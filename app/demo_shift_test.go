@@ -12,16 +12,19 @@ import (
 	"gimbal/assets"
 	"gimbal/inference"
 	"gimbal/inference/clip"
+	"gimbal/inference/engine"
 )
 
 // demoShift makes a short and small video on a built-in camera path and returns by how many
 // pixels its last frame is shifted to the right against its first.
-func demoShift(t *testing.T, p *inference.Pipeline, demo assets.Demo, path string) int {
+func demoShift(t *testing.T, e engine.Engine, demo assets.Demo, path string) int {
 	t.Helper()
-	r := demoRun(demo)
-	job := r.job
+	job, err := demoJob(demo)
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
-	moves, err := camera.Builtin(path, 81)
+	moves, err := clip.Builtin(path, 81)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,9 +32,9 @@ func demoShift(t *testing.T, p *inference.Pipeline, demo assets.Demo, path strin
 		t.Fatal(err)
 	}
 	job.ActionPath = filepath.Join(dir, "camera")
-	job.Frames, job.Steps, job.MaxArea = 9, 3, r.maxArea/2
+	job.Frames, job.Steps, job.MaxArea = 9, 3, job.MaxArea/2
 	job.Output, job.FramesDir = filepath.Join(dir, "v.mp4"), filepath.Join(dir, "frames")
-	if _, err := p.Generate(t.Context(), job, func(inference.Event) {}); err != nil {
+	if _, err := e.Run(t.Context(), engine.Request{Checkpoint: demo.Checkpoint, Job: job}, func(inference.Event) {}); err != nil {
 		t.Fatal(err)
 	}
 	first, last := frame(t, job.FramesDir, 1), frame(t, job.FramesDir, 9)

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
 	"gimbal/inference/weights"
 )
@@ -256,7 +256,7 @@ func TestKill(t *testing.T) {
 				args := scalars.args(t, out)
 				killAfter(t, after, more, args)
 				run := strings.TrimSuffix(out, ".mp4") + ".run"
-				if _, err := inference.ReadRun(run); err == nil {
+				if _, err := engine.ReadRun(run); err == nil {
 					args = []string{"generate", "--json", "--resume", run}
 					resumed.Add(1)
 				} else if _, err := os.Stat(out); err == nil {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/plan"
 )
 
 // TestPlannedMemory runs the program with settings of all kinds and compares the
@@ -30,8 +29,8 @@ func TestPlannedMemory(t *testing.T) {
 		"--frame_num 1 --max_area 100000",
 		"--frame_num 1 --max_area 150000",
 		"--frame_num 5 --max_area 40000",
-		"--frame_num 5 --max_area 30000 --no_reuse all",
-		"--frame_num 5 --max_area 30000 --attention_dtype f16 --attention_chunk 200",
+		"--frame_num 5 --max_area 30000 --sample_solver dpm++",
+		"--frame_num 5 --max_area 30000 --attention_dtype f16",
 		"--frame_num 5 --max_area 30000 --offload_model False --sample_guide_scale 1",
 		"--frame_num 5 --max_area 60000 --sample_solver dpm++ --vae_tile 192",
 		"--frame_num 9 --max_area 30000",
@@ -51,9 +50,9 @@ func TestPlannedMemory(t *testing.T) {
 			}
 			planned, measured := memoryOf(t, env, words)
 			ratio := float64(planned) / float64(measured)
-			t.Logf("planned %s, measured %s: %.3f", plan.Size(planned), plan.Size(measured), ratio)
+			t.Logf("planned %s, measured %s: %.3f", inference.Size(planned), inference.Size(measured), ratio)
 			if ratio < 0.95 || ratio > 1.1 {
-				t.Errorf("planned %s, measured %s: %.3f of it, want 0.95 to 1.1", plan.Size(planned), plan.Size(measured), ratio)
+				t.Errorf("planned %s, measured %s: %.3f of it, want 0.95 to 1.1", inference.Size(planned), inference.Size(measured), ratio)
 			}
 		})
 	}
@@ -84,7 +83,7 @@ func memoryOf(t *testing.T, env, args []string) (planned, measured int64) {
 	for line := range strings.Lines(out.String()) {
 		var event struct {
 			Event string
-			Data  struct{ Plan plan.Plan }
+			Data  struct{ Plan inference.Plan }
 		}
 		if err := json.Unmarshal([]byte(line), &event); err != nil {
 			t.Fatal(err)
@@ -109,14 +108,14 @@ func TestPlanCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &e); err != nil {
 		t.Fatal(err)
 	}
-	if len(e.Choices) == 0 || e.Plan.Fit() != plan.Fits || !e.Plan.Time.Known() {
+	if len(e.Choices) == 0 || e.Plan.Fit() != inference.Fits || !e.Plan.Time.Known() {
 		t.Errorf("chose %v, fits %v, time %v", e.Choices, e.Plan.Fit(), e.Plan.Time)
 	}
 	out, errs, code = gimbal(t, args...)
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, errs)
 	}
-	want := []string{"chosen: " + e.Choices[0].Flag(), "decode", "sample low_noise_model", "81 frames", "estimate", "3.0 GB"}
+	want := []string{"chosen: " + choiceText(e.Choices[0]), "decode", "sample low_noise_model", "81 frames", "estimate", "3.0 GB"}
 	for _, word := range want {
 		if !strings.Contains(out, word) {
 			t.Errorf("the table does not name %q:\n%s", word, out)
