@@ -16,7 +16,6 @@ import (
 	"testing"
 	"unsafe"
 
-	"gimbal/assets"
 	"gimbal/inference/golden"
 	"gimbal/inference/weights"
 )
@@ -65,41 +64,49 @@ func readRecorded[T any](t *testing.T, name string) (all []T) {
 	return all
 }
 
-// replay runs recorded command lines.
+// replay runs recorded command lines by a binary.
 type replay struct {
-	cache string
-	of    map[string]string // what the placeholders stand for
+	binary, cache string
+	of            map[string]string // what the placeholders stand for
 }
 
-func newReplay(t *testing.T) replay {
+// newReplay returns one with a demo of the binary's own.
+func newReplay(t *testing.T, binary string) replay {
 	t.Helper()
 	if t.Setenv("GIMBAL_GOLDEN_DIR", ""); testing.Short() {
 		t.Skip("makes a dozen videos")
 	}
-	cache := t.TempDir()
-	demo, err := assets.UnpackDemo(cache)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := replay{binary: binary, cache: t.TempDir()}
+	r.run(t, r.cache, oldCase{Args: []string{"demo", "--help"}}) // unpacks it
+	demo, _ := filepath.Glob(filepath.Join(r.cache, "Gimbal", "demo-*"))
 	dir, err := filepath.Abs(golden.Dir(t))
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(demo) != 1 {
+		t.Fatal(demo, err)
 	}
-	return replay{cache, map[string]string{"{demo}": filepath.Dir(demo.Checkpoint), "{golden}": dir}}
+	r.of = map[string]string{"{demo}": demo[0], "{golden}": dir}
+	return r
 }
 
-// run runs a case, by any binary, with its output in the folder dir, and returns what
-// it printed.
-func (r replay) run(t *testing.T, binary, dir string, c oldCase, more ...string) []byte {
+// newBaseline returns one of GIMBAL_BASELINE's binary, or nil.
+func newBaseline(t *testing.T) *replay {
+	if old := os.Getenv(baseline); old != "" {
+		r := newReplay(t, old)
+		return &r
+	}
+	return nil
+}
+
+// run runs a case with its output in the folder dir, and returns what it printed.
+func (r replay) run(t *testing.T, dir string, c oldCase) []byte {
 	t.Helper()
-	args := append(slices.Clone(c.Args), more...)
+	args := slices.Clone(c.Args)
 	for i := range args {
 		for name, path := range r.of {
 			args[i] = strings.ReplaceAll(args[i], name, path)
 		}
 		args[i] = strings.ReplaceAll(args[i], "{out}", dir)
 	}
-	cmd := exec.Command(binary, args...)
+	cmd := exec.Command(r.binary, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+r.cache, "GOMAXPROCS=2") // what a plan counts grows with threads
 	for name, value := range c.Env {
@@ -118,15 +125,15 @@ func (r replay) run(t *testing.T, binary, dir string, c oldCase, more ...string)
 // buffers, the scratch, the program's memory, the weights and the work by kind, the disk,
 // and what --auto chooses.
 func TestCompatPlans(t *testing.T) {
-	r := newReplay(t)
+	r := newReplay(t, program)
 	cases := readRecorded[oldPlan](t, "plans.json")
-	r.run(t, program, t.TempDir(), cases[0].oldCase) // measures this machine, once
+	r.run(t, t.TempDir(), cases[0].oldCase) // measures this machine, once
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			var got, want any
-			decode(t, r.run(t, program, dir, c.oldCase), &got)
+			decode(t, r.run(t, dir, c.oldCase), &got)
 			decode(t, c.Plan, &want)
 			names := map[string]string{dir: "{out}"}
 			for name, path := range r.of {
@@ -175,16 +182,16 @@ func planned(v any, names map[string]string) any {
 // TestCompatRuns makes the videos that were recorded and wants what they were, as far as
 // another CPU can give it, or with GIMBAL_BASELINE the very bits of that binary.
 func TestCompatRuns(t *testing.T) {
-	r := newReplay(t)
+	r, old := newReplay(t, program), newBaseline(t)
 	for _, c := range readRecorded[oldRun](t, "runs.json") {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			r.run(t, program, dir, c.oldCase)
+			r.run(t, dir, c.oldCase)
 			c.compare(t, dir)
-			if old := os.Getenv(baseline); old != "" {
+			if old != nil {
 				other := t.TempDir()
-				r.run(t, old, other, c.oldCase)
+				old.run(t, other, c.oldCase)
 				c.SHA256 = sums(t, other)
 				c.same(t, dir)
 			}
@@ -199,31 +206,31 @@ func TestCompatResume(t *testing.T) {
 	if _, err := os.Stat("/proc/self/cwd"); err != nil {
 		t.Skip("the recorded paths begin with /proc/self/cwd")
 	}
-	r := newReplay(t)
+	r, old := newReplay(t, program), newBaseline(t)
 	for _, c := range readRecorded[oldRun](t, "runs.json") {
 		if c.RunDir == "" {
 			continue
 		}
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			resume := func(binary string) string {
+			resume := func(r replay) string {
 				dir := t.TempDir()
 				if err := os.CopyFS(filepath.Join(dir, "v.run"), os.DirFS(filepath.Join(recorded, c.RunDir))); err != nil {
 					t.Fatal(err)
 				}
 				checkpoint := c.Args[slices.Index(c.Args, "--ckpt_dir")+1]
-				r.run(t, binary, dir, oldCase{Args: []string{"generate", "--json", "--resume", "v.run", "--ckpt_dir", checkpoint}})
+				r.run(t, dir, oldCase{Args: []string{"generate", "--json", "--resume", "v.run", "--ckpt_dir", checkpoint}})
 				return dir
 			}
-			dir := resume(program)
+			dir := resume(r)
 			c.compare(t, dir)
 			for _, name := range []string{"v.mp4", "v.png", "v.json"} {
 				if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
-			if old := os.Getenv(baseline); old != "" {
-				c.SHA256 = sums(t, resume(old))
+			if old != nil {
+				c.SHA256 = sums(t, resume(*old))
 				c.same(t, dir)
 			}
 		})

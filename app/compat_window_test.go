@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -21,79 +20,68 @@ import (
 )
 
 // goneSettings are keys of 203db1e's files that may be missing in today's: options that
-// gave nothing.
-var goneSettings = map[string]bool{"attention_chunk": true, "vae_threshold": true, "vae_chunk_threshold": true, "reuse": true}
+// gave nothing, and one that the form has no more.
+var goneSettings = map[string]bool{"attention_chunk": true, "reuse": true, "vae_threshold": true}
 
-// renamedSettings are what its form called the settings of a job.
+// renamedSettings are the keys of 203db1e's settings.json, in inputs and presets, that are
+// called otherwise now that both hold jobs.
 var renamedSettings = map[string]string{
 	"picture": "image", "frames": "frame_num", "steps": "sample_steps", "solver": "sample_solver", "shift": "sample_shift",
 	"guidance": "sample_guide_scale", "seed": "base_seed", "noise": "noise_rng", "vae_chunk": "vae_chunk_size",
 	"attention_type": "attention_dtype", "offload": "offload_model",
 }
 
-// renewed returns JSON that it wrote as it is written today: settings have one name and
-// are together in a job, a quantisation is a word, and pictures of its own demo, which is
-// another one now, are not among the recent ones.
-func renewed(v any) any {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return v
+// todaysQuant returns a quantisation of 203db1e by its name.
+func todaysQuant(old any) any {
+	q, _ := old.(map[string]any)
+	if q["nested"] == true {
+		return "nf4-double"
 	}
-	for key, value := range m {
-		m[key] = renewed(value)
-	}
-	if q, ok := m["quant"].(map[string]any); ok {
-		m["quant"] = q["kind"]
-		if q["nested"] == true {
-			m["quant"] = "nf4-double"
-		}
-		if job, ok := m["job"].(map[string]any); ok { // a run's, beside its job
-			job["quant"] = m["quant"]
-			delete(m, "quant")
-		}
-	}
-	if in, ok := m["inputs"].(map[string]any); ok {
-		m["inputs"] = renewedInputs(in)
-	}
-	if presets, ok := m["presets"].([]any); ok {
-		for _, p := range presets {
-			p := renewed(p).(map[string]any)
-			p["values"] = renewedJob(p["values"].(map[string]any))
-		}
-	}
-	if recents, ok := m["recents"].([]any); ok {
-		m["recents"] = slices.DeleteFunc(recents, func(r any) bool { return strings.Contains(r.(string), "/cache/demo-") })
-	}
-	return m
+	return q["kind"]
 }
 
-func renewedInputs(in map[string]any) any {
-	job, all := map[string]any{}, map[string]any{"job": nil}
-	for key, value := range in {
-		switch key {
-		case "demo", "seed_locked":
-			all[key] = value
-		case "camera":
-			job["action_path"] = value.(map[string]any)["folder"]
-		default:
-			job[key] = value
-		}
-	}
-	all["job"] = renewedJob(job)
-	return all
-}
-
-func renewedJob(old map[string]any) map[string]any {
+// todaysJob returns what inputs or a preset of 203db1e say of a job.
+func todaysJob(old map[string]any) map[string]any {
 	job := map[string]any{}
 	for key, value := range old {
 		if now, ok := renamedSettings[key]; ok {
 			key = now
 		}
-		if !goneSettings[key] {
-			job[key] = value
+		if key == "quant" {
+			value = todaysQuant(value)
 		}
+		job[key] = value
 	}
 	return job
+}
+
+// todaysSettings returns 203db1e's settings.json by today's names.
+func todaysSettings(all map[string]any) map[string]any {
+	in := all["inputs"].(map[string]any)
+	job := todaysJob(in)
+	now := map[string]any{"job": job}
+	for _, key := range []string{"demo", "seed_locked"} {
+		now[key] = in[key]
+		delete(job, key)
+	}
+	job["action_path"] = in["camera"].(map[string]any)["folder"]
+	delete(job, "camera")
+	all["inputs"] = now
+	for _, p := range all["presets"].([]any) {
+		own := p.(map[string]any)
+		own["values"] = todaysJob(own["values"].(map[string]any))
+	}
+	return all
+}
+
+// todaysEntry returns a run of 203db1e's library by today's names.
+func todaysEntry(entry map[string]any) map[string]any {
+	settings := entry["settings"].(map[string]any)
+	if q, ok := settings["quant"]; ok {
+		settings["job"].(map[string]any)["quant"] = todaysQuant(q)
+		delete(settings, "quant")
+	}
+	return entry
 }
 
 // recordedWindow copies what a window of 203db1e left when it was killed, and makes it
@@ -134,10 +122,10 @@ func TestCompatLibrary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var a, b any
+		var a, b map[string]any
 		decode(t, was, &a)
 		decode(t, now, &b)
-		for _, line := range differences(string(e.ID), renewed(a), b, goneSettings) {
+		for _, line := range differences(string(e.ID), todaysEntry(a), b, goneSettings) {
 			t.Error(line)
 		}
 		states[e.State]++
@@ -173,6 +161,13 @@ func TestCompatWindow(t *testing.T) {
 	recordedWindow(t)
 	was, err := os.ReadFile("own/settings.json")
 	if err != nil {
+		t.Fatal(err)
+	}
+	meadow := "cache/demo-d3c73cef179de931/pictures/meadow.png" // a recent picture: 203db1e's demo stays
+	if err := os.MkdirAll(filepath.Dir(meadow), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link("picture.png", meadow); err != nil {
 		t.Fatal(err)
 	}
 	demo, err := assets.UnpackDemo("/proc/self/cwd/cache")
@@ -233,10 +228,10 @@ func TestCompatWindow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a, b any
+	var a, b map[string]any
 	decode(t, was, &a)
 	decode(t, now, &b)
-	for _, line := range differences("settings", renewed(a), b, goneSettings) {
+	for _, line := range differences("settings", todaysSettings(a), b, goneSettings) {
 		t.Error(line)
 	}
 }

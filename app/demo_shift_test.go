@@ -17,7 +17,7 @@ import (
 
 // demoShift makes a short and small video on a built-in camera path and returns by how many
 // pixels its last frame is shifted to the right against its first.
-func demoShift(t *testing.T, p *engine.Pipeline, demo assets.Demo, path string) int {
+func demoShift(t *testing.T, e engine.Engine, demo assets.Demo, path string) int {
 	t.Helper()
 	job, err := demoJob(demo)
 	if err != nil {
@@ -34,7 +34,7 @@ func demoShift(t *testing.T, p *engine.Pipeline, demo assets.Demo, path string) 
 	job.ActionPath = filepath.Join(dir, "camera")
 	job.Frames, job.Steps, job.MaxArea = 9, 3, job.MaxArea/2
 	job.Output, job.FramesDir = filepath.Join(dir, "v.mp4"), filepath.Join(dir, "frames")
-	if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
+	if _, err := e.Run(t.Context(), engine.Request{Checkpoint: demo.Checkpoint, Job: job}, func(inference.Event) {}); err != nil {
 		t.Fatal(err)
 	}
 	first, last := frame(t, job.FramesDir, 1), frame(t, job.FramesDir, 9)

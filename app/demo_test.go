@@ -7,9 +7,6 @@ import (
 	"testing"
 
 	"gimbal/assets"
-	"gimbal/inference"
-	"gimbal/inference/cpu"
-	"gimbal/inference/engine"
 	"gimbal/inference/golden"
 )
 
@@ -71,17 +68,9 @@ func TestDemoFollowsTheCamera(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev, err := cpu.Open(cpu.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
-	p, err := engine.Load(t.Context(), dev, demo.Checkpoint, inference.QuantNone, func(inference.Event) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	left, right := demoShift(t, p, demo, "look-left"), demoShift(t, p, demo, "look-right")
+	local := onCPU()
+	defer local.Close()
+	left, right := demoShift(t, local, demo, "look-left"), demoShift(t, local, demo, "look-right")
 	t.Logf("contents move %+d pixels looking left, %+d looking right", left, right)
 	if left <= 0 || right >= 0 {
 		t.Errorf("contents move %+d pixels looking left and %+d looking right, want to the right and to the left", left, right)
