@@ -30,7 +30,7 @@ type benchmark struct {
 var benchmarks = []benchmark{
 	{"quantization", "weights as they are, in 4 and in 8 bits: memory, time, error", (*benchRun).quantizationFlags, (*benchRun).quantization},
 	{"vae", "the VAE in chunks of latent frames: time, memory, frames", (*benchRun).vaeFlags, (*benchRun).vae},
-	{"steps", "clips of several lengths: time a step, in all, memory", (*benchRun).stepsFlags, (*benchRun).steps},
+	{"steps", "clips of several lengths: time per step, in all, memory", (*benchRun).stepsFlags, (*benchRun).steps},
 	{"attention", "self-attention by length, chunk of queries and type", (*benchRun).attentionFlags, (*benchRun).attention},
 }
 

@@ -24,8 +24,8 @@ func TestWindowMemory(t *testing.T) {
 	p.start()
 	p.wait(30*time.Second, "the demo model's settings in the form", func() bool { return p.inputs().Job.Frames > 0 })
 	p.Press("ctrl+1") // the preset Quick
-	p.fill("steps", "2")
-	p.fill("size", "9216")
+	p.fill("sample_steps", "2")
+	p.fill("max_area", "9216")
 	early, late := 0, 0
 	for n := 1; n <= all; n++ {
 		p.Press("ctrl+enter")

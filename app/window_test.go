@@ -33,7 +33,7 @@ func TestWindow(t *testing.T) {
 	p.wait(5*time.Second, "the camera path in the form", func() bool { return p.inputs().Camera == "forward" })
 	p.fill("prompt", "a desert with a tree at dusk")
 	p.wait(5*time.Second, "the prompt in the form", func() bool { return p.inputs().Job.Prompt == "a desert with a tree at dusk" })
-	p.fill("frames", "9")
+	p.fill("frame_num", "9")
 	p.settle()
 	p.shot("02-ready")
 
@@ -168,7 +168,7 @@ func (p *session) plays(last *image.NRGBA, screen image.Rectangle) bool {
 // cancelRun cancels a run and wants the form to be ready within a second.
 func (p *session) cancelRun() {
 	p.t.Helper()
-	p.fill("steps", "60")
+	p.fill("sample_steps", "60")
 	p.click("generate")
 	p.wait(30*time.Second, "a second run", func() bool { return p.states() == "done running" })
 	p.where("preview")
@@ -208,7 +208,7 @@ func (p *session) fill(name, text string) {
 func (p *session) queueRuns() {
 	p.t.Helper()
 	p.Press("ctrl+1") // the preset Quick
-	p.fill("size", "9216")
+	p.fill("max_area", "9216")
 	p.Press("ctrl+enter")
 	p.Press("ctrl+enter")
 	p.wait(10*time.Second, "a run and one behind it", func() bool {
@@ -224,7 +224,7 @@ func (p *session) queueRuns() {
 // quitMidRun quits during a run, which asks first.
 func (p *session) quitMidRun() {
 	p.t.Helper()
-	p.fill("steps", "60")
+	p.fill("sample_steps", "60")
 	p.click("generate")
 	p.wait(30*time.Second, "another run", func() bool { return strings.HasSuffix(p.states(), "running") })
 	p.where("preview")

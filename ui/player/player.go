@@ -20,7 +20,7 @@ type Source interface {
 type Video struct {
 	Source Source
 	Frames int
-	FPS    int // frames a second
+	FPS    int // frames per second
 }
 
 // Words are the player's words, in the user's language.

@@ -1,6 +1,13 @@
 // Package studio is everything of Gimbal's main window but the window: the form
-// and what is wrong with it, the model, the presets, the queue of runs, the stage,
-// the library and the settings. It has no widgets and no device in it.
+// and what is wrong with it, the model, the presets, the stage and what is kept between
+// sessions. Videos are made by an engine, run after run by a queue, and kept by a library;
+// here is what people see and do of them. It has no widgets and computes nothing.
+//
+//   - studio.go: a change of the state, and everything that follows from one. check.go: work
+//     in the background on what the form holds; derive.go: what follows at once.
+//   - form.go: Edit, by the table of settings. problem.go, messages.go: what is wrong.
+//   - files.go, camera.go, model.go, preset.go, drop.go, runs.go, library.go: the parts.
+//   - snapshot.go: what a window is shown. settings.go: what is kept, and how it was before.
 //
 // A window shows a Snapshot and calls a Studio's methods:
 //

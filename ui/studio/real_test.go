@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +42,7 @@ func openReal(t *testing.T, dir string) *bench {
 		return s.Model.Whole && s.Form.CanRun && s.Form.Picture.Width > 0 && s.Form.Tokens.Limit > 0 && s.Device.Ready
 	})
 	b.Edit(FieldFrames, "5")
-	b.Edit(FieldSize, "9216")
+	b.Edit(FieldSize, "2304")
 	return b
 }
 
@@ -142,7 +144,6 @@ func TestMemoryFlat(t *testing.T) {
 	defer stop()
 	b.Edit(FieldFrames, "1")
 	b.Edit(FieldSteps, "1")
-	b.Edit(FieldSize, "2304")
 	b.flat(func() {
 		e := b.generate()
 		b.finished(e.ID, library.Done)
@@ -159,11 +160,11 @@ func (b *bench) flat(run func()) {
 	for range 3 {
 		run()
 	}
-	heap, goroutines := inUse()
+	heap, goroutines := b.inUse()
 	for range 20 {
 		run()
 	}
-	heap2, goroutines2 := inUse()
+	heap2, goroutines2 := b.inUse()
 	b.t.Logf("heap %d kB and %d kB, goroutines %d and %d", heap>>10, heap2>>10, goroutines, goroutines2)
 	if heap2 > heap+1<<20 || goroutines2 > goroutines+1 {
 		b.t.Errorf("after 20 more runs: heap %d kB, was %d kB; goroutines %d, were %d", heap2>>10, heap>>10, goroutines2, goroutines)
@@ -171,9 +172,15 @@ func (b *bench) flat(run func()) {
 }
 
 // inUse returns the bytes in use and the goroutines, once all is quiet.
-func inUse() (heap uint64, goroutines int) {
-	time.Sleep(300 * time.Millisecond)
+func (b *bench) inUse() (heap uint64, goroutines int) {
+	b.t.Helper()
+	b.await("the end of all checks", func(Snapshot) bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return !b.pending(slices.Collect(maps.Keys(b.checks))...)
+	})
 	runtime.GC()
+	runtime.GC() // what pools let go of in the first
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc, runtime.NumGoroutine()
