@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gimbal/inference"
+	"gimbal/inference/bench"
 	"gimbal/inference/device"
 	"gimbal/inference/device/profile"
 	"gimbal/inference/wan"
@@ -99,7 +100,7 @@ func (p *proof) saving(e *expertOn, f form, frames int, name string) error {
 		"saved_tflop":       float64(without.work.FLOPs()-with.work.FLOPs()) / 1e12,
 		"other_share":       other, // of the time outside of products and attention
 	}
-	relative := relL2(without.out, with.out)
+	relative := bench.RelL2(without.out, with.out)
 	row.Error = &relative
 	return p.add(row)
 }
@@ -198,15 +199,4 @@ func (r rates) of(w inference.Work) (seconds float64) {
 		}
 	}
 	return seconds
-}
-
-// relL2 returns |got - want| / |want|.
-func relL2(got, want []float32) float64 {
-	var difference, size float64
-	for i, w := range want {
-		d := float64(got[i]) - float64(w)
-		difference += d * d
-		size += float64(w) * float64(w)
-	}
-	return math.Sqrt(difference / size)
 }
