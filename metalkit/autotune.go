@@ -11,7 +11,7 @@ func (e *encoder) chosen(s tune.Shape, fixed int) (variant int, ok bool) {
 	switch {
 	case e.lists:
 		return 0, false
-	case e.dev.choices == nil || e.forced.op != 0:
+	case e.dev.choices == nil || e.forced.op != "":
 		return fixed, true
 	}
 	return e.dev.choices.Chosen(s)

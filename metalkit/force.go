@@ -51,8 +51,7 @@ func (d *gpu) WithVariant(op device.Op, name string) device.Device {
 	if i < 0 {
 		panic("metalkit: " + op.String() + " has no variant " + name)
 	}
-	kinds := map[string]tune.Op{"Linear": tune.Linear, "Attention": tune.Attention, "Conv": tune.Conv}
-	return forcedDevice{d, forced{kinds[op.Name()], candidates[i].Variant}}
+	return forcedDevice{d, forced{tune.Op(op.Name()), candidates[i].Variant}}
 }
 
 // candidates are the variants that can run op.

@@ -97,7 +97,7 @@ func checkTunedPeak(t *testing.T, compute device.DType, walk func(context.Contex
 	if chosen != after {
 		t.Errorf("a peak of %d bytes once they are chosen, planned %d", chosen, after)
 	}
-	if timing > chosen+3*benchmarkBytes { // a trial's results, and operands in the types of the variants
+	if timing > chosen+3*benchmarkBytes { // a benchmark's results, and operands in the types of the variants
 		t.Errorf("timing takes %d bytes, a run %d", timing, chosen)
 	}
 }

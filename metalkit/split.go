@@ -35,8 +35,8 @@ func (e *encoder) splitAttention(a device.Attention, n int) {
 	e.join(from, a.Q.Rows, a.Cost())
 }
 
-// join makes one operation, of so many rows, of the parts whose plan begin at from. What
-// they read again is not among the least that it moves.
+// join makes one operation, of so many rows, of the parts that are in the plan from dispatch
+// number from on. What they read again is not among the least that it moves.
 func (e *encoder) join(from, rows int, whole device.Cost) {
 	parts := e.plan[from:]
 	for i := range parts {

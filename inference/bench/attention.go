@@ -58,7 +58,7 @@ func Attention(ctx context.Context, o Options, s AttentionSettings) (*Report, er
 				if first == nil {
 					first = got
 				}
-				row.Error = relL2(got, first)
+				row.Error = RelL2(got, first)
 			}
 		}
 		rows = append(rows, part...)

@@ -40,7 +40,7 @@ func TestDims(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	want := []float32{1, -1, 0.5, 0}
-	if r := relL2([]float32{1, -1, 0.5, 0.15}, want); math.Abs(r-0.1) > 1e-6 {
+	if r := RelL2([]float32{1, -1, 0.5, 0.15}, want); math.Abs(r-0.1) > 1e-6 {
 		t.Errorf("relative error %v, want 0.1", r)
 	}
 	// A difference of 0.02 everywhere, of values that span 2: 20 log10(2/0.02).

@@ -7,8 +7,8 @@ import (
 	"gimbal/inference"
 )
 
-// relL2 returns |got - want| / |want|.
-func relL2(got, want []float32) float64 {
+// RelL2 returns |got - want| / |want|.
+func RelL2(got, want []float32) float64 {
 	var difference, size float64
 	for i, w := range want {
 		d := float64(got[i]) - float64(w)

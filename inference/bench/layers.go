@@ -40,7 +40,7 @@ func layerErrors(ctx context.Context, dev device.Device, source, quantised *weig
 		if len(got) != len(want) {
 			return nil, fmt.Errorf("%s: %s is of another shape than in %s", quantised.Path(), t.Name, source.Path())
 		}
-		all = append(all, LayerError{layer, relL2(got, want)})
+		all = append(all, LayerError{layer, RelL2(got, want)})
 	}
 	return all, nil
 }

@@ -8,18 +8,18 @@ import (
 	"gimbal/inference/device"
 )
 
-// meter is a device that counts the seconds spent in transformer blocks.
-type meter struct {
+// Meter is a device that counts the seconds spent in transformer blocks.
+type Meter struct {
 	device.Device
-	blocks float64
+	Blocks float64
 }
 
 // Do times the submissions that package wan labels with a block's name alone.
-func (m *meter) Do(ctx context.Context, label string, f func(device.Encoder)) error {
+func (m *Meter) Do(ctx context.Context, label string, f func(device.Encoder)) error {
 	began := time.Now()
 	err := m.Device.Do(ctx, label, f)
 	if number, ok := strings.CutPrefix(label, "blocks."); ok && !strings.Contains(number, ".") {
-		m.blocks += time.Since(began).Seconds()
+		m.Blocks += time.Since(began).Seconds()
 	}
 	return err
 }

@@ -104,7 +104,7 @@ func (q *quantization) add(ctx context.Context, kind inference.Quant) error {
 	case kind == inference.QuantNone:
 		q.plain = r
 	case q.plain != nil:
-		latent := relL2(r.latent, q.plain.latent)
+		latent := RelL2(r.latent, q.plain.latent)
 		row.LatentError = &latent
 		if q.o.Dims == nil {
 			video := psnr(r.video, q.plain.video)

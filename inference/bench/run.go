@@ -37,7 +37,7 @@ func (f *folder) run(ctx context.Context, o Options, q inference.Quant, job infe
 		return nil, err
 	}
 	defer plain.Close()
-	dev := &meter{Device: plain}
+	dev := &Meter{Device: plain}
 	out, err := os.MkdirTemp(f.path, "run-*")
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (f *folder) run(ctx context.Context, o Options, q inference.Quant, job infe
 }
 
 // watch returns a function that notes what a run reports.
-func (r *result) watch(o Options, dev *meter) func(inference.Event) {
+func (r *result) watch(o Options, dev *Meter) func(inference.Event) {
 	var began time.Time // of what is going on
 	before := 0.0
 	return func(e inference.Event) {
@@ -90,11 +90,11 @@ func (r *result) watch(o Options, dev *meter) func(inference.Event) {
 			r.text = e.Seconds
 		case inference.PictureEncoded:
 			r.picture = e.Seconds
-			before = dev.blocks
+			before = dev.Blocks
 		case inference.Step:
 			r.steps = append(r.steps, e.Seconds)
-			r.blocks = append(r.blocks, dev.blocks-before)
-			before, began = dev.blocks, time.Now()
+			r.blocks = append(r.blocks, dev.Blocks-before)
+			before, began = dev.Blocks, time.Now()
 			o.Progress(stepText(e))
 		case inference.Saved:
 			r.decode = time.Since(began).Seconds()

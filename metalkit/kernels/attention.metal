@@ -62,7 +62,7 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
     // Q where it is sliced, a tile of K and then of V, scores and then weights of each
     // simd-group's own 8 rows.
     SHARED(float, memory, (sliced_q + kv_size + queries * ldp) * sizeof(T) / sizeof(float));
-    SHARED(float, diagonals, simds * 8 * 8); // factors for 8 rows, a simd-group
+    SHARED(float, diagonals, simds * 8 * 8); // factors for 8 rows, per simd-group
     threadgroup T *qs = (threadgroup T *)memory, *kv = qs + sliced_q;
     threadgroup float *s = (threadgroup float *)(kv + kv_size) + simd * 8 * lds, *diagonal = diagonals + simd * 64;
     threadgroup T *p = (threadgroup T *)s; // over the scores, row by row

@@ -11,7 +11,7 @@
 // TYPE_A is X, TYPE_B the weights, TYPE_C Add.
 struct LinearArgs {
     uint m, n, k, ldx, ldw, ldadd, ldy;
-    uint block, nested_block; // NF4: weights a scale, scales a nested scale
+    uint block, nested_block; // NF4: weights per scale, scales per nested scale
     float nested_offset;
     uint band, by_columns; // the swizzle, see tile_of
 };
@@ -94,7 +94,7 @@ kernel void linear(constant LinearArgs &a [[buffer(0)]], device const void *x [[
     uint i0 = tile[1] * rows, o0 = tile[0] * cols;
     uint simd_row = simd / across * height, simd_col = simd % across * width; // of the tile
     uint i1 = min(i0 + simd_row, a.m - min(a.m, 8u)), o1 = min(o0 + simd_col, a.n - min(a.n, 8u));
-    constexpr uint step = threads * 4 / depth; // rows that the threadgroup loads at a time, four elements a thread
+    constexpr uint step = threads * 4 / depth; // rows that the threadgroup loads at a time, four elements per thread
     static_assert(rows % step == 0 && cols % step == 0, "a slice is no whole number of loads");
     for (uint k0 = 0; k0 < a.k; k0 += depth) {
         if (direct < 2)
@@ -176,7 +176,7 @@ INSTANCE(linear_f32_64x64x16x4_xw, linear, float, 64, 64, 16, 2, 2, 2);
 INSTANCE(linear_f16_64x64x32x4_xw, linear, half, 64, 64, 32, 2, 2, 2);
 INSTANCE(linear_bf16_64x64x32x4_xw, linear, bfloat, 64, 64, 32, 2, 2, 2);
 
-// linear_rows is for up to four rows of X: one simd-group a column of Y, which
+// linear_rows is for up to four rows of X: one simd-group per column of Y, which
 // reads the weights once, in f32.
 kernel void linear_rows(constant LinearArgs &a [[buffer(0)]], device const void *x [[buffer(1)]], device const void *w [[buffer(2)]],
                         device const void *scale [[buffer(3)]], device const float *code [[buffer(4)]],

@@ -45,13 +45,13 @@ type proof struct {
 	heads      int // of the attentions of stages attention and speed
 	tokens     int // of these
 	forms      []form
-	chunks     []int // of the VAE
-	levers     []string
-	runs       int    // of a forward or the VAE; the last one's time counts
-	repeats    int    // of stage leak
-	fixed      bool   // variants are not timed
-	checkpoint string // whose text encoder the pipeline uses
-	work       string // folder of weights, inputs, outputs and rows
+	chunks     []int    // of the VAE
+	options    []string // that stage reuse switches off
+	runs       int      // of a forward or the VAE; the last one's time counts
+	repeats    int      // of stage leak
+	fixed      bool     // variants are not timed
+	checkpoint string   // whose text encoder the pipeline uses
+	work       string   // folder of weights, inputs, outputs and rows
 	stage      string
 }
 
@@ -73,7 +73,7 @@ type Row struct {
 	Frames   int                `json:"frames,omitempty"`
 	Tokens   int                `json:"tokens,omitempty"`
 	Seconds  float64            `json:"seconds,omitempty"` // the fastest run's
-	TFLOPS   float64            `json:"tflops,omitempty"`  // a second
+	TFLOPS   float64            `json:"tflops,omitempty"`  // per second
 	Peak     int64              `json:"peak,omitempty"`    // bytes
 	Planned  int64              `json:"planned,omitempty"` // bytes
 	Error    *float64           `json:"error,omitempty"`   // relative L2
@@ -123,7 +123,7 @@ func start(ctx context.Context, args []string) error {
 	frames := fs.String("frames", "5", "`list` of lengths of clips")
 	chunks := fs.String("chunks", "1,2,4,0", "`list` of latent frames that the VAE decodes at once, 0 for all")
 	forms := fs.String("forms", "f32:f32,bf16:bf16,int8:bf16,nf4:bf16", "`list` of WEIGHTS:COMPUTE")
-	levers := fs.String("levers", "camera,cross_attention,time,padding", "`list` of what stage reuse leaves out")
+	options := fs.String("options", "camera,cross_attention,time,padding", "`list` of what stage reuse leaves out")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func start(ctx context.Context, args []string) error {
 	p.frames, errs[0] = numbers(*frames)
 	p.chunks, errs[1] = numbers(*chunks)
 	p.forms, errs[2] = parseForms(*forms)
-	p.levers = strings.Split(*levers, ",")
+	p.options = strings.Split(*options, ",")
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -11,7 +10,7 @@ import (
 	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/device"
+	"gimbal/inference/bench"
 	"gimbal/inference/plan"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
@@ -20,26 +19,10 @@ import (
 // timestep is that of all forwards.
 const timestep = 500
 
-// stopwatch is a device that counts the seconds of a forward's blocks.
-type stopwatch struct {
-	device.Device
-	blocks float64
-}
-
-// Do times what package wan submits for a block of a forward.
-func (s *stopwatch) Do(ctx context.Context, label string, f func(device.Encoder)) error {
-	began := time.Now()
-	err := s.Device.Do(ctx, label, f)
-	if number, ok := strings.CutPrefix(label, "blocks."); ok && !strings.Contains(number, ".") {
-		s.blocks += time.Since(began).Seconds()
-	}
-	return err
-}
-
 // expertOn is an expert on a device.
 type expertOn struct {
 	*wan.Model
-	dev   *stopwatch
+	dev   *bench.Meter
 	store *weights.Store
 	file  *weights.Store // that store's bytes are of
 }
@@ -59,7 +42,7 @@ func (p *proof) load(f form, layers int) (*expertOn, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	dev := &stopwatch{Device: plain}
+	dev := &bench.Meter{Device: plain}
 	progress("loading %d blocks in %v", layers, f)
 	model, err := wan.Load(p.ctx, dev, store, config)
 	if err != nil {
@@ -176,7 +159,7 @@ func (p *proof) forward(f form, frames, layers int, keep bool) (err error) {
 	out := make([]float32, len(x))
 	for run := range p.runs {
 		progress("%s, %v: forward %d", row.Case, f, run+1)
-		e.dev.blocks = 0
+		e.dev.Blocks = 0
 		began = time.Now()
 		if err := s.Velocity(p.ctx, x, timestep, 0, out); err != nil {
 			return err
@@ -187,7 +170,7 @@ func (p *proof) forward(f form, frames, layers int, keep bool) (err error) {
 	if _, err := rms(out); err != nil {
 		return err
 	}
-	row.Values["block_seconds"] = e.dev.blocks / float64(layers)
+	row.Values["block_seconds"] = e.dev.Blocks / float64(layers)
 	row.Peak = e.dev.Info().Peak
 	row.TFLOPS = float64(work.FLOPs()) / row.Seconds / 1e12
 	if keep {

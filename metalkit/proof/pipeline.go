@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"gimbal/inference"
+	"gimbal/inference/bench"
 	"gimbal/inference/clip"
 	"gimbal/inference/device"
 	"gimbal/inference/engine"
@@ -54,7 +55,7 @@ func (p *proof) clips(dir string, frames int, f form) error {
 		if first == nil {
 			first = latent
 		}
-		relative := relL2(latent, first)
+		relative := bench.RelL2(latent, first)
 		row.Error = &relative
 		if err := p.add(row); err != nil {
 			return err

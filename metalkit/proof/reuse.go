@@ -8,38 +8,39 @@ import (
 	"time"
 
 	"gimbal/inference"
+	"gimbal/inference/bench"
 	"gimbal/inference/device"
 	"gimbal/inference/device/profile"
 	"gimbal/inference/wan"
 )
 
-// lever is a pair of settings that differ in what is reused.
-type lever struct{ with, without wan.Reuse }
+// option is a pair of settings that differ in what is reused.
+type option struct{ with, without wan.Reuse }
 
-// levers by what they are about. Padding is off where it would leave next to nothing of
+// options by what they are about. Padding is off where it would leave next to nothing of
 // the keys and values of a text to be saved, and for its own sake these are not kept.
-func levers(name string) (l lever, err error) {
-	l = lever{wan.AllReuse, wan.AllReuse}
+func options(name string) (o option, err error) {
+	o = option{wan.AllReuse, wan.AllReuse}
 	switch name {
 	case "camera":
-		l.without.Camera = false
+		o.without.Camera = false
 	case "cross_attention":
-		l.with.Padding = false
-		l.without = l.with
-		l.without.CrossAttention = false
+		o.with.Padding = false
+		o.without = o.with
+		o.without.CrossAttention = false
 	case "time":
-		l.without.Time = false
+		o.without.Time = false
 	case "padding":
-		l.with.CrossAttention = false
-		l.without = l.with
-		l.without.Padding = false
+		o.with.CrossAttention = false
+		o.without = o.with
+		o.without.Padding = false
 	default:
-		err = fmt.Errorf("no lever %q", name)
+		err = fmt.Errorf("no option %q", name)
 	}
-	return l, err
+	return o, err
 }
 
-// reuse measures what each lever saves of a forward, against what arithmetic predicts.
+// reuse measures what each option saves of a forward, against what arithmetic predicts.
 func (p *proof) reuse() error {
 	for _, frames := range p.frames {
 		for _, f := range p.forms {
@@ -47,7 +48,7 @@ func (p *proof) reuse() error {
 			if err != nil {
 				return err
 			}
-			for _, name := range p.levers {
+			for _, name := range p.options {
 				if err = p.saving(e, f, frames, name); err != nil {
 					err = fmt.Errorf("%d frames, %v, %s: %w", frames, f, name, err)
 					break
@@ -61,18 +62,18 @@ func (p *proof) reuse() error {
 	return nil
 }
 
-// forwards is how often each side of a lever is timed.
+// forwards is how often each side of an option is timed.
 const forwards = 3
 
-// saving measures a lever: both sides in turn, after one forward each, operation by
+// saving measures an option: both sides in turn, after one forward each, operation by
 // operation, that warms up and tells how fast each kind of operation is.
 func (p *proof) saving(e *expertOn, f form, frames int, name string) error {
-	l, err := levers(name)
+	o, err := options(name)
 	if err != nil {
 		return err
 	}
 	var sides [2]side
-	for i, reuse := range []wan.Reuse{l.with, l.without} {
+	for i, reuse := range []wan.Reuse{o.with, o.without} {
 		progress("%d frames, %v, %s: side %d", frames, f, name, i+1)
 		if sides[i], err = p.side(e, frames, reuse); err != nil {
 			return err
@@ -99,12 +100,12 @@ func (p *proof) saving(e *expertOn, f form, frames int, name string) error {
 		"saved_tflop":       float64(without.work.FLOPs()-with.work.FLOPs()) / 1e12,
 		"other_share":       other, // of the time outside of products and attention
 	}
-	relative := relL2(without.out, with.out)
+	relative := bench.RelL2(without.out, with.out)
 	row.Error = &relative
 	return p.add(row)
 }
 
-// side is a session of one side of a lever.
+// side is a session of one side of an option.
 type side struct {
 	session *wan.Session
 	in      wan.Input
@@ -183,7 +184,7 @@ func (s *side) rates() (r rates, other float64) {
 	return r, other / s.profiled()
 }
 
-// rates are seconds a flop and a byte.
+// rates are seconds per flop and per byte.
 type rates struct{ linear, attention, bytes float64 }
 
 func (r rates) of(w inference.Work) (seconds float64) {
@@ -198,15 +199,4 @@ func (r rates) of(w inference.Work) (seconds float64) {
 		}
 	}
 	return seconds
-}
-
-// relL2 returns |got - want| / |want|.
-func relL2(got, want []float32) float64 {
-	var difference, size float64
-	for i, w := range want {
-		d := float64(got[i]) - float64(w)
-		difference += d * d
-		size += float64(w) * float64(w)
-	}
-	return math.Sqrt(difference / size)
 }

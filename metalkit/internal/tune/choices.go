@@ -23,32 +23,20 @@ type Shape struct {
 	With  driver.Constants
 }
 
-// Op is an operation that has variants.
-type Op uint8
+// Op is the name of an operation that has variants, as device.Op's Name gives it.
+type Op string
 
 // The operations that have variants.
 const (
-	Linear Op = iota + 1
-	Attention
-	Conv
+	Linear    Op = "Linear"
+	Attention Op = "Attention"
+	Conv      Op = "Conv"
 )
-
-func (o Op) String() string {
-	return [...]string{Linear: "Linear", Attention: "Attention", Conv: "Conv"}[o]
-}
 
 // key is the shape's name in the file.
 func (s Shape) key() string {
-	w := s.With
-	return fmt.Sprintf("%v %s %s", s.Op, joined("x", s.Sizes[:]), joined(",", []uint32{w.A, w.B, w.C, w.Y, w.Func, w.Flags, w.Aligned}))
-}
-
-func joined[N any](by string, list []N) string {
-	words := make([]string, len(list))
-	for i, n := range list {
-		words[i] = fmt.Sprint(n)
-	}
-	return strings.Join(words, by)
+	n, w := s.Sizes, s.With
+	return fmt.Sprintf("%s %dx%dx%dx%d %d,%d,%d,%d,%d,%d,%d", s.Op, n[0], n[1], n[2], n[3], w.A, w.B, w.C, w.Y, w.Func, w.Flags, w.Aligned)
 }
 
 // Choices remembers which variant of an operation is the fastest at a shape.

@@ -106,7 +106,7 @@ func (d *Driver) Capture(string) (func() error, error) {
 // dispatch spreads the threadgroups of c over the workers, some at a time.
 func (d *Driver) dispatch(ctx context.Context, c *driver.Dispatch) error {
 	p := d.pipelines[c.Pipeline]
-	if p.name == driver.Matmul { // its stand-in takes 256 elements of Y a threadgroup
+	if p.name == driver.Matmul { // its stand-in takes 256 elements of Y per threadgroup
 		own := *c
 		of := (*driver.MatmulArgs)(unsafe.Pointer(&own.Args))
 		own.Threads, own.Groups = 256, [3]uint32{(of.M*of.N + 255) / 256, 1, 1}

@@ -1,5 +1,5 @@
 // The software driver's own product, in place of the one that comes with a Mac's
-// system: Y = X * transposed W, an element a thread.
+// system: Y = X * transposed W, one thread per element.
 #include "../../../kernels/common.h"
 
 struct MatmulArgs {

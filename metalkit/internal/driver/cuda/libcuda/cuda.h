@@ -46,7 +46,7 @@ int cuda_room(cuda_gpu *g, size_t *available, size_t *total);
 int cuda_load(cuda_gpu *g, const char *ptx, const char *name, void **module, void **function, char *log, size_t size);
 int cuda_unload(cuda_gpu *g, void *module);
 
-// cuda_uses tells a kernel's registers and bytes of local memory, a thread each.
+// cuda_uses tells a kernel's registers and bytes of local memory per thread.
 int cuda_uses(cuda_gpu *g, void *function, int *registers, int *local);
 
 // cuda_begin, launches, cuda_end: the time in between, after which all is done.
