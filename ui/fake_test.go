@@ -250,8 +250,8 @@ func entry(id library.ID, state library.State, prompt string) library.Entry {
 	}
 }
 
-// shelf has runs in all states.
-func shelf(t testing.TB) studio.Snapshot {
+// withRuns has runs in all states.
+func withRuns(t testing.TB) studio.Snapshot {
 	s := filled(t)
 	states := []library.State{library.Running, library.Done, library.Done, library.Interrupted, library.Failed, library.Done, library.Cancelled}
 	prompts := []string{"A slow walk over a plaza in the morning light", "A meadow in the wind", "Over the dunes at dusk", "A harbour in the rain",

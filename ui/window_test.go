@@ -237,7 +237,7 @@ func TestPresets(t *testing.T) {
 }
 
 func TestLibraryPage(t *testing.T) {
-	w, f := newTestWindow(t, shelf(t), 1280, 800)
+	w, f := newTestWindow(t, withRuns(t), 1280, 800)
 	w.pages.Choose(pageLibrary)
 	if !w.library.view.Visible() || w.create.Visible() || w.library.chosen != "e0" {
 		t.Fatalf("the library is not shown, or %q chosen", w.library.chosen)
