@@ -10,8 +10,9 @@ WINDOW_TAGS := migrated_fynedo
 # Only what is given away leaves out where it was built: it is compiled from scratch.
 TRIM        := $(if $(filter Darwin,$(shell uname)),-trimpath)
 # The packages that start goroutines or are used by several at once.
-RACE        := ./inference ./inference/camera ./inference/weights ./inference/cpu/... ./inference/picture \
-               ./inference/bench ./inference/plan ./inference/device/... ./inference/runstate ./inference/tokenizer ./inference/video ./ui/...
+RACE        := ./inference ./inference/bench ./inference/clip ./inference/cpu/... ./inference/denoise ./inference/device/... \
+               ./inference/engine ./inference/library ./inference/picture ./inference/plan ./inference/queue ./inference/runstate \
+               ./inference/tokenizer ./inference/video ./inference/watch ./inference/weights ./ui/...
 # A count, not a time: when a time runs out, Go 1.26 at times fails the target with "context deadline exceeded".
 FUZZTIME    ?= 100000x
 OUT         ?= out
