@@ -111,7 +111,11 @@ func wholeOrZero(low, high int, of func(*Job) *int) value {
 			*of(j) = 0
 			return nil
 		}
-		return v.set(j, text)
+		err := v.set(j, text)
+		if err != nil && err.Mistake == OutOfRange {
+			err.Want += ", or 0"
+		}
+		return err
 	}}
 }
 

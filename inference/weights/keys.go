@@ -14,13 +14,14 @@ var keyLayouts = []func(tensors map[string]*entry) (renamed map[string]*entry, o
 // prefixed are the original names behind a prefix that all of them have.
 func prefixed(prefix string) func(map[string]*entry) (map[string]*entry, bool) {
 	return func(tensors map[string]*entry) (map[string]*entry, bool) {
-		renamed := make(map[string]*entry, len(tensors))
-		for name, e := range tensors {
-			original, ok := strings.CutPrefix(name, prefix)
-			if !ok {
+		for name := range tensors {
+			if !strings.HasPrefix(name, prefix) {
 				return nil, false
 			}
-			renamed[original] = e
+		}
+		renamed := make(map[string]*entry, len(tensors))
+		for name, e := range tensors {
+			renamed[name[len(prefix):]] = e
 		}
 		return renamed, true
 	}

@@ -113,9 +113,10 @@ func DryQuantised(dir, expert string, source *Store, q Quant) (store *Store, mis
 	if store, err := openFetched(dir, expert, source, q); store != nil || err != nil {
 		return store, 0, "", err
 	}
-	var tensors []Tensor
-	for _, c := range planConversion(source, source.Shapes(), q) {
-		tensors = append(tensors, c.Tensor)
+	conversions := planConversion(source, source.Shapes(), q)
+	tensors := make([]Tensor, len(conversions))
+	for i, c := range conversions {
+		tensors[i] = c.Tensor
 	}
 	store = OfShapes(source.Path(), tensors)
 	if (derived{part: expert, recipe: q.String()}).exists(dir) {
@@ -158,7 +159,8 @@ type conversion struct {
 func planConversion(source *Store, tensors []Tensor, q Quant) []conversion {
 	sizes, _ := ReadWanSizes(source, WanConfig{}) // whoever loads the expert says what is wrong
 	specs := sizes.Table().byName()
-	var layers, others, scalars []conversion
+	var scalars []conversion
+	layers, others := make([]conversion, 0, 3*len(tensors)), make([]conversion, 0, len(tensors))
 	for _, t := range tensors {
 		if !specs[t.Name].Quantise || len(t.Shape) != 2 || t.Bytes() == 0 || t.Shape[0]*t.Shape[1]%2 != 0 || !isFloat(t.DType) {
 			others = append(others, conversion{t, t, -1})
