@@ -39,13 +39,13 @@ func ReadWanSizes(s *Store, config WanConfig) (WanSizes, error) {
 	if shape := s.format(patchWeight).shape(s, patchWeight); len(shape) == 5 {
 		z.Patch = [3]int(shape[2:])
 	}
-	if s.Has(patchWeight) && z.volume() == 0 {
+	if s.Has(patchWeight) && z.patchSize() == 0 {
 		err = errors.Join(err, misshapen(s, patchWeight, "[dim in_dim frames rows columns]"))
 	}
-	if in, volume := s.size(cameraWeight, 1), z.volume(); volume > 0 && in%volume == 0 {
-		z.CameraChannels = in / volume
-	} else if volume > 0 {
-		err = errors.Join(err, misshapen(s, cameraWeight, fmt.Sprintf("rows of a multiple of the patch's volume, %d", volume)))
+	if in, patchSize := s.size(cameraWeight, 1), z.patchSize(); patchSize > 0 && in%patchSize == 0 {
+		z.CameraChannels = in / patchSize
+	} else if patchSize > 0 {
+		err = errors.Join(err, misshapen(s, cameraWeight, fmt.Sprintf("rows of a multiple of the patch's size, %d", patchSize)))
 	}
 	return z, err
 }
@@ -54,18 +54,18 @@ func misshapen(s *Store, name, want string) error {
 	return s.fault(name, "shape", fmt.Sprint(s.format(name).shape(s, name)), want)
 }
 
-// volume is how many positions of a latent make a token.
-func (z WanSizes) volume() int { return z.Patch[0] * z.Patch[1] * z.Patch[2] }
+// patchSize is how many positions of a latent make a token.
+func (z WanSizes) patchSize() int { return z.Patch[0] * z.Patch[1] * z.Patch[2] }
 
 // Table lists an expert's tensors. The layers that embed the latent and the timestep,
 // and the head, are not quantised: they are 0.2 % of the weights, and all that goes
 // into the model or comes out of it passes through them.
 func (z WanSizes) Table() Table {
-	c, dim, volume := z.Config, z.Config.Dim, z.volume()
+	c, dim, patchSize := z.Config, z.Config.Dim, z.patchSize()
 	var t Table
 	t.conv("patch_embedding", dim, c.InDim, z.Patch[:]...)
 	if z.Camera {
-		t.linear(quantised, "patch_embedding_wancamctrl", dim, z.CameraChannels*volume)
+		t.linear(quantised, "patch_embedding_wancamctrl", dim, z.CameraChannels*patchSize)
 		t.linear(quantised, "c2ws_hidden_states_layer1", dim, dim)
 		t.linear(quantised, "c2ws_hidden_states_layer2", dim, dim)
 	}
@@ -74,7 +74,7 @@ func (z WanSizes) Table() Table {
 	t.linear(asStored, "time_embedding.0", dim, c.FreqDim)
 	t.linear(asStored, "time_embedding.2", dim, dim)
 	t.linear(quantised, "time_projection.1", 6*dim, dim)
-	t.linear(asStored, "head.head", c.OutDim*volume, dim)
+	t.linear(asStored, "head.head", c.OutDim*patchSize, dim)
 	t.add(Modulation, "head.modulation", 1, 2, dim)
 	for i := range c.NumLayers {
 		t.wanBlock(fmt.Sprintf("blocks.%d.", i), dim, c.FFNDim, z.Camera)

@@ -87,11 +87,11 @@ func TestSize(t *testing.T) {
 			}
 			return x.Shape
 		}
-		volume := shape("head.head.weight")[0] / e.Config.OutDim
+		patchSize := shape("head.head.weight")[0] / e.Config.OutDim
 		scaled := sizes{
 			dim: e.Config.Dim, ffn: e.Config.FFNDim, freq: e.Config.FreqDim, layers: e.Config.NumLayers,
 			text: shape("text_embedding.0.weight")[1], camera: shape("patch_embedding_wancamctrl.weight")[1],
-			patch: e.Config.InDim * volume, head: e.Config.OutDim * volume,
+			patch: e.Config.InDim * patchSize, head: e.Config.OutDim * patchSize,
 		}
 		want := make(map[string]int)
 		for _, name := range e.Store.Names() {
