@@ -166,20 +166,20 @@ const longWork = 1e13
 // generate makes a video, and learns how long it took beside what was planned.
 func (l *Local) generate(ctx context.Context, r Request, emit func(inference.Event)) (inference.Saved, error) {
 	rates := l.known()
-	p, err := l.pipeline.Plan(ctx, r.Job)
-	if err != nil {
-		return inference.Saved{}, err
-	}
-	if !rates.Known() && p.FLOPs() > longWork {
-		if rates, err = plan.Measure(ctx, l.dev); err != nil {
-			return inference.Saved{}, err
+	var learner *plan.Learner
+	planned := func(p inference.Plan) (err error) {
+		if !rates.Known() && p.FLOPs() > longWork {
+			if rates, err = plan.Measure(ctx, l.dev); err != nil {
+				return err
+			}
+			l.keepRates(rates)
 		}
-		l.keepRates(rates)
+		rates.Estimate(&p)
+		emit(inference.Planned{Plan: p})
+		learner = plan.NewLearner(p)
+		return nil
 	}
-	rates.Estimate(&p)
-	emit(inference.Planned{Plan: p})
-	learner := plan.NewLearner(p)
-	saved, err := l.pipeline.Generate(ctx, r.Job, r.Inputs, func(event inference.Event) {
+	saved, err := l.pipeline.generate(ctx, r.Job, r.Inputs, planned, func(event inference.Event) {
 		learner.Event(event)
 		emit(event)
 	})

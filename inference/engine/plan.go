@@ -56,7 +56,7 @@ func (r *run) planOn(ctx context.Context, dev device.Device, layout *weights.Lay
 		if m := dry.p.experts[name]; m != nil {
 			store := layout.Experts[name].Store
 			p.Parts = append(p.Parts, inference.Part{Name: name, Quant: string(store.Quantised()), Bytes: store.Bytes()})
-			p.Tokens = r.clip.Latent(1) / (m.Patch[0] * m.Patch[1] * m.Patch[2])
+			p.Tokens = r.clip.Latent(1) / m.PatchSize()
 		}
 	}
 	return p, nil
@@ -182,13 +182,12 @@ func Fit(ctx context.Context, dev device.Device, r Request) (Request, inference.
 	return r, p, choices, err
 }
 
-// checkMemory returns an inference.MemoryError if the device has no room for the run, and
-// notices if weights do not stay in memory.
-func (r *run) checkMemory(ctx context.Context) error {
-	first, err := r.plan(ctx)
-	if err != nil || first.Fit() != inference.TooMuch {
+// checkMemory returns an inference.MemoryError if the device has no room for the run, whose
+// plan is first, and notices if weights do not stay in memory.
+func (r *run) checkMemory(ctx context.Context, first inference.Plan) error {
+	if first.Fit() != inference.TooMuch {
 		r.noticeReloads(first)
-		return err
+		return nil
 	}
 	of := func(job inference.Job, frames int) (inference.Plan, error) {
 		next := *r

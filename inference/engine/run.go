@@ -111,11 +111,24 @@ func (r *run) notice(about inference.NoticeAbout, format string, args ...any) {
 // Generate returns within a second with an error that wraps ctx's; the run's folder stays
 // and Resume goes on from it. inputs is as in Request.
 func (p *Pipeline) Generate(ctx context.Context, job inference.Job, inputs string, emit func(inference.Event)) (inference.Saved, error) {
+	return p.generate(ctx, job, inputs, func(inference.Plan) error { return nil }, emit)
+}
+
+// generate is Generate that hands its plan to planned before it begins.
+func (p *Pipeline) generate(ctx context.Context, job inference.Job, inputs string, planned func(inference.Plan) error, emit func(inference.Event)) (inference.Saved, error) {
 	p.running.Lock()
 	defer p.running.Unlock()
 	r, err := p.prepare(job)
+	if err != nil {
+		return inference.Saved{}, err
+	}
+	first, err := r.plan(ctx)
 	if err == nil {
-		err = r.checkMemory(ctx)
+		err = planned(first)
+	}
+	r.started = time.Now() // what planned did is no part of the run
+	if err == nil {
+		err = r.checkMemory(ctx, first)
 	}
 	if err == nil {
 		err = r.begin(inputs)

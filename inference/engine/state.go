@@ -124,7 +124,11 @@ func (p *Pipeline) reopen(ctx context.Context, dir string) (_ *run, err error) {
 	if rec.Device != p.dev.Info().Name {
 		r.notice(inference.NoticeDevice, "the run began on %s: on %s the video may differ in its last bits", rec.Device, p.dev.Info().Name)
 	}
-	return r, r.checkMemory(ctx)
+	first, err := r.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.checkMemory(ctx, first)
 }
 
 // save puts the run's state on disk, in place of the one before it.

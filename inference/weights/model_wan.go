@@ -39,10 +39,10 @@ func ReadWanSizes(s *Store, config WanConfig) (WanSizes, error) {
 	if shape := s.format(patchWeight).shape(s, patchWeight); len(shape) == 5 {
 		z.Patch = [3]int(shape[2:])
 	}
-	if s.Has(patchWeight) && z.patchSize() == 0 {
+	if s.Has(patchWeight) && z.PatchSize() == 0 {
 		err = errors.Join(err, misshapen(s, patchWeight, "[dim in_dim frames rows columns]"))
 	}
-	if in, patchSize := s.size(cameraWeight, 1), z.patchSize(); patchSize > 0 && in%patchSize == 0 {
+	if in, patchSize := s.size(cameraWeight, 1), z.PatchSize(); patchSize > 0 && in%patchSize == 0 {
 		z.CameraChannels = in / patchSize
 	} else if patchSize > 0 {
 		err = errors.Join(err, misshapen(s, cameraWeight, fmt.Sprintf("rows of a multiple of the patch's size, %d", patchSize)))
@@ -54,14 +54,14 @@ func misshapen(s *Store, name, want string) error {
 	return s.fault(name, "shape", fmt.Sprint(s.format(name).shape(s, name)), want)
 }
 
-// patchSize is how many positions of a latent make a token.
-func (z WanSizes) patchSize() int { return z.Patch[0] * z.Patch[1] * z.Patch[2] }
+// PatchSize is how many positions of a latent make a token.
+func (z WanSizes) PatchSize() int { return z.Patch[0] * z.Patch[1] * z.Patch[2] }
 
 // Table lists an expert's tensors. The layers that embed the latent and the timestep,
 // and the head, are not quantised: they are 0.2 % of the weights, and all that goes
 // into the model or comes out of it passes through them.
 func (z WanSizes) Table() Table {
-	c, dim, patchSize := z.Config, z.Config.Dim, z.patchSize()
+	c, dim, patchSize := z.Config, z.Config.Dim, z.PatchSize()
 	var t Table
 	t.conv("patch_embedding", dim, c.InDim, z.Patch[:]...)
 	if z.Camera {
