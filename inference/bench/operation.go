@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // Operation is one of a device's at a size, with random operands.
@@ -146,17 +147,20 @@ func (c *construction) row(seed uint64) device.Mat { return c.Mat(device.F32, se
 
 func (c *construction) linear() device.Op {
 	in, out := c.n[1], c.n[2]
-	l := device.Linear{X: c.input(1), Y: c.Mat(c.y, 0, c.n[0], out), W: device.Weight{In: in, Out: out}}
-	switch c.weights {
-	case "int8":
-		l.W.Format, l.W.Data, l.W.Scale = device.INT8, c.Mat(device.I8, 0, out, in), c.Mat(device.F32, 2, 1, out)
-	case "nf4":
-		const block = 64
-		l.W.Format, l.W.Block, l.W.Data = device.NF4, block, c.Mat(device.U8, 0, 1, (out*in+1)/2)
-		l.W.Code, l.W.Scale = c.Mat(device.F32, 2, 1, 16), c.Mat(device.F32, 3, 1, (out*in+block-1)/block)
-	default:
-		l.W.Data = c.weight(out, in)
+	l := device.Linear{X: c.input(1), Y: c.Mat(c.y, 0, c.n[0], out)}
+	format := weights.Format(c.weights).OnDevice()
+	if format == device.Dense {
+		l.W = device.DenseWeight(c.weight(out, in))
+		return l
 	}
+	seed := uint64(1)
+	l.W = device.NewWeight(format, 0, out, in, func(dtype device.DType, rows, cols int) device.Mat {
+		if dtype != device.F32 {
+			return c.Mat(dtype, 0, rows, cols) // codes
+		}
+		seed++
+		return c.Mat(dtype, seed, rows, cols)
+	})
 	return l
 }
 

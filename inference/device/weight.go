@@ -38,6 +38,28 @@ type Weight struct {
 	NestedOffset float32
 }
 
+// NF4Block is the number of elements per scale that NF4 weights have by default.
+const NF4Block = 64
+
+// NewWeight returns a weight [out, in] in a format, with the tensors that belong to it, of
+// sizes alone: operand makes each of them. dtype is the data's of a Dense weight.
+func NewWeight(format Format, dtype DType, out, in int, operand func(dtype DType, rows, cols int) Mat) Weight {
+	w := Weight{Format: format, Out: out, In: in}
+	switch format {
+	case Dense:
+		w.Data = operand(dtype, out, in)
+	case INT8:
+		w.Data = operand(I8, out, in)
+		w.Scale = operand(F32, 1, out)
+	case NF4:
+		w.Block = NF4Block
+		w.Data = operand(U8, 1, (out*in+1)/2)
+		w.Code = operand(F32, 1, 16)
+		w.Scale = operand(F32, 1, (out*in+NF4Block-1)/NF4Block)
+	}
+	return w
+}
+
 // DenseWeight views m, [out, in], as a weight that is not quantised.
 func DenseWeight(m Mat) Weight { return Weight{Data: m, Out: m.Rows, In: m.Cols} }
 

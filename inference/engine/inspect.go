@@ -7,6 +7,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
+	"gimbal/inference/nn"
 	"gimbal/inference/tokenizer"
 	"gimbal/inference/watch"
 	"gimbal/inference/weights"
@@ -141,36 +142,14 @@ func unsupported(ctx context.Context, dev device.Device) map[inference.Quant]str
 
 // try multiplies by a matrix of zeros that is kept as q says.
 func try(ctx context.Context, dev device.Device, q inference.Quant) error {
-	const n = weights.NF4Block
-	var err error
-	var buffers []device.Buffer
-	defer func() {
-		for _, b := range buffers {
-			b.Release()
-		}
-	}()
-	mat := func(t device.DType, rows, cols int) device.Mat {
-		if err != nil {
-			return device.Mat{}
-		}
-		var b device.Buffer
-		if b, err = dev.Alloc(device.Desc{Label: "quantisation test", DType: t, Shape: []int{rows, cols}}); err != nil {
-			return device.Mat{}
-		}
-		buffers = append(buffers, b)
-		return device.AsMat(b)
-	}
-	l := device.Linear{X: mat(device.F32, 1, n), Y: mat(device.F32, 1, n)}
-	if q == inference.QuantINT8 {
-		l.W = device.Weight{Format: device.INT8, Data: mat(device.I8, n, n), Out: n, In: n, Scale: mat(device.F32, 1, n)}
-	} else {
-		l.W = device.Weight{
-			Data: mat(device.U8, 1, n*n/2), Out: n, In: n, Format: device.NF4, Block: weights.NF4Block,
-			Scale: mat(device.F32, 1, n), Code: mat(device.F32, 1, len(weights.NF4Code)),
-		}
-	}
-	if err != nil {
+	const n = device.NF4Block
+	const label = "quantisation test"
+	arena := nn.NewArena(dev)
+	defer arena.Release()
+	mat := func(t device.DType, rows, cols int) device.Mat { return arena.Mat(label, t, rows, cols) }
+	l := device.Linear{X: mat(device.F32, 1, n), Y: mat(device.F32, 1, n), W: device.NewWeight(stored(q).Format.OnDevice(), 0, n, n, mat)}
+	if err := arena.Err(); err != nil {
 		return err
 	}
-	return dev.Do(ctx, "quantisation test", func(e device.Encoder) { e.Record(l) })
+	return dev.Do(ctx, label, func(e device.Encoder) { e.Record(l) })
 }

@@ -23,7 +23,7 @@ func Measure(ctx context.Context, dev device.Device) (Rates, error) {
 	var errs []error
 	for _, w := range []weights{
 		{device.Dense, device.F32}, {device.Dense, device.F16}, {device.Dense, device.BF16}, {device.Dense, device.F8E4M3},
-		{device.INT8, device.I8}, {device.NF4, device.U8},
+		{format: device.INT8}, {format: device.NF4},
 	} {
 		errs = append(errs, m.rate(r, func(size int) operation { return m.linear(w, size) }))
 	}
@@ -62,7 +62,7 @@ func byFLOPs(op device.Op) operation { return operation{op, float64(op.Cost().FL
 // weights is a type that products take.
 type weights struct {
 	format device.Format
-	dtype  device.DType
+	dtype  device.DType // of Dense ones
 }
 
 // long is the least time of a submission that tells the speed of a device.
@@ -115,18 +115,10 @@ const (
 )
 
 func (m *measuring) linear(w weights, size int) operation {
-	l := device.Linear{X: m.mat(device.F32, rows*size, side), Y: m.mat(device.F32, rows*size, side)}
-	l.W = device.Weight{Format: w.format, Out: side, In: side}
-	switch w.format {
-	case device.Dense:
-		l.W.Data = m.mat(w.dtype, side, side)
-	case device.INT8:
-		l.W.Data, l.W.Scale = m.mat(w.dtype, side, side), m.mat(device.F32, 1, side)
-	case device.NF4:
-		l.W.Block = 64
-		l.W.Data, l.W.Code, l.W.Scale = m.mat(w.dtype, 1, side*side/2), m.mat(device.F32, 1, 16), m.mat(device.F32, 1, side*side/64)
-	}
-	return byFLOPs(l)
+	return byFLOPs(device.Linear{
+		X: m.mat(device.F32, rows*size, side), Y: m.mat(device.F32, rows*size, side),
+		W: device.NewWeight(w.format, w.dtype, side, side, m.mat),
+	})
 }
 
 func (m *measuring) attention(t device.DType, size int) operation {

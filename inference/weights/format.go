@@ -19,6 +19,11 @@ const (
 	NF4   Format = "nf4"  // 4 bits, a scale per block of values
 )
 
+// OnDevice returns what devices call the format.
+func (f Format) OnDevice() device.Format {
+	return map[Format]device.Format{INT8: device.INT8, NF4: device.NF4}[f]
+}
+
 // formats are looked through in this order for one that a weight is stored in.
 var formats = []format{nf4{}, int8Rows{}, dense{}}
 

@@ -164,7 +164,7 @@ func (l *Loader) scales(name string, dtype device.DType, n int) device.Mat {
 }
 
 // NF4Block is the number of values that share a scale in weights that are converted here.
-const NF4Block = 64
+const NF4Block = device.NF4Block
 
 // stateSize is the room for a weight's JSON text, whose length is not known before its
 // scales are; blanks fill it.
