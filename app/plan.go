@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -67,19 +65,11 @@ func or(text, other string) string {
 func parseDims(text string) (weights.Dims, error) {
 	d := weights.LingBotWorld
 	fields := map[string]*int{"dim": &d.Dim, "ffn": &d.FFN, "heads": &d.Heads, "layers": &d.Layers, "vae": &d.VAE, "text": &d.Text}
-	for word := range strings.SplitSeq(text, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(word), "=")
-		if name == "real" && value == "" {
-			continue
-		}
-		n, err := strconv.Atoi(value)
-		if fields[name] == nil || err != nil || n < 1 || n > 1<<16 {
-			return d, usagef("--synthetic %s: want real, or NAME=NUMBER with dim, ffn, heads, layers, vae or text", word)
-		}
-		*fields[name] = n
+	if word, ok := weights.ReadSizes(text, fields); !ok {
+		return d, usagef("--synthetic %s: want real, or NAME=NUMBER with dim, ffn, heads, layers, vae or text", word)
 	}
-	if d.Dim%(2*d.Heads) != 0 {
-		return d, usagef("--synthetic: dim=%d, want a multiple of twice heads=%d", d.Dim, d.Heads)
+	if err := weights.CheckHeads(d.Dim, d.Heads); err != nil {
+		return d, usagef("--synthetic: %w", err)
 	}
 	return d, nil
 }

@@ -74,9 +74,7 @@ func rooflineStep(ctx context.Context, chip metalkit.Chip, frames int) ([]metalk
 		return nil, err
 	}
 	defer model.Close()
-	session, err := model.NewSession(ctx, wan.Input{
-		F: (frames-1)/4 + 1, H: 480 / 8, W: 832 / 8, Contexts: []wan.Context{{Tokens: expert.Config.TextLen}}, Camera: true, Reuse: wan.AllReuse,
-	})
+	session, err := model.NewSession(ctx, blankInput(model, frames, 480, 832))
 	if err != nil {
 		return nil, err
 	}

@@ -81,19 +81,25 @@ func runBlank(ctx context.Context, dev device.Device, d weights.Dims, frames, he
 		return err
 	}
 	defer v.Close()
-	return v.Decode(ctx, nil, min((frames-1)/4+1, 2), height/8, width/8, vae.DecodeOptions{Chunk: 1}, func(int, []float32) error { return nil })
+	return v.Decode(ctx, nil, min(inference.Wan.LatentFrames(frames), 2), height/inference.Wan.Stride, width/inference.Wan.Stride, vae.DecodeOptions{Chunk: 1}, func(int, []float32) error { return nil })
 }
 
 func forwardBlank(ctx context.Context, model *wan.Model, frames, height, width int) error {
 	defer model.Close()
-	s, err := model.NewSession(ctx, wan.Input{
-		F: (frames-1)/4 + 1, H: height / 8, W: width / 8, Contexts: []wan.Context{{Tokens: model.Config.TextLen}}, Camera: true, Reuse: wan.AllReuse,
-	})
+	s, err := model.NewSession(ctx, blankInput(model, frames, height, width))
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	return s.Velocity(ctx, nil, 0, 0, nil)
+}
+
+// blankInput is of the sizes of a clip with a camera path and has no contents.
+func blankInput(m *wan.Model, frames, height, width int) wan.Input {
+	return wan.Input{
+		F: inference.Wan.LatentFrames(frames), H: height / inference.Wan.Stride, W: width / inference.Wan.Stride,
+		Contexts: []wan.Context{{Tokens: m.Config.TextLen}}, Camera: true, Reuse: wan.AllReuse,
+	}
 }
 
 // blank is a device whose buffers keep their zeros: nothing is read from the host. To

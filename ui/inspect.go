@@ -2,8 +2,6 @@ package ui
 
 import (
 	"image"
-	"maps"
-	"slices"
 
 	"fyne.io/fyne/v2"
 )
@@ -11,9 +9,6 @@ import (
 // names are the window's parts that tests point at, by names that do not change with
 // the language.
 type names map[string]fyne.CanvasObject
-
-// Names returns the names that Rectangles knows.
-func Names(w *Window) []string { return slices.Sorted(maps.Keys(w.names)) }
 
 // Rectangles returns where the named parts of the window are that can be seen, in
 // pixels from the corner of its content. It is for tests that drive a real window, and

@@ -102,16 +102,7 @@ func (w *Window) build() {
 	w.content = part.Dock(bar, w.progress.view, nil, nil, part.Dock(part.Rule(), part.Rule(), nil, nil, middle))
 }
 
-// Fyne returns the window as Fyne knows it.
-func (w *Window) Fyne() fyne.Window { return w.window }
-
-// Show shows the window and keeps it up to date.
-func (w *Window) Show() {
-	w.follow()
-	w.window.Show()
-}
-
-// Run shows the window and returns when the program ends.
+// Run shows the window, keeps it up to date and returns when the program ends.
 func (w *Window) Run() {
 	w.follow()
 	w.window.ShowAndRun()

@@ -2,10 +2,10 @@ package bench
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"gimbal/inference"
+	"gimbal/inference/weights"
 )
 
 // Dims are the sizes of a synthetic model and of the clip that it makes.
@@ -27,7 +27,7 @@ var Real = Dims{Dim: 5120, FFN: 13824, Heads: 40, Layers: 1, VAE: 96, Frames: 5,
 const realLayers = 40
 
 // Grammar says how ParseDims reads text.
-const Grammar = "NAME=NUMBER, separated by commas, of dim, ffn, heads, layers, vae, frames, height and width; " +
+const Grammar = "NAME=NUMBER, 1 to 65536, separated by commas, of dim, ffn, heads, layers, vae, frames, height and width; " +
 	"what is left out, and the word real, stand for the real model's sizes, one layer of it and 5 frames of 480x832"
 
 // field is one size by its name.
@@ -46,40 +46,21 @@ func (d *Dims) fields() []field {
 // ParseDims reads sizes such as "real,layers=2" or "dim=256,ffn=768,heads=4".
 func ParseDims(text string) (Dims, error) {
 	d := Real
-	for word := range strings.SplitSeq(text, ",") {
-		word = strings.TrimSpace(word)
-		if word == "real" {
-			continue
-		}
-		name, value, _ := strings.Cut(word, "=")
-		n, err := strconv.Atoi(value)
-		if err != nil || !d.set(name, n) {
-			return Dims{}, fmt.Errorf("%q, want %s", word, Grammar)
-		}
+	sizes := map[string]*int{}
+	for _, f := range d.fields() {
+		sizes[f.name] = f.at
+	}
+	if word, ok := weights.ReadSizes(text, sizes); !ok {
+		return Dims{}, fmt.Errorf("%q, want %s", word, Grammar)
 	}
 	return d, d.check()
 }
 
-func (d *Dims) set(name string, n int) bool {
-	for _, f := range d.fields() {
-		if f.name == name {
-			*f.at = n
-			return true
-		}
-	}
-	return false
-}
-
 func (d Dims) check() error {
-	for _, f := range d.fields() {
-		if *f.at < 1 || *f.at > 1<<16 {
-			return fmt.Errorf("%s=%d, want 1 to %d", f.name, *f.at, 1<<16)
-		}
+	if err := weights.CheckHeads(d.Dim, d.Heads); err != nil {
+		return err
 	}
-	switch {
-	case d.Dim%(2*d.Heads) != 0:
-		return fmt.Errorf("dim=%d, want a multiple of twice heads=%d", d.Dim, d.Heads)
-	case d.Height%16 != 0 || d.Width%16 != 0:
+	if d.Height%16 != 0 || d.Width%16 != 0 {
 		return fmt.Errorf("height=%d,width=%d, want multiples of 16", d.Height, d.Width)
 	}
 	return inference.CheckFrames(d.Frames)

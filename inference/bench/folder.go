@@ -3,19 +3,17 @@ package bench
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"gimbal/inference/clip"
 	"gimbal/inference/device"
 	"gimbal/inference/weights"
 )
@@ -119,14 +117,7 @@ func (f *folder) expert(ctx context.Context, d Dims, text int) error {
 		return err
 	}
 	sizes := weights.Dims{Dim: d.Dim, FFN: d.FFN, Heads: d.Heads, Layers: d.Layers, Text: text}.ExpertSizes()
-	config, err := json.Marshal(struct {
-		ModelType string `json:"model_type"`
-		weights.WanConfig
-	}{"i2v", sizes.Config})
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o644); err != nil {
+	if err := weights.WriteWanConfig(filepath.Join(dir, weights.ConfigFile), sizes.Config); err != nil {
 		return err
 	}
 	return weights.WriteTemporary(filepath.Join(dir, "diffusion_pytorch_model.safetensors"), sizes.Table().Random(ctx, device.BF16), nil)
@@ -162,31 +153,14 @@ func (f *folder) picture(d Dims) error {
 
 // camera writes a path that moves ahead and to the right, a pose for each frame.
 func (f *folder) camera(frames int) error {
-	poses := make([]float32, 0, 16*frames)
-	intrinsics := make([]float32, 0, 4*frames)
-	for i := range frames {
-		t := float32(i) / 16
-		poses = append(poses, 1, 0, 0, t/2, 0, 1, 0, 0, 0, 0, 1, t, 0, 0, 0, 1)
-		intrinsics = append(intrinsics, 500, 500, 416, 240)
+	poses := make([]clip.Pose, frames)
+	for i := range poses {
+		t := float64(i) / 16
+		poses[i] = clip.Pose{{1, 0, 0, t / 2}, {0, 1, 0, 0}, {0, 0, 1, t}, {0, 0, 0, 1}}
 	}
-	if err := os.Mkdir(f.cameraPath(), 0o755); err != nil {
+	path, err := clip.NewPath(poses, slices.Repeat([]clip.Intrinsics{{500, 500, 416, 240}}, frames))
+	if err != nil {
 		return err
 	}
-	return errors.Join(
-		writeNPY(filepath.Join(f.cameraPath(), "poses.npy"), poses, frames, 4, 4),
-		writeNPY(filepath.Join(f.cameraPath(), "intrinsics.npy"), intrinsics, frames, 4))
-}
-
-// writeNPY writes values as numpy does
-// (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1.0).
-func writeNPY(path string, values []float32, shape ...int) error {
-	sizes := strings.Trim(strings.ReplaceAll(fmt.Sprint(shape), " ", ", "), "[]")
-	header := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", sizes)
-	header += strings.Repeat(" ", 63-(10+len(header))%64) + "\n"
-	data := append([]byte("\x93NUMPY\x01\x00"), byte(len(header)), byte(len(header)>>8))
-	data = append(data, header...)
-	for _, v := range values {
-		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
-	}
-	return os.WriteFile(path, data, 0o644)
+	return path.Write(f.cameraPath())
 }

@@ -172,18 +172,18 @@ func histories(s *denoise.State) map[string]*[]float32 {
 	return map[string]*[]float32{"solver_newer": &s.Newer, "solver_older": &s.Older, "solver_last": &s.Last}
 }
 
-// The copies of a job's files in a folder.
+// The copies of a job's files in the folder that KeepInputs fills.
 const (
-	keptPicture = "picture"
-	keptCamera  = "camera"
+	KeptPicture = "picture"
+	KeptCamera  = "camera"
 )
 
 // inputFiles lists a job's files and their copies, relative to the folder of copies.
 func inputFiles(job inference.Job) map[string]string {
-	files := map[string]string{keptPicture: job.Image}
+	files := map[string]string{KeptPicture: job.Image}
 	if job.ActionPath != "" {
 		for _, name := range clip.PathFiles {
-			files[filepath.Join(keptCamera, name)] = filepath.Join(job.ActionPath, name)
+			files[filepath.Join(KeptCamera, name)] = filepath.Join(job.ActionPath, name)
 		}
 	}
 	return files
@@ -217,9 +217,9 @@ func shareInputs(dir, kept string, job inference.Job) error {
 
 // keptInputs returns job with the copies in a folder in place of its own files.
 func keptInputs(dir string, job inference.Job) inference.Job {
-	job.Image = filepath.Join(dir, keptPicture)
+	job.Image = filepath.Join(dir, KeptPicture)
 	if job.ActionPath != "" {
-		job.ActionPath = filepath.Join(dir, keptCamera)
+		job.ActionPath = filepath.Join(dir, KeptCamera)
 	}
 	return job
 }

@@ -15,21 +15,15 @@ import (
 	"gimbal/inference/library"
 )
 
-// The copies of a run's inputs in its folder, as engine.KeepInputs calls them.
-const (
-	pictureName = "picture"
-	cameraName  = "camera"
-)
-
 // KeptPicture returns the library's copy of the picture that a run started from.
 func (q *Queue) KeptPicture(id library.ID) string {
-	return filepath.Join(q.o.Library.Folder(id), pictureName)
+	return filepath.Join(q.o.Library.Folder(id), engine.KeptPicture)
 }
 
 // KeptCamera returns the library's copy of the camera path that a run followed, a folder.
 // There is none for a run without a path.
 func (q *Queue) KeptCamera(id library.ID) string {
-	return filepath.Join(q.o.Library.Folder(id), cameraName)
+	return filepath.Join(q.o.Library.Folder(id), engine.KeptCamera)
 }
 
 // keepInputs copies the inputs of a run to its folder, a built-in camera path too.
@@ -37,7 +31,7 @@ func keepInputs(dir string, s library.Settings) error {
 	if s.Camera != "" {
 		path, err := clip.Builtin(s.Camera, s.Job.Frames)
 		if err == nil {
-			err = path.Write(filepath.Join(dir, cameraName))
+			err = path.Write(filepath.Join(dir, engine.KeptCamera))
 		}
 		if err != nil {
 			return err

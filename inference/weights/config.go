@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 )
 
 // Limits on configuration files and the sizes in them.
@@ -24,6 +25,21 @@ type WanConfig struct {
 	NumLayers int     `json:"num_layers"` // transformer blocks
 	TextLen   int     `json:"text_len"`   // tokens of a text context, padding included
 	Eps       float64 `json:"eps"`        // of all norms
+}
+
+// ConfigFile is the name of the file beside an expert's weights that states its sizes.
+const ConfigFile = "config.json"
+
+// WriteWanConfig writes an expert's config.json to path.
+func WriteWanConfig(path string, c WanConfig) error {
+	text, err := json.Marshal(struct {
+		ModelType string `json:"model_type"`
+		WanConfig
+	}{"i2v", c})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o666)
 }
 
 // readWanConfig reads an expert's config.json. The error names every field that

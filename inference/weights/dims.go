@@ -1,7 +1,10 @@
 package weights
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"gimbal/inference/device"
 )
@@ -19,6 +22,32 @@ type Dims struct {
 
 // LingBotWorld are the real model's.
 var LingBotWorld = Dims{Dim: 5120, FFN: 13824, Heads: 40, Layers: 40, VAE: 96, Text: 4096}
+
+// ReadSizes sets sizes by their names from text such as "real,layers=2"; the word real
+// stands for what they are. The first word that is not understood comes back, and false.
+func ReadSizes(text string, sizes map[string]*int) (word string, ok bool) {
+	for word := range strings.SplitSeq(text, ",") {
+		word = strings.TrimSpace(word)
+		if word == "real" {
+			continue
+		}
+		name, value, _ := strings.Cut(word, "=")
+		n, err := strconv.Atoi(value)
+		if sizes[name] == nil || err != nil || n < 1 || n > 1<<16 {
+			return word, false
+		}
+		*sizes[name] = n
+	}
+	return "", true
+}
+
+// CheckHeads checks that heads divide channels into pairs, which are rotated.
+func CheckHeads(dim, heads int) error {
+	if dim%(2*heads) != 0 {
+		return fmt.Errorf("dim=%d, want a multiple of twice heads=%d", dim, heads)
+	}
+	return nil
+}
 
 const (
 	latentChannels = 16

@@ -136,7 +136,7 @@ func (l *Layout) openExpert(name string) Part {
 		return part
 	}
 	part.Path = dir
-	config, err := readWanConfig(filepath.Join(dir, "config.json"))
+	config, err := readWanConfig(filepath.Join(dir, ConfigFile))
 	if err == nil {
 		part.Config = &config
 	}

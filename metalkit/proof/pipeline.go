@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
@@ -177,14 +176,10 @@ func (p *proof) expertFolders(dir string, sizes weights.WanSizes) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(struct {
-		ModelType string `json:"model_type"`
-		weights.WanConfig
-	}{"i2v", sizes.Config})
 	errs := []error{err, store.Close()}
 	for _, name := range []string{weights.HighNoise, weights.LowNoise} {
 		name = filepath.Join(dir, name)
-		errs = append(errs, os.Mkdir(name, 0o777), os.WriteFile(filepath.Join(name, "config.json"), text, 0o666),
+		errs = append(errs, os.Mkdir(name, 0o777), weights.WriteWanConfig(filepath.Join(name, weights.ConfigFile), sizes.Config),
 			os.Link(p.file("pipeline-expert.safetensors"), filepath.Join(name, "diffusion_pytorch_model.safetensors")))
 	}
 	return errors.Join(errs...)
