@@ -88,6 +88,7 @@ type Step struct {
 	Total     int           `json:"total"`
 	Expert    string        `json:"expert"` // "high_noise_model" or "low_noise_model"
 	Timestep  float64       `json:"timestep"`
+	Passes    int           `json:"passes"` // of the expert
 	Seconds   float64       `json:"seconds"`
 	Elapsed   time.Duration `json:"elapsed_ns"`
 	Remaining time.Duration `json:"remaining_ns"`

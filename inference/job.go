@@ -36,10 +36,13 @@ type Recipe struct {
 	Frames   int      `json:"frame_num"`          // of the video, 4n+1; fewer where the camera path is shorter
 	MaxArea  int      `json:"max_area"`           // pixels of a frame at most; the picture's shape is kept
 	Steps    int      `json:"sample_steps"`       // denoising steps
-	Solver   string   `json:"sample_solver"`      // "unipc" or "dpm++"
+	Solver   string   `json:"sample_solver"`      // "unipc", "dpm++" or "euler"
 	Shift    float64  `json:"sample_shift"`       // of the noise schedule
 	Guidance Guidance `json:"sample_guide_scale"` // of each expert
 	Boundary float64  `json:"boundary"`           // share of the schedule from which the high-noise expert runs
+	// HighSteps, unless 0, are the high-noise expert's steps in place of those that the
+	// schedule gives it.
+	HighSteps int `json:"high_steps,omitempty"`
 }
 
 // Guidance is the classifier-free guidance scale of each expert. With a scale of 1 the
@@ -118,7 +121,7 @@ func DefaultJob() Job {
 // Validate reports what is wrong with the recipe, as SettingErrors.
 func (r Recipe) Validate() error {
 	var errs []error
-	for _, name := range []string{"frame_num", "max_area", "sample_steps", "sample_solver", "sample_shift", "sample_guide_scale", "boundary"} {
+	for _, name := range []string{"frame_num", "max_area", "sample_steps", "sample_solver", "sample_shift", "sample_guide_scale", "boundary", "high_steps"} {
 		errs = append(errs, FindSetting(name).Check(Job{Recipe: r}))
 	}
 	return errors.Join(errs...)

@@ -33,8 +33,11 @@ var Settings = []Setting{
 	{Name: "sample_steps", Flag: true, Form: true,
 		Help:  "denoising `steps`",
 		value: whole(1, 1000, func(j *Job) *int { return &j.Steps })},
+	{Name: "high_steps", Flag: true, Form: true,
+		Help:  "`steps` of the high-noise expert, in place of those that the schedule gives it; 0 for these",
+		value: wholeOrZero(1, 1000, func(j *Job) *int { return &j.HighSteps })},
 	{Name: "sample_solver", Flag: true, Form: true, Choices: solvers,
-		Help:  "`solver`: unipc or dpm++",
+		Help:  "`solver`: unipc, dpm++ or, for models that are distilled to a few steps, euler",
 		value: choice(solvers, func(j *Job) *string { return &j.Solver })},
 	{Name: "sample_shift", Flag: true, Form: true,
 		Help:  "`shift` of the noise schedule",
@@ -90,7 +93,7 @@ var Settings = []Setting{
 // The values of settings that have a few. Package denoise has the solvers, noise the
 // generators, weights the kinds of weights.
 var (
-	solvers         = []string{"unipc", "dpm++"}
+	solvers         = []string{"unipc", "dpm++", "euler"}
 	noiseRNGs       = []string{"cuda", "cpu"}
 	quants          = []string{quantNone, string(QuantINT8), string(QuantNF4), string(QuantNF4Double)}
 	attentionDTypes = []string{"f32", "f16", "bf16"}

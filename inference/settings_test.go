@@ -48,7 +48,7 @@ func TestMistakes(t *testing.T) {
 		{"frame_num", "many", NotAWholeNumber, ""},
 		{"sample_steps", "0", OutOfRange, "sample_steps: 0, want 1 to 1000"},
 		{"sample_steps", "99999999999999999999", NotAWholeNumber, ""},
-		{"sample_solver", "euler", NotAChoice, `sample_solver: "euler", want unipc or dpm++`},
+		{"sample_solver", "heun", NotAChoice, `sample_solver: "heun", want unipc, dpm++ or euler`},
 		{"sample_shift", "NaN", NotANumber, ""},
 		{"sample_guide_scale", "1,2,3", NotANumber, ""},
 		{"sample_guide_scale", "5,x", NotANumber, ""},

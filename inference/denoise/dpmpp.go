@@ -3,7 +3,7 @@ package denoise
 // DPMPP is the name of DPM-Solver++.
 const DPMPP = "dpm++"
 
-var dpmpp = method{name: DPMPP, start: 1, kept: 1, step: (*Solver).stepDPMPP}
+var dpmpp = method{name: DPMPP, levels: levelsFrom(1), shifted: shifted, timestep: truncated, kept: 1, step: (*Solver).stepDPMPP}
 
 // stepDPMPP is DPM-Solver++(2M) with the midpoint rule: order one in the first and the
 // last step, else two. Source: Lu et al., DPM-Solver++: Fast Solver for Guided Sampling

@@ -23,7 +23,9 @@ type Guidance struct {
 }
 
 // HighNoise reports whether timestep t is the high-noise expert's.
-func (g Guidance) HighNoise(t float64) bool { return t >= g.Boundary*trainSteps }
+func (g Guidance) HighNoise(t float64) bool { return highNoise(t, g.Boundary) }
+
+func highNoise(t, boundary float64) bool { return t >= boundary*trainSteps }
 
 // Scale returns the scale at timestep t.
 func (g Guidance) Scale(t float64) float64 {

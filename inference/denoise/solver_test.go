@@ -17,9 +17,13 @@ import (
 
 const bound = 1e-5
 
+func newSolver(kind string, steps int, shift float64) (*denoise.Solver, error) {
+	return denoise.New(kind, denoise.Schedule{Steps: steps, Shift: shift})
+}
+
 func mustNew(tb testing.TB, kind string, steps int, shift float64) *denoise.Solver {
 	tb.Helper()
-	s, err := denoise.New(kind, steps, shift)
+	s, err := newSolver(kind, steps, shift)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -106,7 +110,7 @@ func TestReference(t *testing.T) {
 
 // kinds lists solvers over the lengths that take different branches.
 func kinds(f func(kind string, steps int, shift float64)) {
-	for _, kind := range []string{denoise.UniPC, denoise.DPMPP} {
+	for _, kind := range denoise.Names() {
 		for _, steps := range []int{1, 2, 3, 4, 14, 15, 40} {
 			f(kind, steps, 5)
 		}
@@ -252,7 +256,7 @@ func TestBadArguments(t *testing.T) {
 		shift float64
 		want  string
 	}{
-		{"euler", 10, 5, `"euler"`},
+		{"heun", 10, 5, `"heun"`},
 		{"", 10, 5, "sample_solver:"},
 		{denoise.UniPC, 0, 5, "sample_steps: 0"},
 		{denoise.DPMPP, -1, 5, "sample_steps: -1"},
@@ -263,7 +267,7 @@ func TestBadArguments(t *testing.T) {
 		{denoise.DPMPP, 10, math.Inf(1), "sample_shift: +Inf"},
 		{denoise.UniPC, 10, 1e12, "no noise between"},
 	} {
-		_, err := denoise.New(c.kind, c.steps, c.shift)
+		_, err := newSolver(c.kind, c.steps, c.shift)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("New(%q, %d, %v): %v, want an error with %q", c.kind, c.steps, c.shift, err, c.want)
 		}

@@ -4,7 +4,7 @@ package denoise
 const UniPC = "unipc"
 
 // Its sigma_max passed through float32 in the reference.
-var unipc = method{name: UniPC, start: float64(float32(1 - 1.0/trainSteps)), kept: 3, step: (*Solver).stepUniPC}
+var unipc = method{name: UniPC, levels: levelsFrom(float64(float32(1 - 1.0/trainSteps))), shifted: shifted, timestep: truncated, kept: 3, step: (*Solver).stepUniPC}
 
 // stepUniPC corrects the sample with the new model output (UniC), then predicts the
 // next one (UniP), in the B(h) = e^-h - 1 variant (bh2) on predictions of the clean

@@ -126,7 +126,7 @@ func TestEvents(t *testing.T) {
 // resumed run gives the same video, and does no step twice.
 func TestResumeAtEveryStep(t *testing.T) {
 	p := load(t, golden.Checkpoint(t))
-	for _, solver := range []string{"unipc", "dpm++"} {
+	for _, solver := range []string{"unipc", "dpm++", "euler"} {
 		job := quick(t)
 		job.Solver = solver
 		if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
@@ -227,7 +227,7 @@ func TestBadJobs(t *testing.T) {
 		{"frames", func(j *inference.Job) { j.Frames = 10 }, []string{"frame_num", "10", "9 and 13"}},
 		{"no frames", func(j *inference.Job) { j.Frames = -3 }, []string{"1 and 5"}},
 		{"steps", func(j *inference.Job) { j.Steps = 0 }, []string{"sample_steps"}},
-		{"solver", func(j *inference.Job) { j.Solver = "euler" }, []string{"sample_solver", "euler", "unipc"}},
+		{"solver", func(j *inference.Job) { j.Solver = "heun" }, []string{"sample_solver", "heun", "unipc"}},
 		{"shift", func(j *inference.Job) { j.Shift = -1 }, []string{"sample_shift"}},
 		{"guidance", func(j *inference.Job) { j.Guidance.High = math.NaN() }, []string{"sample_guide_scale", "NaN"}},
 		{"boundary", func(j *inference.Job) { j.Boundary = 2 }, []string{"boundary"}},

@@ -8,7 +8,6 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/clip"
-	"gimbal/inference/denoise"
 	"gimbal/inference/device"
 	"gimbal/inference/plan"
 	"gimbal/inference/wan"
@@ -84,7 +83,7 @@ func (r *run) dryRun(ctx context.Context, count *plan.Device, layout *weights.La
 		}
 	}
 	var err error
-	if r.solver, err = denoise.New(r.job.Solver, r.job.Steps, r.job.Shift); err != nil {
+	if r.solver, err = newSolver(r.job); err != nil {
 		return err
 	}
 	latent := r.clip.Latent(r.p.vae.Channels())

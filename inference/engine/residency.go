@@ -60,7 +60,7 @@ const aheadSteps = 2
 // expert, or, without Offload, ever, in the background, until ctx ends. It does so
 // once.
 func (s *sampling) readAhead(ctx context.Context, expert string, step int) {
-	soon := s.job.Steps - 1
+	soon := s.solver.Steps() - 1
 	if s.job.Offload {
 		soon = min(step+aheadSteps, soon)
 	}

@@ -84,7 +84,12 @@ func Validate(job inference.Job) (*denoise.Solver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return denoise.New(job.Solver, job.Steps, job.Shift)
+	return newSolver(job)
+}
+
+// newSolver returns the solver of a job.
+func newSolver(job inference.Job) (*denoise.Solver, error) {
+	return denoise.New(job.Solver, denoise.Schedule{Steps: job.Steps, Shift: job.Shift, HighSteps: job.HighSteps, Boundary: job.Boundary})
 }
 
 // checkControl checks that the model takes the job's control.
@@ -160,7 +165,7 @@ func (r *run) finish(ctx context.Context, emit func(inference.Event)) (inference
 	}
 	emit(inference.Prepared{
 		Width: r.clip.Width, Height: r.clip.Height, Frames: r.clip.Frames, LatentShape: r.clip.LatentShape(r.p.vae.Channels()),
-		RunDir: r.state.Dir(), FirstStep: r.solver.Next() + 1, Steps: r.job.Steps,
+		RunDir: r.state.Dir(), FirstStep: r.solver.Next() + 1, Steps: r.solver.Steps(),
 	})
 	saved, err := r.work(ctx)
 	if err != nil {
@@ -178,7 +183,7 @@ func (r *run) finish(ctx context.Context, emit func(inference.Event)) (inference
 func (r *run) work(ctx context.Context) (saved inference.Saved, err error) {
 	r.p.collect()
 	var c conditioning
-	if r.solver.Next() < r.job.Steps || r.job.DumpFile != "" {
+	if r.solver.Next() < r.solver.Steps() || r.job.DumpFile != "" {
 		if c, err = r.condition(ctx); err != nil {
 			return saved, err
 		}

@@ -27,7 +27,7 @@ type sampling struct {
 
 // sample does the steps that are left, saving the run's state after each.
 func (r *run) sample(ctx context.Context, c conditioning) error {
-	if r.solver.Next() >= r.job.Steps {
+	if r.solver.Next() >= r.solver.Steps() {
 		return nil
 	}
 	s := &sampling{run: r, c: c, begin: time.Now(), stepBegin: time.Now(), first: r.solver.Next()}
@@ -129,7 +129,7 @@ func (s *sampling) after(step denoise.Step, clean []float32) error {
 	if bad := unhealthy(s.latent); bad != "" {
 		return &inference.UnhealthyError{Step: step.Index + 1, Expert: s.expert, Where: "latent after the solver", Found: bad}
 	}
-	e := inference.Step{Index: step.Index + 1, Total: s.job.Steps, Expert: s.expert, Timestep: step.Timestep, Preview: s.preview(clean)}
+	e := inference.Step{Index: step.Index + 1, Total: s.solver.Steps(), Expert: s.expert, Timestep: step.Timestep, Passes: step.Passes, Preview: s.preview(clean)}
 	if err := s.save(); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ var recipeKeys = map[string]struct {
 	to   func() any
 }{
 	"sample_steps":       {"a whole number", func() any { return new(int) }},
+	"high_steps":         {"a whole number", func() any { return new(int) }},
 	"frame_num":          {"a whole number", func() any { return new(int) }},
 	"max_area":           {"a whole number", func() any { return new(int) }},
 	"sample_shift":       {"a number", func() any { return new(float64) }},

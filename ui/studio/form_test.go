@@ -56,7 +56,7 @@ func TestEdit(t *testing.T) {
 			{FieldSteps, "70", ""}, {FieldSteps, "1001", OutOfRange}, {"sample_shift", "3,5", ""}, {"sample_shift", "NaN", NotANumber}, {"sample_shift", "0", OutOfRange},
 			{"guidance_low", "-3", ""}, {"guidance_high", "1e3", OutOfRange}, {"boundary", "1.1", OutOfRange},
 			{FieldSeed, "18446744073709551615", ""}, {FieldSeed, "-1", OutOfRange}, {FieldSeed, "x", NotAWholeNumber},
-			{"sample_solver", "dpm++", ""}, {"sample_solver", "euler", NotAChoice}, {"noise_rng", "cpu", ""}, {"fps", "0", OutOfRange},
+			{"sample_solver", "dpm++", ""}, {"sample_solver", "heun", NotAChoice}, {"noise_rng", "cpu", ""}, {"fps", "0", OutOfRange},
 			{FieldQuant, "nf4-double", ""}, {FieldQuant, "int4", NotAChoice}, {"vae_chunk_size", "-1", OutOfRange}, {FieldPrompt, " ", PromptEmpty},
 		} {
 			b.Edit(c.field, c.text)
@@ -87,7 +87,7 @@ func TestEdit(t *testing.T) {
 // setting of the form.
 func TestEveryFieldIsShown(t *testing.T) {
 	other := map[Field]string{
-		"image": "/a.png", "action_path": "/a", "prompt": "p", "negative_prompt": "n", "sample_solver": "dpm++", "sample_shift": "2.5", "guidance_low": "2",
+		"image": "/a.png", "action_path": "/a", "prompt": "p", "negative_prompt": "n", "sample_solver": "dpm++", "high_steps": "3", "sample_shift": "2.5", "guidance_low": "2",
 		"guidance_high": "3", "boundary": "0.5", "noise_rng": "cpu", "quant": "int8", "attention_dtype": "f16", "offload_model": "False", "vae_tile": "128", "frame_num": "9",
 	}
 	for _, field := range fields {

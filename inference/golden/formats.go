@@ -1,0 +1,52 @@
+package golden
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// FormatsDir returns the folder of the reference cases of file formats, LoRAs and few steps:
+// that in GIMBAL_FORMATS_DIR, or else inference/testdata/golden-formats, which has a part of
+// them.
+func FormatsDir(tb testing.TB) string {
+	tb.Helper()
+	if dir := os.Getenv("GIMBAL_FORMATS_DIR"); dir != "" {
+		return dir
+	}
+	_, file, _, ok := runtime.Caller(0)
+	if !ok {
+		tb.Fatal("golden: no caller information")
+	}
+	return filepath.Join(filepath.Dir(file), "..", "testdata", "golden-formats")
+}
+
+// FormatsBase returns the folder of the reference cases that those of FormatsDir build on.
+func FormatsBase(tb testing.TB) string {
+	tb.Helper()
+	var about struct {
+		Base string `json:"base"`
+	}
+	if err := json.Unmarshal(listed(tb, filepath.Join(FormatsDir(tb), "cases"))["_"], &about); err != nil || about.Base == "" {
+		tb.Fatalf("golden: the base of %s: %v", FormatsDir(tb), err)
+	}
+	return filepath.Join(FormatsDir(tb), about.Base)
+}
+
+// FormatCases is Cases for those of FormatsDir. Of the repository's own it opens the part that is there.
+func FormatCases(tb testing.TB, prefix string) []Case {
+	tb.Helper()
+	dir := filepath.Join(FormatsDir(tb), "cases")
+	all := listed(tb, dir)
+	if os.Getenv("GIMBAL_FORMATS_DIR") == "" {
+		for name := range all {
+			if _, err := os.Stat(filepath.Join(dir, name+".safetensors")); err != nil && strings.HasPrefix(name, prefix) {
+				delete(all, name)
+			}
+		}
+	}
+	return open(tb, dir, prefix, all)
+}
