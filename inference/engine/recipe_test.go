@@ -42,12 +42,12 @@ func TestRecipe(t *testing.T) {
 		t.Errorf("%+v, %v, want %+v", m.Recipe, err, want)
 	}
 	for text, word := range map[string]string{
-		`{"sample_steps": 0}`:        "sample_steps",
-		`{"sample_steps": "four"}`:   "sample_steps",
-		`{"frame_num": 6}`:           "5 and 9",
-		`{"sample_solver": "euler"}`: "unipc",
-		`{"sampler": "euler"}`:       "sampler",
-		`[4]`:                        "recipe.json",
+		`{"sample_steps": 0}`:       "sample_steps",
+		`{"sample_steps": "four"}`:  "sample_steps",
+		`{"frame_num": 6}`:          "5 and 9",
+		`{"sample_solver": "heun"}`: "unipc",
+		`{"sampler": "euler"}`:      "sampler",
+		`[4]`:                       "recipe.json",
 	} {
 		if m, err := inspect(t, text); err == nil || !strings.Contains(err.Error(), word) || !strings.Contains(err.Error(), "recipe.json") || m.Whole {
 			t.Errorf("%s: %+v, %v", text, m, err)
