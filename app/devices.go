@@ -97,6 +97,9 @@ func (c deviceChoice) openCPU() (device.Device, error) {
 // watermarkVariable stands for PyTorch's PYTORCH_MPS_HIGH_WATERMARK_RATIO.
 const watermarkVariable = "GIMBAL_METAL_HIGH_WATERMARK_RATIO"
 
+// mostShare is more than anybody means by a share: who writes as much means percent.
+const mostShare = 10
+
 // highWatermark reads the environment variable, in which 0 stands for no limit.
 func highWatermark() (float64, error) {
 	text := os.Getenv(watermarkVariable)
@@ -104,7 +107,7 @@ func highWatermark() (float64, error) {
 		return 0, nil
 	}
 	share, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(share >= 0) || math.IsInf(share, 0) {
+	if err != nil || !(share >= 0) || share >= mostShare {
 		return 0, usagef("environment variable %s=%q: want a share of the GPU's recommended working set, such as 0.8, or 0 for no limit", watermarkVariable, text)
 	}
 	if share == 0 {

@@ -232,6 +232,9 @@ func quantFlags(fs *flag.FlagSet) func() (inference.Quant, error) {
 // size is a flag of bytes, such as 20000000000 or 20GB.
 type size int64
 
+// leastSize is less than anything that runs: who writes less left out the unit.
+const leastSize = 1e6
+
 func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
 
 func (s *size) Set(text string) error {
@@ -244,6 +247,9 @@ func (s *size) Set(text string) error {
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(n >= 0 && n*unit < 1<<62) {
 		return fmt.Errorf("%q, want a number of bytes, or of kB, MB or GB such as 20GB", text)
+	}
+	if bytes := n * unit; bytes > 0 && bytes < leastSize {
+		return fmt.Errorf("%q, which is %.4g bytes; want at least 1MB: is it %sGB?", text, bytes, strconv.FormatFloat(n, 'f', -1, 64))
 	}
 	*s = size(n * unit)
 	return nil

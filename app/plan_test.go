@@ -128,6 +128,22 @@ func TestPlanCommand(t *testing.T) {
 	}
 }
 
+// TestMistakenSizes makes sure that a size without its unit is asked about, and once.
+func TestMistakenSizes(t *testing.T) {
+	for _, c := range []struct{ limit, says string }{
+		{"20", `"20", which is 20 bytes; want at least 1MB: is it 20GB?`}, {"1.5", "is it 1.5GB?"}, {"999kB", "is it 999GB?"}, {"-1", "want a number of bytes"},
+	} {
+		_, errs, code := gimbal(t, "plan", "--synthetic", "real", "--memory_limit", c.limit)
+		if code != 2 || !strings.Contains(errs, c.says) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("--memory_limit %s: exit code %d, %s", c.limit, code, errs)
+		}
+	}
+	t.Setenv(watermarkVariable, "80")
+	if _, errs, code := gimbal(t, "devices"); code != 2 || !strings.Contains(errs, "want a share") {
+		t.Errorf("%s=80: exit code %d, %s", watermarkVariable, code, errs)
+	}
+}
+
 // TestAutoRuns makes a video that does not fit without --auto.
 func TestAutoRuns(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())

@@ -72,14 +72,14 @@ func TestBadFiles(t *testing.T) {
 					delete(all, name)
 				}
 			}
-		}, []string{"blocks.0.attn.q.weight"}},
+		}, []string{`10 tensors, such as "blocks.0.norm1.weight", "blocks.0.attn.q.weight"`}},
 		{"a gap", func(all map[string]weights.Tensor) {
 			for name := range all {
 				if strings.HasPrefix(name, "blocks.1.") {
 					delete(all, name)
 				}
 			}
-		}, []string{"blocks.1.norm1.weight", "blocks.1.ffn.fc2.weight"}},
+		}, []string{`10 tensors, such as "blocks.1.norm1.weight"`, "is it of this model"}},
 		{"a far block", func(all map[string]weights.Tensor) {
 			all["blocks.1000000000.norm1.weight"] = all["norm.weight"]
 		}, []string{"blocks.1000000000.norm1.weight", "counted from 0"}},

@@ -94,15 +94,17 @@ func TestLoadChecksConfig(t *testing.T) {
 	dev := openDevice(t)
 	e := openExpert(t, cameraCase(t).expert)
 	for want, change := range map[string]func(c *wan.Config){
-		"num_heads":  func(c *wan.Config) { c.NumHeads = c.Dim - 1 },
-		"freq_dim":   func(c *wan.Config) { c.FreqDim++ },
-		"out_dim":    func(c *wan.Config) { c.OutDim = c.InDim + 1 },
-		"num_layers": func(c *wan.Config) { c.NumLayers-- },
-		fmt.Sprintf("blocks.%d.self_attn.q.weight", e.Config.NumLayers): func(c *wan.Config) { c.NumLayers++ },
+		"num_heads":                     func(c *wan.Config) { c.NumHeads = c.Dim - 1 },
+		"freq_dim":                      func(c *wan.Config) { c.FreqDim++ },
+		"out_dim":                       func(c *wan.Config) { c.OutDim = c.InDim + 1 },
+		"num_layers":                    func(c *wan.Config) { c.NumLayers-- },
+		`dim of its config.json: found`: func(c *wan.Config) { c.Dim *= 2 },
+		`ffn_dim of its config.json`:    func(c *wan.Config) { c.FFNDim-- },
+		fmt.Sprintf(`35 tensors, such as "blocks.%d.`, e.Config.NumLayers): func(c *wan.Config) { c.NumLayers++ },
 	} {
 		cfg := e.Config
 		change(&cfg)
-		if _, err := wan.Load(t.Context(), dev, e.Store, cfg); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := wan.Load(t.Context(), dev, e.Store, cfg); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: error %v", want, err)
 		}
 	}

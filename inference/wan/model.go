@@ -42,7 +42,7 @@ func Load(ctx context.Context, dev device.Device, store *weights.Store, cfg Conf
 	}
 	if err != nil {
 		m.Close()
-		return nil, fmt.Errorf("wan: load %s: %w", store.Path(), err)
+		return nil, fmt.Errorf("wan: %w", err)
 	}
 	m.w = w
 	return m, nil

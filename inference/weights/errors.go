@@ -3,6 +3,7 @@ package weights
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Error says what is wrong with a file: which field holds what, and what was
@@ -17,6 +18,41 @@ type Error struct {
 // Error clips what a hostile file made long.
 func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %.200s: found %.300s, expected %.300s", e.Path, e.Field, e.Found, e.Want)
+}
+
+// TensorsError says what is wrong with several tensors in the same way.
+type TensorsError struct {
+	Path        string   // the file or folder
+	Names       []string // of the tensors
+	Field       string   // such as "dtype"; "" for the tensors themselves
+	Found, Want string   // of the first
+}
+
+// namedTensors is how many tensors an error names; of more it names the first ones.
+const namedTensors = 8
+
+func (e *TensorsError) Error() string {
+	field := tensorsText(e.Names)
+	if e.Field != "" {
+		field += ", " + e.Field
+	}
+	return fmt.Sprintf("%s: %s: found %.300s, expected %.300s", e.Path, field, e.Found, e.Want)
+}
+
+// tensorsText counts tensors and names them, or the first ones.
+func tensorsText(names []string) string {
+	if len(names) == 1 {
+		return tensorField(names[0], "")
+	}
+	such, n := "", len(names)
+	if n > namedTensors {
+		names, such = names[:3], "such as "
+	}
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = fmt.Sprintf("%.80q", name)
+	}
+	return fmt.Sprintf("%d tensors, %s%s", n, such, strings.Join(quoted, ", "))
 }
 
 // tensorField names a field of a tensor in an Error; field "" is the tensor itself.

@@ -54,7 +54,7 @@ func (nf4) shape(s *Store, name string) []int {
 func (nf4) load(l *Loader, name string, shape []int) device.Weight {
 	s, err := readNF4State(l.store, name)
 	if err != nil {
-		l.errs = append(l.errs, err)
+		l.note(name+nf4Suffix, err)
 	} else if !fits(s.Shape, shape) {
 		l.fail(name+nf4Suffix, "shape", fmt.Sprint(s.Shape), shapeText(shape))
 	}

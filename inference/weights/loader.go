@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"gimbal/inference/device"
 )
@@ -15,16 +16,17 @@ import (
 type Loader struct {
 	dev     device.Device
 	store   *Store
+	table   Table
 	specs   map[string]Spec
 	buffers []device.Buffer
 	tables  map[string]device.Mat // of codes, by content: all layers have the same
-	errs    []error
+	faults  faults
 }
 
 // NewLoader returns a loader of the tensors of s that are in table onto dev. Without a
 // table it loads any tensor, of any shape.
 func NewLoader(dev device.Device, s *Store, table Table) *Loader {
-	return &Loader{dev: dev, store: s, specs: table.byName(), tables: make(map[string]device.Mat)}
+	return &Loader{dev: dev, store: s, table: table, specs: table.byName(), tables: make(map[string]device.Mat)}
 }
 
 // Spec returns the table's row of the tensor called name. It panics if there is none.
@@ -87,14 +89,22 @@ func (l *Loader) row(name string, n int, values []float32) device.Mat {
 		err = l.dev.Write(context.Background(), buf, device.Bytes(values))
 	}
 	if err != nil {
-		l.errs = append(l.errs, fmt.Errorf("weights: load %s of %s: %w", name, l.store.path, err))
+		l.faults.fail(fmt.Errorf("weights: load %s of %s: %w", name, l.store.path, err))
 		return device.Mat{}
 	}
 	return device.AsMat(buf)
 }
 
-// Err returns all problems found so far, joined, or nil.
-func (l *Loader) Err() error { return errors.Join(l.errs...) }
+// Err returns all problems found so far, joined, or nil: what is wrong with many tensors for
+// one reason is one of them. Tensors that the table does not have, and that the model would
+// be wrong without, are one, too.
+func (l *Loader) Err() error {
+	err := l.faults.err(l.store)
+	if len(l.table) > 0 {
+		err = errors.Join(err, l.table.checkUnused(l.store))
+	}
+	return err
+}
 
 // Release releases all buffers that the loader made.
 func (l *Loader) Release() {
@@ -107,16 +117,14 @@ func (l *Loader) Release() {
 
 func (l *Loader) tensor(name string) (Tensor, bool) {
 	t, err := l.store.Tensor(name)
-	if err != nil {
-		l.errs = append(l.errs, err)
-	}
+	l.note(name, err)
 	return t, err == nil
 }
 
 func (l *Loader) mapped(t Tensor, rows, cols int) device.Mat {
 	buf, err := l.dev.Map(device.Desc{Label: t.Name, DType: t.DType, Shape: []int{rows, cols}}, t.Data, nil)
 	if err != nil {
-		l.errs = append(l.errs, fmt.Errorf("weights: map %s of %s: %w", t.Name, l.store.path, err))
+		l.faults.fail(fmt.Errorf("weights: map %s of %s: %w", t.Name, l.store.path, err))
 		return device.Mat{}
 	}
 	l.buffers = append(l.buffers, buf)
@@ -125,6 +133,16 @@ func (l *Loader) mapped(t Tensor, rows, cols int) device.Mat {
 
 // fail notes what is wrong with a tensor, and returns no weight.
 func (l *Loader) fail(name, field, found, want string) device.Weight {
-	l.errs = append(l.errs, l.store.fault(name, field, found, want))
+	l.faults.add(name, field, &Error{l.store.fileOf(name), tensorField(name, field), found, want})
 	return device.Weight{}
+}
+
+// note notes an error of the store about a tensor, if it is one.
+func (l *Loader) note(name string, err error) {
+	if wrong := (*Error)(nil); errors.As(err, &wrong) {
+		_, field, _ := strings.Cut(wrong.Field, tensorField(name, "")+" ")
+		l.faults.add(name, field, wrong)
+	} else if err != nil {
+		l.faults.fail(err)
+	}
 }

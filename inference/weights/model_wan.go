@@ -3,6 +3,8 @@ package weights
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // WanSizes are all sizes of an expert: those that its config.json states and those
@@ -24,17 +26,18 @@ const (
 // ReadWanSizes completes the sizes in config by those that the tensors in s have. Sizes
 // of tensors that are not there stay 0. The error says what does not go together.
 func ReadWanSizes(s *Store, config WanConfig) (WanSizes, error) {
-	z := WanSizes{Config: config, TextDim: s.size("text_embedding.0.weight", 1), Camera: s.Has(cameraWeight)}
+	z := WanSizes{Config: config, TextDim: s.size("text_embedding.0.weight", 1), Camera: s.hasCamera()}
 	blocks, err := s.blocks()
+	err = errors.Join(err, z.Config.correct(s))
 	const field = "num_layers of its config.json"
 	switch next := fmt.Sprintf("blocks.%d.modulation", config.NumLayers); {
 	case config.NumLayers == 0:
 		z.Config.NumLayers = blocks
 	case config.NumLayers > s.maxBlocks():
 		z.Config.NumLayers = blocks
-		err = &Error{s.path, field, fmt.Sprint(config.NumLayers), fmt.Sprintf("%d, by its %s", blocks, plural(len(s.names), "tensor"))}
+		err = errors.Join(err, &Error{s.path, field, fmt.Sprint(config.NumLayers), fmt.Sprintf("%d, by its %s", blocks, plural(len(s.names), "tensor"))})
 	case s.Has(next):
-		err = &Error{s.path, field, fmt.Sprint(config.NumLayers), fmt.Sprintf("more, for there is a tensor %q", next)}
+		err = errors.Join(err, &Error{s.path, field, fmt.Sprint(config.NumLayers), fmt.Sprintf("more, for there is a tensor %q", next)})
 	}
 	if shape := s.format(patchWeight).shape(s, patchWeight); len(shape) == 5 {
 		z.Patch = [3]int(shape[2:])
@@ -48,6 +51,39 @@ func ReadWanSizes(s *Store, config WanConfig) (WanSizes, error) {
 		err = errors.Join(err, misshapen(s, cameraWeight, fmt.Sprintf("rows of a multiple of the patch's size, %d", patchSize)))
 	}
 	return z, err
+}
+
+// hasCamera reports whether there is any part of a camera branch: without the rest it is
+// damaged, not left out.
+func (s *Store) hasCamera() bool {
+	return slices.ContainsFunc(s.names, func(name string) bool {
+		return name == cameraWeight || strings.HasPrefix(name, "c2ws_hidden_states_layer") || strings.HasPrefix(name, "blocks.") && strings.Contains(name, ".cam_")
+	})
+}
+
+// correct makes sizes what two tensors say that have them, and returns an error for those
+// that were others: one, and not one for each tensor that has another shape than it should.
+func (c *WanConfig) correct(s *Store) error {
+	const ffn0, ffn2 = "blocks.0.ffn.0.weight", "blocks.0.ffn.2.weight"
+	var errs []error
+	for _, size := range []struct {
+		field       string
+		value       *int
+		one, other  string
+		at, atOther int
+	}{
+		{"dim", &c.Dim, "time_embedding.0.weight", "head.head.weight", 0, 1},
+		{"ffn_dim", &c.FFNDim, ffn0, ffn2, 0, 1},
+	} {
+		found := s.size(size.one, size.at)
+		if *size.value == 0 || found == 0 || found == *size.value || found != s.size(size.other, size.atOther) {
+			continue
+		}
+		errs = append(errs, &Error{s.path, size.field + " of its config.json", fmt.Sprint(*size.value),
+			fmt.Sprintf("%d, by its tensors %q and %q (is it another model's?)", found, size.one, size.other)})
+		*size.value = found
+	}
+	return errors.Join(errs...)
 }
 
 func misshapen(s *Store, name, want string) error {

@@ -116,11 +116,15 @@ func (s *Store) nearest(name string) string {
 
 // fault says what is wrong with a field of the tensor called name, or with itself.
 func (s *Store) fault(name, field, found, want string) error {
-	path := s.path
+	return &Error{s.fileOf(name), tensorField(name, field), found, want}
+}
+
+// fileOf returns the file that the tensor called name is in, or else that of the store.
+func (s *Store) fileOf(name string) string {
 	if e := s.tensors[name]; e != nil {
-		path = e.file.path
+		return e.file.path
 	}
-	return &Error{path, tensorField(name, field), found, want}
+	return s.path
 }
 
 // Close unmaps the files. No data of the store's tensors may be used afterwards.

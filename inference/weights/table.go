@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -40,19 +39,6 @@ func (t Table) Tensors(dtype device.DType) []Tensor {
 		list[i] = Tensor{Name: spec.Name, DType: dtype, Shape: spec.Shape}
 	}
 	return list
-}
-
-// Unused returns the names of the tensors in s that the model does not use: those that
-// are not in the table and are no scales or the like of one that is.
-func (t Table) Unused(s *Store) []string {
-	used := make(map[string]bool, len(s.names))
-	for _, spec := range t {
-		used[spec.Name] = true
-		for _, side := range s.format(spec.Name).sides(spec.Name) {
-			used[side] = true
-		}
-	}
-	return slices.DeleteFunc(s.Names(), func(name string) bool { return used[name] })
 }
 
 // byName returns the table's rows by name.

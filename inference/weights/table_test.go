@@ -60,42 +60,6 @@ func TestTables(t *testing.T) {
 	check(l.VAE, layers.Table(), err)
 }
 
-// TestUnused makes sure that what a model does not use is told, and loads.
-func TestUnused(t *testing.T) {
-	l, err := weights.OpenLayout(golden.Checkpoint(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	e := l.Experts[weights.LowNoise]
-	want := []string{"blocks.0.diff", "blocks.0.self_attn.q.SCB2", "img_emb.proj.weight"}
-	more := copyOf(t, e.Store, func(x weights.Tensor) []weights.Tensor {
-		if x.Name != "head.modulation" {
-			return []weights.Tensor{x}
-		}
-		all := []weights.Tensor{x}
-		for _, name := range want {
-			all = append(all, floatTensor(name, make([]float32, 4), 2, 2))
-		}
-		return all
-	})
-	sizes, err := weights.ReadWanSizes(more, e.Config)
-	if got := sizes.Table().Unused(more); err != nil || !slices.Equal(got, want) {
-		t.Errorf("unused are %v, want %v, %v", got, want, err)
-	}
-	m, err := wan.Load(t.Context(), openDevice(t), more, e.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Close()
-	stored := open(t, t.TempDir(), more, nf4)
-	for _, name := range want {
-		if x, err := stored.Tensor(name); err != nil || x.DType != device.F32 {
-			t.Errorf("%s is quantised: %v, %v", name, x.DType, err)
-		}
-	}
-}
-
 // TestDims loads made-up models on a device that wants no data.
 func TestDims(t *testing.T) {
 	d := weights.Dims{Dim: 64, FFN: 96, Heads: 2, Layers: 3, VAE: 8, Text: 64}
