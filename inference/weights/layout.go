@@ -16,18 +16,19 @@ const (
 	LowNoise  = "low_noise_model"
 )
 
-// Layout is an open checkpoint folder: one or two experts, a text encoder with
-// its tokenizer, and a VAE.
+// Layout is an open checkpoint folder: one or two experts, or the transformer of a causal
+// model, a text encoder with its tokenizer, and a VAE.
 type Layout struct {
 	Dir          string
-	Experts      map[string]Expert // by folder, HighNoise and LowNoise; at least one
+	Experts      map[string]Expert // HighNoise and LowNoise, at least one, or Causal
 	Text         *Store            // models_t5_*.pth
 	TokenizerDir string            // google/umt5-xxl, or tokenizer
 	VAE          *Store            // Wan2.1_VAE.pth
 	VAEConfig    *VAEConfig        // vae_config.json; nil if there is none
 	Recipe       json.RawMessage   // recipe.json; nil if there is none
 
-	parts []Part
+	parts  []Part
+	places []string // where the other parts are looked for
 }
 
 // Expert is a diffusion transformer for one range of noise.
@@ -44,40 +45,16 @@ type Part struct {
 	Tensors int            // number of tensors
 	DTypes  map[string]int // tensors of each data type
 	Unused  []string       // names of the tensors that the model does not use
-	Config  *WanConfig     // of an expert
+	Config  *WanConfig     // of a transformer
+	Other   bool           // it is of another choice of Checkpoint.Model than the one asked for
 	Err     error          // what is wrong with it
 }
 
-// OpenLayout opens all parts of the checkpoint in folder dir. One of the experts
-// may be missing, or be there as quantised weights only, in a folder such as
-// high_noise_model_bnb_nf4 (bitsandbytes' layout). The text encoder and the VAE may
-// have other names than the original's, if only one *t5* and one *vae* .pth or
-// .safetensors file is there. The error joins everything that is wrong.
-func OpenLayout(dir string) (*Layout, error) {
-	l, err := openParts(dir)
-	if err != nil {
-		return nil, err
-	}
-	var errs []error
-	for _, p := range l.parts {
-		errs = append(errs, p.Err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
-}
+// OpenLayout opens the checkpoint in folder dir; see Checkpoint.Open.
+func OpenLayout(dir string) (*Layout, error) { return Checkpoint{Dir: dir}.Open() }
 
-// Inspect says what the checkpoint in folder dir holds, part by part, and what is
-// wrong with each. It fails only if dir cannot be read.
-func Inspect(dir string) ([]Part, error) {
-	l, err := openParts(dir)
-	if err != nil {
-		return nil, err
-	}
-	return l.parts, l.Close()
-}
+// Inspect looks at the checkpoint in folder dir; see Checkpoint.Inspect.
+func Inspect(dir string) ([]Part, error) { return Checkpoint{Dir: dir}.Inspect() }
 
 // Close closes all parts.
 func (l *Layout) Close() error {
@@ -94,39 +71,57 @@ func (l *Layout) Close() error {
 }
 
 // openParts opens what it can and notes the rest in the parts.
-func openParts(dir string) (*Layout, error) {
-	listing, err := os.ReadDir(dir)
-	if err != nil {
+func openParts(c Checkpoint) (*Layout, error) {
+	if _, err := os.ReadDir(c.Dir); err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
 	}
-	var names []string
-	for _, f := range listing {
-		names = append(names, f.Name())
-	}
-	l := &Layout{Dir: dir, Experts: make(map[string]Expert)}
-	for _, name := range []string{HighNoise, LowNoise} {
-		l.parts = append(l.parts, l.openExpert(name))
-	}
-	if l.parts[0].Path == "" && l.parts[1].Path == "" {
-		l.parts[0].Err = &Error{dir, "experts", "none", fmt.Sprintf("a folder %s or %s", HighNoise, LowNoise)}
-	}
+	l := &Layout{Dir: c.Dir, Experts: make(map[string]Expert), places: c.places()}
+	l.openTransformers(c)
 	var text, vae Part
-	if l.Text, text = l.openFile(names, "text encoder", "models_t5_umt5-xxl-enc-bf16.pth", "t5"); l.Text != nil {
+	if l.Text, text = l.openFile("text encoder", "models_t5_umt5-xxl-enc-bf16.pth", assetWords[0]); l.Text != nil {
 		sizes, _ := ReadUMT5Sizes(l.Text)
 		text.describe(l.Text, sizes.Table())
 	}
-	if l.VAE, vae = l.openFile(names, "VAE", "Wan2.1_VAE.pth", "vae"); l.VAE != nil {
+	if l.VAE, vae = l.openFile("VAE", "Wan2.1_VAE.pth", assetWords[1]); l.VAE != nil {
 		sizes, _ := ReadVAESizes(l.VAE)
 		vae.describe(l.VAE, sizes.Table())
-	}
-	if l.VAEConfig, err = readVAEConfig(filepath.Join(dir, "vae_config.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		vae.Err = errors.Join(vae.Err, err)
+		var err error
+		if l.VAEConfig, err = readVAEConfig(filepath.Join(filepath.Dir(vae.Path), "vae_config.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
+			vae.Err = errors.Join(vae.Err, err)
+		}
 	}
 	l.parts = append(l.parts, text, l.openTokenizer(), vae)
-	if l.Recipe, err = ReadRecipe(dir); err != nil {
-		l.parts = append(l.parts, Part{Name: "recipe", Path: filepath.Join(dir, RecipeFile), Err: err})
+	var err error
+	if l.Recipe, err = ReadRecipe(c.Dir); err != nil {
+		l.parts = append(l.parts, Part{Name: "recipe", Path: filepath.Join(c.Dir, RecipeFile), Err: err})
 	}
 	return l, nil
+}
+
+// openTransformers opens the experts, or the causal model.
+func (l *Layout) openTransformers(c Checkpoint) {
+	causal, part := l.openCausal(c)
+	switch {
+	case part.Path == "" && (c.Model != "" || !c.HasExperts()):
+		want := fmt.Sprintf("a folder %s or %s, or a causal model in %s, %s or %s", HighNoise, LowNoise, FastFolder, V2Folder, PretrainFolder)
+		l.parts = append(l.parts, Part{Name: HighNoise, Err: &Error{l.Dir, "experts", "none", want}}, Part{Name: LowNoise})
+	case c.Model == "" && c.HasExperts():
+		for _, name := range []string{HighNoise, LowNoise} {
+			l.parts = append(l.parts, l.openExpert(name))
+		}
+		if part.Path != "" {
+			part.Other = true
+			l.parts = append(l.parts, part)
+		}
+		if causal.Store != nil {
+			causal.Store.Close()
+		}
+	default:
+		l.parts = append(l.parts, part)
+		if causal.Store != nil {
+			l.Experts[Causal] = causal
+		}
+	}
 }
 
 func (l *Layout) openExpert(name string) Part {
@@ -162,44 +157,59 @@ func expertDir(dir, name string) string {
 	return ""
 }
 
-// openFile opens the file called name, or else the only one with word in its name.
-func (l *Layout) openFile(names []string, part, name, word string) (*Store, Part) {
+// openFile opens the file called name, or else the only one with word in its name, of the
+// first of the places that has one.
+func (l *Layout) openFile(part, name, word string) (*Store, Part) {
 	p := Part{Name: part}
-	found := slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+	want := fmt.Sprintf("%s, or one *%s*.pth or *%s*.safetensors", name, word, word)
+	for _, dir := range l.places {
+		names, err := fileNames(dir)
+		if err != nil {
+			p.Err = err
+			return nil, p
+		}
+		found := filesWith(names, word)
+		if slices.Contains(names, name) {
+			found = []string{name}
+		}
+		switch len(found) {
+		case 0:
+			continue
+		case 1:
+		default:
+			p.Err = &Error{dir, part, strings.Join(found, ", "), want}
+			return nil, p
+		}
+		p.Path = filepath.Join(dir, found[0])
+		store, err := Open(p.Path)
+		p.Err = err
+		return store, p
+	}
+	p.Err = &Error{strings.Join(l.places, " and "), part, "no file", want}
+	return nil, p
+}
+
+// filesWith returns the names of files of weights with word in them.
+func filesWith(names []string, word string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
 		return !strings.Contains(strings.ToLower(n), word) || !slices.ContainsFunc(containers, func(c container) bool { return c.named(n) })
 	})
-	if slices.Contains(names, name) {
-		found = []string{name}
-	}
-	want := fmt.Sprintf("%s, or one *%s*.pth or *%s*.safetensors", name, word, word)
-	switch len(found) {
-	case 0:
-		p.Err = &Error{l.Dir, part, "no file", want}
-		return nil, p
-	case 1:
-	default:
-		p.Err = &Error{l.Dir, part, strings.Join(found, ", "), want}
-		return nil, p
-	}
-	p.Path = filepath.Join(l.Dir, found[0])
-	store, err := Open(p.Path)
-	p.Err = err
-	return store, p
 }
 
 func (l *Layout) openTokenizer() Part {
 	p := Part{Name: "tokenizer"}
-	original := filepath.Join(l.Dir, "google", "umt5-xxl")
-	for _, dir := range []string{original, filepath.Join(l.Dir, "tokenizer")} {
-		for _, name := range []string{"tokenizer.json", "spiece.model"} {
-			info, err := os.Stat(filepath.Join(dir, name))
-			if err == nil && info.Mode().IsRegular() {
-				l.TokenizerDir, p.Path, p.Bytes = dir, dir, info.Size()
-				return p
+	for _, place := range l.places {
+		for _, dir := range []string{filepath.Join(place, "google", "umt5-xxl"), filepath.Join(place, "tokenizer")} {
+			for _, name := range []string{"tokenizer.json", "spiece.model"} {
+				info, err := os.Stat(filepath.Join(dir, name))
+				if err == nil && info.Mode().IsRegular() {
+					l.TokenizerDir, p.Path, p.Bytes = dir, dir, info.Size()
+					return p
+				}
 			}
 		}
 	}
-	p.Err = &Error{original, "tokenizer", "no file", "tokenizer.json or spiece.model"}
+	p.Err = &Error{filepath.Join(l.Dir, "google", "umt5-xxl"), "tokenizer", "no file", "tokenizer.json or spiece.model"}
 	return p
 }
 
