@@ -40,7 +40,7 @@ func (a *activations) slice(i, cols int) device.Mat {
 func (s *Session) block(enc device.Encoder, i, text int) {
 	w := &s.m.w.blocks[i]
 	s.modulation.setBlock(enc, w)
-	s.selfAttention(enc, w)
+	s.selfAttention(enc, w, i, text)
 	if s.camera != nil {
 		s.camera.inject(enc, w, &s.act, i)
 	}
@@ -48,11 +48,21 @@ func (s *Session) block(enc device.Encoder, i, text int) {
 	s.feedForward(enc, w)
 }
 
-func (s *Session) selfAttention(enc device.Encoder, w *blockWeights) {
+func (s *Session) selfAttention(enc device.Encoder, w *blockWeights, i, text int) {
 	x, h := s.act.x, s.castInput(s.act.h)
-	q, k, v := s.act.q(), s.act.k(), s.act.v()
-
 	s.modulation.norm(enc, x, h, s.m.eps, attentionShift, attentionScale)
+	var out device.Mat
+	if s.cache != nil {
+		out = s.causalAttention(enc, w, h, i, text)
+	} else {
+		out = s.fullAttention(enc, w, h)
+	}
+	s.modulation.residual(enc, w.selfO, out, s.act.h, x, attentionGate)
+}
+
+// fullAttention is the attention of all tokens to all. It returns the matrix of its results.
+func (s *Session) fullAttention(enc device.Encoder, w *blockWeights, h device.Mat) device.Mat {
+	q, k, v := s.act.q(), s.act.k(), s.act.v()
 	w.selfQ.Record(enc, h, q, nn.Epilogue{})
 	w.selfK.Record(enc, h, k, nn.Epilogue{})
 	out := q
@@ -67,7 +77,7 @@ func (s *Session) selfAttention(enc device.Encoder, w *blockWeights) {
 	}
 	w.selfV.Record(enc, h, v, nn.Epilogue{})
 	enc.Record(device.Attention{Q: q, K: k, V: v, O: out, Heads: s.m.Config.NumHeads, Scale: s.m.attentionScale()})
-	s.modulation.residual(enc, w.selfO, out, s.act.h, x, attentionGate)
+	return out
 }
 
 // applyRope normalises the rows of x, and turns the heads by the tokens' positions.

@@ -12,37 +12,80 @@ import (
 // stem makes a signal, from which each block takes a scale and a shift of the
 // residual stream. None of it depends on the latent, the timestep or the text.
 type camera struct {
-	plucker device.Mat // [tokens, channels*patch]; zero where the signal is kept
-	signal  device.Mat // [tokens, dim]; zero where all scales and shifts are kept
+	plucker device.Mat // [tokens, channels*patch]; zero where the signal is kept for good
+	signal  device.Mat // [tokens, dim]; zero where all scales and shifts are
+	ready   bool       // the signal is computed
 
 	// The scales and shifts of the first blocks, [tokens, dim]: with Reuse.Camera of
 	// all, or of as many as the device has memory for.
 	scales, shifts []device.Mat
+	full           bool // there is no memory for those of another block
+}
+
+// load brings rays to the device.
+func (c *camera) load(ctx context.Context, s *Session, rays []float32) error {
+	c.ready = false
+	return device.Fill(ctx, s.m.dev, c.plucker.Buf, func(rows []float32) {
+		s.grid.patchify(rows, c.plucker.Cols, 0, rays, s.m.CameraChannels)
+	})
+}
+
+// follow goes on to the rays of another chunk.
+func (c *camera) follow(ctx context.Context, s *Session, rays []float32) error {
+	if err := c.load(ctx, s, rays); err != nil || !s.in.Reuse.Camera {
+		return err
+	}
+	return c.compute(ctx, s.arena, s.m, &s.act)
 }
 
 // precompute computes what every forward needs, and gives the rest back.
 func (c *camera) precompute(ctx context.Context, arena *nn.Arena, m *Model, act *activations) error {
-	err := m.dev.Do(ctx, "camera", func(enc device.Encoder) { c.stem(enc, &m.w, act) })
-	if err != nil {
+	if err := c.computeStem(ctx, m, act); err != nil {
 		return err
 	}
 	arena.FreeMat(&c.plucker)
+	err := c.computeBranches(ctx, arena, m, act)
+	if err == nil && len(c.scales) == len(m.w.blocks) {
+		arena.FreeMat(&c.signal)
+	}
+	return err
+}
+
+// compute is precompute for rays after which others will come.
+func (c *camera) compute(ctx context.Context, arena *nn.Arena, m *Model, act *activations) error {
+	if err := c.computeStem(ctx, m, act); err != nil {
+		return err
+	}
+	return c.computeBranches(ctx, arena, m, act)
+}
+
+func (c *camera) computeStem(ctx context.Context, m *Model, act *activations) error {
+	err := m.dev.Do(ctx, "camera", func(enc device.Encoder) { c.stem(enc, &m.w, act) })
+	c.ready = err == nil
+	return err
+}
+
+// computeBranches computes the scales and shifts of as many blocks as there is memory for.
+func (c *camera) computeBranches(ctx context.Context, arena *nn.Arena, m *Model, act *activations) error {
 	for i := range m.w.blocks {
 		w := &m.w.blocks[i]
-		scale, shift, err := c.allocate(arena, m, w)
-		if errors.Is(err, device.ErrOutOfMemory) {
+		if i == len(c.scales) && !c.full {
+			scale, shift, err := c.allocate(arena, m, w)
+			if c.full = errors.Is(err, device.ErrOutOfMemory); !c.full {
+				if err != nil {
+					return err
+				}
+				c.scales, c.shifts = append(c.scales, scale), append(c.shifts, shift)
+			}
+		}
+		if i == len(c.scales) {
 			return nil
 		}
+		err := m.dev.Do(ctx, w.name+".camera", func(enc device.Encoder) { c.branch(enc, w, act, c.scales[i], c.shifts[i]) })
 		if err != nil {
 			return err
 		}
-		err = m.dev.Do(ctx, w.name+".camera", func(enc device.Encoder) { c.branch(enc, w, act, scale, shift) })
-		if err != nil {
-			return err
-		}
-		c.scales, c.shifts = append(c.scales, scale), append(c.shifts, shift)
 	}
-	arena.FreeMat(&c.signal)
 	return nil
 }
 
@@ -67,7 +110,7 @@ func (c *camera) allocate(arena *nn.Arena, m *Model, w *blockWeights) (scale, sh
 
 // embed computes what the blocks of a forward take and is not kept.
 func (c *camera) embed(enc device.Encoder, w *modelWeights, act *activations) {
-	if !c.plucker.IsZero() {
+	if !c.ready {
 		c.stem(enc, w, act)
 	}
 }

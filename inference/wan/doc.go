@@ -6,6 +6,10 @@
 // depends on prompt, picture and camera path alone. Velocity is one forward pass. On a dry
 // device the same calls, without data, tell what they would take.
 //
+// A causal session, Input.Cache, goes through a video chunk by chunk: Chunk begins one,
+// Velocity is a forward of its tokens only, and Remember leaves the finished chunk's keys and
+// values for the chunks after it.
+//
 // # The forward
 //
 // n tokens are the patches of a latent [c, f, h, w], p positions each (1x2x2), the width
@@ -64,6 +68,12 @@
 // device multiplies in, with the same bits as a result; (6) queries, keys and values, to
 // Input.AttentionType.
 //
+// In a causal session n are the tokens of a chunk; angles are those of its frames in the whole
+// video. A block writes k and v to its cache [cache tokens, d], of Input.AttentionType, in
+// place of the frames that the window forgets (cache.go), and q attends to all of it. The
+// camera's scales and shifts are computed once a chunk, the embeddings of Cache.Times once a
+// session, and the text's keys and values once for a prompt.
+//
 // Beside x and h the blocks share one workspace of n*max(3*d, ffn) values: q, k and v, or the
 // feed-forward's hidden layer.
 //
@@ -73,7 +83,7 @@
 //	another layer, a side path such as LoRA's     package nn, Linear.Record
 //	another way to condition on time              modulation.go
 //	another control than a camera path            camera.go, as its neighbour, and inject
-//	causal attention, a cache of keys and values  block.go, selfAttention
+//	what a causal session remembers               cache.go; causal.go
 //	another position embedding                    rope.go
 //	what is kept between forwards                 input.go, Reuse; text.go and camera.go, precompute
 //

@@ -32,6 +32,9 @@ type Input struct {
 	Camera   bool      // with a camera path
 	Plucker  []float32 // camera rays, [camera channels, F, H, W]; nil without a camera path
 	Reuse    Reuse
+	// Cache makes the session causal: F are the frames of a chunk, and Y and Plucker are left
+	// out, for they come with each call of Chunk. nil for a whole video at once.
+	Cache *Cache
 
 	// AttentionType is the type of queries, keys and values, F32, F16 or BF16; 0 for F32.
 	// Sums are F32 either way.
@@ -60,7 +63,14 @@ func (m *Model) grid(in Input) (grid, error) {
 
 // check returns an error unless in, which has a grid, goes with the model.
 func (m *Model) check(in Input) error {
-	if err := m.checkTensor("image conditioning", in.Y, m.Config.InDim-m.Config.OutDim, in.F, in.H, in.W); err != nil {
+	if in.Cache != nil {
+		if err := in.Cache.check(in.F / m.Patch[0]); err != nil {
+			return err
+		}
+		if in.Y != nil || in.Plucker != nil {
+			return errors.New("conditioning of a whole video for a causal session, which takes that of a chunk")
+		}
+	} else if err := m.checkConditioning(in); err != nil {
 		return err
 	}
 	switch in.AttentionType {
@@ -68,16 +78,28 @@ func (m *Model) check(in Input) error {
 	default:
 		return fmt.Errorf("attention in %v, expected F32, F16 or BF16", in.AttentionType)
 	}
-	if len(in.Contexts) == 0 {
+	return m.checkContexts(in.Contexts)
+}
+
+func (m *Model) checkContexts(contexts []Context) error {
+	if len(contexts) == 0 {
 		return errors.New("text contexts: found none, expected at least one")
 	}
-	for i, c := range in.Contexts {
+	for i, c := range contexts {
 		if c.Tokens < 0 || c.Tokens > m.Config.TextLen {
 			return fmt.Errorf("text context %d: found %d tokens, expected up to %d", i, c.Tokens, m.Config.TextLen)
 		}
 		if err := m.checkTensor(fmt.Sprintf("text context %d", i), c.States, c.Tokens, m.TextDim); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkConditioning returns an error unless picture and camera rays are of the input's size.
+func (m *Model) checkConditioning(in Input) error {
+	if err := m.checkTensor("image conditioning", in.Y, m.Config.InDim-m.Config.OutDim, in.F, in.H, in.W); err != nil {
+		return err
 	}
 	if !in.Camera {
 		if in.Plucker != nil {

@@ -3,6 +3,7 @@ package wan
 import (
 	"context"
 	"math"
+	"slices"
 
 	"gimbal/inference/device"
 	"gimbal/inference/nn"
@@ -17,22 +18,62 @@ type modulation struct {
 	embedding  device.Mat // [rows, dim], what the head takes
 	projection device.Mat // [rows, 6*dim], what every block takes
 	current    device.Mat // [rows, 6*dim], those of the block at hand; of the head in the first 2*dim columns
+
+	// Embeddings and projections of timesteps that are kept, a row for each, and where those
+	// of others go.
+	times                   []float64
+	embeddings, projections device.Mat
+	other                   [2]device.Mat
+	kept                    bool // the timestep at hand is one of them
 }
 
 func newModulation(arena *nn.Arena, cfg Config, rows int) modulation {
 	mat := func(label string, cols int) device.Mat { return arena.Mat(label, device.F32, rows, cols) }
-	return modulation{
+	m := modulation{
 		sinusoid:   mat("time.sinusoid", cfg.FreqDim),
 		hidden:     mat("time.hidden", cfg.Dim),
 		embedding:  mat("time.embedding", cfg.Dim),
 		projection: mat("time.projection", 6*cfg.Dim),
 		current:    mat("time.modulation", 6*cfg.Dim),
 	}
+	m.other = [2]device.Mat{m.embedding, m.projection}
+	return m
+}
+
+// keep computes the embeddings of timesteps, for all forwards to come.
+func (m *modulation) keep(ctx context.Context, arena *nn.Arena, dev device.Device, w *modelWeights, times []float64) error {
+	if len(times) == 0 || m.perToken() {
+		return nil
+	}
+	m.embeddings = arena.Mat("time.embeddings", device.F32, len(times), m.embedding.Cols)
+	m.projections = arena.Mat("time.projections", device.F32, len(times), m.projection.Cols)
+	if err := arena.Err(); err != nil {
+		return err
+	}
+	one := *m
+	for i, t := range times {
+		one.other = [2]device.Mat{m.embeddings.Row(i), m.projections.Row(i)}
+		err := one.setTimestep(ctx, dev, t)
+		if err == nil {
+			err = dev.Do(ctx, "time_embedding", func(enc device.Encoder) { one.embed(enc, w) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	m.times = times
+	return nil
 }
 
 // setTimestep writes the sinusoid of timestep t: cos(t * 10000^(-i/half)) for the first
 // half of the columns, the sines for the second (arXiv:1706.03762, section 3.5).
 func (m *modulation) setTimestep(ctx context.Context, dev device.Device, t float64) error {
+	i := slices.Index(m.times, t)
+	if m.kept = i >= 0; m.kept {
+		m.embedding, m.projection = m.embeddings.Row(i), m.projections.Row(i)
+		return nil
+	}
+	m.embedding, m.projection = m.other[0], m.other[1]
 	return device.Fill(ctx, dev, m.sinusoid.Buf, func(rows []float32) {
 		row := rows[:m.sinusoid.Cols]
 		half := len(row) / 2
@@ -48,6 +89,9 @@ func (m *modulation) setTimestep(ctx context.Context, dev device.Device, t float
 
 // embed computes the embedding and the projection from the sinusoid.
 func (m *modulation) embed(enc device.Encoder, w *modelWeights) {
+	if m.kept {
+		return
+	}
 	w.time0.Record(enc, m.sinusoid, m.hidden, nn.Epilogue{Act: device.SiLU})
 	w.time2.Record(enc, m.hidden, m.embedding, nn.Epilogue{})
 	enc.Record(device.Unary{X: m.embedding, Y: m.hidden, F: device.SiLU})

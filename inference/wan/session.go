@@ -2,23 +2,24 @@ package wan
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 
 	"gimbal/inference/device"
 	"gimbal/inference/nn"
 )
 
-// Session runs forward passes for one clip. It is used by one goroutine at a time.
+// Session runs forward passes for one clip, or, where it is causal, for one chunk of a video
+// after the other. It is used by one goroutine at a time.
 type Session struct {
 	// Inspect, unless nil, is called after every block of a forward. hidden reads
 	// the residual stream, [tokens, dim]. An error ends the forward.
 	Inspect func(block int, hidden func() ([]float32, error)) error
 
 	m             *Model
+	in            Input // without its tensors
 	grid          grid
 	arena         *nn.Arena
+	texts         *nn.Arena // what the prompts take
 	attentionType device.DType
 	computeType   device.DType // see device.Info
 
@@ -28,6 +29,7 @@ type Session struct {
 	modulation modulation
 	prompts    prompts
 	camera     *camera // nil without a camera path
+	cache      *cache  // nil unless causal
 
 	cos, sin device.Mat // [tokens, head dim/2]
 
@@ -45,7 +47,11 @@ func (m *Model) NewSession(ctx context.Context, in Input) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wan: %w", err)
 	}
-	s := &Session{m: m, grid: g, arena: nn.NewArena(m.dev), attentionType: in.AttentionType, computeType: m.dev.Info().ComputeType}
+	s := &Session{
+		m: m, in: in, grid: g, arena: nn.NewArena(m.dev), texts: nn.NewArena(m.dev),
+		attentionType: in.AttentionType, computeType: m.dev.Info().ComputeType,
+	}
+	s.in.Y, s.in.Plucker, s.in.Contexts = nil, nil, nil
 	if err := s.prepare(ctx, in); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("wan: prepare a session of %d tokens: %w", g.tokens(), err)
@@ -64,45 +70,71 @@ func (s *Session) prepare(ctx context.Context, in Input) error {
 	s.hostPatches = s.arena.Staging().Floats(tokens * s.patches.Cols)
 	s.hostOut = s.arena.Staging().Floats(tokens * s.out.Cols)
 	s.grid.patchify(s.hostPatches, s.patches.Cols, cfg.OutDim*patch, in.Y, cfg.InDim-cfg.OutDim)
-	s.cos = s.rope(ctx, "rope.cos", math.Cos)
-	s.sin = s.rope(ctx, "rope.sin", math.Sin)
+	head := cfg.Dim / cfg.NumHeads
+	s.cos = s.arena.Mat("rope.cos", device.F32, tokens, head/2)
+	s.sin = s.arena.Mat("rope.sin", device.F32, tokens, head/2)
 
 	rows := tokens
 	if in.Reuse.Time {
 		rows = 1
 	}
 	s.modulation = newModulation(s.arena, cfg, rows)
-	s.prompts.load(ctx, s.arena, s.m, in)
+	if in.Cache != nil {
+		s.cache = newCache(s.arena, s.m, *in.Cache, s.grid, len(in.Contexts), in.AttentionType)
+	}
 	if err := s.arena.Err(); err != nil {
 		return err
 	}
-	if in.Reuse.CrossAttention {
-		if err := s.prompts.precompute(ctx, s.arena, s.m); err != nil {
-			return err
+	if err := s.prepareText(ctx, in.Contexts); err != nil {
+		return err
+	}
+	if in.Cache != nil {
+		err := s.modulation.keep(ctx, s.arena, s.m.dev, &s.m.w, in.Cache.Times)
+		if err == nil && in.Camera {
+			s.newCamera()
+			err = s.arena.Err()
 		}
+		return err
+	}
+	if err := s.fillRope(ctx, 0); err != nil {
+		return err
 	}
 	return s.prepareCamera(ctx, in)
 }
 
-func (s *Session) rope(ctx context.Context, label string, of func(float64) float64) device.Mat {
-	d := s.m.Config.Dim / s.m.Config.NumHeads
-	return s.arena.Filled(ctx, label, s.grid.tokens(), d/2, func(table []float32) {
-		ropeTable(table, s.grid.f, s.grid.h, s.grid.w, d, of)
-	})
+// prepareText brings the prompts to the device, in place of those before.
+func (s *Session) prepareText(ctx context.Context, contexts []Context) error {
+	s.texts.Release()
+	s.texts, s.prompts = nn.NewArena(s.m.dev), prompts{}
+	in := s.in
+	in.Contexts = contexts
+	s.prompts.load(ctx, s.texts, s.m, in)
+	if err := s.texts.Err(); err != nil {
+		return err
+	}
+	if !s.in.Reuse.CrossAttention {
+		return nil
+	}
+	return s.prompts.precompute(ctx, s.texts, s.m)
+}
+
+func (s *Session) newCamera() {
+	tokens := s.grid.tokens()
+	s.camera = &camera{
+		plucker: s.arena.Mat("camera.plucker", device.F32, tokens, s.m.CameraChannels*s.grid.patchSize()),
+		signal:  s.arena.Mat("camera.signal", device.F32, tokens, s.m.Config.Dim),
+	}
 }
 
 func (s *Session) prepareCamera(ctx context.Context, in Input) error {
 	if !in.Camera {
 		return nil
 	}
-	tokens, cols := s.grid.tokens(), s.m.CameraChannels*s.grid.patchSize()
-	s.camera = &camera{
-		plucker: s.arena.Filled(ctx, "camera.plucker", tokens, cols, func(rays []float32) {
-			s.grid.patchify(rays, cols, 0, in.Plucker, s.m.CameraChannels)
-		}),
-		signal: s.arena.Mat("camera.signal", device.F32, tokens, s.m.Config.Dim),
+	s.newCamera()
+	if err := s.arena.Err(); err != nil {
+		return err
 	}
-	if err := s.arena.Err(); err != nil || !in.Reuse.Camera {
+	if err := s.camera.load(ctx, s, in.Plucker); err != nil || !in.Reuse.Camera {
 		return err
 	}
 	return s.camera.precompute(ctx, s.arena, s.m, &s.act)
@@ -112,46 +144,74 @@ func (s *Session) prepareCamera(ctx context.Context, in Input) error {
 // t (0 to 1000), for number text of the contexts, and writes it to out, which may be
 // x. If it fails, out is as it was. On a dry device both may be nil.
 func (s *Session) Velocity(ctx context.Context, x []float32, t float64, text int, out []float32) error {
-	channels, g := s.m.Config.OutDim, s.grid
-	shape := []int{channels, g.f * g.pt, g.h * g.ph, g.w * g.pw}
-	if err := errors.Join(s.m.checkTensor("latent", x, shape...), s.m.checkTensor("velocity", out, shape...)); err != nil {
+	if err := s.m.checkTensor("velocity", out, s.shape()...); err != nil {
+		return fmt.Errorf("wan: %w", err)
+	}
+	if err := s.load(x, text); err != nil {
+		return err
+	}
+	if err := s.forward(ctx, t, text); err != nil {
+		return fmt.Errorf("wan: forward at timestep %g: %w", t, err)
+	}
+	s.grid.unpatchify(out, s.hostOut, s.m.Config.OutDim)
+	return nil
+}
+
+// shape is that of the latent.
+func (s *Session) shape() []int {
+	g := s.grid
+	return []int{s.m.Config.OutDim, g.f * g.pt, g.h * g.ph, g.w * g.pw}
+}
+
+// load brings the latent of a forward to hostPatches.
+func (s *Session) load(x []float32, text int) error {
+	if err := s.m.checkTensor("latent", x, s.shape()...); err != nil {
 		return fmt.Errorf("wan: %w", err)
 	}
 	if text < 0 || text >= len(s.prompts.keyBias) {
 		return fmt.Errorf("wan: text context %d of %d", text, len(s.prompts.keyBias))
 	}
-	g.patchify(s.hostPatches, s.patches.Cols, 0, x, channels)
-	if err := s.forward(ctx, t, text); err != nil {
-		return fmt.Errorf("wan: forward at timestep %g: %w", t, err)
+	if s.cache != nil && s.cache.end == 0 {
+		return errNoChunk
 	}
-	g.unpatchify(out, s.hostOut, channels)
+	s.grid.patchify(s.hostPatches, s.patches.Cols, 0, x, s.m.Config.OutDim)
 	return nil
 }
 
 // forward runs the model from hostPatches to hostOut.
 func (s *Session) forward(ctx context.Context, t float64, text int) error {
-	dev, w := s.m.dev, &s.m.w
+	if err := s.start(ctx, t, text); err != nil {
+		return err
+	}
+	for i := range s.m.w.blocks {
+		if err := s.runBlock(ctx, i, text); err != nil {
+			return err
+		}
+	}
+	if err := s.m.dev.Do(ctx, "head", s.head); err != nil {
+		return err
+	}
+	return s.m.dev.Read(ctx, device.Bytes(s.hostOut), s.out.Buf)
+}
+
+// start computes what the blocks of a forward start from.
+func (s *Session) start(ctx context.Context, t float64, text int) error {
+	dev := s.m.dev
 	if err := s.modulation.setTimestep(ctx, dev, t); err != nil {
 		return err
 	}
 	if err := dev.Write(ctx, s.patches.Buf, device.Bytes(s.hostPatches)); err != nil {
 		return err
 	}
-	if err := dev.Do(ctx, "embeddings", func(enc device.Encoder) { s.embed(enc, text) }); err != nil {
+	return dev.Do(ctx, "embeddings", func(enc device.Encoder) { s.embed(enc, text) })
+}
+
+func (s *Session) runBlock(ctx context.Context, i, text int) error {
+	err := s.m.dev.Do(ctx, s.m.w.blocks[i].name, func(enc device.Encoder) { s.block(enc, i, text) })
+	if err != nil {
 		return err
 	}
-	for i := range w.blocks {
-		if err := dev.Do(ctx, w.blocks[i].name, func(enc device.Encoder) { s.block(enc, i, text) }); err != nil {
-			return err
-		}
-		if err := s.inspect(ctx, i); err != nil {
-			return err
-		}
-	}
-	if err := dev.Do(ctx, "head", s.head); err != nil {
-		return err
-	}
-	return dev.Read(ctx, device.Bytes(s.hostOut), s.out.Buf)
+	return s.inspect(ctx, i)
 }
 
 // embed computes what the blocks start from.
@@ -183,4 +243,7 @@ func (s *Session) inspect(ctx context.Context, block int) error {
 }
 
 // Close gives the session's memory back.
-func (s *Session) Close() { s.arena.Release() }
+func (s *Session) Close() {
+	s.arena.Release()
+	s.texts.Release()
+}

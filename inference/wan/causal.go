@@ -1,0 +1,140 @@
+package wan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gimbal/inference/device"
+	"gimbal/inference/nn"
+)
+
+// errNoChunk says that a causal session was not told what its chunk is about.
+var errNoChunk = errors.New("wan: no chunk: call Chunk before the first forward")
+
+// Chunk goes on to the next chunk of a causal session's video: y is its image conditioning
+// and plucker its camera rays, as in Input, of the chunk's frames. The forwards that follow
+// are about it, until the next call: each of them writes the chunk's keys and values over
+// those of the one before, and forgets what the window has no room for. On a dry device both
+// may be nil.
+//
+// A chunk that failed, or is to be made otherwise, may be begun again with Again.
+func (s *Session) Chunk(ctx context.Context, y, plucker []float32) error {
+	if err := s.checkChunk(y, plucker); err != nil {
+		return fmt.Errorf("wan: %w", err)
+	}
+	if err := s.cache.next(ctx, s.m.dev); err != nil {
+		return err
+	}
+	return s.begin(ctx, y, plucker)
+}
+
+// Again begins the chunk at hand again, with other conditioning: nothing that its forwards
+// need was overwritten by the ones before.
+func (s *Session) Again(ctx context.Context, y, plucker []float32) error {
+	if err := s.checkChunk(y, plucker); err != nil {
+		return fmt.Errorf("wan: %w", err)
+	}
+	if s.cache.end == 0 {
+		return errNoChunk
+	}
+	return s.begin(ctx, y, plucker)
+}
+
+func (s *Session) checkChunk(y, plucker []float32) error {
+	if s.cache == nil {
+		return errors.New("a chunk of a session that is not causal")
+	}
+	in := s.in
+	in.Y, in.Plucker = y, plucker
+	return s.m.checkConditioning(in)
+}
+
+// begin computes what is the same in all forwards of the chunk.
+func (s *Session) begin(ctx context.Context, y, plucker []float32) error {
+	s.grid.patchify(s.hostPatches, s.patches.Cols, s.m.Config.OutDim*s.grid.patchSize(), y, s.m.Config.InDim-s.m.Config.OutDim)
+	if err := s.fillRope(ctx, s.cache.end-s.grid.f); err != nil || s.camera == nil {
+		return err
+	}
+	return s.camera.follow(ctx, s, plucker)
+}
+
+// SetContexts changes the prompts of a session, from the next forward on. A causal session
+// remembers the frames so far as they were made.
+func (s *Session) SetContexts(ctx context.Context, contexts []Context) error {
+	if before := len(s.prompts.keyBias); len(contexts) != before {
+		return fmt.Errorf("wan: found %d text contexts, expected %d as before", len(contexts), before)
+	}
+	if err := s.m.checkContexts(contexts); err != nil {
+		return fmt.Errorf("wan: %w", err)
+	}
+	return s.prepareText(ctx, contexts)
+}
+
+// Remember is the forward of a causal session after a chunk's last step: it leaves the keys
+// and values of the finished latent x at timestep 0 in the cache, which the chunks after it
+// attend to, and stops where nothing else comes of it.
+func (s *Session) Remember(ctx context.Context, x []float32, text int) error {
+	if s.cache == nil {
+		return errors.New("wan: a session that is not causal remembers nothing")
+	}
+	if err := s.load(x, text); err != nil {
+		return err
+	}
+	if err := s.remember(ctx, text); err != nil {
+		return fmt.Errorf("wan: clean forward: %w", err)
+	}
+	return nil
+}
+
+func (s *Session) remember(ctx context.Context, text int) error {
+	last := len(s.m.w.blocks) - 1
+	if err := s.start(ctx, 0, text); err != nil {
+		return err
+	}
+	for i := range last {
+		if err := s.runBlock(ctx, i, text); err != nil {
+			return err
+		}
+	}
+	w := &s.m.w.blocks[last]
+	return s.m.dev.Do(ctx, w.name, func(enc device.Encoder) {
+		s.modulation.setBlock(enc, w)
+		h := s.castInput(s.act.h)
+		s.modulation.norm(enc, s.act.x, h, s.m.eps, attentionShift, attentionScale)
+		s.writeCache(enc, w, h, last, text)
+	})
+}
+
+// causalAttention is the attention of the chunk's queries to all that is remembered, and to
+// the chunk itself. It returns the matrix of its results.
+func (s *Session) causalAttention(enc device.Encoder, w *blockWeights, h device.Mat, i, text int) device.Mat {
+	k := s.cache
+	q := s.act.q()
+	s.writeCache(enc, w, h, i, text)
+	w.selfQ.Record(enc, h, q, nn.Epilogue{})
+	out := q
+	if s.attention16() {
+		q = s.half(s.act.v(), 0)
+	}
+	s.applyRope(enc, out, q, w.selfNormQ)
+	enc.Record(device.Attention{
+		Q: q, K: k.keys[text][i].RowRange(k.from, k.to), V: k.values[text][i].RowRange(k.from, k.to), O: out,
+		Heads: s.m.Config.NumHeads, Scale: s.m.attentionScale(), KeyBias: k.keyBias(),
+	})
+	return out
+}
+
+// writeCache computes the chunk's rotated keys and its values into the cache.
+func (s *Session) writeCache(enc device.Encoder, w *blockWeights, h device.Mat, i, text int) {
+	k := s.act.k()
+	w.selfK.Record(enc, h, k, nn.Epilogue{})
+	for _, part := range s.cache.spans {
+		to := part.at + part.to - part.from
+		enc.Record(device.Rope{
+			X: k.RowRange(part.from, part.to), Y: s.cache.keys[text][i].RowRange(part.at, to), Heads: s.m.Config.NumHeads,
+			Cos: s.cos.RowRange(part.from, part.to), Sin: s.sin.RowRange(part.from, part.to), Weight: w.selfNormK, Eps: s.m.eps,
+		})
+		w.selfV.Record(enc, h.RowRange(part.from, part.to), s.cache.values[text][i].RowRange(part.at, to), nn.Epilogue{})
+	}
+}

@@ -1,0 +1,363 @@
+package wan_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gimbal/inference/device"
+	"gimbal/inference/golden"
+	"gimbal/inference/plan"
+	"gimbal/inference/wan"
+	"gimbal/inference/weights"
+)
+
+// causalCase is one reference case of a causal model.
+type causalCase struct {
+	golden.Case
+	Checkpoint, Folder   string
+	Chunk, Frames, H, W  int
+	T                    []float64
+	Window               int `json:"local_attn_size"`
+	Sink                 int `json:"sink_size"`
+	KVTokens             int `json:"kv_tokens"`
+	FrameTokens          int `json:"frame_tokens"`
+	MaxAttention         int `json:"max_attention_size"`
+	Ends                 [][2]int
+	BlocksOf             []int `json:"blocks_of"`
+	Switch               *int
+	x, x0, y, plucker    []float32
+	context, context2    wan.Context
+	in                   wan.Input
+	controlled, switched bool
+}
+
+func causalCases(tb testing.TB) []causalCase {
+	tb.Helper()
+	var cases []causalCase
+	for _, g := range golden.CausalCases(tb, "causal_") {
+		c := causalCase{Case: g}
+		g.Scalars(tb, &c)
+		c.x, _ = g.F32(tb, "x")
+		c.x0, _ = g.F32(tb, "x0")
+		c.y, _ = g.F32(tb, "y")
+		plucker, err := g.Tensor(tb, "plucker").Float32s()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		c.plucker = plucker
+		text, words := g.F32(tb, "context")
+		c.context = wan.Context{Tokens: words[0], States: text}
+		if c.Switch != nil {
+			text, words := g.F32(tb, "context2")
+			c.context2 = wan.Context{Tokens: words[0], States: text}
+		}
+		window := c.Window
+		if window < 0 {
+			window = c.Frames
+		}
+		c.in = wan.Input{
+			F: c.Chunk, H: c.H, W: c.W, Camera: true, Contexts: []wan.Context{c.context}, Reuse: wan.AllReuse,
+			Cache: &wan.Cache{Frames: window, Sink: c.Sink, Attention: c.MaxAttention, Times: append(slices.Clone(c.T), 0)},
+		}
+		cases = append(cases, c)
+	}
+	return cases
+}
+
+func loadCausal(tb testing.TB, dev device.Device, c causalCase) *wan.Model {
+	tb.Helper()
+	at := weights.Checkpoint{
+		Dir: filepath.Join(golden.Causal(tb), c.Checkpoint), Assets: filepath.Join(golden.Causal(tb), "checkpoint-tiny-fast-cam"), Model: weights.CausalFast,
+	}
+	l, err := at.Open()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { l.Close() })
+	return loadModel(tb, dev, l.Experts[weights.Causal])
+}
+
+// frames returns frames from, ..., to-1 of a tensor [channels, n, plane].
+func frames(values []float32, n, plane, from, to int) (part []float32) {
+	for c := range len(values) / (n * plane) {
+		part = append(part, values[(c*n+from)*plane:(c*n+to)*plane]...)
+	}
+	return part
+}
+
+// chunk goes on to chunk i and returns its two latents, of a step and of the clean forward.
+func (c causalCase) chunk(tb testing.TB, s *wan.Session, i int) (x, x0 []float32) {
+	tb.Helper()
+	part := func(values []float32) []float32 { return frames(values, c.Frames, c.H*c.W, i*c.Chunk, (i+1)*c.Chunk) }
+	if err := s.Chunk(tb.Context(), part(c.y), part(c.plucker)); err != nil {
+		tb.Fatal(err)
+	}
+	return part(c.x), part(c.x0)
+}
+
+func TestCausalGolden(t *testing.T) {
+	dev := openDevice(t)
+	for _, c := range causalCases(t) {
+		m := loadCausal(t, dev, c)
+		for _, reuse := range []wan.Reuse{wan.AllReuse, {}, {Camera: true, Time: true}} {
+			t.Run(fmt.Sprintf("%s/%+v", c.Name, reuse), func(t *testing.T) {
+				in := c.in
+				in.Reuse = reuse
+				s := newSession(t, m, in)
+				for i := range c.Frames / c.Chunk {
+					if c.Switch != nil && i == *c.Switch {
+						if err := s.SetContexts(t.Context(), []wan.Context{c.context2}); err != nil {
+							t.Fatal(err)
+						}
+					}
+					x, x0 := c.chunk(t, s, i)
+					for f, latent := range [][]float32{x, x0} {
+						at := []float64{c.T[i%len(c.T)], 0}[f]
+						s.Inspect = func(block int, hidden func() ([]float32, error)) error {
+							if !slices.Equal(c.BlocksOf, []int{i, f}) {
+								return nil
+							}
+							got, err := hidden()
+							want, _ := c.F32(t, fmt.Sprintf("block%d", block))
+							golden.Check(t, fmt.Sprintf("block %d", block), got, want, bound)
+							return err
+						}
+						name := fmt.Sprintf("out_c%d_f%d", i, f)
+						want, _ := c.F32(t, name)
+						golden.Check(t, name, velocity(t, s, latent, at, 0), want, bound)
+					}
+					c.checkCache(t, s, i)
+				}
+			})
+		}
+	}
+}
+
+// checkCache compares what is remembered after chunk i with the reference's buffer, where the
+// case has it.
+func (c causalCase) checkCache(t *testing.T, s *wan.Session, i int) {
+	t.Helper()
+	for name, of := range map[string]func(block int) []float32{
+		"k": func(block int) []float32 { k, _ := s.Remembered(t, block, 0); return k },
+		"v": func(block int) []float32 { _, v := s.Remembered(t, block, 0); return v },
+	} {
+		key := fmt.Sprintf("%s_c%d", name, i)
+		if !slices.Contains(c.Names(), key) {
+			continue
+		}
+		want, shape := c.F32(t, key)
+		dim := shape[2] * shape[3]
+		for block := range shape[0] {
+			got := of(block)
+			if len(got) != c.Ends[i][1]*dim {
+				t.Errorf("%s: %d tokens, want %d", key, len(got)/dim, c.Ends[i][1])
+			}
+			all := want[block*shape[1]*dim:][:shape[1]*dim]
+			golden.Check(t, key, got, all[:len(got)], bound)
+			if rest := all[len(got):]; slices.ContainsFunc(rest, func(v float32) bool { return v != 0 }) {
+				t.Errorf("%s: the case holds more than %d tokens", key, len(got)/dim)
+			}
+		}
+	}
+}
+
+// TestRemember leaves the same keys and values as the whole forward, bit for bit.
+func TestRemember(t *testing.T) {
+	dev := openDevice(t)
+	for _, c := range causalCases(t) {
+		m := loadCausal(t, dev, c)
+		whole, short := newSession(t, m, c.in), newSession(t, m, c.in)
+		for i := range c.Frames / c.Chunk {
+			_, x0 := c.chunk(t, whole, i)
+			c.chunk(t, short, i)
+			velocity(t, whole, x0, 0, 0)
+			if err := short.Remember(t.Context(), x0, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for block := range m.Config.NumLayers {
+			k, v := whole.Remembered(t, block, 0)
+			k2, v2 := short.Remembered(t, block, 0)
+			if !slices.Equal(k, k2) || !slices.Equal(v, v2) {
+				t.Errorf("%s, block %d: other keys or values", c.Name, block)
+			}
+		}
+	}
+}
+
+// TestChunkAgain makes every chunk several times, cancelled and with other conditioning, before
+// it makes it as it should be: the video is the same, bit for bit.
+func TestChunkAgain(t *testing.T) {
+	dev := openDevice(t)
+	for _, c := range causalCases(t) {
+		m := loadCausal(t, dev, c)
+		once, again := newSession(t, m, c.in), newSession(t, m, c.in)
+		part := func(values []float32, i int) []float32 {
+			return frames(values, c.Frames, c.H*c.W, i*c.Chunk, (i+1)*c.Chunk)
+		}
+		for i := range c.Frames / c.Chunk {
+			x, _ := c.chunk(t, once, i)
+			want := velocity(t, once, x, c.T[0], 0)
+			c.chunk(t, again, i)
+			velocity(t, again, random(uint64(i), len(x)), 500, 0)
+			ctx, cancel := context.WithCancel(t.Context())
+			again.Inspect = func(int, func() ([]float32, error)) error { cancel(); return nil }
+			if err := again.Velocity(ctx, x, 3, 0, make([]float32, len(x))); m.Config.NumLayers > 1 && !errors.Is(err, context.Canceled) {
+				t.Fatalf("cancelled: %v", err)
+			}
+			again.Inspect = nil
+			if err := again.Again(t.Context(), random(7, len(part(c.y, i))), random(8, len(part(c.plucker, i)))); err != nil {
+				t.Fatal(err)
+			}
+			velocity(t, again, x, c.T[0], 0)
+			if err := again.Again(t.Context(), part(c.y, i), part(c.plucker, i)); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(velocity(t, again, x, c.T[0], 0), want) {
+				t.Errorf("%s, chunk %d: another result after other attempts", c.Name, i)
+			}
+		}
+	}
+}
+
+// TestCacheTypes keeps keys and values in 16 bits: half the memory, and an error of a
+// rounding.
+func TestCacheTypes(t *testing.T) {
+	dev := openDevice(t)
+	c := causalCases(t)[0]
+	m := loadCausal(t, dev, c)
+	sizes := map[device.DType]int64{}
+	for dtype, bound := range map[device.DType]float64{device.F32: bound, device.F16: 2e-3, device.BF16: 2e-2} {
+		in := c.in
+		in.AttentionType = dtype
+		before := dev.Info().Allocated
+		s := newSession(t, m, in)
+		sizes[dtype] = dev.Info().Allocated - before
+		for i := range c.Frames / c.Chunk {
+			x, x0 := c.chunk(t, s, i)
+			want, _ := c.F32(t, fmt.Sprintf("out_c%d_f0", i))
+			golden.Check(t, fmt.Sprintf("%v, chunk %d", dtype, i), velocity(t, s, x, c.T[i%len(c.T)], 0), want, bound)
+			if err := s.Remember(t.Context(), x0, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	values := 2 * m.Config.NumLayers * m.Config.Dim * (c.in.Cache.Frames*c.FrameTokens + c.context.Tokens + 1)
+	for _, dtype := range []device.DType{device.F16, device.BF16} {
+		if saved := sizes[device.F32] - sizes[dtype]; saved != 2*int64(values) {
+			t.Errorf("%v saves %d bytes, want %d", dtype, saved, 2*values)
+		}
+	}
+}
+
+// TestFarFrames goes past the reference's table of 1,024 latent frames. Attention asks for the
+// distance of two frames only: what is shown again and again gives the same velocity again,
+// and memory stays the same to the byte.
+func TestFarFrames(t *testing.T) {
+	dev := openDevice(t)
+	c := causalCases(t)[0]
+	m := loadCausal(t, dev, c)
+	const window = 3
+	memory := window * (m.Config.NumLayers + 1) // frames that have a say in a frame, by way of those between
+	near, far := 2*memory, 2*memory+window*1024
+	in := c.in
+	in.F, in.Cache = 1, &wan.Cache{Frames: window}
+	s := newSession(t, m, in)
+	part := func(values []float32, i int) []float32 {
+		return frames(values, c.Frames, c.H*c.W, i%window, i%window+1)
+	}
+	var want []float32
+	var held int64
+	for i := range far + 1 {
+		if err := s.Chunk(t.Context(), part(c.y, i), part(c.plucker, i)); err != nil {
+			t.Fatal(err)
+		}
+		if i > near && i <= far-memory {
+			continue // forgotten by then
+		}
+		got := velocity(t, s, part(c.x, i), 500, 0)
+		switch now := dev.Info().Allocated; {
+		case i == near:
+			want, held = got, now
+		case i == far:
+			golden.Check(t, "velocity", got, want, bound)
+			if now != held {
+				t.Errorf("%d bytes are held, %d near the beginning", now, held)
+			}
+		}
+		if err := s.Remember(t.Context(), part(c.x0, i), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e := golden.RelL2(velocity(t, s, part(c.x, far+1), 500, 0), want); e < 1e-3 {
+		t.Errorf("another frame gives the same velocity, within %g", e)
+	}
+}
+
+// TestCausalPlan counts what a causal session takes, to the byte.
+func TestCausalPlan(t *testing.T) {
+	dev := openDevice(t)
+	c := causalCases(t)[0]
+	dry := plan.NewDevice(dev, true)
+	before := dev.Info().Allocated
+	m := loadCausal(t, dev, c)
+	real := newSession(t, m, c.in)
+	x, _ := c.chunk(t, real, 0)
+	velocity(t, real, x, 1, 0)
+	held := dev.Info().Allocated - before
+
+	s := newSession(t, loadCausal(t, dry, c), c.in)
+	if err := s.Chunk(t.Context(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Velocity(t.Context(), nil, 1, 0, nil), s.Remember(t.Context(), nil, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if planned := dry.Info().Allocated; planned != held {
+		t.Errorf("planned %d bytes, held %d", planned, held)
+	}
+}
+
+func TestCausalMistakes(t *testing.T) {
+	dev := openDevice(t)
+	c := causalCases(t)[0]
+	m := loadCausal(t, dev, c)
+	for _, tt := range []struct {
+		name   string
+		change func(*wan.Input)
+		want   string
+	}{
+		{"a window that is too small", func(in *wan.Input) { in.Cache.Frames = in.F + in.Cache.Sink - 1 }, "at least"},
+		{"a negative sink", func(in *wan.Input) { in.Cache.Sink = -1 }, "0 or more"},
+		{"conditioning of a video", func(in *wan.Input) { in.Y = c.y }, "whole video"},
+	} {
+		in := c.in
+		cache := *in.Cache
+		in.Cache = &cache
+		tt.change(&in)
+		if s, err := m.NewSession(t.Context(), in); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v", tt.name, err)
+			if s != nil {
+				s.Close()
+			}
+		}
+	}
+	s := newSession(t, m, c.in)
+	x := make([]float32, m.Config.OutDim*c.Chunk*c.H*c.W)
+	for name, err := range map[string]error{
+		"no chunk":          s.Velocity(t.Context(), x, 1, 0, x),
+		"nothing to redo":   s.Again(t.Context(), c.y, c.plucker),
+		"short picture":     s.Chunk(t.Context(), c.y[:1], c.plucker),
+		"too many contexts": s.SetContexts(t.Context(), []wan.Context{c.context, c.context}),
+		"a bad context":     s.SetContexts(t.Context(), []wan.Context{{Tokens: -1}}),
+	} {
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
