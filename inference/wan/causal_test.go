@@ -19,21 +19,20 @@ import (
 // causalCase is one reference case of a causal model.
 type causalCase struct {
 	golden.Case
-	Checkpoint, Folder   string
-	Chunk, Frames, H, W  int
-	T                    []float64
-	Window               int `json:"local_attn_size"`
-	Sink                 int `json:"sink_size"`
-	KVTokens             int `json:"kv_tokens"`
-	FrameTokens          int `json:"frame_tokens"`
-	MaxAttention         int `json:"max_attention_size"`
-	Ends                 [][2]int
-	BlocksOf             []int `json:"blocks_of"`
-	Switch               *int
-	x, x0, y, plucker    []float32
-	context, context2    wan.Context
-	in                   wan.Input
-	controlled, switched bool
+	Checkpoint, Folder  string
+	Chunk, Frames, H, W int
+	T                   []float64
+	Window              int `json:"local_attn_size"`
+	Sink                int `json:"sink_size"`
+	KVTokens            int `json:"kv_tokens"`
+	FrameTokens         int `json:"frame_tokens"`
+	MaxAttention        int `json:"max_attention_size"`
+	Ends                [][2]int
+	BlocksOf            []int `json:"blocks_of"`
+	Switch              *int
+	x, x0, y, plucker   []float32
+	context, context2   wan.Context
+	in                  wan.Input
 }
 
 func causalCases(tb testing.TB) []causalCase {
