@@ -53,6 +53,10 @@ type Solver struct {
 	// and the corrected sample that the last step started from; empty before the first
 	// step, and those that the method does not keep.
 	newer, older, last []float32
+
+	// Of a model of few steps: what draws noise, and its level for each step but the first.
+	draw    func(dst []float32)
+	renoise []float32
 }
 
 // Schedule says which noise levels a solver goes through.

@@ -85,28 +85,64 @@ type latentPart struct {
 
 // decode runs the decoder on p and hands pictures to emit.
 func (v *VAE) decode(ctx context.Context, p latentPart, chunk int, emit func(t int, rgb []float32) error) error {
+	d := v.NewDecoder(chunk)
+	defer d.Close()
+	return d.decode(ctx, p, emit)
+}
+
+// Decoder decodes a video whose latent comes part by part. Its pictures are those of the
+// whole latent, the same bits on the CPU: it remembers what its layers need of the frames
+// before. It is used by one goroutine.
+type Decoder struct {
+	v     *VAE
+	s     *stream
+	chunk int
+	in    *nn.Staging
+	out   pictureSink
+	done  int // latent frames
+}
+
+// NewDecoder returns a decoder that sends chunk latent frames at most through a layer at
+// once, as in DecodeOptions.
+func (v *VAE) NewDecoder(chunk int) *Decoder {
 	s := newStream(v.dev)
 	s.chunk = chunk
-	defer s.Release()
-	in, out := s.Staging(), pictureSink{pixels: s.Staging(), rgb: s.Staging()}
-	n := 1 // the first frame goes alone: the layers that upsample time treat it otherwise
+	return &Decoder{v: v, s: s, chunk: chunk, in: s.Staging(), out: pictureSink{pixels: s.Staging(), rgb: s.Staging()}}
+}
+
+// Decode decodes the next f frames of a latent, [z, f, h, w], of the same size as those
+// before, and hands their pictures to emit, counted from the video's first; see VAE.Decode.
+// After an error the decoder is of no use.
+func (d *Decoder) Decode(ctx context.Context, latent []float32, f, h, w int, emit func(t int, rgb []float32) error) error {
+	if err := d.v.checkDecode(latent, f, h, w, d.chunk); err != nil {
+		return err
+	}
+	return d.decode(ctx, latentPart{latent, f, h, w, area{0, 0, h, w}}, emit)
+}
+
+// Close gives the decoder's memory back.
+func (d *Decoder) Close() { d.s.Release() }
+
+func (d *Decoder) decode(ctx context.Context, p latentPart, emit func(t int, rgb []float32) error) error {
+	v, n := d.v, 0
 	for t := 0; t < p.f; t += n {
-		if t > 0 {
-			n = p.f - t
-			if chunk > 0 {
-				n = min(n, chunk)
-			}
+		n = p.f - t
+		if d.done == 0 { // the first frame goes alone: the layers that upsample time treat it otherwise
+			n = 1
+		} else if d.chunk > 0 {
+			n = min(n, d.chunk)
 		}
-		x := s.alloc(n, p.area.h, p.area.w, v.channels)
-		values := in.Floats(n * p.area.h * p.area.w * v.channels)
+		x := d.s.alloc(n, p.area.h, p.area.w, v.channels)
+		values := d.in.Floats(n * p.area.h * p.area.w * v.channels)
 		v.denormalise(values, p, t, n)
-		err := s.write(ctx, x, values)
+		err := d.s.write(ctx, x, values)
 		if err == nil {
-			err = s.run(ctx, v.decoder, x, func(y clip) error { return out.emit(ctx, y, emit) })
+			err = d.s.run(ctx, v.decoder, x, func(y clip) error { return d.out.emit(ctx, y, emit) })
 		}
 		if err != nil {
-			return fmt.Errorf("vae: decode: latent frame %d of %d: %w", t+1, p.f, err)
+			return fmt.Errorf("vae: decode: latent frame %d: %w", d.done+1, err)
 		}
+		d.done += n
 	}
 	return nil
 }

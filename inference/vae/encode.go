@@ -80,6 +80,103 @@ func (v *VAE) encode(ctx context.Context, frame func(t int, rgb []float32) error
 	return latent, nil
 }
 
+// PictureEncoder encodes a picture that black ones follow, part by part: the image
+// conditioning of a video. Its latent is that of the whole video, the same bits on the CPU.
+// It is used by one goroutine.
+type PictureEncoder struct {
+	v             *VAE
+	height, width int
+	s             *stream // nil once the latent has settled
+	in            *pictureSource
+	out           *nn.Staging
+	rgb           []float32
+	next          int       // picture
+	ready         []float32 // the latest latent frame, [z, plane]
+	size          int       // its values
+	done          int       // latent frames
+	settled       bool      // all further ones are equal to it
+}
+
+// NewPictureEncoder returns an encoder for rgb, [3, height, width] with values from -1 to 1;
+// nil on a dry device.
+func (v *VAE) NewPictureEncoder(rgb []float32, height, width int) (*PictureEncoder, error) {
+	if err := v.checkEncode(1, height, width); err != nil {
+		return nil, err
+	}
+	s := newStream(v.dev)
+	s.reuse = true
+	e := &PictureEncoder{v: v, height: height, width: width, s: s, in: newPictureSource(s.Arena, height, width), out: s.Staging(), rgb: rgb}
+	_, h, w := v.latent(1, height, width)
+	e.size = v.channels * h * w
+	e.ready = device.Floats(v.dev, e.size)
+	return e, nil
+}
+
+// Next writes the next f latent frames to latent, [z, f, height/Stride, width/Stride]; nil on
+// a dry device. When black pictures only are in the view of all layers, every frame is equal
+// to the one before, and the encoder gives its memory back.
+func (e *PictureEncoder) Next(ctx context.Context, latent []float32, f int) error {
+	for i := range f {
+		if !e.settled {
+			if err := e.frame(ctx); err != nil {
+				return fmt.Errorf("vae: encode: latent frame %d: %w", e.done+1, err)
+			}
+		}
+		e.done++
+		if latent != nil {
+			plane := len(e.ready) / e.v.channels
+			for z := range e.v.channels {
+				copy(latent[(z*f+i)*plane:][:plane], e.ready[z*plane:])
+			}
+		}
+	}
+	return nil
+}
+
+// frame encodes pictures until a latent frame comes of them.
+func (e *PictureEncoder) frame(ctx context.Context) error {
+	for came := false; !came; e.next++ {
+		err := e.in.next(e.next, func(t int, rgb []float32) error {
+			clear(rgb)
+			if t == 0 {
+				copy(rgb, e.rgb)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		x := e.s.alloc(1, e.height, e.width, 3)
+		x.position = position{index: e.next, constant: e.in.constant}
+		if err := e.s.write(ctx, x, e.in.pixels); err != nil {
+			return err
+		}
+		err = e.s.run(ctx, e.v.encoder, x, func(y clip) error {
+			came, e.settled = true, y.constant > 0
+			mu := e.out.Floats(y.H * y.W * y.C)
+			if err := y.read(ctx, mu); err != nil {
+				return err
+			}
+			e.v.normalise(e.ready, mu, 1, y.H*y.W, 0)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if e.settled {
+		e.s.Release()
+	}
+	return nil
+}
+
+// Close gives the encoder's memory back.
+func (e *PictureEncoder) Close() {
+	e.s.Release()
+	e.v.dev.Hold(-4 * int64(e.size))
+	e.size = 0
+}
+
 // normalise writes mu, [plane, z], as frame t of latent, [z, f, plane].
 func (v *VAE) normalise(latent, mu []float32, f, plane, t int) {
 	if latent == nil {

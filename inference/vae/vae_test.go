@@ -330,3 +330,93 @@ func TestCallerErrors(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// TestParts decodes and encodes a video part by part: the same bits as in one go.
+func TestParts(t *testing.T) {
+	dev := openCPU(t)
+	v := load(t, dev)
+	const f, h, w = 6, 2, 3
+	loaded := dev.Info().Allocated
+	latent := random(v.Channels()*f*h*w, 3)
+	want := decode(t, v, latent, f, h, w, 1)
+	frames, plane := v.Frames(f), h*w*v.Stride()*v.Stride()
+	for _, chunk := range []int{0, 1, 2} {
+		d := v.NewDecoder(chunk)
+		defer d.Close()
+		got := make([]float32, len(want))
+		next := 0
+		for from := 0; from < f; from += 3 {
+			var part []float32
+			for z := range v.Channels() {
+				part = append(part, latent[(z*f+from)*h*w:(z*f+from+3)*h*w]...)
+			}
+			err := d.Decode(t.Context(), part, 3, h, w, func(i int, rgb []float32) error {
+				if i != next {
+					t.Errorf("picture %d after %d of them", i, next)
+				}
+				next++
+				for c := range 3 {
+					copy(got[(c*frames+i)*plane:], rgb[c*plane:(c+1)*plane])
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("chunk %d: other pictures than of the whole latent", chunk)
+		}
+		d.Close()
+	}
+	if held := dev.Info().Allocated - loaded; held > 0 {
+		t.Errorf("%d bytes are held by closed decoders", held)
+	}
+}
+
+// TestPictureEncoder encodes a picture part by part until nothing changes any more, and on.
+func TestPictureEncoder(t *testing.T) {
+	dev := openCPU(t)
+	v := load(t, dev)
+	const f, height, width = 40, 32, 48
+	loaded := dev.Info().Allocated
+	picture := random(3*height*width, 5)
+	want, err := v.Encode(t.Context(), func(i int, rgb []float32) error {
+		clear(rgb)
+		if i == 0 {
+			copy(rgb, picture)
+		}
+		return nil
+	}, v.Frames(f), height, width, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := v.NewPictureEncoder(picture, height, width)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	plane := len(want) / v.Channels() / f
+	settled := 0
+	for from := 0; from < f; from += 4 {
+		part := make([]float32, v.Channels()*4*plane)
+		if err := e.Next(t.Context(), part, 4); err != nil {
+			t.Fatal(err)
+		}
+		for z := range v.Channels() {
+			if !slices.Equal(part[z*4*plane:(z+1)*4*plane], want[(z*f+from)*plane:(z*f+from+4)*plane]) {
+				t.Fatalf("latent frames from %d on: other bits than of the whole video", from)
+			}
+		}
+		if dev.Info().Allocated == loaded && settled == 0 {
+			settled = from + 4
+		}
+	}
+	if settled == 0 {
+		t.Errorf("the encoder gave its memory back after %d latent frames", settled)
+	}
+	t.Logf("settled within %d latent frames", settled)
+	if _, err := v.NewPictureEncoder(picture, height+1, width); err == nil {
+		t.Error("an encoder for pictures of an odd height")
+	}
+}
