@@ -64,6 +64,9 @@ func (f *settingFlag) String() string {
 	return f.Text(f.r.job)
 }
 
+// IsBoolFlag has package flag take the flag without a value.
+func (f *settingFlag) IsBoolFlag() bool { return f.Switch }
+
 func (f *settingFlag) Set(text string) error {
 	f.r.typed = append(f.r.typed, typed{f.Setting, text})
 	return nil

@@ -10,7 +10,8 @@ import (
 // Settings says what each is called, what it may hold and what it is for.
 type Job struct {
 	Image          string `json:"image"`                 // path of the picture to start from
-	ActionPath     string `json:"action_path,omitempty"` // folder of a camera path; "" for no camera control
+	ActionPath     string `json:"action_path,omitempty"`   // folder of a camera path; "" for no camera control
+	ActionString   string `json:"action_string,omitempty"` // keys that make a camera path, such as w-20,none-5
 	Prompt         string `json:"prompt"`
 	NegativePrompt string `json:"negative_prompt"`
 	Recipe
@@ -18,6 +19,10 @@ type Job struct {
 	NoiseRNG string `json:"noise_rng"` // torch's generator: "cuda" or "cpu"
 	FPS      int    `json:"fps"`       // frames per second of the video
 	Quant    Quant  `json:"quant,omitzero"`
+
+	AllowAct2Cam       bool `json:"allow_act2cam,omitempty"`        // the keys in the action folder make the path, not its poses
+	EvenJumps          bool `json:"even_jumps,omitempty"`           // steps of the path that dwarf all others become as long as these
+	PerFrameIntrinsics bool `json:"per_frame_intrinsics,omitempty"` // the model is told the intrinsics of every frame, not the first ones only
 
 	Output    string `json:"save_file"`            // path of the .mp4
 	FramesDir string `json:"frames_dir,omitempty"` // folder for the frames as PNG files; "" for none

@@ -15,6 +15,7 @@ type Setting struct {
 	Help    string   // what it does, with what its value is in back quotes, as package flag has it
 	Env     string   // the environment variable that sets it; "" for none
 	Flag    bool     // the command line has it
+	Switch  bool     // a flag without a value is True
 	Form    bool     // the window has it
 	Choices []string // all values, where there are few
 
