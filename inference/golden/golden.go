@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -57,6 +58,15 @@ func Action(tb testing.TB, name string) string { return filepath.Join(Dir(tb), "
 func CausalCases(tb testing.TB, prefix string) []Case {
 	tb.Helper()
 	return CasesIn(tb, filepath.Join(Causal(tb), "cases"), prefix)
+}
+
+// CausalScalars returns the scalars of all cases of the causal models whose names start with
+// prefix, those without tensors too.
+func CausalScalars(tb testing.TB, prefix string) map[string]json.RawMessage {
+	tb.Helper()
+	all := listed(tb, filepath.Join(Causal(tb), "cases"))
+	maps.DeleteFunc(all, func(name string, _ json.RawMessage) bool { return !strings.HasPrefix(name, prefix) })
+	return all
 }
 
 // Case is one reference case.
