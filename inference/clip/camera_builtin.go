@@ -61,9 +61,8 @@ func BuiltinNames() []string {
 // Builtin returns a built-in path of the given number of poses. It starts at the
 // origin, looking ahead.
 func Builtin(name string, frames int) (*Path, error) {
-	const maxFrames = maxFile / 128
-	if frames < 1 || frames > maxFrames {
-		return nil, fmt.Errorf("camera: a path of %d frames, expected 1 to %d", frames, maxFrames)
+	if frames < 1 || frames > maxPoses {
+		return nil, fmt.Errorf("camera: a path of %d frames, expected 1 to %d", frames, maxPoses)
 	}
 	for _, b := range builtins {
 		if b.name != name {

@@ -122,15 +122,15 @@ func TestOpenRefuses(t *testing.T) {
 		poses, intrinsics []byte
 		want              []string
 	}{
-		{"no poses", nil, good[intrinsicsFile], []string{posesFile, "expected a folder of"}},
-		{"no intrinsics", good[posesFile], nil, []string{intrinsicsFile}},
+		{"no poses", nil, good[intrinsicsFile], []string{posesFile, "found intrinsics.npy alone"}},
 		{"empty poses", []byte{}, good[intrinsicsFile], []string{posesFile, "not an .npy file"}},
 		{"text", []byte("1 0 0 0 and so on"), good[intrinsicsFile], []string{"not an .npy file"}},
 		{"truncated", good[posesFile][:200], good[intrinsicsFile], []string{"cut short"}},
 		{"version", npyFile(9, "<f4", false, "9, 4, 4", nil), good[intrinsicsFile], []string{"version 9"}},
-		{"shape", npyFile(1, "<f4", false, "9, 3, 4", make([]byte, 432)), good[intrinsicsFile], []string{"[9 3 4]", "[n 4 4]"}},
+		{"shape", npyFile(1, "<f4", false, "9, 3, 3", make([]byte, 324)), good[intrinsicsFile], []string{"[9 3 3]", "[n 4 4]"}},
 		{"rank", npyFile(1, "<f4", false, "16", make([]byte, 64)), good[intrinsicsFile], []string{"[16]", "[n 4 4]"}},
-		{"integers", npyFile(1, "<i4", false, "1, 4, 4", make([]byte, 64)), good[intrinsicsFile], []string{`"<i4"`, "float32 or float64"}},
+		{"complex numbers", npyFile(1, "<c8", false, "1, 4, 4", make([]byte, 128)), good[intrinsicsFile], []string{`"<c8"`, "floats, integers"}},
+		{"zero rotation", npyFile(1, "<f4", false, "9, 3, 4", make([]byte, 432)), good[intrinsicsFile], []string{"pose 0", "orthonormal"}},
 		{"objects", npyFile(1, "|O", false, "1, 4, 4", make([]byte, 64)), good[intrinsicsFile], []string{`"|O"`}},
 		{"absurd shape", npyFile(1, "<f4", false, "99999999999, 4, 4", make([]byte, 64)), good[intrinsicsFile], []string{"cut short"}},
 		{"overflowing shape", npyFile(1, "<f4", false, "4611686018427387904, 4, 4", make([]byte, 64)), good[intrinsicsFile], []string{"cut short"}},
@@ -142,7 +142,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"mirrored", spoilPose(0, 0, 0, -1), good[intrinsicsFile], []string{"pose 0", "mirrored"}},
 		{"last row", spoilPose(5, 3, 0, 0.5), good[intrinsicsFile], []string{"pose 5", "0 0 0 1"}},
 		{"no rows of intrinsics", good[posesFile], npyFile(1, "<f4", false, "0, 4", nil), []string{intrinsicsFile, "no intrinsics"}},
-		{"flat intrinsics", good[posesFile], npyFile(1, "<f4", false, "4,", make([]byte, 16)), []string{intrinsicsFile, "[4]", "[n 4]"}},
+		{"flat intrinsics", good[posesFile], npyFile(1, "<f4", false, "5,", make([]byte, 20)), []string{intrinsicsFile, "[5]", "[n 4]"}},
 		{"negative focal length", good[posesFile], spoilK(0, -500), []string{"fx = -500"}},
 		{"zero focal length", good[posesFile], spoilK(1, 0), []string{"fy = 0"}},
 		{"normalised intrinsics", good[posesFile], spoilK(0, 0.6), []string{"fx = 0.6", "pixels"}},
@@ -162,24 +162,14 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func TestOpenOfActFolder(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, actionFile), npyFile(1, "<i4", false, "1, 4", make([]byte, 16)), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenPath(dir); err == nil || !strings.Contains(err.Error(), "not supported yet") {
-		t.Errorf("got %v, want an error that says what is not supported", err)
-	}
-}
-
 func TestOpenOfNoFolder(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, posesFile), 0o777); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{filepath.Join(dir, "none"), dir} {
-		if _, err := OpenPath(path); err == nil || !strings.Contains(err.Error(), posesFile) {
-			t.Errorf("OpenPath(%s): %v, want an error that names %s", path, err, posesFile)
+		if _, err := OpenPath(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("OpenPath(%s): %v, want an error that names it", path, err)
 		}
 	}
 }
@@ -203,10 +193,15 @@ func FuzzNPY(f *testing.F) {
 		if count != len(a.values) || count > len(data) {
 			t.Fatalf("%d values of the shape %v from %d bytes", len(a.values), a.shape, len(data))
 		}
-		if poses, err := asPoses(a); err == nil {
-			p := &Path{poses: poses, intrinsics: []Intrinsics{builtinIntrinsics}}
-			p.Conditioning(p.EffectiveFrames(9), 8, 8)
+		p := &Path{intrinsics: []Intrinsics{builtinIntrinsics}}
+		if p.poses, err = p.asPoses(a); err == nil {
+			n := p.EffectiveFrames(9)
+			conditioning(p, n, 8, 8)
+			conditioning(p.Even(n), n, 8, 8)
+			p.Notes(n)
+			p.Way(n)
 		}
+		asKeys(&a, &a)
 		asIntrinsics(a)
 		again, err := parseNPY(formatNPY(a))
 		if err != nil || !slices.Equal(again.shape, a.shape) {

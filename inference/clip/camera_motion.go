@@ -22,7 +22,9 @@ type Motion struct {
 
 // Motion returns what the model is told of the first frames poses; frames is 4n+1 and
 // at most EffectiveFrames.
-func (p *Path) Motion(frames int) Motion { return relative(p.latentPoses(frames)) }
+func (p *Path) Motion(frames int) Motion {
+	return relative(p.latentPoses(frames, inference.Wan.LatentFrames(frames)))
+}
 
 // SpeedLost reports whether the path moves at a speed that the model is not told: it
 // sees the longest step between two latent frames as length 1.
@@ -44,26 +46,48 @@ func (m Motion) Poses() []Matrix {
 	return poses
 }
 
-// latentPoses returns the pose of every latent frame, in float32. The reference
-// interpolates (positions linearly, rotations by slerp) at frames/4+1 even distances,
-// and for 4n+1 frames these are the poses 0, 4, 8 and so on themselves. Like scipy, it
-// takes the nearest true rotation.
-func (p *Path) latentPoses(frames int) []Matrix {
-	stride := inference.Wan.FrameStride
-	if frames < 1 || frames%stride != 1 || frames > len(p.poses) {
-		panic(fmt.Sprintf("clip: %d frames of a path of %d, expected 4n+1", frames, len(p.poses)))
+// latentPoses returns the pose of each of so many latent frames, evenly spread over the
+// first frames poses, in float32. The reference interpolates positions linearly and
+// rotations by slerp; 4n+1 frames in n+1 latent ones are the poses 0, 4, 8 and so on
+// themselves. Like scipy, it takes the nearest true rotation.
+func (p *Path) latentPoses(frames, latent int) []Matrix {
+	if most := p.EffectiveFrames(frames); frames < 1 || frames > most || latent < 1 || latent > inference.Wan.LatentFrames(frames) {
+		panic(fmt.Sprintf("clip: %d latent frames for %d frames of a path of %d", latent, frames, p.Frames()))
 	}
-	latent := make([]Matrix, 0, inference.Wan.LatentFrames(frames))
-	for i := 0; i < frames; i += stride {
-		pose := &p.poses[i]
-		r := rotation(pose).orthonormal()
-		m := identity
-		for j := range 3 {
-			m[j] = [4]float32{float32(r[j][0]), float32(r[j][1]), float32(r[j][2]), float32(pose[j][3])}
-		}
-		latent = append(latent, m)
+	poses := make([]Matrix, 0, latent)
+	for _, t := range spread(p.used(frames), latent) {
+		poses = append(poses, at(p.poses, t))
 	}
-	return latent
+	return poses
+}
+
+// spread returns n places from the first to the last of count, evenly, as numpy.linspace.
+func spread(count, n int) []float64 {
+	places := make([]float64, n)
+	if n == 1 {
+		return places
+	}
+	step := float64(count-1) / float64(n-1)
+	for i := range places {
+		places[i] = float64(i) * step
+	}
+	places[n-1] = float64(count - 1)
+	return places
+}
+
+// at returns the pose at a place between poses, with a true rotation.
+func at(poses []Pose, place float64) Matrix {
+	i := int(place)
+	pose := poses[i]
+	if t := place - float64(i); t > 0 {
+		pose = between(pose, poses[i+1], t)
+	}
+	r := rotation(&pose).orthonormal()
+	m := identity
+	for j := range 3 {
+		m[j] = [4]float32{float32(r[j][0]), float32(r[j][1]), float32(r[j][2]), float32(pose[j][3])}
+	}
+	return m
 }
 
 // relative turns absolute poses into steps and scales them, with the reference's

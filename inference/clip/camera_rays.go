@@ -9,51 +9,98 @@ import (
 	"gimbal/inference"
 )
 
-// Channels implements Control: three of a ray's origin and three of its direction for
-// each of the 8x8 pixels of a latent pixel.
-func (*Path) Channels() int { return 6 * inference.Wan.Stride * inference.Wan.Stride }
-
-// Conditioning implements Control for a video of frames pictures, height x width
-// pixels: float32 [Channels(), f, height/8, width/8] with f = (frames-1)/4 + 1. Channel
-// (6-component c, row i, column j of the 8x8 pixels) is number c*64 + i*8 + j. frames is
-// 4n+1 and at most EffectiveFrames, the sizes are multiples of 8; it panics
-// otherwise.
+// Conditioning implements Control: float32 [channels, To-From, height/8, width/8]. Channel
+// (6-component c, row i, column j of the 8x8 pixels) is number c*64 + i*8 + j of a camera
+// model. An act model has the three components of the direction, and then the keys W, A, S
+// and D of picture 4f for latent frame f.
 //
 // As in the reference, the ray is in the axes of the latent frame before, and the six
 // components are its origin and its direction, of length 1, not its moment.
-func (p *Path) Conditioning(frames, height, width int) []float32 {
+func (p *Path) Conditioning(channels int, v View) []float32 {
 	stride := inference.Wan.Stride
-	if height < 1 || width < 1 || height%stride != 0 || width%stride != 0 {
-		panic(fmt.Sprintf("clip: a picture of %dx%d, expected multiples of %d", width, height, stride))
+	if v.Height < 1 || v.Width < 1 || v.Height%stride != 0 || v.Width%stride != 0 {
+		panic(fmt.Sprintf("clip: a picture of %dx%d, expected multiples of %d", v.Width, v.Height, stride))
 	}
-	motion := p.Motion(frames)
-	directions := directions(p.intrinsics[0], height, width)
-	f, pixels := len(motion.Relative), height/stride*(width/stride)
-	block := stride * stride
-	out := make([]float32, p.Channels()*f*pixels)
-	parallel(block, func(cell int) {
-		d := directions[cell*pixels : (cell+1)*pixels]
-		for t := range motion.Relative {
-			m := &motion.Relative[t]
-			for c := range 3 {
-				at := ((c*block+cell)*f + t) * pixels
-				origin, direction := out[at:at+pixels], out[at+3*block*f*pixels:][:pixels]
-				for i, d := range d {
-					origin[i] = m[c][3]
-					direction[i] = float32(d[0]*m[c][0]) + float32(d[1]*m[c][1]) + float32(d[2]*m[c][2])
+	if err := p.Check(channels, v.Frames); err != nil {
+		panic("clip: " + err.Error())
+	}
+	steps := relative(p.latentPoses(v.Frames, v.LatentFrames)).Relative[v.From:v.To]
+	frames, pixels := len(steps), v.Height/stride*(v.Width/stride)
+	out := make([]float32, channels*frames*pixels)
+	plane := func(component, cell, f int) []float32 {
+		return out[((component*cells+cell)*frames+f)*pixels:][:pixels]
+	}
+	intrinsics := p.latentIntrinsics(v)
+	first := directions(intrinsics[v.From], v.Height, v.Width)
+	parallel(frames, func(f int) {
+		d := first
+		if k := intrinsics[v.From+f]; k != intrinsics[v.From] {
+			d = directions(k, v.Height, v.Width)
+		}
+		for cell := range cells {
+			d := d[cell*pixels : (cell+1)*pixels]
+			if channels == ActChannels {
+				directRays(d, &steps[f], func(c int) []float32 { return plane(c, cell, f) })
+				for key, much := range p.keys[(v.From+f)*inference.Wan.FrameStride].Move {
+					set(plane(3+key, cell, f), float32(much))
 				}
+				continue
 			}
+			for c := range 3 {
+				set(plane(c, cell, f), steps[f][c][3])
+			}
+			directRays(d, &steps[f], func(c int) []float32 { return plane(3+c, cell, f) })
 		}
 	})
 	return out
 }
 
+// directRays writes the components of directions d after a motion to the planes to(0),
+// to(1) and to(2).
+func directRays(d [][3]float32, m *Matrix, to func(c int) []float32) {
+	for c := range 3 {
+		plane := to(c)
+		for i, d := range d {
+			plane[i] = float32(d[0]*m[c][0]) + float32(d[1]*m[c][1]) + float32(d[2]*m[c][2])
+		}
+	}
+}
+
+func set(values []float32, v float32) {
+	for i := range values {
+		values[i] = v
+	}
+}
+
+// scaled are intrinsics in float32, in pixels of a picture of another size.
+type scaled [4]float32
+
+// latentIntrinsics returns the intrinsics of every latent frame for a picture of the view's
+// size: of every one the first, as the reference does, or those between the frames' where
+// the model is told them all.
+func (p *Path) latentIntrinsics(v View) []scaled {
+	scaleX, scaleY := float32(float64(v.Width)/pictureWidth), float32(float64(v.Height)/pictureHeight)
+	to := func(k Intrinsics) scaled {
+		return scaled{float32(k[0]) * scaleX, float32(k[1]) * scaleY, float32(k[2]) * scaleX, float32(k[3]) * scaleY}
+	}
+	all := make([]scaled, v.LatentFrames)
+	for f, t := range spread(v.Frames, v.LatentFrames) {
+		if all[f] = to(p.intrinsics[0]); !p.tellsZoom() {
+			continue
+		}
+		i := int(t)
+		a, b := to(p.intrinsics[i]), to(p.intrinsics[min(i+1, v.Frames-1)])
+		for j := range a {
+			all[f][j] = float32(float64(b[j]-a[j])*(t-float64(i)) + float64(a[j]))
+		}
+	}
+	return all
+}
+
 // directions returns the unit direction of the ray through the middle of every pixel in
 // the camera's axes, ordered as the channels are: [8*8, height/8, width/8].
-func directions(k Intrinsics, height, width int) [][3]float32 {
-	scaleX, scaleY := float32(float64(width)/pictureWidth), float32(float64(height)/pictureHeight)
-	fx, fy := float32(k[0])*scaleX, float32(k[1])*scaleY
-	cx, cy := float32(k[2])*scaleX, float32(k[3])*scaleY
+func directions(k scaled, height, width int) [][3]float32 {
+	fx, fy, cx, cy := k[0], k[1], k[2], k[3]
 	d := make([][3]float32, 0, height*width)
 	stride := inference.Wan.Stride
 	for cell := range stride * stride {

@@ -17,6 +17,8 @@ type Clip struct {
 	Frames       int     // of the video: the job's, or fewer where the control is shorter
 	LatentFrames int     // of its latent
 	Control      Control // nil for none
+
+	told int // frames of the control that are told; 0 for Frames
 }
 
 // The size of the picture of a job without one, which only planning knows.
@@ -26,7 +28,7 @@ const defaultWidth, defaultHeight = 832, 480
 // is wrong, as SettingErrors.
 func Open(job inference.Job) (*Clip, error) {
 	c := &Clip{Frames: job.Frames}
-	if err := errors.Join(c.measure(job), c.openControl(job.ActionPath)); err != nil {
+	if err := errors.Join(c.measure(job), c.openControl(job)); err != nil {
 		return nil, err
 	}
 	c.LatentFrames = inference.Wan.LatentFrames(c.Frames)
@@ -47,15 +49,55 @@ func (c *Clip) measure(job inference.Job) (err error) {
 	return nil
 }
 
-func (c *Clip) openControl(dir string) (err error) {
-	if dir == "" {
-		return nil
+func (c *Clip) openControl(job inference.Job) (err error) {
+	if c.Control, err = OpenControl(job); err != nil {
+		if len(inference.SettingErrors(err)) == 0 {
+			err = &inference.SettingError{Setting: "action_path", Mistake: inference.Unusable, Err: err}
+		}
+		return err
 	}
-	if c.Control, err = OpenControl(dir); err != nil {
-		return &inference.SettingError{Setting: "action_path", Mistake: inference.Unusable, Err: err}
+	if c.Control != nil {
+		c.Frames = c.Control.EffectiveFrames(c.Frames)
 	}
-	c.Frames = c.Control.EffectiveFrames(c.Frames)
 	return nil
+}
+
+// Round makes the clip's latent a whole number of chunks of so many latent frames, as the
+// causal models want it, and the video as long as that. The control is told as a whole, in
+// fewer latent frames. The error says that the clip has not a single chunk.
+func (c *Clip) Round(chunk int) error {
+	latent := c.LatentFrames - c.LatentFrames%chunk
+	if latent == 0 {
+		return fmt.Errorf("found %d frames, %d latent ones, expected at least %d for a chunk of %d latent frames",
+			c.Frames, c.LatentFrames, inference.Wan.Frames(chunk), chunk)
+	}
+	if c.told == 0 {
+		c.told = c.Frames
+	}
+	c.LatentFrames, c.Frames = latent, inference.Wan.Frames(latent)
+	return nil
+}
+
+// Check says why the control cannot steer the clip by a model that reads so many channels.
+func (c *Clip) Check(channels int) error { return c.Control.Check(channels, c.view().Frames) }
+
+// Conditioning returns what a model of so many channels reads of the control in the latent
+// frames from up to to: float32 [channels, to-from, latent height, latent width].
+func (c *Clip) Conditioning(channels, from, to int) []float32 {
+	v := c.view()
+	v.From, v.To = from, to
+	return c.Control.Conditioning(channels, v)
+}
+
+// Notes are what a person should know of the control.
+func (c *Clip) Notes() []Note { return c.Control.Notes(c.view().Frames) }
+
+func (c *Clip) view() View {
+	v := View{Frames: c.told, LatentFrames: c.LatentFrames, Height: c.Height, Width: c.Width}
+	if v.Frames == 0 {
+		v.Frames = c.Frames
+	}
+	return v
 }
 
 // LatentShape returns channels, frames, rows and columns of a latent of so many channels.

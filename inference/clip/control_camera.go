@@ -3,11 +3,9 @@ package clip
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"gimbal/inference"
 )
@@ -25,97 +23,85 @@ type Pose [4][4]float64
 // Intrinsics is fx, fy, cx, cy in pixels of a picture 832 wide and 480 high.
 type Intrinsics [4]float64
 
-// Path is a camera path, one pose per frame. It does not change.
+// Path is a camera path, one pose per frame, with the keys that were pressed along it where
+// they are known. A path that is made of keys has a pose before the first frame and after
+// each. It does not change.
 type Path struct {
 	poses      []Pose
 	intrinsics []Intrinsics
+	keys       []Keys
+	fromKeys   bool
+	perFrame   bool // the model is told the intrinsics of every frame, not only the first
+	notes      []Note
 }
 
-// The files of an action folder.
-const (
-	posesFile      = "poses.npy"
-	intrinsicsFile = "intrinsics.npy"
-	actionFile     = "action.npy"
-)
-
-// PathFiles are the files of a camera path.
-var PathFiles = []string{posesFile, intrinsicsFile}
-
-// OpenPath reads the action folder dir: poses.npy, camera-to-world, [n,4,4], and
-// intrinsics.npy, [m,4], float32 or float64. Errors name the file, what was found and
-// what was expected.
-func OpenPath(dir string) (*Path, error) {
-	poses, err := readNPY(filepath.Join(dir, posesFile))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil, missing(dir, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("camera: %w", err)
-	}
-	intrinsics, err := readNPY(filepath.Join(dir, intrinsicsFile))
-	if err != nil {
-		return nil, fmt.Errorf("camera: %w", err)
-	}
-	p := &Path{}
-	if p.poses, err = asPoses(poses); err != nil {
-		return nil, fmt.Errorf("camera: %s: %w", filepath.Join(dir, posesFile), err)
-	}
-	if p.intrinsics, err = asIntrinsics(intrinsics); err != nil {
-		return nil, fmt.Errorf("camera: %s: %w", filepath.Join(dir, intrinsicsFile), err)
-	}
-	return p, nil
+func (p *Path) note(about NoteAbout, args map[string]any, format string, values ...any) {
+	p.notes = append(p.notes, Note{about, args, fmt.Sprintf(format, values...)})
 }
 
-// missing explains why dir has no poses.
-func missing(dir string, err error) error {
-	if _, statErr := os.Stat(filepath.Join(dir, actionFile)); statErr == nil {
-		return fmt.Errorf("camera: %s holds %s, the keys of an 'act' checkpoint, which are not supported yet, and no %s: give a folder of %s and %s",
-			dir, actionFile, posesFile, posesFile, intrinsicsFile)
-	}
-	return fmt.Errorf("camera: %w: expected a folder of %s [n,4,4] and %s [n,4]", err, posesFile, intrinsicsFile)
-}
-
-// NewPath returns the path of the given poses. Only the first of the intrinsics is used,
-// as in the reference.
+// NewPath returns the path of the given poses and intrinsics, of which there is at least one.
 func NewPath(poses []Pose, intrinsics []Intrinsics) (*Path, error) {
-	if err := errors.Join(checkPoses(poses), checkIntrinsics(intrinsics)); err != nil {
+	if err := errors.Join(checkPoses(poses), checkIntrinsics(intrinsics[0])); err != nil {
 		return nil, fmt.Errorf("camera: %w", err)
 	}
 	return &Path{poses: slices.Clone(poses), intrinsics: slices.Clone(intrinsics)}, nil
 }
 
-func asPoses(a array) ([]Pose, error) {
-	if len(a.shape) != 3 || a.shape[1] != 4 || a.shape[2] != 4 {
-		return nil, fmt.Errorf("found the shape %v, expected [n 4 4]", a.shape)
+// Frames returns the number of frames that the path has poses for.
+func (p *Path) Frames() int {
+	if p.fromKeys {
+		return len(p.keys)
 	}
-	poses := make([]Pose, a.shape[0])
-	for i, v := range a.values {
-		poses[i/16][i/4%4][i%4] = v
-	}
-	return poses, checkPoses(poses)
+	return len(p.poses)
 }
-
-func asIntrinsics(a array) ([]Intrinsics, error) {
-	if len(a.shape) != 2 || a.shape[1] != 4 {
-		return nil, fmt.Errorf("found the shape %v, expected [n 4]: fx fy cx cy", a.shape)
-	}
-	intrinsics := make([]Intrinsics, a.shape[0])
-	for i, v := range a.values {
-		intrinsics[i/4][i%4] = v
-	}
-	return intrinsics, checkIntrinsics(intrinsics)
-}
-
-// Frames returns the number of poses.
-func (p *Path) Frames() int { return len(p.poses) }
 
 // EffectiveFrames implements Control: no more than the largest 4n+1 that the path has
 // poses for.
 func (p *Path) EffectiveFrames(requested int) int {
-	return min(requested, inference.Wan.Frames(inference.Wan.LatentFrames(len(p.poses))))
+	return min(requested, inference.Wan.Frames(inference.Wan.LatentFrames(p.Frames())))
 }
 
-// Poses returns the poses, one per frame.
+// Check implements Control.
+func (p *Path) Check(channels, frames int) error {
+	switch channels {
+	case CameraChannels:
+	case ActChannels:
+		if p.keys == nil {
+			return fmt.Errorf("found a camera path without keys, expected %s [n,4] beside it: the checkpoint is an act one and reads the keys W, A, S and D", actionFile)
+		}
+		if last := inference.Wan.Frames(inference.Wan.LatentFrames(frames)); len(p.keys) < last {
+			return fmt.Errorf("found the keys of %d frames in %s, expected those of %d: as many as there are poses", len(p.keys), actionFile, last)
+		}
+	default:
+		return fmt.Errorf("found a model that reads %d channels of a control, expected %d (a camera's rays) or %d (rays and keys)", channels, CameraChannels, ActChannels)
+	}
+	if !p.tellsZoom() {
+		return nil
+	}
+	if len(p.intrinsics) < frames {
+		return fmt.Errorf("found the intrinsics of %d frames, expected those of %d, one for every pose, or a single one: a zoom is told frame by frame", len(p.intrinsics), frames)
+	}
+	for i, k := range p.intrinsics[:frames] {
+		if err := checkIntrinsics(k); err != nil {
+			return fmt.Errorf("intrinsics of frame %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// used returns how many poses the first frames take.
+func (p *Path) used(frames int) int {
+	if p.fromKeys {
+		return frames + 1
+	}
+	return frames
+}
+
+// tellsZoom reports whether the model is told intrinsics that change. As in the reference,
+// those of a path of keys do not: they are of another time.
+func (p *Path) tellsZoom() bool { return p.perFrame && !p.fromKeys && len(p.intrinsics) > 1 }
+
+// Poses returns the poses.
 func (p *Path) Poses() []Pose { return slices.Clone(p.poses) }
 
 // Intrinsics returns the intrinsics that are used, the first ones.
@@ -124,6 +110,9 @@ func (p *Path) Intrinsics() Intrinsics { return p.intrinsics[0] }
 // ZoomLost reports whether the intrinsics change along the path, which the model is
 // not told.
 func (p *Path) ZoomLost() bool {
+	if p.tellsZoom() || p.fromKeys {
+		return false
+	}
 	for _, k := range p.intrinsics {
 		if k != p.intrinsics[0] {
 			return true

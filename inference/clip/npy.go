@@ -11,34 +11,28 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
-// maxFile bounds the bytes of an .npy file, half a million float64 poses, and
-// maxHeader those of its header, which numpy bounds by ten thousand.
+// maxFile bounds the bytes of a file, half a million float64 poses, and maxHeader those of
+// an array's header, which numpy bounds by ten thousand.
 const (
 	maxFile   = 64 << 20
+	maxPoses  = maxFile / 128
 	maxHeader = 1 << 16
 )
 
-// array is a numpy array of floats, row-major.
+// array is a numpy array of numbers, row-major.
 type array struct {
 	shape  []int
 	values []float64
 }
 
-// readNPY reads a file of float32 or float64 values.
+// readNPY reads a file of numbers.
 func readNPY(file string) (array, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return array{}, err // names the file
-	}
-	if !info.Mode().IsRegular() {
-		return array{}, fmt.Errorf("%s: found a folder or device, expected a file", file)
-	}
-	if info.Size() > maxFile {
-		return array{}, fmt.Errorf("%s: found %d bytes, expected at most %d", file, info.Size(), maxFile)
-	}
-	data, err := os.ReadFile(file)
+	data, err := readSmall(file)
 	if err != nil {
 		return array{}, err
 	}
@@ -47,6 +41,21 @@ func readNPY(file string) (array, error) {
 		return array{}, fmt.Errorf("%s: %w", file, err)
 	}
 	return a, nil
+}
+
+// readSmall reads a file of at most maxFile bytes. The error names it.
+func readSmall(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: found a folder or device, expected a file", file)
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s: found %d bytes, expected at most %d", file, info.Size(), maxFile)
+	}
+	return os.ReadFile(file)
 }
 
 // The header of an .npy file is a Python dictionary of these three entries.
@@ -66,19 +75,9 @@ func parseNPY(data []byte) (array, error) {
 	if descr == nil || order == nil || dims == nil {
 		return array{}, fmt.Errorf("found the header %.100q, expected descr, fortran_order and shape of a plain array", header)
 	}
-	var size int
-	var byteOrder binary.ByteOrder = binary.LittleEndian
-	switch string(descr[1]) {
-	case "<f4":
-		size = 4
-	case "<f8":
-		size = 8
-	case ">f4":
-		size, byteOrder = 4, binary.BigEndian
-	case ">f8":
-		size, byteOrder = 8, binary.BigEndian
-	default:
-		return array{}, fmt.Errorf("found values of type %q, expected float32 or float64", descr[1])
+	size, read, err := number(string(descr[1]))
+	if err != nil {
+		return array{}, err
 	}
 	shape, count, err := parseShape(string(dims[1]), len(data)/size)
 	if err != nil {
@@ -86,16 +85,56 @@ func parseNPY(data []byte) (array, error) {
 	}
 	a := array{shape: shape, values: make([]float64, count)}
 	for i := range a.values {
-		if size == 4 {
-			a.values[i] = float64(math.Float32frombits(byteOrder.Uint32(data[4*i:])))
-		} else {
-			a.values[i] = math.Float64frombits(byteOrder.Uint64(data[8*i:]))
-		}
+		a.values[i] = read(data[size*i:])
 	}
 	if string(order[1]) == "True" {
 		a.values = fromFortran(a.values, shape)
 	}
 	return a, nil
+}
+
+// number returns the bytes of a number of a numpy type, such as "<f4", and how it is read.
+func number(descr string) (size int, read func([]byte) float64, err error) {
+	var order binary.ByteOrder = binary.LittleEndian
+	kind := descr
+	if kind != "" && strings.ContainsRune("<>=|", rune(kind[0])) {
+		if kind[0] == '>' {
+			order = binary.BigEndian
+		}
+		kind = kind[1:]
+	}
+	switch kind {
+	case "f2":
+		return 2, func(b []byte) float64 { return half(order.Uint16(b)) }, nil
+	case "f4":
+		return 4, func(b []byte) float64 { return float64(math.Float32frombits(order.Uint32(b))) }, nil
+	case "f8":
+		return 8, func(b []byte) float64 { return math.Float64frombits(order.Uint64(b)) }, nil
+	case "i1":
+		return 1, func(b []byte) float64 { return float64(int8(b[0])) }, nil
+	case "u1", "b1":
+		return 1, func(b []byte) float64 { return float64(b[0]) }, nil
+	case "i2":
+		return 2, func(b []byte) float64 { return float64(int16(order.Uint16(b))) }, nil
+	case "u2":
+		return 2, func(b []byte) float64 { return float64(order.Uint16(b)) }, nil
+	case "i4":
+		return 4, func(b []byte) float64 { return float64(int32(order.Uint32(b))) }, nil
+	case "u4":
+		return 4, func(b []byte) float64 { return float64(order.Uint32(b)) }, nil
+	case "i8":
+		return 8, func(b []byte) float64 { return float64(int64(order.Uint64(b))) }, nil
+	case "u8":
+		return 8, func(b []byte) float64 { return float64(order.Uint64(b)) }, nil
+	}
+	return 0, nil, fmt.Errorf("found values of type %q, expected floats, integers or booleans", descr)
+}
+
+// half widens a float16.
+func half(bits uint16) float64 {
+	var v [1]float32
+	weights.Widen(v[:], []byte{byte(bits), byte(bits >> 8)}, device.F16)
+	return float64(v[0])
 }
 
 // splitNPY checks the start of an .npy file and parts its header from its values.

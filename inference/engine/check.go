@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"gimbal/inference"
+	"gimbal/inference/clip"
 )
 
 // check checks that the parts of the checkpoint belong together, which no part can see
@@ -26,8 +27,11 @@ func (p *Pipeline) check() error {
 		expect(name+": text_embedding.0.weight's columns", m.TextDim, p.text.Dim(), "the text encoder has channels")
 		expect(name+": out_dim", m.Config.OutDim, p.vae.Channels(), "the VAE's latent has channels")
 		expect(name+": in_dim", m.Config.InDim, 2*p.vae.Channels()+p.vae.StrideT(), "latent, picture and mask have channels together")
-		if m.CameraChannels != 0 {
-			expect(name+": camera channels", m.CameraChannels, 6*g.Stride*g.Stride, "camera rays have")
+		if m.CameraChannels != 0 && m.CameraChannels != clip.ActChannels {
+			expect(name+": camera channels", m.CameraChannels, clip.CameraChannels, "camera rays have")
+		}
+		if first := p.controlChannels(); m.CameraChannels != 0 && first != 0 {
+			expect(name+": camera channels", m.CameraChannels, first, "the other expert reads")
 		}
 		expect(name+": patch rows and columns", m.Patch[1]*m.Patch[2], g.Patch*g.Patch, "pictures are sized by")
 		expect(name+": patch frames", m.Patch[0], 1, "videos have any number of latent frames")

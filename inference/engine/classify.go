@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"gimbal/inference/clip"
 	"gimbal/inference/picture"
 	"gimbal/inference/weights"
 )
@@ -20,9 +23,6 @@ const (
 	KindCheckpoint Kind = "checkpoint" // a folder that looks like one, whole or not
 )
 
-// controlFiles tell a folder that controls a clip.
-var controlFiles = []string{"poses.npy", "intrinsics.npy", "action.npy"}
-
 // Classify finds out what is at path, without reading it whole, and what to use of it: the
 // path itself, or the folder in which a control's file lies. The error says what was found
 // instead and what would do.
@@ -31,8 +31,12 @@ func Classify(path string) (kind Kind, use string, err error) {
 	switch {
 	case err != nil:
 		return "", path, err
-	case !info.IsDir() && strings.EqualFold(filepath.Ext(path), ".npy"):
-		return classifyFolder(filepath.Dir(path))
+	case !info.IsDir() && slices.Contains([]string{".npy", ".npz"}, strings.ToLower(filepath.Ext(path))):
+		source, err := clip.Find(path)
+		if err != nil {
+			return "", path, err
+		}
+		return KindCamera, source.Path, nil
 	case info.IsDir():
 		return classifyFolder(path)
 	}
@@ -44,10 +48,8 @@ func Classify(path string) (kind Kind, use string, err error) {
 }
 
 func classifyFolder(dir string) (kind Kind, use string, err error) {
-	for _, name := range controlFiles {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return KindCamera, dir, nil
-		}
+	if clip.IsControl(dir) {
+		return KindCamera, dir, nil
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -62,6 +64,9 @@ func classifyFolder(dir string) (kind Kind, use string, err error) {
 	}
 	if ofExpert(filepath.Base(dir)) {
 		return "", dir, fmt.Errorf("found one part of a model, want the folder that holds all of them: %s", filepath.Dir(dir))
+	}
+	if _, err := clip.Find(dir); !errors.Is(err, clip.ErrNoControl) {
+		return KindCamera, dir, nil // in a folder of it, or one of several: opening it says so
 	}
 	if len(found) == 0 {
 		found = []string{"nothing"}

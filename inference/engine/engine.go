@@ -66,6 +66,7 @@ type Device struct {
 type Model struct {
 	Whole     bool // every part is there and fits
 	HasCamera bool // it follows camera paths
+	ReadsKeys bool // it is told keys, and of a camera path the turns only: an act checkpoint
 	Parts     []Part
 	Recipe    inference.Recipe  // what suits it
 	Cached    []inference.Quant // kinds of weights that need not be made first

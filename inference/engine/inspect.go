@@ -37,7 +37,7 @@ func (l *Local) Inspect(ctx context.Context, dir string) (Model, error) {
 	if err != nil {
 		return m, err
 	}
-	m.Whole, m.HasCamera, m.Recipe = true, p.HasCamera(), p.recipe
+	m.Whole, m.HasCamera, m.ReadsKeys, m.Recipe = true, p.HasCamera(), p.ReadsKeys(), p.recipe
 	m.Cached = cached(p.layout)
 	return m, p.Close()
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"gimbal/inference"
+	"gimbal/inference/clip"
 	"gimbal/inference/device"
 	"gimbal/inference/tokenizer"
 	"gimbal/inference/umt5"
@@ -133,6 +134,20 @@ func (p *Pipeline) HasCamera() bool {
 		}
 	}
 	return true
+}
+
+// ReadsKeys reports whether the checkpoint is an act one: it is told the keys that are
+// pressed, and only the turns of a camera path.
+func (p *Pipeline) ReadsKeys() bool { return p.controlChannels() == clip.ActChannels }
+
+// controlChannels returns how many channels of a control the experts read; 0 for none.
+func (p *Pipeline) controlChannels() int {
+	for _, m := range p.experts {
+		if m.CameraChannels != 0 {
+			return m.CameraChannels
+		}
+	}
+	return 0
 }
 
 // statistics returns those of the checkpoint's VAE: Wan 2.1's unless it brings

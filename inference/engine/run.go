@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,13 +99,27 @@ func (r *run) checkControl() error {
 		return nil
 	}
 	if !r.p.HasCamera() {
-		return &inference.SettingError{Setting: "action_path", Mistake: inference.Unusable,
-			Found: r.job.ActionPath, Want: fmt.Sprintf("none, as the checkpoint %s has no camera control, or a base-cam checkpoint", r.p.layout.Dir)}
+		return &inference.SettingError{Setting: r.controlSetting(), Mistake: inference.Unusable,
+			Found: cmp.Or(r.job.ActionString, r.job.ActionPath), Want: fmt.Sprintf("none, as the checkpoint %s has no camera control, or a base-cam checkpoint", r.p.layout.Dir)}
+	}
+	if err := r.clip.Check(r.p.controlChannels()); err != nil {
+		return &inference.SettingError{Setting: r.controlSetting(), Mistake: inference.Unusable, Err: err}
 	}
 	if r.clip.Frames < r.job.Frames {
-		r.notice(inference.NoticeFrames, "%d frames instead of %d: %s holds no more poses", r.clip.Frames, r.job.Frames, r.job.ActionPath)
+		r.notice(inference.NoticeFrames, "%d frames instead of %d: %s holds no more poses", r.clip.Frames, r.job.Frames, cmp.Or(r.job.ActionString, r.job.ActionPath))
+	}
+	for _, n := range r.clip.Notes() {
+		r.notice(inference.NoticeCamera, "%s", n.Text)
 	}
 	return nil
+}
+
+// controlSetting names the setting that the control comes from.
+func (r *run) controlSetting() string {
+	if r.job.ActionString != "" {
+		return "action_string"
+	}
+	return "action_path"
 }
 
 func (r *run) notice(about inference.NoticeAbout, format string, args ...any) {

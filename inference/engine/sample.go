@@ -99,7 +99,7 @@ func (s *sampling) open(ctx context.Context, expert string) (*wan.Session, error
 	if !s.planning() {
 		in.Y = append(s.mask(), s.c.picture...)
 		if s.camera {
-			in.Plucker = s.clip.Control.Conditioning(s.clip.Frames, s.clip.Height, s.clip.Width)
+			in.Plucker = s.clip.Conditioning(m.CameraChannels, 0, s.clip.LatentFrames)
 		}
 	}
 	return m.NewSession(ctx, in)

@@ -179,24 +179,32 @@ const (
 )
 
 // inputFiles lists a job's files and their copies, relative to the folder of copies.
-func inputFiles(job inference.Job) map[string]string {
+func inputFiles(job inference.Job) (map[string]string, error) {
 	files := map[string]string{KeptPicture: job.Image}
 	if job.ActionPath != "" {
-		for _, name := range clip.PathFiles {
-			files[filepath.Join(KeptCamera, name)] = filepath.Join(job.ActionPath, name)
+		control, err := clip.Find(job.ActionPath)
+		if err != nil {
+			return nil, err
+		}
+		for name, path := range control.Files {
+			files[filepath.Join(KeptCamera, name)] = path
 		}
 	}
-	return files
+	return files, nil
 }
 
-// KeepInputs copies the job's picture and camera path to the folder dir, as "picture" and
-// "camera/poses.npy" and "camera/intrinsics.npy".
+// KeepInputs copies the job's picture and the files of its control to the folder dir, as
+// "picture" and, by their names in an action folder, such as "camera/poses.npy".
 func KeepInputs(dir string, job inference.Job) error { return shareInputs(dir, "", job) }
 
 // shareInputs is KeepInputs that links to the copies in the folder kept, which nobody
 // changes, where the system can; "" for none.
 func shareInputs(dir, kept string, job inference.Job) error {
-	for name, path := range inputFiles(job) {
+	files, err := inputFiles(job)
+	if err != nil {
+		return err
+	}
+	for name, path := range files {
 		to := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err

@@ -58,8 +58,9 @@ func (q *Queue) request(e library.Entry) engine.Request {
 	}
 	kept := q.KeptCamera(e.ID)
 	files, _ := os.ReadDir(kept) // none for a run without a path
+	source, _ := clip.Find(r.Job.ActionPath)
 	for _, file := range files {
-		if !same(filepath.Join(kept, file.Name()), filepath.Join(r.Job.ActionPath, file.Name())) {
+		if len(files) != len(source.Files) || !same(filepath.Join(kept, file.Name()), source.Files[file.Name()]) {
 			r.Job.ActionPath = kept
 		}
 	}
