@@ -9,7 +9,7 @@ import (
 // Job is everything that decides a video but the checkpoint. Every field is a setting:
 // Settings says what each is called, what it may hold and what it is for.
 type Job struct {
-	Image          string `json:"image"`                 // path of the picture to start from
+	Image          string `json:"image"`                   // path of the picture to start from
 	ActionPath     string `json:"action_path,omitempty"`   // folder of a camera path; "" for no camera control
 	ActionString   string `json:"action_string,omitempty"` // keys that make a camera path, such as w-20,none-5
 	Prompt         string `json:"prompt"`
