@@ -38,9 +38,7 @@ func quaternionOf(r matrix3) (q quaternion) {
 
 // slerp returns the rotation the part t of the shortest way from a to b.
 func slerp(a, b quaternion, t float64) (q quaternion) {
-	dot := a[0]*b[0] + a[1]*b[1] + a[2]*b[2] + a[3]*b[3]
-	if dot < 0 {
-		dot = -dot
+	if a[0]*b[0]+a[1]*b[1]+a[2]*b[2]+a[3]*b[3] < 0 {
 		for i := range b {
 			b[i] = -b[i]
 		}
