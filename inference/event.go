@@ -51,7 +51,7 @@ const (
 	NoticeFrames  NoticeAbout = "frames"  // fewer than asked for
 	NoticeCamera  NoticeAbout = "camera"  // the control is not quite what it seems
 	NoticeReloads NoticeAbout = "reloads" // weights do not stay in memory
-	NoticeDevice  NoticeAbout = "device"  // the run began on another one
+	NoticeDevice  NoticeAbout = "device"  // the run began on another one, or the system stopped its work
 )
 
 // Planned reports what the job will take.

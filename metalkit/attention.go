@@ -28,7 +28,7 @@ func (e *encoder) attention(a device.Attention) {
 	width, sliced := e.dev.variants.attentionWidth(a.Q.Cols / a.Heads)
 	parts := ceilDiv(a.Q.Cols/a.Heads, width) // each of which takes all scores anew
 	work := a.Cost().FLOPs / 2 * int64(1+parts) * int64(parts*width) / int64(a.Q.Cols/a.Heads)
-	if n := e.dev.rowsOfCommandBuffer(a.Q.Rows, work); n < a.Q.Rows {
+	if n := e.rowsOfCommandBuffer(a.Q.Rows, work); n < a.Q.Rows {
 		e.splitAttention(a, n)
 		return
 	}
@@ -92,7 +92,7 @@ func (e *encoder) variantOfAttention(s *scores) int {
 	for !all.attention[fixed].runs(s, all.dtype) {
 		fixed = (fixed + 1) % len(all.attention)
 	}
-	shape := tune.Shape{Op: tune.Attention, Sizes: [4]int{s.nq, s.nk, s.head, s.Heads}, With: s.with}
+	shape := tune.Shape{Op: tune.Attention, Sizes: [4]int{e.tunedRows(s.nq, s.O.Cols, s.O.DType), s.nk, s.head, s.Heads}, With: s.with}
 	if v, ok := e.chosen(shape, fixed); ok {
 		return v
 	}

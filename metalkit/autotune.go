@@ -40,6 +40,13 @@ func benchmarkRows(rows, cols int, t device.DType, some int) int {
 	return min(rows, max(1, benchmarkBytes/(cols*t.Size()*some))*some)
 }
 
+// tunedRows is for how many rows of results the variant of an operation is chosen, of which
+// the encoder has rows at hand: as many as a benchmark would have of the whole operation, however
+// that is cut.
+func (e *encoder) tunedRows(rows, cols int, t device.DType) int {
+	return benchmarkRows(max(rows, e.whole), cols, t, splitRows)
+}
+
 // autotune returns the variant for a's operation: that of the file, or the fastest. An
 // encoder that counts times nothing, and chooses nothing for good.
 func (e *encoder) autotune(a autotune) int {
@@ -88,7 +95,7 @@ func (e *encoder) fastest(a *autotune) (best tune.Candidate, ok bool) {
 			return nil, nil, each.err
 		}
 		release, err := each.acquire()
-		return func() (float64, error) { return e.dev.drv.Run(e.ctx, "tuning", each.dispatches) }, release, err
+		return func() (float64, error) { return e.dev.try(e.ctx, "tuning", each.dispatches) }, release, err
 	}
 	best, ok = tune.Fastest(a.candidates, prepare, func(c tune.Candidate, err error) {
 		e.dev.log.Debug("a variant is left out", "variant", c.Name, "error", err)

@@ -18,7 +18,7 @@ type memory struct {
 // giveBack takes the memory of a released buffer.
 func (d *gpu) giveBack(m memory, counted int64) {
 	switch {
-	case m.Handle == 0: // of no bytes
+	case m.Handle == 0, d.watch.gaveUp.Load(): // of no bytes, or a GPU may write to it still
 	case m.scratch > 0:
 		d.pool.keep(d.drv, m)
 	case counted > 0:

@@ -106,6 +106,9 @@ func (e *encoder) autotuneConv(f filter, s tune.Shape, fixed int) int {
 	a.benchmark = func(e *encoder, v int) {
 		part, row := f, f.Y.W*f.Y.C
 		rows := benchmarkRows(f.Y.T*f.Y.H, row, f.Y.DType, 1)
+		if most := e.flopsOfCommandBuffer(); most > 0 {
+			rows = min(rows, max(1, int(most/float64(f.Cost().FLOPs)*float64(f.Y.T*f.Y.H))))
+		}
 		part.Y.T, part.Y.H = max(1, rows/f.Y.H), min(rows, f.Y.H)
 		part.y = e.in(e.temp(f.Y.DType, part.Y.T, part.Y.H*row))
 		part.args.oh, part.args.yframe = uint32(part.Y.H), part.y.ld

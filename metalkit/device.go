@@ -22,9 +22,11 @@ type gpu struct {
 	log       *slog.Logger
 	variants  variants
 	chip      Chip
-	matmul    bool          // the driver has a product of its own in the type of variants
-	cache     int64         // bytes that the chip keeps of what one operation reads
-	bytes     float64       // moved by one command buffer at the most; 0 for no limit
+	cache     int64   // bytes that the chip keeps of what one operation reads
+	bytes     float64 // moved by one command buffer at the most, at the chip's peak; 0 for no limit
+	pace      pace
+	watch     watch
+	lost      error         // why nothing runs any more
 	choices   *tune.Choices // nil: the fixed variants
 	enc       encoder       // of the submission that has the turn
 	pipelines map[driver.Specialisation]int32
@@ -48,7 +50,9 @@ func open(drv driver.Driver, opts Options) (*gpu, error) {
 		log:       cmp.Or(opts.Log, slog.Default()),
 		variants:  variants,
 		pipelines: map[driver.Specialisation]int32{},
+		watch:     watch{drv: drv},
 	}
+	d.pace = newPace(d.limits.Timed)
 	limit := opts.limit(d.limits.WorkingSet)
 	d.Device = host.New("metalkit", limit, d.giveBack)
 	d.pool = pool{free: map[int64][]memory{}, most: min(limit, d.limits.WorkingSet) / 8}
@@ -57,11 +61,6 @@ func open(drv driver.Driver, opts Options) (*gpu, error) {
 	d.chip = roofline.FindOrGuess(d.limits.Name)
 	d.cache = d.chip.CacheBudget()
 	d.limits.CommandBufferFLOPs, d.bytes = d.chip.CommandBuffer(d.limits)
-	product := driver.Constants{A: variants.dtype, B: variants.dtype, Y: uint32(device.F32)}
-	if driver.HasMatmul(product) {
-		_, err := drv.Pipeline(driver.Specialisation{Kernel: driver.Matmul, Constants: product, Threads: 1})
-		d.matmul = err == nil
-	}
 	if d.limits.Timed && !opts.Fixed {
 		d.choices = tune.Open(opts.Tuning, d.limits, kernels.Hash(), d.log)
 	}
@@ -88,6 +87,9 @@ func (d *gpu) Do(ctx context.Context, label string, f func(device.Encoder)) erro
 // seconds on the GPU are those that its start takes, too.
 func (d *gpu) DoTimed(ctx context.Context, label string, f func(device.Encoder), ran func(device.Launch)) error {
 	return d.Submit(ctx, label, func() error {
+		if d.lost != nil {
+			return d.lost
+		}
 		e := &d.enc
 		e.reset(ctx)
 		if d.choices != nil {
@@ -101,11 +103,14 @@ func (d *gpu) DoTimed(ctx context.Context, label string, f func(device.Encoder),
 }
 
 // Close waits for the running submission and gives back all memory, that of
-// buffers which were not released included.
+// buffers which were not released included. A GPU that does not answer keeps its memory.
 func (d *gpu) Close() error {
 	d.Shut(func() {
-		d.pool.close(d.drv)
-		d.drv.Close()
+		d.watch.close()
+		if !d.watch.gaveUp.Load() {
+			d.pool.close(d.drv)
+			d.drv.Close()
+		}
 	})
 	return d.capture.missed()
 }

@@ -13,8 +13,8 @@
 //  3. It appends one dispatch, or a few, to the plan: the kernel, its function constants,
 //     arguments and operands, and the order of its threadgroups (swizzle.go). Recording
 //     allocates nothing.
-//  4. commandbuffer.go cuts the plan into command buffers, which the driver runs one after
-//     the other (internal/driver).
+//  4. commandbuffer.go cuts the plan into command buffers of a tenth of a second, which the
+//     driver runs one after the other (internal/driver).
 //
 // # What to change for what
 //
@@ -47,13 +47,18 @@
 // F32; all other arithmetic is in F32. Operands may be F32, F16 or BF16 and, where
 // they are only read, F8_E4M3; weights also INT8 and NF4.
 //
-// The system's own product, which the autotuner tries against these kernels, is
-// MPSMatrixMultiplication: of F32 and F16, as it has no BF16. MPSGraph multiplies BF16
-// from macOS 14 on, but does not fit here: its tensors take a whole MTLBuffer, without an
-// offset before macOS 15, so that weights and activations, which are views of larger
-// buffers, would have to be copied first; and encoding a graph may commit the command
-// buffer that it is given and go on in another one, where a block is to be one. With
-// Options.Compute of BF16 there is therefore no system's product to choose.
+// The system's own product, MPSMatrixMultiplication, is not among the variants: it has no BF16, and
+// on M1 and M2 it writes NaN into results from some size on (github.com/JuliaGPU/Metal.jl/issues/381).
+//
+// # What a Mac's system does to long work
+//
+//   - It stops a command buffer that keeps the screen waiting. pace.go sizes command buffers by the
+//     speed that was measured, to a tenth of a second; commandbuffer.go runs what was stopped
+//     again, where it has overwritten nothing that it reads, and halves what follows. Else
+//     device.ErrInterrupted has the engine begin the step again.
+//   - A command buffer may never end. watch.go gives it up, and the device with it.
+//   - internal/driver/apple asks the system to be patient (watchdog.go), keeps no residency set, as
+//     such have made macOS 15 and 26 panic, and says what to do about each error (errors.go).
 //
 // # How it is tested without a Mac
 //

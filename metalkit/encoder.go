@@ -24,6 +24,8 @@ type encoder struct {
 	op         string            // the last of them
 	cost       device.Cost       // of it, until its first dispatch has it
 
+	whole int // rows of the operation that is recorded in parts; 0 for none
+
 	scratch scratch
 	counts  bool // scratch, and nothing else: operands may be of another device
 
@@ -38,6 +40,7 @@ type planned struct {
 	number int          // of that operation in the submission, from 1
 	least  device.Cost  // of the operation, for the first of its dispatches
 	args   reflect.Type // the structure that the kernel takes
+	absent uint32       // bit i: operand i is not there
 	dispatch
 }
 
@@ -87,11 +90,6 @@ func (o operand) orZeroStep(rows int) uint32 {
 	return o.ld
 }
 
-// rows16 reports whether every row begins at a multiple of 16 bytes of its memory.
-func (o operand) rows16() bool {
-	return o.Offset%16 == 0 && int(o.ld)*device.DType(o.dt).Size()%16 == 0
-}
-
 // in finds m in memory.
 func (e *encoder) in(m device.Mat) operand {
 	if m.IsZero() {
@@ -136,6 +134,9 @@ func aligned(columns int, operands ...operand) uint32 {
 // Record implements device.Encoder.
 func (e *encoder) Record(op device.Op) {
 	device.MustCheck(op)
+	if e.splitElementwise(op) {
+		return
+	}
 	switch op := op.(type) {
 	case device.Linear:
 		e.linear(op)
@@ -233,7 +234,7 @@ func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
 	} else {
 		e.dispatches = e.dispatches[:len(e.dispatches)+1]
 	}
-	e.plan = append(e.plan, planned{e.op, e.ops, e.cost, reflect.TypeFor[A](), d})
+	e.plan = append(e.plan, planned{e.op, e.ops, e.cost, reflect.TypeFor[A](), 0, d})
 	e.cost = device.Cost{}
 	c := &e.dispatches[len(e.dispatches)-1]
 	c.Pipeline, c.Threads, c.Buffers = id, uint32(d.threads), uint32(len(operands))
@@ -243,6 +244,7 @@ func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
 	for i, o := range operands {
 		if o.none() {
 			o = operands[len(operands)-1]
+			e.plan[len(e.plan)-1].absent |= 1 << i
 		}
 		c.Bind[i] = o.Binding
 	}

@@ -48,7 +48,7 @@ func weightType(w device.Weight) uint32 {
 
 func (e *encoder) linear(l device.Linear) {
 	const op = "Linear"
-	if n := e.dev.rowsOfCommandBuffer(l.X.Rows, l.Cost().FLOPs); n < l.X.Rows {
+	if n := e.rowsOfCommandBuffer(l.X.Rows, l.Cost().FLOPs); n < l.X.Rows {
 		e.splitLinear(l, n)
 		return
 	}
@@ -82,10 +82,6 @@ func (e *encoder) product(p *product, number int) {
 	q, v := *p, linearVariants()[number]
 	if v.expand {
 		e.expand(&q)
-	}
-	if v.tile == matmulTile {
-		e.matmul(&q)
-		return
 	}
 	t := e.dev.variants.linear[v.tile]
 	wide, high := ceilDiv(q.n, t.cols), ceilDiv(q.m, t.rows)
@@ -137,45 +133,12 @@ func (e *encoder) expand(p *product) {
 	p.with.Aligned = aligned(p.k, p.x, p.w)
 }
 
-// matmul records p, whose weights are of the type to multiply in, by the driver's own
-// product, which goes straight to Y where nothing is added that is there.
-func (e *encoder) matmul(p *product) {
-	if p.x.dt != e.dev.variants.dtype {
-		to := e.temp(device.DType(e.dev.variants.dtype), p.m, p.k)
-		x := e.in(to)
-		e.copy("move_convert", driver.Constants{A: p.x.dt, Y: x.dt}, p.X, to, p.x, x)
-		p.X, p.x = to, x
-	}
-	straight := p.Y.DType == device.F32 && p.y.rows16() && p.Add.Buf != p.Y.Buf
-	to, y := p.Y, p.y
-	if !straight {
-		to = e.temp(device.F32, p.m, p.n)
-		y = e.in(to)
-	}
-	sizes := driver.MatmulArgs{M: uint32(p.m), N: uint32(p.n), K: uint32(p.k), LDX: p.x.ld, LDW: p.w.ld, LDY: y.ld}
-	d := dispatch{kernel: driver.Matmul, with: driver.Constants{A: p.x.dt, B: p.w.dt, Y: y.dt}, groups: [3]int{1, 1, 1}, threads: 1}
-	d.sizes = p.sizes()
-	d.productFLOPs, d.moved = p.flops(), p.X.Bytes()+p.W.Bytes()+to.Bytes()
-	record(e, d, &sizes, p.x, p.w, y)
-	if straight && p.with.Flags == 0 && p.Act == device.Identity {
-		return
-	}
-	args := p.args(swizzle{})
-	args.ldx = y.ld
-	d = dispatch{kernel: "linear_finish", with: p.with, groups: [3]int{ceilDiv(p.n, elementsOfGroup), p.m, 1}, threads: 256}
-	d.moved = to.Bytes() + p.rest()
-	record(e, d, &args, y, p.scale, p.bias, p.gate, p.add, p.y)
-}
-
 // runs reports whether v can run p on d.
 func (v linearVariant) runs(p *product, d *gpu) bool {
 	dtype := d.variants.dtype
 	dense := v.expand || p.with.B == dtype
 	if v.expand && p.with.B == dtype {
 		return false // there is nothing to do
-	}
-	if v.tile == matmulTile {
-		return d.matmul && dense && p.m >= 64 && p.n >= 64 && (v.expand || p.w.rows16()) && (p.x.dt != dtype || p.x.rows16()) && p.k*device.DType(dtype).Size()%16 == 0 && p.n%4 == 0
 	}
 	direct := d.variants.linear[v.tile].direct
 	return (direct < 1 || dense && p.n%8 == 0 && p.k%8 == 0) && (direct < 2 || p.x.dt == dtype && p.m%8 == 0)
@@ -187,7 +150,7 @@ func (e *encoder) variantOfLinear(p *product) int {
 	if f := e.forced; f.op == tune.Linear && linearVariants()[f.variant].runs(p, e.dev) {
 		fixed = f.variant
 	}
-	s := tune.Shape{Op: tune.Linear, Sizes: [4]int{p.m, p.n, p.k}, With: p.with}
+	s := tune.Shape{Op: tune.Linear, Sizes: [4]int{e.tunedRows(p.m, p.n, p.Y.DType), p.n, p.k, p.m % 8}, With: p.with}
 	if v, ok := e.chosen(s, fixed); ok {
 		return v
 	}

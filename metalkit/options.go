@@ -14,7 +14,8 @@ type Options struct {
 	Compute device.DType
 	// HighWatermark is the share of the working set that the system recommends beyond
 	// which Alloc fails with device.ErrOutOfMemory, as PyTorch's
-	// PYTORCH_MPS_HIGH_WATERMARK_RATIO: 0 stands for 1, +Inf for no limit.
+	// PYTORCH_MPS_HIGH_WATERMARK_RATIO: 0 stands for defaultWatermark,
+	// +Inf for no limit.
 	HighWatermark float64
 	// MemoryLimit is the most bytes that Alloc hands out, instead; 0 for none.
 	MemoryLimit int64
@@ -38,13 +39,17 @@ func (o Options) check() error {
 	return checkCapture(o.Capture)
 }
 
+// defaultWatermark leaves room for what counts nowhere: the mapped weights of the block that
+// runs, and the window.
+const defaultWatermark = 0.92
+
 // limit returns the most bytes that Alloc hands out, given the working set.
 func (o Options) limit(workingSet int64) int64 {
 	switch {
 	case o.MemoryLimit > 0:
 		return o.MemoryLimit
 	case o.HighWatermark == 0:
-		return workingSet
+		o.HighWatermark = defaultWatermark
 	}
 	const most = 1 << 62 // bytes; never reached
 	return int64(min(most, o.HighWatermark*float64(workingSet)))

@@ -18,7 +18,7 @@ func TestHighWatermark(t *testing.T) {
 		opts Options
 		want int64 // bytes; 0 for no limit
 	}{
-		{Options{}, set}, {Options{HighWatermark: 0.5}, set / 2}, {Options{HighWatermark: 1.75}, set / 4 * 7},
+		{Options{}, 58 * driver.PageSize}, {Options{HighWatermark: 1}, set}, {Options{HighWatermark: 0.5}, set / 2}, {Options{HighWatermark: 1.75}, set / 4 * 7},
 		{Options{HighWatermark: math.Inf(1)}, 0}, {Options{HighWatermark: 0.5, MemoryLimit: set / 4}, set / 4},
 	} {
 		dev, err := open(&nullDriver{max: driver.Limits{WorkingSet: set}}, c.opts)

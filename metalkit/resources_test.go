@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"gimbal/inference/device"
-	"gimbal/metalkit/internal/driver"
 	"gimbal/metalkit/kernels"
 )
 
@@ -64,9 +63,6 @@ func resources(t *testing.T, s source, name string) (shared int, threads []int) 
 func resourceMistakes(t *testing.T, all map[launch]bool, s source) (mistakes []string) {
 	t.Helper()
 	for l := range all {
-		if l.kernel == driver.Matmul { // the driver's own affair
-			continue
-		}
 		shared, threads := resources(t, s, l.kernel)
 		if shared > mostShared {
 			mistakes = append(mistakes, fmt.Sprintf("%s has %d bytes of threadgroup memory", l.kernel, shared))

@@ -12,6 +12,7 @@ import (
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
 	"gimbal/metalkit/internal/driver/dry"
+	"gimbal/metalkit/internal/roofline"
 )
 
 // openRoofline returns a session at the real sizes on a chip, for a clip of so many frames at
@@ -68,8 +69,9 @@ type overrun struct {
 	ratio float64 // of the chip with the most
 }
 
-// overruns are those of a step at 41 frames. None are of the Ultras, of 96 MB. All are of
-// operations that are as fast with a third of the memory's bandwidth, which TestStep sees to.
+// overruns are those of a step at 41 frames. All are of operations that are as fast with a
+// third of the memory's bandwidth, which TestStep sees to. Some of each are those of parts, as
+// command buffers are of 0.1 s: what they share is read anew by each.
 //
 // A product keeps some rows of tiles of one factor, as deep as they are, and reads the other
 // one for each such band. 64 rows of ffn.2's inputs, 13824 deep, take 1.77 MB of bf16:
@@ -85,23 +87,25 @@ type overrun struct {
 // 792 MB 2.4 GB on 8 MB, and 1.3 GB, 1.6 times as much, on 48.
 //
 // Attention reads all keys and values of a head, 17160 x 128 of both in F32, 17.6 MB,
-// for each wave of as many queries as run at once, unless they fit. They do from 24 MB on. An
-// M1 with 8 cores of 3 threadgroups of 32 queries has 23 waves, and 1 or 2 more as several
-// runs of theirs begin: 24 times 703 MB and once the queries' 703, of 1406 MB at the least.
+// for each wave of as many queries as run at once, unless they fit. They do from 24 MB on, and
+// are read once for each of the parts then: 13 on an M1 Pro, 3 on an M3 Ultra.
 var overruns = []overrun{
-	{8, "Linear 17160x13824x5120", 10.492},
-	{8, "Linear 17160x5120x13824", 6.258},
-	{8, "Linear 17160x5120x5120", 3.550},
-	{8, "Attention 17160x17160x128x40", 12.5},
-	{12, "Linear 17160x13824x5120", 6.415},
-	{12, "Linear 17160x5120x13824", 4.341},
-	{12, "Linear 17160x5120x5120", 2.594},
-	{12, "Attention 17160x17160x128x40", 6},
-	{24, "Linear 17160x13824x5120", 3.527},
-	{24, "Linear 17160x5120x13824", 2.559},
-	{24, "Linear 17160x5120x5120", 1.638},
-	{48, "Linear 17160x13824x5120", 2.084},
-	{48, "Linear 17160x5120x13824", 1.669},
+	{8, "Linear 17160x13824x5120", 11.198},
+	{8, "Linear 17160x5120x13824", 7.587},
+	{8, "Linear 17160x5120x5120", 3.692},
+	{8, "Attention 17160x17160x128x40", 17},
+	{12, "Linear 17160x13824x5120", 6.690},
+	{12, "Linear 17160x5120x13824", 4.398},
+	{12, "Linear 17160x5120x5120", 2.641},
+	{12, "Attention 17160x17160x128x40", 10},
+	{24, "Linear 17160x13824x5120", 3.899},
+	{24, "Linear 17160x5120x13824", 3.239},
+	{24, "Linear 17160x5120x5120", 1.700},
+	{24, "Attention 17160x17160x128x40", 7},
+	{48, "Linear 17160x13824x5120", 2.257},
+	{48, "Linear 17160x5120x13824", 1.935},
+	{48, "Attention 17160x17160x128x40", 3.5},
+	{96, "Attention 17160x17160x128x40", 2},
 }
 
 // opName is o's kind and sizes.
@@ -169,26 +173,26 @@ func TestStep(t *testing.T) {
 	}
 }
 
-// TestBlockIsOneRun of one launch for each operation, on an M3 Ultra at 41 frames.
-func TestBlockIsOneRun(t *testing.T) {
+// TestBlockIsFewRuns on an M3 Ultra at 41 frames: of 0.58 s, and one launch for each operation
+// that takes less than a run.
+func TestBlockIsFewRuns(t *testing.T) {
 	events, _ := forward(t, "M3 Ultra", 41)
 	for _, e := range events {
-		if len(e.Operations) > 0 && e.CommandBuffers != 1 {
+		if len(e.Operations) > 0 && e.CommandBuffers > 7 {
 			t.Errorf("%s takes %d command buffers", e.Name, e.CommandBuffers)
 		}
 		for _, o := range e.Operations {
-			if o.Dispatches != 1 {
-				t.Errorf("%s: %s takes %d dispatches", e.Name, opName(o), o.Dispatches)
+			if most := 1 + int(o.Seconds/roofline.CommandBufferSeconds); o.Dispatches > most {
+				t.Errorf("%s: %s of %.2f s takes %d dispatches", e.Name, opName(o), o.Seconds, o.Dispatches)
 			}
 		}
 	}
 }
 
 // TestRunsAreShort plans everything that a clip of 81 frames takes on the slowest chip. An
-// end of the context waits for one run; a second leaves room for kernels that are no faster
-// than three quarters of the chip's peak.
+// end of the context waits for one run, and so does the screen.
 func TestRunsAreShort(t *testing.T) {
-	const most = 0.75 // seconds of a run, at the peak
+	const most = 1.25 * roofline.CommandBufferSeconds // tiles do not fill all of the GPU
 	roofline, _, s := openRoofline(t, "M1", 81)
 	text, err := umt5.Load(t.Context(), roofline, weights.LingBotWorld.DryText())
 	if err != nil {

@@ -1,12 +1,10 @@
 package metalkit
 
 import (
-	"os"
 	"regexp"
 	"strings"
 	"testing"
 
-	"gimbal/metalkit/internal/driver"
 	"gimbal/metalkit/kernels"
 )
 
@@ -75,15 +73,11 @@ func splitList(list string) []string {
 	return words
 }
 
-// allSource reads all kernels and the stand-in for the driver's own product.
+// allSource reads all kernels.
 func allSource(t *testing.T) source {
 	t.Helper()
-	matmul, err := os.ReadFile("internal/driver/soft/matmul.metal")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := parseSource(kernels.Source() + string(matmul))
-	for _, name := range append(kernels.Names(), driver.Matmul) {
+	s := parseSource(kernels.Source())
+	for _, name := range kernels.Names() {
 		if k, ok := s.made[name]; !ok || s.functions[k.function] == nil {
 			t.Fatalf("kernel %s is not understood", name)
 		}

@@ -6,33 +6,104 @@ import "gimbal/inference/device"
 // largest tiles.
 const splitRows = 128
 
+// inParts records an operation of so many rows in parts of n rows: record is told where each
+// begins and ends. whole is the cost of all.
+func (e *encoder) inParts(rows, n int, whole device.Cost, record func(first, last int)) {
+	from := len(e.plan)
+	e.whole = rows
+	for first := 0; first < rows; first += n {
+		record(first, min(first+n, rows))
+	}
+	e.whole = 0
+	e.join(from, rows, whole)
+}
+
 // splitLinear records l in parts of n rows.
 func (e *encoder) splitLinear(l device.Linear, n int) {
-	from := len(e.plan)
-	for first, rows := 0, l.X.Rows; first < rows; first += n {
-		part, last := l, min(first+n, rows)
-		part.X, part.Y = l.X.RowRange(first, last), l.Y.RowRange(first, last)
-		if !l.Add.IsZero() {
-			part.Add = l.Add.RowRange(first, last)
-		}
+	e.inParts(l.X.Rows, n, l.Cost(), func(first, last int) {
+		part := l
+		part.X, part.Y, part.Add = l.X.RowRange(first, last), l.Y.RowRange(first, last), rowsOf(l.Add, first, last)
 		e.linear(part)
-	}
-	e.join(from, l.X.Rows, l.Cost())
+	})
 }
 
 // splitAttention records a in parts of n queries. The bias of a query and a key is in the
 // column that their distance gives, counted from that of the last query.
 func (e *encoder) splitAttention(a device.Attention, n int) {
-	from := len(e.plan)
-	for first, rows := 0, a.Q.Rows; first < rows; first += n {
-		part, last := a, min(first+n, rows)
+	rows := a.Q.Rows
+	e.inParts(rows, n, a.Cost(), func(first, last int) {
+		part := a
 		part.Q, part.O = a.Q.RowRange(first, last), a.O.RowRange(first, last)
 		if !a.RelBias.IsZero() {
 			part.RelBias = a.RelBias.ColRange(rows-last, a.RelBias.Cols-first)
 		}
 		e.attention(part)
+	})
+}
+
+// rowsOf returns rows first to last-1 of m, which may be missing, or have one row for all.
+func rowsOf(m device.Mat, first, last int) device.Mat {
+	if m.IsZero() || m.Rows == 1 {
+		return m
 	}
-	e.join(from, a.Q.Rows, a.Cost())
+	return m.RowRange(first, last)
+}
+
+// splitElementwise records op in parts if it is one that goes over its elements once and moves
+// more than a command buffer may. It reports whether it did.
+func (e *encoder) splitElementwise(op device.Op) bool {
+	cost, most := op.Cost(), e.bytesOfCommandBuffer()
+	if most == 0 || float64(cost.Bytes) <= most {
+		return false
+	}
+	parts := func(rows int, record func(first, last int)) bool {
+		e.inParts(rows, max(1, int(float64(rows)*most/float64(cost.Bytes))), cost, record)
+		return true
+	}
+	switch op := op.(type) {
+	case device.Norm:
+		return parts(op.X.Rows, func(first, last int) {
+			part := op
+			part.X, part.Y = op.X.RowRange(first, last), op.Y.RowRange(first, last)
+			e.norm(part)
+		})
+	case device.Rope:
+		return parts(op.X.Rows, func(first, last int) {
+			part := op
+			part.X, part.Y = op.X.RowRange(first, last), op.Y.RowRange(first, last)
+			part.Cos, part.Sin = op.Cos.RowRange(first, last), op.Sin.RowRange(first, last)
+			e.rope(part)
+		})
+	case device.Unary:
+		return parts(op.X.Rows, func(first, last int) {
+			part := op
+			part.X, part.Y = op.X.RowRange(first, last), op.Y.RowRange(first, last)
+			e.unary(part)
+		})
+	case device.Binary:
+		return parts(op.A.Rows, func(first, last int) {
+			part := op
+			part.A, part.B, part.Y = op.A.RowRange(first, last), rowsOf(op.B, first, last), op.Y.RowRange(first, last)
+			e.binary(part)
+		})
+	case device.GatedAdd:
+		return parts(op.A.Rows, func(first, last int) {
+			part := op
+			part.A, part.Gate, part.B = op.A.RowRange(first, last), rowsOf(op.Gate, first, last), op.B.RowRange(first, last)
+			part.Y = op.Y.RowRange(first, last)
+			e.gatedAdd(part)
+		})
+	case device.Move:
+		if op.Transpose {
+			return false
+		}
+		return parts(op.X.Rows, func(first, last int) {
+			part := op
+			part.X, part.Y = op.X.RowRange(first, last), op.Y.RowRange(first, last)
+			e.move(part)
+		})
+	}
+	return false
 }
 
 // join makes one operation, of so many rows, of the parts that are in the plan from dispatch
@@ -57,7 +128,7 @@ func (e *encoder) join(from, rows int, whole device.Cost) {
 func (e *encoder) splitConv(f *filter, v int) {
 	cols := e.dev.variants.conv[v].cols
 	computed := ceilDiv(f.Y.C, cols) * cols // with what reaches beyond the edge
-	share := e.dev.limits.CommandBufferFLOPs / float64(f.Cost().FLOPs) * float64(f.Y.C) / float64(computed)
+	share := e.flopsOfCommandBuffer() / float64(f.Cost().FLOPs) * float64(f.Y.C) / float64(computed)
 	if share == 0 || share >= 1 {
 		e.convolve(f, v)
 		return

@@ -16,7 +16,7 @@ import (
 func TestSplit(t *testing.T) {
 	t.Parallel()
 	dev := openTest(t, Options{})
-	dev.limits.CommandBufferFLOPs = 1
+	dev.limits.CommandBufferFLOPs, dev.bytes = 1, 1
 	devicetest.Run(t, dev, devicetest.Options{Product: productBound})
 }
 

@@ -105,13 +105,10 @@ func (v variants) attentionWidth(head int) (width int, sliced bool) {
 	return v.attention[len(v.attention)-1].width, true
 }
 
-// matmulTile stands for the driver's own product among the tiles of Linear.
-const matmulTile = -1
-
 // linearVariant is one way to run a Linear.
 type linearVariant struct {
 	name   string
-	tile   int  // of variants.linear, or matmulTile
+	tile   int  // of variants.linear
 	expand bool // the weights first
 }
 
@@ -124,10 +121,9 @@ var linearVariants = sync.OnceValue(func() (list []linearVariant) {
 	for i, t := range tiles {
 		list = append(list, linearVariant{t.name, i, false})
 	}
-	list = append(list, linearVariant{"matmul", matmulTile, false})
 	for _, name := range expandedTiles {
 		i := slices.IndexFunc(tiles, func(t tile) bool { return t.name == name })
 		list = append(list, linearVariant{"expand " + name, i, true})
 	}
-	return append(list, linearVariant{"expand matmul", matmulTile, true})
+	return list
 })

@@ -47,8 +47,7 @@ func TestVariants(t *testing.T) {
 			if v.expand {
 				part = "Quantised"
 			}
-			switch {
-			case v.tile != matmulTile && !narrow, v.tile == matmulTile && driver.HasMatmul(driver.Constants{A: uint32(c.dtype), B: uint32(c.dtype), Y: uint32(device.F32)}) && hasMatmul(t):
+			if !narrow {
 				check("Linear "+v.name, forced{tune.Linear, i}, part)
 			}
 		}
@@ -65,16 +64,14 @@ func TestVariants(t *testing.T) {
 
 // ran reports whether the variant of f has made a pipeline.
 func (d *gpu) ran(f forced) bool {
-	kernel := driver.Matmul
+	var kernel string
 	switch tile := f.variant; f.op {
 	case tune.Attention:
 		kernel = d.variants.attention[tile].kernel
 	case tune.Conv:
 		kernel = d.variants.conv[tile].kernel
 	case tune.Linear:
-		if tile = linearVariants()[tile].tile; tile != matmulTile {
-			kernel = d.variants.linear[tile].kernel
-		}
+		kernel = d.variants.linear[linearVariants()[tile].tile].kernel
 	}
 	for s := range d.pipelines {
 		if s.Kernel == kernel {
@@ -82,13 +79,6 @@ func (d *gpu) ran(f forced) bool {
 		}
 	}
 	return false
-}
-
-// hasMatmul reports whether the driver has a product of its own.
-func hasMatmul(t *testing.T) bool {
-	t.Helper()
-	_, err := openTest(t, Options{}).drv.Pipeline(driver.Specialisation{Kernel: driver.Matmul, Constants: driver.Constants{A: 1, B: 1, Y: 1}})
-	return err == nil
 }
 
 // TestTilesAgree compares the bits of products and convolutions by every tile, in every
@@ -156,9 +146,6 @@ func tilesAgree(t *testing.T, dev *gpu, dtype device.DType, size [4]int) {
 	}
 	wantDense, wantInt8s, wantConv := run(forced{}, dense), run(forced{}, int8s), run(forced{}, conv)
 	for i, v := range linearVariants() {
-		if v.tile == matmulTile {
-			continue
-		}
 		if !bytes.Equal(run(forced{tune.Linear, i}, dense), wantDense) || !bytes.Equal(run(forced{tune.Linear, i}, int8s), wantInt8s) {
 			t.Errorf("%v: Linear by %v has other bits", size, v.name)
 		}

@@ -11,6 +11,10 @@ var (
 	ErrUnsupported = errors.New("not supported by this device")
 	// ErrOutOfMemory says that a buffer does not fit the device's memory.
 	ErrOutOfMemory = errors.New("out of device memory")
+	// ErrInterrupted says that the system stopped a submission, and that the device goes on:
+	// what the submission was to write is undefined, other buffers are as they were. The same
+	// work, begun again from those, may pass.
+	ErrInterrupted = errors.New("stopped by the system")
 	// ErrDeviceLost says that the device stopped answering; no buffer survives.
 	ErrDeviceLost = errors.New("device lost")
 )

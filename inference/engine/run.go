@@ -10,6 +10,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/clip"
 	"gimbal/inference/denoise"
+	"gimbal/inference/device"
 	"gimbal/inference/plan"
 	"gimbal/inference/tokenizer"
 )
@@ -37,14 +38,23 @@ type run struct {
 // planning reports whether nothing is computed: the run's device counts.
 func (r *run) planning() bool { return r.count != nil }
 
+// phaseTries is how often a phase is begun while the system stops the device's work.
+const phaseTries = 4
+
 // phase runs a part of the work, times of which are the same; a plan counts what each
-// takes.
+// takes. work begins from what phases before left on the host, and leaves that as it is
+// unless it succeeds: where the system stops the device, it is begun again.
 func (r *run) phase(name string, times int, work func() error) error {
 	if r.planning() {
 		_, err := r.count.Phase(name, times, work)
 		return err
 	}
-	return work()
+	err := work()
+	for try := 1; try < phaseTries && errors.Is(err, device.ErrInterrupted); try++ {
+		r.emit(inference.Notice{About: inference.NoticeDevice, Text: fmt.Sprintf("%s is begun again, in shorter pieces of work: %v", name, err)})
+		err = work()
+	}
+	return err
 }
 
 // prepare checks the job's settings and looks at its files, without long work. It reports

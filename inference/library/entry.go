@@ -32,7 +32,8 @@ const (
 	OutOfMemory Cause = "out_of_memory"
 	TooLarge    Cause = "too_large" // for the device, which was known before it began
 	DeviceLost  Cause = "device_lost"
-	Unhealthy   Cause = "unhealthy" // the numbers went bad
+	GPUStopped  Cause = "gpu_stopped" // by the system, again and again
+	Unhealthy   Cause = "unhealthy"   // the numbers went bad
 	DiskFull    Cause = "disk_full"
 	Other       Cause = "failed"
 )

@@ -283,6 +283,7 @@ func TestFailure(t *testing.T) {
 	for err, cause := range map[error]library.Cause{
 		fmt.Errorf("step 1: %w: 5 GB", device.ErrOutOfMemory):  library.OutOfMemory,
 		fmt.Errorf("step 1: %w", device.ErrDeviceLost):         library.DeviceLost,
+		fmt.Errorf("step 1: %w", device.ErrInterrupted):        library.GPUStopped,
 		&inference.UnhealthyError{Step: 1, Found: "NaN"}:       library.Unhealthy,
 		&inference.DiskError{Folder: "/x", Free: 1, Need: 2}:   library.DiskFull,
 		&inference.MemoryError{Frames: 5}:                      library.TooLarge,

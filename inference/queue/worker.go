@@ -176,6 +176,8 @@ func explain(err error) (library.Cause, string) {
 		cause = library.TooLarge
 	case errors.Is(err, device.ErrOutOfMemory):
 		cause = library.OutOfMemory
+	case errors.Is(err, device.ErrInterrupted):
+		cause = library.GPUStopped
 	case errors.Is(err, device.ErrDeviceLost):
 		cause = library.DeviceLost
 	case errors.As(err, &unhealthy):

@@ -72,8 +72,10 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
         out[c] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
     uint head = group.y * a.d, i0 = group.x * queries, column = group.z * width;
     uint row = lane / 4, i = i0 + simd * 8 + row; // four lanes share a query's softmax
-    float top = -INFINITY, total = 0;
-    constexpr float log2e = 1.4426950408889634f;
+    // least is the score of a key that is not there, as fast:: functions promise nothing of
+    // infinities; below none there is no key.
+    constexpr float log2e = 1.4426950408889634f, least = -1e30f, none = -1e29f;
+    float top = least, total = 0;
 
     simdgroup_matrix<T, 8, 8> qm[width / 8];
     UNROLL for (uint c = 0; c < (sliced ? 0 : width); c += 8) {
@@ -125,19 +127,20 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
         float score[quarter], high = top;
         UNROLL for (uint c = 0; c < quarter; c++) {
             uint at = 4 * c + lane % 4, j = j0 + at;
-            score[c] = -INFINITY;
+            score[c] = least;
             if (i < a.nq && j < a.nk) {
                 score[c] = s[row * lds + at] * a.scale;
                 if (FLAGS & ATTENTION_REL)
                     score[c] += rel[ulong(group.y) * a.ldrel + (j + a.nq - 1 - i)];
                 if (FLAGS & ATTENTION_KEY)
                     score[c] += key_bias[j];
+                score[c] = score[c] < least ? least : score[c]; // keeps NaN
             }
             high = max(high, score[c]);
         }
         high = max(high, simd_shuffle_xor(high, 1));
         high = max(high, simd_shuffle_xor(high, 2));
-        float base = high == -INFINITY ? 0.0f : high; // no key so far: every weight is 0
+        float base = high < none ? 0.0f : high; // no key so far: every weight is 0
         float factor = fast::exp2((top - base) * log2e);
         float sum = 0;
         simdgroup_barrier(mem_flags::mem_threadgroup); // all have read their scores

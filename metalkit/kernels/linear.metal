@@ -222,18 +222,3 @@ kernel void linear_expand(constant LinearArgs &a [[buffer(0)]], device const voi
 INSTANCE(linear_expand_f32, linear_expand, float);
 INSTANCE(linear_expand_f16, linear_expand, half);
 INSTANCE(linear_expand_bf16, linear_expand, bfloat);
-
-// linear_finish brings a product in F32 to Y.
-kernel void linear_finish(constant LinearArgs &a [[buffer(0)]], device const float *x [[buffer(1)]], device const void *scale [[buffer(2)]],
-                          device const float *bias [[buffer(3)]], device const float *gate [[buffer(4)]],
-                          device const void *add [[buffer(5)]], device void *y [[buffer(6)]],
-                          uint3 group [[threadgroup_position_in_grid]], uint tid [[thread_index_in_threadgroup]],
-                          uint simd [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
-    uint i = group.y;
-    for (uint c = 0; c < 4; c++) {
-        uint o = group.x * 1024 + c * 256 + tid;
-        if (o < a.n)
-            finish(a, scale, bias, gate, add, y, i, o, x[ulong(i) * a.ldx + o]);
-    }
-}
-KERNEL(linear_finish);

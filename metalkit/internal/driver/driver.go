@@ -13,8 +13,7 @@ type Driver interface {
 	Alias(host []byte) (m Memory, ok bool)
 	Free(m Memory)
 	// Pipeline makes the kernel called s.Kernel with s.Constants ready to run and
-	// returns its number for Dispatch.Pipeline. s.Kernel may be Matmul, for which it
-	// fails with device.ErrUnsupported where the driver has none.
+	// returns its number for Dispatch.Pipeline.
 	Pipeline(s Specialisation) (int32, error)
 	// Run runs the dispatches in order, as one command buffer, waits for them and
 	// returns the seconds that the GPU took. What they had written when ctx ended is
@@ -100,6 +99,5 @@ type Binding struct {
 }
 
 // DefaultCommandBufferFLOPs is Limits.CommandBufferFLOPs of a Mac's GPU whose speed is
-// not known: a quarter of a second for the slowest, that of an M1, and some hundred times
-// as long as starting a command buffer takes for the quickest.
-const DefaultCommandBufferFLOPs = 5e11
+// not known: a twentieth of a second for the slowest, that of an M1, at its peak.
+const DefaultCommandBufferFLOPs = 1e11

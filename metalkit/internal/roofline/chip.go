@@ -79,17 +79,18 @@ func FindOrGuess(name string) Chip {
 	return unknown
 }
 
-// commandBufferSeconds is how long a command buffer may take at a chip's peak, so that an
-// end of the context is heard within a second: on an M3 Ultra a block of 41 frames is one.
-const commandBufferSeconds = 0.6
+// CommandBufferSeconds is how long a command buffer should take at the most. macOS 26 stops
+// those that keep the screen waiting for longer than some seconds (github.com/ml-explore/mlx/issues/3267),
+// and starting one costs 0.1 to 0.3 ms.
+const CommandBufferSeconds = 0.1
 
-// CommandBuffer returns the work of one command buffer at the most: for a GPU that is not
+// CommandBuffer returns the work of one command buffer at the most, at the chip's peak: for a GPU that is not
 // limited, as limits has it, or not known, that is limits' alone.
 func (c Chip) CommandBuffer(limits driver.Limits) (flops, bytes float64) {
 	if limits.CommandBufferFLOPs == 0 || c.MHz == 0 {
 		return limits.CommandBufferFLOPs, 0
 	}
-	return commandBufferSeconds * c.FLOPS(), commandBufferSeconds * c.Bandwidth
+	return CommandBufferSeconds * c.FLOPS(), CommandBufferSeconds * c.Bandwidth
 }
 
 // CacheBudget is how many bytes of what one operation reads the cache is taken to keep;

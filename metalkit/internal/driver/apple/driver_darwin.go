@@ -1,6 +1,6 @@
 package apple
 
-// #cgo LDFLAGS: -framework Foundation -framework Metal -framework MetalPerformanceShaders
+// #cgo LDFLAGS: -framework CoreGraphics -framework Foundation -framework Metal
 // #include <stdlib.h>
 // #include "metal_darwin.h"
 import "C"
@@ -9,12 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"unsafe"
-
-	"github.com/progrium/macdriver/macos/foundation"
-	"github.com/progrium/macdriver/macos/metal"
-	"github.com/progrium/macdriver/objc"
 
 	"gimbal/inference/device"
 	"gimbal/metalkit/internal/driver"
@@ -23,17 +18,22 @@ import (
 
 // Driver runs kernels on the Mac's GPU, by metal_darwin.m.
 type Driver struct {
-	mu      sync.Mutex // guards what c keeps resident
-	c       C.metal_driver
-	kernels []C.metal_kernel
-
+	c         C.metal_driver
+	pipelines []unsafe.Pointer
 	libraries map[string]unsafe.Pointer // each kernel's, compiled when it is first used
 }
+
+// Before main, as GLFW's context may be the process's first device. Setenv of a program with
+// cgo sets C's variable, too.
+var errWatchdog = relaxWatchdog()
 
 // Open returns the driver of the Mac's GPU, or says why there is none.
 func Open() (driver.Driver, error) {
 	if size := unsafe.Sizeof(driver.Dispatch{}); size != C.sizeof_metal_dispatch {
 		return nil, fmt.Errorf("a dispatch has %d bytes, metal_darwin.h has %d", size, C.sizeof_metal_dispatch)
+	}
+	if errWatchdog != nil {
+		return nil, fmt.Errorf("environment variable %s: %w", watchdogVariable, errWatchdog)
 	}
 	d := &Driver{libraries: map[string]unsafe.Pointer{}}
 	var why C.metal_error
@@ -51,27 +51,22 @@ func take(why C.metal_error) (code int, text string) {
 	return int(why.code), C.GoString(why.text)
 }
 
-func (d *Driver) Limits() (l driver.Limits) {
-	objc.WithAutoreleasePool(func() {
-		gpu := metal.DeviceWrapper{Object: objc.ObjectFrom(d.c.device)}
-		l = driver.Limits{
-			Name:               gpu.Name(),
-			System:             "macOS " + foundation.ProcessInfo_ProcessInfo().OperatingSystemVersionString(),
-			Timed:              true,
-			WorkingSet:         int64(gpu.RecommendedMaxWorkingSetSize()),
-			MaxBuffer:          int64(gpu.MaxBufferLength()),
-			MaxThreads:         int(C.metal_max_threads(&d.c)),
-			MaxShared:          int(gpu.MaxThreadgroupMemoryLength()),
-			CommandBufferFLOPs: driver.DefaultCommandBufferFLOPs,
-		}
-	})
-	return l
+func (d *Driver) Limits() driver.Limits {
+	var l C.metal_limits
+	C.metal_describe(&d.c, &l)
+	return driver.Limits{
+		Name:               C.GoString(&l.name[0]),
+		System:             "macOS " + C.GoString(&l.system[0]),
+		Timed:              true,
+		WorkingSet:         int64(l.working_set),
+		MaxBuffer:          int64(l.max_buffer),
+		MaxThreads:         int(l.max_threads),
+		MaxShared:          int(l.max_shared),
+		CommandBufferFLOPs: driver.DefaultCommandBufferFLOPs,
+	}
 }
 
-// Alloc keeps memory resident between runs.
 func (d *Driver) Alloc(size int64) (driver.Memory, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	var host unsafe.Pointer
 	buffer := C.metal_alloc(&d.c, C.uint64_t(size), &host)
 	if buffer == 0 {
@@ -80,8 +75,6 @@ func (d *Driver) Alloc(size int64) (driver.Memory, error) {
 	return driver.Memory{Handle: uintptr(buffer), Host: unsafe.Slice((*byte)(host), size)}, nil
 }
 
-// Alias leaves memory to be resident in the runs that use it only: a checkpoint may
-// be larger than memory.
 func (d *Driver) Alias(mem []byte) (driver.Memory, bool) {
 	pages, size, offset := driver.WholePages(mem)
 	buffer := C.metal_alias(&d.c, C.uintptr_t(pages), C.uint64_t(size))
@@ -91,11 +84,7 @@ func (d *Driver) Alias(mem []byte) (driver.Memory, bool) {
 	return driver.Memory{Handle: uintptr(buffer), Offset: offset, Host: mem}, true
 }
 
-func (d *Driver) Free(m driver.Memory) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	C.metal_free(&d.c, C.uintptr_t(m.Handle))
-}
+func (d *Driver) Free(m driver.Memory) { C.metal_free(C.uintptr_t(m.Handle)) }
 
 func (d *Driver) library(kernel string) (unsafe.Pointer, error) {
 	if library, ok := d.libraries[kernel]; ok {
@@ -114,39 +103,29 @@ func (d *Driver) library(kernel string) (unsafe.Pointer, error) {
 }
 
 func (d *Driver) Pipeline(s driver.Specialisation) (int32, error) {
-	k := C.metal_kernel{x: C.uint32_t(s.Constants.A), w: C.uint32_t(s.Constants.B), y: C.uint32_t(s.Constants.Y)}
-	if s.Kernel == driver.Matmul {
-		if !driver.HasMatmul(s.Constants) || C.metal_has_matmul(&d.c) == 0 {
-			return 0, driver.NoMatmul(s.Constants)
-		}
-	} else {
-		library, err := d.library(s.Kernel)
-		if err != nil {
-			return 0, err
-		}
-		name := C.CString(s.Kernel)
-		defer C.free(unsafe.Pointer(name))
-		var why C.metal_error
-		with := (*C.uint32_t)(unsafe.Pointer(&s.Constants))
-		k.state = C.metal_pipeline(&d.c, library, name, with, C.uint32_t(unsafe.Sizeof(s.Constants)/4), C.uint32_t(s.Threads), &why)
-		if k.state == nil {
-			_, text := take(why)
-			return 0, fmt.Errorf("metalkit: kernel %s with %+v: %s", s.Kernel, s.Constants, text)
-		}
+	library, err := d.library(s.Kernel)
+	if err != nil {
+		return 0, err
 	}
-	d.kernels = append(d.kernels, k)
-	return int32(len(d.kernels) - 1), nil
+	name := C.CString(s.Kernel)
+	defer C.free(unsafe.Pointer(name))
+	var why C.metal_error
+	with := (*C.uint32_t)(unsafe.Pointer(&s.Constants))
+	p := C.metal_pipeline(&d.c, library, name, with, C.uint32_t(unsafe.Sizeof(s.Constants)/4), C.uint32_t(s.Threads), &why)
+	if p == nil {
+		_, text := take(why)
+		return 0, fmt.Errorf("metalkit: kernel %s with %+v: %s", s.Kernel, s.Constants, text)
+	}
+	d.pipelines = append(d.pipelines, p)
+	return int32(len(d.pipelines) - 1), nil
 }
 
 func (d *Driver) Run(_ context.Context, label string, dispatches []driver.Dispatch) (float64, error) {
-	d.mu.Lock()
-	C.metal_settle(&d.c)
-	d.mu.Unlock()
 	name := C.CString(label)
 	defer C.free(unsafe.Pointer(name))
 	var seconds C.double
 	var why C.metal_error
-	if C.metal_run(&d.c, name, (*C.metal_dispatch)(unsafe.Pointer(&dispatches[0])), C.size_t(len(dispatches)), &d.kernels[0], &seconds, &why) == 0 {
+	if C.metal_run(&d.c, name, (*C.metal_dispatch)(unsafe.Pointer(&dispatches[0])), C.size_t(len(dispatches)), &d.pipelines[0], &seconds, &why) == 0 {
 		return 0, runError(take(why))
 	}
 	return float64(seconds), nil
@@ -164,12 +143,12 @@ func (d *Driver) Capture(file string) (stop func() error, err error) {
 }
 
 func (d *Driver) Close() {
-	for _, k := range d.kernels {
-		C.metal_release(k.state)
+	for _, p := range d.pipelines {
+		C.metal_release(p)
 	}
 	for _, library := range d.libraries {
 		C.metal_release(library)
 	}
-	d.kernels, d.libraries = nil, nil
+	d.pipelines, d.libraries = nil, nil
 	C.metal_close(&d.c)
 }

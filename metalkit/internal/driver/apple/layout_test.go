@@ -16,7 +16,6 @@ import (
 func TestLayout(t *testing.T) {
 	var d driver.Dispatch
 	var b driver.Binding
-	var m driver.MatmulArgs
 	facts := map[string]uintptr{
 		"sizeof(metal_dispatch)":             unsafe.Sizeof(d),
 		"offsetof(metal_dispatch, pipeline)": unsafe.Offsetof(d.Pipeline),
@@ -29,9 +28,6 @@ func TestLayout(t *testing.T) {
 		"sizeof(c.bind[0].handle)":           unsafe.Sizeof(b.Handle),
 		"sizeof(c.bind)":                     unsafe.Sizeof(d.Bind),
 		"sizeof(c.args)":                     unsafe.Sizeof(d.Args),
-		"sizeof(metal_matmul)":               unsafe.Sizeof(m),
-		"offsetof(metal_matmul, ldx)":        unsafe.Offsetof(m.LDX),
-		"offsetof(metal_matmul, ldy)":        unsafe.Offsetof(m.LDY),
 	}
 	var source strings.Builder
 	source.WriteString("#include \"metal_darwin.h\"\nextern metal_dispatch c;\n")

@@ -13,23 +13,15 @@ typedef struct {
     unsigned char args[192];
 } metal_dispatch;
 
-// metal_kernel is what a dispatch's pipeline names: a pipeline, or where state is NULL
-// the product of MPS, with the types of its matrices as package device numbers them.
-typedef struct {
-    void *state;
-    uint32_t x, w, y;
-} metal_kernel;
-
-// metal_matmul is MatmulArgs of package driver.
-typedef struct {
-    uint32_t m, n, k, ldx, ldw, ldy;
-} metal_matmul;
-
 typedef struct {
     void *device, *queue;
-    void *residency; // an MTLResidencySet, NULL before macOS 15
-    int changed;     // the set, since it was committed
 } metal_driver;
+
+// metal_limits is Limits of package driver.
+typedef struct {
+    char name[128], system[128];
+    uint64_t working_set, max_buffer, max_threads, max_shared;
+} metal_limits;
 
 // metal_error is what went wrong: text is malloc'ed, code that of an NSError, or 0.
 typedef struct {
@@ -42,22 +34,19 @@ typedef struct {
 
 int metal_open(metal_driver *d, metal_error *err);
 void metal_close(metal_driver *d);
-uint64_t metal_max_threads(const metal_driver *d);
+void metal_describe(const metal_driver *d, metal_limits *l);
 
-// Buffers are MTLBuffers, 0 for none. Those of metal_alloc stay resident from the next
-// metal_settle on; it, metal_alloc and metal_free are not called at the same time.
-uintptr_t metal_alloc(metal_driver *d, uint64_t size, void **host);
+// Buffers are MTLBuffers, 0 for none.
+uintptr_t metal_alloc(const metal_driver *d, uint64_t size, void **host);
 uintptr_t metal_alias(const metal_driver *d, uintptr_t pages, uint64_t size);
-void metal_free(metal_driver *d, uintptr_t buffer);
-void metal_settle(metal_driver *d);
+void metal_free(uintptr_t buffer);
 
 // metal_library compiles source, whose kernels metal_pipeline makes ready.
 void *metal_library(const metal_driver *d, const char *source, metal_error *err);
 void *metal_pipeline(const metal_driver *d, void *library, const char *name, const uint32_t *constants, uint32_t n, uint32_t threads, metal_error *err);
-int metal_has_matmul(const metal_driver *d);
 void metal_release(void *object);
 
-int metal_run(const metal_driver *d, const char *label, const metal_dispatch *dispatches, size_t n, const metal_kernel *kernels,
+int metal_run(const metal_driver *d, const char *label, const metal_dispatch *dispatches, size_t n, void *const *pipelines,
               double *seconds, metal_error *err);
 
 int metal_capture(const metal_driver *d, const char *file, metal_error *err);

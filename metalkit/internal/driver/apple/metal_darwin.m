@@ -3,7 +3,6 @@
 // rest goes with the pool.
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
-#import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 
 #include <string.h>
 
@@ -18,10 +17,23 @@ static void fail_with(metal_error *err, NSError *error) { fail(err, [error local
 
 static NSString *string(const char *s) { return [NSString stringWithUTF8String:s]; }
 
+// default_device is the system's choice or, where it makes none, as for some programs
+// without a window or over SSH, the first GPU that there is.
+static id<MTLDevice> default_device(void) {
+    id<MTLDevice> device = MTLCreateSystemDefaultDevice();
+    if (device)
+        return device;
+    NSArray *all = MTLCopyAllDevices();
+    device = [all firstObject];
+    [device retain];
+    [all release];
+    return device;
+}
+
 int metal_open(metal_driver *d, metal_error *err) {
     @autoreleasepool {
         if (@available(macOS 14.0, *)) {
-            id<MTLDevice> device = MTLCreateSystemDefaultDevice();
+            id<MTLDevice> device = default_device();
             if (!device) {
                 fail(err, @"the system has no Metal GPU", 0);
                 return 0;
@@ -37,15 +49,6 @@ int metal_open(metal_driver *d, metal_error *err) {
                 fail(err, @"the GPU gives no command queue", 0);
                 return 0;
             }
-#if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
-            if (@available(macOS 15.0, *)) {
-                MTLResidencySetDescriptor *descriptor = [[[MTLResidencySetDescriptor alloc] init] autorelease];
-                id<MTLResidencySet> set = [device newResidencySetWithDescriptor:descriptor error:NULL];
-                d->residency = set;
-                if (set)
-                    [queue addResidencySet:set];
-            }
-#endif
             return 1;
         }
         fail(err, @"macOS 14 or later is needed", 0);
@@ -55,39 +58,33 @@ int metal_open(metal_driver *d, metal_error *err) {
 
 void metal_close(metal_driver *d) {
     @autoreleasepool {
-        [(id)d->residency release];
         [(id)d->queue release];
         [(id)d->device release];
     }
     memset(d, 0, sizeof *d);
 }
 
-uint64_t metal_max_threads(const metal_driver *d) { return [(id<MTLDevice>)d->device maxThreadsPerThreadgroup].width; }
+void metal_describe(const metal_driver *d, metal_limits *l) {
+    @autoreleasepool {
+        id<MTLDevice> device = d->device;
+        NSProcessInfo *process = [NSProcessInfo processInfo];
+        NSString *name = [device name];
+        NSString *version = [process operatingSystemVersionString];
+        strlcpy(l->name, [name UTF8String], sizeof l->name);
+        strlcpy(l->system, [version UTF8String], sizeof l->system);
+        l->working_set = [device recommendedMaxWorkingSetSize];
+        l->max_buffer = [device maxBufferLength];
+        l->max_threads = [device maxThreadsPerThreadgroup].width;
+        l->max_shared = [device maxThreadgroupMemoryLength];
+    }
+}
 
 // Buffers
 
-void metal_settle(metal_driver *d) {
-#if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
-    if (@available(macOS 15.0, *)) {
-        if (d->changed)
-            [(id<MTLResidencySet>)d->residency commit];
-    }
-#endif
-    d->changed = 0;
-}
-
-uintptr_t metal_alloc(metal_driver *d, uint64_t size, void **host) {
+uintptr_t metal_alloc(const metal_driver *d, uint64_t size, void **host) {
     @autoreleasepool {
         id<MTLBuffer> buffer = [(id<MTLDevice>)d->device newBufferWithLength:size options:MTLResourceStorageModeShared];
         *host = [buffer contents];
-#if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
-        if (@available(macOS 15.0, *)) {
-            if (buffer && d->residency) {
-                [(id<MTLResidencySet>)d->residency addAllocation:buffer];
-                d->changed = 1;
-            }
-        }
-#endif
         return (uintptr_t)(void *)buffer;
     }
 }
@@ -102,28 +99,28 @@ uintptr_t metal_alias(const metal_driver *d, uintptr_t pages, uint64_t size) {
     }
 }
 
-void metal_free(metal_driver *d, uintptr_t handle) {
-    @autoreleasepool {
-        id<MTLBuffer> buffer = (id<MTLBuffer>)(void *)handle;
-#if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
-        if (@available(macOS 15.0, *)) {
-            id<MTLResidencySet> set = d->residency;
-            if (set && [set containsAllocation:buffer]) {
-                [set removeAllocation:buffer];
-                [set commit]; // or the set keeps the memory
-            }
-        }
-#endif
-        [buffer release];
-    }
+void metal_free(uintptr_t handle) {
+    id<MTLBuffer> buffer = (id<MTLBuffer>)(void *)handle;
+    [buffer release];
 }
 
 // Kernels
 
+// set_exact keeps the compiler from changing what arithmetic gives.
+static void set_exact(MTLCompileOptions *options) {
+#if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
+    if (@available(macOS 15.0, *)) {
+        [options setMathMode:MTLMathModeSafe];
+        return;
+    }
+#endif
+    [options setFastMathEnabled:NO];
+}
+
 void *metal_library(const metal_driver *d, const char *source, metal_error *err) {
     @autoreleasepool {
         MTLCompileOptions *options = [[[MTLCompileOptions alloc] init] autorelease];
-        [options setFastMathEnabled:NO];
+        set_exact(options);
         [options setLanguageVersion:MTLLanguageVersion3_1];
         NSError *error = nil;
         id<MTLLibrary> library = [(id<MTLDevice>)d->device newLibraryWithSource:string(source) options:options error:&error];
@@ -147,6 +144,7 @@ void *metal_pipeline(const metal_driver *d, void *library, const char *name, con
         [descriptor setLabel:string(name)];
         [descriptor setComputeFunction:function];
         [descriptor setMaxTotalThreadsPerThreadgroup:threads];
+        [descriptor setThreadGroupSizeIsMultipleOfThreadExecutionWidth:YES];
         id<MTLComputePipelineState> state = [(id<MTLDevice>)d->device newComputePipelineStateWithDescriptor:descriptor
                                                                                                     options:MTLPipelineOptionNone
                                                                                                  reflection:NULL
@@ -163,73 +161,30 @@ void *metal_pipeline(const metal_driver *d, void *library, const char *name, con
     }
 }
 
-int metal_has_matmul(const metal_driver *d) { return MPSSupportsMTLDevice((id<MTLDevice>)d->device); }
-
 void metal_release(void *object) { [(id)object release]; }
 
-// matrix returns rows of columns elements of type, ld elements apart, in binding i of c.
-static MPSMatrix *matrix(const metal_dispatch *c, int i, uint32_t type, uint32_t rows, uint32_t columns, uint32_t ld) {
-    NSUInteger size = type == 1 ? 4 : 2;
-    MPSMatrixDescriptor *descriptor = [MPSMatrixDescriptor matrixDescriptorWithRows:rows
-                                                                           columns:columns
-                                                                          rowBytes:ld * size
-                                                                          dataType:type == 1 ? MPSDataTypeFloat32 : MPSDataTypeFloat16];
-    return [[[MPSMatrix alloc] initWithBuffer:(id<MTLBuffer>)(void *)c->bind[i].handle
-                                       offset:c->bind[i].offset
-                                   descriptor:descriptor] autorelease];
-}
-
-static void multiply(const metal_driver *d, id<MTLCommandBuffer> buffer, const metal_dispatch *c, const metal_kernel *k) {
-    metal_matmul a;
-    memcpy(&a, c->args, sizeof a);
-    MPSMatrixMultiplication *product = [[[MPSMatrixMultiplication alloc] initWithDevice:(id<MTLDevice>)d->device
-                                                                          transposeLeft:NO
-                                                                         transposeRight:YES
-                                                                             resultRows:a.m
-                                                                          resultColumns:a.n
-                                                                        interiorColumns:a.k
-                                                                                  alpha:1
-                                                                                   beta:0] autorelease];
-    [product encodeToCommandBuffer:buffer
-                        leftMatrix:matrix(c, 0, k->x, a.m, a.k, a.ldx)
-                       rightMatrix:matrix(c, 1, k->w, a.n, a.k, a.ldw)
-                      resultMatrix:matrix(c, 2, k->y, a.m, a.n, a.ldy)];
-}
-
-static void encode(id<MTLComputeCommandEncoder> encoder, const metal_dispatch *c, const metal_kernel *k) {
+static void encode(id<MTLComputeCommandEncoder> encoder, const metal_dispatch *c, void *pipeline) {
     id<MTLBuffer> buffers[12];
     NSUInteger offsets[12];
     for (uint32_t i = 0; i < c->buffers; i++) {
         buffers[i] = (id<MTLBuffer>)(void *)c->bind[i].handle;
         offsets[i] = c->bind[i].offset;
     }
-    [encoder setComputePipelineState:(id<MTLComputePipelineState>)k->state];
+    [encoder setComputePipelineState:(id<MTLComputePipelineState>)pipeline];
     [encoder setBytes:c->args length:sizeof c->args atIndex:0];
     [encoder setBuffers:buffers offsets:offsets withRange:NSMakeRange(1, c->buffers)];
     [encoder dispatchThreadgroups:MTLSizeMake(c->groups[0], c->groups[1], c->groups[2])
             threadsPerThreadgroup:MTLSizeMake(c->threads, 1, 1)];
 }
 
-// metal_run encodes kernels into one serial encoder, except that a product of MPS,
-// which makes its own, ends it.
-int metal_run(const metal_driver *d, const char *label, const metal_dispatch *dispatches, size_t n, const metal_kernel *kernels,
+int metal_run(const metal_driver *d, const char *label, const metal_dispatch *dispatches, size_t n, void *const *pipelines,
               double *seconds, metal_error *err) {
     @autoreleasepool {
         id<MTLCommandBuffer> buffer = [(id<MTLCommandQueue>)d->queue commandBuffer];
         [buffer setLabel:string(label)];
-        id<MTLComputeCommandEncoder> encoder = nil;
-        for (size_t i = 0; i < n; i++) {
-            const metal_kernel *k = &kernels[dispatches[i].pipeline];
-            if (k->state) {
-                if (!encoder)
-                    encoder = [buffer computeCommandEncoderWithDispatchType:MTLDispatchTypeSerial];
-                encode(encoder, &dispatches[i], k);
-            } else {
-                [encoder endEncoding];
-                encoder = nil;
-                multiply(d, buffer, &dispatches[i], k);
-            }
-        }
+        id<MTLComputeCommandEncoder> encoder = [buffer computeCommandEncoderWithDispatchType:MTLDispatchTypeSerial];
+        for (size_t i = 0; i < n; i++)
+            encode(encoder, &dispatches[i], pipelines[dispatches[i].pipeline]);
         [encoder endEncoding];
         [buffer commit];
         [buffer waitUntilCompleted];

@@ -94,9 +94,6 @@ func (d *Driver) Read(dst []byte, m driver.Memory, at int64) error {
 }
 
 func (d *Driver) Pipeline(s driver.Specialisation) (int32, error) {
-	if s.Kernel == driver.Matmul {
-		return 0, driver.NoMatmul(s.Constants)
-	}
 	k, err := d.load(s)
 	if err != nil {
 		return 0, fmt.Errorf("metalkit: kernel %s with %+v: %w", s.Kernel, s.Constants, err)

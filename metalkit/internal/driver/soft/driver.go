@@ -77,9 +77,6 @@ func (d *Driver) Free(m driver.Memory) {
 }
 
 func (d *Driver) Pipeline(s driver.Specialisation) (int32, error) {
-	if s.Kernel == driver.Matmul && !driver.HasMatmul(s.Constants) {
-		return 0, driver.NoMatmul(s.Constants)
-	}
 	k, ok := lookup(s.Kernel)
 	if !ok {
 		return 0, fmt.Errorf("metalkit: no kernel %s", s.Kernel)
@@ -106,12 +103,6 @@ func (d *Driver) Capture(string) (func() error, error) {
 // dispatch spreads the threadgroups of c over the workers, some at a time.
 func (d *Driver) dispatch(ctx context.Context, c *driver.Dispatch) error {
 	p := d.pipelines[c.Pipeline]
-	if p.name == driver.Matmul { // its stand-in takes 256 elements of Y per threadgroup
-		own := *c
-		of := (*driver.MatmulArgs)(unsafe.Pointer(&own.Args))
-		own.Threads, own.Groups = 256, [3]uint32{(of.M*of.N + 255) / 256, 1, 1}
-		c = &own
-	}
 	groups := uint64(c.Groups[0]) * uint64(c.Groups[1]) * uint64(c.Groups[2])
 	some := max(1, min(groups/64, 256))
 	var next atomic.Uint64

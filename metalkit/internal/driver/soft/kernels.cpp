@@ -11,5 +11,4 @@
 #include "../../../kernels/linear.metal"
 #include "../../../kernels/attention.metal"
 #include "../../../kernels/conv.metal"
-#include "matmul.metal"
 #include "faults.metal"

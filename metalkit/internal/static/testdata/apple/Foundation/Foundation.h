@@ -45,6 +45,15 @@ __attribute__((objc_root_class))
 @property(readonly, copy) NSString *localizedDescription;
 @end
 
+@interface NSArray : NSObject
+@property(readonly) id firstObject;
+@end
+
+@interface NSProcessInfo : NSObject
+@property(class, readonly) NSProcessInfo *processInfo;
+@property(readonly, copy) NSString *operatingSystemVersionString;
+@end
+
 @interface NSURL : NSObject
 + (NSURL *)fileURLWithPath:(NSString *)path;
 @end

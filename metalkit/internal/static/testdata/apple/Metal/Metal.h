@@ -24,8 +24,15 @@ typedef enum : NSUInteger { MTLCommandBufferStatusCompleted = 4 } MTLCommandBuff
 - (void)setConstantValues:(const void *)values type:(MTLDataType)type withRange:(NSRange)range;
 @end
 
+#if SDK_VERSION >= 150000
+typedef enum : NSInteger { MTLMathModeSafe SINCE(15.0) = 0 } MTLMathMode;
+#endif
+
 @interface MTLCompileOptions : NSObject
 @property BOOL fastMathEnabled;
+#if SDK_VERSION >= 150000
+@property MTLMathMode mathMode SINCE(15.0);
+#endif
 @property MTLLanguageVersion languageVersion;
 @end
 
@@ -39,6 +46,7 @@ typedef enum : NSUInteger { MTLCommandBufferStatusCompleted = 4 } MTLCommandBuff
 @property(copy) NSString *label;
 @property(retain) id<MTLFunction> computeFunction;
 @property NSUInteger maxTotalThreadsPerThreadgroup;
+@property BOOL threadGroupSizeIsMultipleOfThreadExecutionWidth;
 @end
 
 @interface MTLComputePipelineReflection : NSObject
@@ -49,11 +57,7 @@ typedef enum : NSUInteger { MTLCommandBufferStatusCompleted = 4 } MTLCommandBuff
 @property(readonly) NSUInteger threadExecutionWidth;
 @end
 
-SINCE(15.0)
-@protocol MTLAllocation <NSObject>
-@end
-
-@protocol MTLBuffer <MTLAllocation>
+@protocol MTLBuffer <NSObject>
 - (void *)contents;
 @end
 
@@ -75,30 +79,15 @@ SINCE(15.0)
 - (void)waitUntilCompleted;
 @end
 
-#if SDK_VERSION >= 150000
-SINCE(15.0)
-@interface MTLResidencySetDescriptor : NSObject
-@end
-
-SINCE(15.0)
-@protocol MTLResidencySet <NSObject>
-- (void)addAllocation:(id<MTLAllocation>)allocation;
-- (void)removeAllocation:(id<MTLAllocation>)allocation;
-- (BOOL)containsAllocation:(id<MTLAllocation>)allocation;
-- (void)commit;
-@end
-#endif
-
 @protocol MTLCommandQueue <NSObject>
 - (id<MTLCommandBuffer>)commandBuffer;
-#if SDK_VERSION >= 150000
-- (void)addResidencySet:(id<MTLResidencySet>)set SINCE(15.0);
-#endif
 @end
 
 @protocol MTLDevice <NSObject>
 @property(readonly) NSString *name;
 @property(readonly) MTLSize maxThreadsPerThreadgroup;
+@property(readonly) NSUInteger maxBufferLength, maxThreadgroupMemoryLength;
+@property(readonly) uint64_t recommendedMaxWorkingSetSize;
 - (BOOL)supportsFamily:(MTLGPUFamily)family;
 - (id<MTLCommandQueue>)newCommandQueue;
 - (id<MTLLibrary>)newLibraryWithSource:(NSString *)source options:(MTLCompileOptions *)options error:(NSError **)error;
@@ -111,12 +100,10 @@ SINCE(15.0)
                                                              options:(MTLPipelineOption)options
                                                           reflection:(MTLComputePipelineReflection **)reflection
                                                                error:(NSError **)error;
-#if SDK_VERSION >= 150000
-- (id<MTLResidencySet>)newResidencySetWithDescriptor:(MTLResidencySetDescriptor *)descriptor error:(NSError **)error SINCE(15.0);
-#endif
 @end
 
 id<MTLDevice> MTLCreateSystemDefaultDevice(void) __attribute__((ns_returns_retained));
+NSArray *MTLCopyAllDevices(void) __attribute__((ns_returns_retained));
 
 typedef enum : NSInteger { MTLCaptureDestinationGPUTraceDocument = 2 } MTLCaptureDestination;
 

@@ -1,0 +1,28 @@
+package metalkit
+
+import (
+	"testing"
+
+	"gimbal/inference/device"
+)
+
+func allocMat(t testing.TB, dev device.Device, dt device.DType, rows, cols int) device.Mat {
+	t.Helper()
+	b, err := dev.Alloc(device.Desc{Label: "test", DType: dt, Shape: []int{rows, cols}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return device.AsMat(b)
+}
+
+// fill writes values to m, which converts them.
+func fill(t *testing.T, dev device.Device, m device.Mat, values []float32) {
+	t.Helper()
+	from := allocMat(t, dev, device.F32, m.Rows, m.Cols)
+	if err := dev.Write(t.Context(), from.Buf, device.Bytes(values)); err != nil {
+		t.Fatal(err)
+	}
+	if err := dev.Do(t.Context(), "fill", func(e device.Encoder) { e.Record(device.Move{X: from, Y: m}) }); err != nil {
+		t.Fatal(err)
+	}
+}
