@@ -2,24 +2,6 @@
 
 typedef uint16_t u16 __attribute__((aligned(1), may_alias));
 
-INLINE float as_float(uint32_t u) {
-	float f;
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
-INLINE uint32_t as_bits(float f) {
-	uint32_t u;
-	memcpy(&u, &f, sizeof u);
-	return u;
-}
-
-INLINE float from_f16(uint16_t h) {
-	float f = as_float((uint32_t)(h & 0x7fff) << 13) * 0x1p112f;
-	uint32_t special = (h & 0x7c00) == 0x7c00 ? 0x7f800000u : 0;
-	return as_float(as_bits(f) | special | (uint32_t)(h & 0x8000) << 16);
-}
-
 INLINE float from_f8(uint8_t b) {
 	float f = as_float((uint32_t)(b & 0x7f) << 20) * 0x1p120f;
 	uint32_t nan = (b & 0x7f) == 0x7f ? 0x7fc00000u : 0;
@@ -52,6 +34,7 @@ INLINE void widen(float *restrict d, const void *restrict src, int dt, long n) {
 	case DT_F16: for (long i = 0; i < n; i++) d[i] = from_f16(h[i]); break;
 	case DT_BF16: for (long i = 0; i < n; i++) d[i] = as_float((uint32_t)h[i] << 16); break;
 	case DT_F8E4M3: for (long i = 0; i < n; i++) d[i] = from_f8(b[i]); break;
+	case DT_F8E5M2: for (long i = 0; i < n; i++) d[i] = from_f16((uint16_t)(b[i] << 8)); break;
 	}
 }
 
@@ -64,7 +47,7 @@ INLINE void narrow(void *restrict dst, int dt, const float *restrict s, long n) 
 	}
 }
 
-static const int sizes[] = {0, 4, 2, 2, 1, 1, 1, 4, 8};
+static const int sizes[] = {0, 4, 2, 2, 1, 1, 1, 4, 8, 1};
 
 // gb_convert copies elements and converts them: equal types of any kind, or float
 // types to F32, F16 or BF16. dst may be src where the types are equal.
@@ -113,6 +96,16 @@ HOT void gb_widen_i8(void *dst, long ldd, const void *src, long lds, const void 
 		float f = ((const float *)scale)[i];
 		for (long j = 0; j < cols; j++)
 			d[j] = (float)s[j] * f;
+	}
+}
+
+// gb_scale_rows multiplies each row by its scale.
+HOT void gb_scale_rows(void *dst, long ldd, const void *scale, long rows, long cols) {
+	for (long i = 0; i < rows; i++) {
+		float *restrict d = (float *)dst + i * ldd;
+		float f = ((const float *)scale)[i];
+		for (long j = 0; j < cols; j++)
+			d[j] *= f;
 	}
 }
 

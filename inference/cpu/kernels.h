@@ -8,9 +8,10 @@
 #include <stdint.h>
 
 // Element types and functions, numbered as package device does.
-enum { DT_F32 = 1, DT_F16, DT_BF16, DT_F8E4M3, DT_I8, DT_U8, DT_I32, DT_I64 };
+enum { DT_F32 = 1, DT_F16, DT_BF16, DT_F8E4M3, DT_I8, DT_U8, DT_I32, DT_I64, DT_F8E5M2 };
 enum { FN_IDENTITY, FN_SILU, FN_GELU, FN_CLAMP1 };
 enum { OP_ADD = 1, OP_MUL };
+enum { W_Q4_0 = 4, W_Q4_1, W_Q5_0, W_Q5_1, W_Q8_0, W_Q2_K, W_Q3_K, W_Q4_K, W_Q5_K, W_Q6_K, W_IQ4_NL, W_IQ4_XS };
 
 // memory.c: zeroed memory that goes back to the system when freed.
 void *gb_alloc(size_t bytes);
@@ -22,7 +23,11 @@ void gb_convert(void *dst, long ldd, int ddt, const void *src, long lds, int sdt
 void gb_transpose(void *dst, long ldd, const void *src, long lds, int size, long rows, long cols);
 void gb_widen_i8(void *dst, long ldd, const void *src, long lds, const void *scale, long rows, long cols);
 void gb_widen_nf4(void *dst, long ldd, const void *src, long first, long lds, long block, const void *code, const void *scale, long rows, long cols);
+void gb_scale_rows(void *dst, long ldd, const void *scale, long rows, long cols);
 void gb_nested_scales(void *dst, const void *src, long first, long n, long block, const void *code, const void *nested, float offset);
+
+// blocks.c
+void gb_widen_blocks(void *dst, long ldd, const void *src, long lds, int format, long rows, long cols);
 
 // elementwise.c
 void gb_unary(void *y, long ldy, const void *x, long ldx, int f, long rows, long cols);

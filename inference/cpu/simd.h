@@ -22,6 +22,24 @@ enum { LANES = 16 };
 typedef float vf __attribute__((vector_size(64)));
 typedef int32_t vi __attribute__((vector_size(64)));
 
+INLINE float as_float(uint32_t u) {
+	float f;
+	memcpy(&f, &u, sizeof f);
+	return f;
+}
+
+INLINE uint32_t as_bits(float f) {
+	uint32_t u;
+	memcpy(&u, &f, sizeof u);
+	return u;
+}
+
+INLINE float from_f16(uint16_t h) {
+	float f = as_float((uint32_t)(h & 0x7fff) << 13) * 0x1p112f;
+	uint32_t special = (h & 0x7c00) == 0x7c00 ? 0x7f800000u : 0;
+	return as_float(as_bits(f) | special | (uint32_t)(h & 0x8000) << 16);
+}
+
 INLINE long lanes(long left) { return left < LANES ? left : LANES; }
 
 // load reads the first n lanes and fills the rest with zeros.

@@ -82,7 +82,7 @@ func (v view) store(b block, i, j, rows, cols int) {
 func readable(what string, views ...view) error {
 	for _, v := range views {
 		switch v.dt {
-		case 0, device.F32, device.F16, device.BF16, device.F8E4M3:
+		case 0, device.F32, device.F16, device.BF16, device.F8E4M3, device.F8E5M2:
 		default:
 			return unsupported(what, v.dt)
 		}

@@ -16,13 +16,13 @@ type weight struct {
 	in     int
 	block  int
 	code   unsafe.Pointer
-	scale  unsafe.Pointer // INT8: one per row; NF4: one per block
+	scale  unsafe.Pointer // INT8 and FP8: one per row; NF4: one per block
 }
 
 func (e *encoder) weight(w device.Weight) (weight, error) {
 	r := weight{format: w.Format, data: e.view(w.Data), in: w.In, block: w.Block}
 	switch w.Format {
-	case device.INT8:
+	case device.INT8, device.FP8:
 		scale, err := e.floats(w.Scale)
 		r.scale = scale.p
 		return r, err
@@ -34,8 +34,10 @@ func (e *encoder) weight(w device.Weight) (weight, error) {
 		r.code = code.p
 		r.scale, err = e.blockScales(w)
 		return r, err
+	case device.Dense:
+		return r, readable("weights", r.data)
 	}
-	return r, readable("weights", r.data)
+	return r, nil
 }
 
 // blockScales returns the scales of NF4 weights, undoing their own quantisation.
@@ -68,14 +70,14 @@ func (e *encoder) blockScales(w device.Weight) (unsafe.Pointer, error) {
 
 // need returns the scratch that load takes for n weights.
 func (r weight) need(n int) int {
-	if r.format == device.NF4 {
-		return n
+	if r.format == device.Dense {
+		return r.data.need(n)
 	}
-	return r.data.need(n)
+	return n
 }
 
 // load returns rows x cols weights from row o, column d on as floats, widened to
-// scratch where need asks for it.
+// scratch where need asks for it. d is a multiple of tileDepth.
 func (r weight) load(scratch unsafe.Pointer, o, d, rows, cols int) block {
 	b := block{scratch, cols}
 	switch r.format {
@@ -83,8 +85,13 @@ func (r weight) load(scratch unsafe.Pointer, o, d, rows, cols int) block {
 		C.gb_widen_nf4(b.p, C.long(b.ld), r.data.p, C.long(o*r.in+d), C.long(r.in), C.long(r.block), r.code, r.scale, C.long(rows), C.long(cols))
 	case device.INT8:
 		C.gb_widen_i8(b.p, C.long(b.ld), r.data.at(o, d), C.long(r.data.ld), unsafe.Add(r.scale, o*4), C.long(rows), C.long(cols))
-	default:
+	case device.FP8:
+		convert(b.p, b.ld, device.F32, r.data.at(o, d), r.data.ld, r.data.dt, rows, cols)
+		C.gb_scale_rows(b.p, C.long(b.ld), unsafe.Add(r.scale, o*4), C.long(rows), C.long(cols))
+	case device.Dense:
 		return r.data.load(scratch, o, d, rows, cols)
+	default:
+		C.gb_widen_blocks(b.p, C.long(b.ld), r.data.at(o, r.format.RowBytes(d)), C.long(r.data.ld), C.int(r.format), C.long(rows), C.long(cols))
 	}
 	return b
 }

@@ -18,6 +18,7 @@ const (
 	U8
 	I32
 	I64
+	F8E5M2 // 8-bit float: the upper half of a binary16
 )
 
 var dtypes = [...]struct {
@@ -25,7 +26,7 @@ var dtypes = [...]struct {
 	size int
 }{
 	F32: {"F32", 4}, F16: {"F16", 2}, BF16: {"BF16", 2}, F8E4M3: {"F8_E4M3", 1},
-	I8: {"I8", 1}, U8: {"U8", 1}, I32: {"I32", 4}, I64: {"I64", 8},
+	I8: {"I8", 1}, U8: {"U8", 1}, I32: {"I32", 4}, I64: {"I64", 8}, F8E5M2: {"F8_E5M2", 1},
 }
 
 // Valid reports whether d is one of the types above.

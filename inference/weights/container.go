@@ -3,47 +3,64 @@ package weights
 import (
 	"bytes"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // container is a kind of file that holds tensors.
 type container struct {
-	suffix string // of files' names in a checkpoint
-	magic  string // what such files begin with, "" if nothing tells them
-	parse  func(*mapping) (contents, error)
+	suffixes []string // of files' names in a checkpoint
+	magic    string   // what such files begin with, "" if nothing tells them
+	parse    func(*mapping) (contents, error)
 }
 
 // containers are the kinds of files that can be opened. To add one: a file with its
 // parse function and a row here.
 var containers = []container{
-	{".pth", zipMagic, parseTorch},
-	{".safetensors", "", parseSafetensors},
+	{[]string{".pth", ".pt", ".bin"}, zipMagic, parseTorch},
+	{[]string{".gguf"}, ggufMagic, parseGGUF},
+	{[]string{".safetensors", ".sft"}, "", parseSafetensors},
 }
 
 // contents is what a container holds.
 type contents struct {
 	tensors  map[string]*entry
 	metadata map[string]string
+	gguf     map[string]ggufValue // of a GGUF file
 }
 
 // Open maps a file of weights, of any container, or those of the model in a folder, and
 // reads no more of them than what says where the tensors are. In a folder that is the
 // shards that its one *.safetensors.index.json names, with the tensors that it names, or
-// without an index diffusion_pytorch_model.safetensors, or the only *.safetensors.
-func Open(path string) (*Store, error) {
+// without an index diffusion_pytorch_model.safetensors, or the only file of weights.
+func Open(path string) (*Store, error) { return OpenKind(path, "") }
+
+// OpenKind is Open for a file that may hold several models: only the tensors of the one of a
+// kind are in the store.
+func OpenKind(path string, kind Kind) (*Store, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return openFolder(path)
+		return openFolder(path, kind)
 	}
 	file, err := mapFile(path)
 	if err != nil {
 		return nil, err
 	}
-	c, err := containerOf(file).parse(file)
+	c, err := parse(file)
 	if err != nil {
 		file.close()
 		return nil, err
 	}
-	return newStore(path, []*mapping{file}, c), nil
+	return newStore(path, []*mapping{file}, c, kind), nil
+}
+
+// parse reads what a file holds, of any container.
+func parse(file *mapping) (contents, error) {
+	c, err := containerOf(file).parse(file)
+	if err == nil {
+		err = c.sayQuant(file.path)
+	}
+	return c, err
 }
 
 // containerOf returns the container that a file is by what it begins with, or else by
@@ -63,4 +80,11 @@ func containerOf(file *mapping) container {
 }
 
 // named reports whether a file is such a container by its name.
-func (c container) named(path string) bool { return strings.HasSuffix(strings.ToLower(path), c.suffix) }
+func (c container) named(path string) bool {
+	return slices.Contains(c.suffixes, strings.ToLower(filepath.Ext(path)))
+}
+
+// isWeights reports whether a file holds tensors by its name.
+func isWeights(path string) bool {
+	return slices.ContainsFunc(containers, func(c container) bool { return c.named(path) })
+}

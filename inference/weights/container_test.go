@@ -39,7 +39,7 @@ func TestKeys(t *testing.T) {
 		for _, name := range c.names {
 			tensors[name] = &entry{stored: name}
 		}
-		s := newStore("x", nil, contents{tensors: tensors})
+		s := newStore("x", nil, contents{tensors: tensors}, "")
 		if got := s.Names(); !slices.Equal(got, c.want) {
 			t.Errorf("%v are %v, want %v", c.names, got, c.want)
 		}

@@ -12,7 +12,7 @@ func OfShapes(name string, tensors []Tensor) *Store {
 		entries[t.Name] = &entry{file: none, dtype: t.DType, stored: t.DType.String(), shape: t.Shape, size: t.Bytes(), data: t.Data}
 		bytes += t.Bytes()
 	}
-	s := newStore(name, nil, contents{tensors: entries})
+	s := newStore(name, nil, contents{tensors: entries}, "")
 	s.bytes, s.shapes = bytes, true
 	return s
 }
@@ -23,7 +23,8 @@ func (s *Store) Shapes() []Tensor {
 	list := make([]Tensor, 0, len(s.names))
 	for _, name := range s.names {
 		if e := s.tensors[name]; e.dtype != 0 {
-			list = append(list, Tensor{Name: name, DType: e.dtype, Shape: e.shape})
+			shape, _ := e.raw()
+			list = append(list, Tensor{Name: name, DType: e.dtype, Shape: shape})
 		}
 	}
 	return list

@@ -19,7 +19,7 @@ func (t Tensor) Float32s() ([]float32, error) {
 }
 
 // floatTypes names those that Widen knows, for errors.
-const floatTypes = "F32, F16, BF16 or F8_E4M3"
+const floatTypes = "F32, F16, BF16, F8_E4M3 or F8_E5M2"
 
 func isFloat(t device.DType) bool { return Widen(nil, nil, t) }
 
@@ -44,6 +44,10 @@ func Widen(dst []float32, src []byte, from device.DType) bool {
 	case device.F8E4M3:
 		for i := range dst {
 			dst[i] = fromF8E4M3(src[i])
+		}
+	case device.F8E5M2:
+		for i := range dst {
+			dst[i] = fromF16(uint16(src[i]) << 8)
 		}
 	default:
 		return false

@@ -30,12 +30,22 @@ func (dense) load(l *Loader, name string, shape []int) device.Weight {
 		return l.fail(name, "dtype", t.DType.String(), floatTypes)
 	}
 	n, _ := elements(t.Shape)
-	found := t.Shape
-	if n > 0 && len(shape) == 2 && len(found) > 2 { // a convolution as a matrix
-		found = []int{found[0], n / found[0]}
-	}
+	found := asMatrix(t.Shape, shape)
 	if n == 0 || !fits(found, shape) {
 		return l.fail(name, "shape", fmt.Sprint(t.Shape), shapeText(shape))
 	}
 	return device.DenseWeight(l.mapped(t, found[0], n/found[0]))
+}
+
+func (dense) rows(s *Store, t Tensor, first, n int) ([]float32, error) {
+	cols, _ := elements(t.Shape)
+	if len(t.Shape) > 0 {
+		cols /= max(1, t.Shape[0])
+	}
+	size := cols * t.DType.Size()
+	out := make([]float32, n*cols)
+	if !Widen(out, t.Data[first*size:], t.DType) {
+		return nil, s.fault(t.Name, "dtype", t.DType.String(), floatTypes)
+	}
+	return out, nil
 }

@@ -72,6 +72,22 @@ func (l *Loader) rowMajor(name string) bool {
 	return ok
 }
 
+func (int8Rows) rows(s *Store, t Tensor, first, n int) ([]float32, error) {
+	scb, err := s.Values(scbName(t.Name))
+	if err != nil {
+		return nil, err
+	}
+	if len(t.Shape) != 2 || len(scb) != t.Shape[0] {
+		return nil, s.fault(t.Name, "shape", fmt.Sprint(t.Shape), fmt.Sprintf("[%d any]", len(scb)))
+	}
+	cols := t.Shape[1]
+	out := make([]float32, n*cols)
+	for i := range out {
+		out[i] = float32(int8(t.Data[first*cols+i])) * (scb[first+i/cols] / 127)
+	}
+	return out, nil
+}
+
 func (int8Rows) plan(t Tensor, _ Quant) []Tensor {
 	return []Tensor{
 		{Name: scbName(t.Name), DType: device.F32, Shape: t.Shape[:1]},

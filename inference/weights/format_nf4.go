@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"unsafe"
 
 	"gimbal/inference/device"
@@ -15,14 +16,25 @@ import (
 // two codes per byte, X.weight.absmax the largest magnitude of every block and
 // X.weight.quant_map the 16 values. X.weight.absmax may in turn be 8-bit codes, with
 // X.weight.nested_absmax and X.weight.nested_quant_map. A JSON text,
-// X.weight.quant_state.bitsandbytes__nf4, holds the sizes.
+// X.weight.quant_state.bitsandbytes__nf4, holds the sizes. Its fp4 differs in the values only.
 type nf4 struct{}
 
-const nf4Suffix = ".quant_state.bitsandbytes__nf4"
+const (
+	nf4Suffix = ".quant_state.bitsandbytes__nf4"
+	fp4Suffix = ".quant_state.bitsandbytes__fp4"
+)
+
+// nf4StateName returns the name of the text beside the weight called name.
+func nf4StateName(s *Store, name string) string {
+	if s.Has(name + fp4Suffix) {
+		return name + fp4Suffix
+	}
+	return name + nf4Suffix
+}
 
 // NF4State is the JSON text beside a weight in NF4.
 type NF4State struct {
-	QuantType   string `json:"quant_type"` // "nf4"
+	QuantType   string `json:"quant_type"` // "nf4", or "fp4" with the values of another code
 	BlockSize   int    `json:"blocksize"`  // values per scale
 	DType       string `json:"dtype"`      // of the weight before, torch's name
 	Shape       []int  `json:"shape"`      // [out, in]
@@ -37,10 +49,10 @@ const maxBlock = 1 << 16
 
 func (nf4) name() Format { return NF4 }
 
-func (nf4) detect(s *Store, name string) bool { return s.Has(name + nf4Suffix) }
+func (nf4) detect(s *Store, name string) bool { return s.Has(nf4StateName(s, name)) }
 
 func (nf4) sides(name string) []string {
-	return []string{name + nf4Suffix, name + ".absmax", name + ".quant_map", name + ".nested_absmax", name + ".nested_quant_map"}
+	return []string{name + nf4Suffix, name + fp4Suffix, name + ".absmax", name + ".quant_map", name + ".nested_absmax", name + ".nested_quant_map"}
 }
 
 func (nf4) shape(s *Store, name string) []int {
@@ -56,7 +68,7 @@ func (nf4) load(l *Loader, name string, shape []int) device.Weight {
 	if err != nil {
 		l.note(name+nf4Suffix, err)
 	} else if !fits(s.Shape, shape) {
-		l.fail(name+nf4Suffix, "shape", fmt.Sprint(s.Shape), shapeText(shape))
+		l.fail(nf4StateName(l.store, name), "shape", fmt.Sprint(s.Shape), shapeText(shape))
 	}
 	t, ok := l.tensor(name)
 	if err != nil || !ok || !fits(s.Shape, shape) {
@@ -77,6 +89,59 @@ func (nf4) load(l *Loader, name string, shape []int) device.Weight {
 	return w
 }
 
+func (nf4) rows(store *Store, t Tensor, first, n int) ([]float32, error) {
+	s, err := readNF4State(store, t.Name)
+	if err != nil {
+		return nil, err
+	}
+	code, err := store.Values(t.Name + ".quant_map")
+	if err != nil {
+		return nil, err
+	}
+	scale, err := hostScales(store, t.Name, s)
+	if err != nil {
+		return nil, err
+	}
+	all := s.Shape[0] * s.Shape[1]
+	if len(code) != 16 || len(t.Data) != all/2 || len(scale) < (all+s.BlockSize-1)/s.BlockSize {
+		return nil, store.fault(t.Name, "size", fmt.Sprintf("%d bytes, %d values and %d scales", len(t.Data), len(code), len(scale)), fmt.Sprintf("those of %d codes", all))
+	}
+	cols := s.Shape[1]
+	out := make([]float32, n*cols)
+	for i := range out {
+		at := first*cols + i
+		out[i] = code[t.Data[at/2]>>(4-at%2*4)&15] * scale[at/s.BlockSize]
+	}
+	return out, nil
+}
+
+// hostScales returns the scales of a weight's blocks.
+func hostScales(store *Store, name string, s NF4State) ([]float32, error) {
+	if !store.Has(name + ".nested_absmax") {
+		return store.Values(name + ".absmax")
+	}
+	codes, err := store.Tensor(name + ".absmax")
+	if err != nil {
+		return nil, err
+	}
+	nested, err := store.Values(name + ".nested_absmax")
+	if err != nil {
+		return nil, err
+	}
+	values, err := store.Values(name + ".nested_quant_map")
+	if err != nil {
+		return nil, err
+	}
+	if s.NestedBlock < 1 || len(values) != 256 || len(nested) < (len(codes.Data)+s.NestedBlock-1)/s.NestedBlock {
+		return nil, store.fault(name, "nested scales", fmt.Sprintf("%d of %d values in blocks of %d", len(nested), len(values), s.NestedBlock), fmt.Sprintf("those of %d scales", len(codes.Data)))
+	}
+	scale := make([]float32, len(codes.Data))
+	for i, c := range codes.Data {
+		scale[i] = float32(values[c]*nested[i/s.NestedBlock]) + s.NestedOffset
+	}
+	return scale, nil
+}
+
 // nf4Scales maps the scales of a weight's blocks, quantised themselves or not.
 func (l *Loader) nf4Scales(w *device.Weight, name string, s NF4State, blocks int) (ok bool) {
 	if !l.store.Has(name + ".nested_absmax") {
@@ -84,7 +149,7 @@ func (l *Loader) nf4Scales(w *device.Weight, name string, s NF4State, blocks int
 		return !w.Scale.IsZero()
 	}
 	if s.NestedBlock < 1 || s.NestedBlock > maxBlock {
-		l.fail(name+nf4Suffix, "nested_blocksize", fmt.Sprint(s.NestedBlock), fmt.Sprintf("1 to %d", maxBlock))
+		l.fail(nf4StateName(l.store, name), "nested_blocksize", fmt.Sprint(s.NestedBlock), fmt.Sprintf("1 to %d", maxBlock))
 		return false
 	}
 	w.Scale = l.scales(name+".absmax", device.U8, blocks)
@@ -96,7 +161,7 @@ func (l *Loader) nf4Scales(w *device.Weight, name string, s NF4State, blocks int
 
 // readNF4State reads the JSON text of the weight called name and checks it.
 func readNF4State(store *Store, name string) (s NF4State, err error) {
-	name += nf4Suffix
+	name = nf4StateName(store, name)
 	t, err := store.Tensor(name)
 	if err != nil {
 		return s, err
@@ -116,8 +181,8 @@ func readNF4State(store *Store, name string) (s NF4State, err error) {
 		return s, store.fault(name, "shape", fmt.Sprint(s.Shape), "[any any]")
 	case n%2 != 0:
 		return s, store.fault(name, "shape", fmt.Sprint(s.Shape), "an even number of elements")
-	case s.QuantType != string(NF4):
-		return s, store.fault(name, "quant_type", s.QuantType, string(NF4))
+	case !strings.HasSuffix(name, "__"+s.QuantType):
+		return s, store.fault(name, "quant_type", s.QuantType, name[len(name)-3:])
 	case s.BlockSize < 1 || s.BlockSize > maxBlock:
 		return s, store.fault(name, "blocksize", fmt.Sprint(s.BlockSize), fmt.Sprintf("1 to %d", maxBlock))
 	}

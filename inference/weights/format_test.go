@@ -220,7 +220,7 @@ func FuzzQuantised(f *testing.F) {
 			file.data = append(file.data, x.Data...)
 		}
 		dev := &memory{}
-		l := NewLoader(dev, newStore("fuzz", []*mapping{file}, contents{tensors: entries}), nil)
+		l := NewLoader(dev, newStore("fuzz", []*mapping{file}, contents{tensors: entries}, ""), nil)
 		if w := l.Weight("x.weight"); l.Err() == nil {
 			checkWeight(t, dev, w)
 		}

@@ -6,7 +6,7 @@ import (
 
 // readAll reads every tensor; the point is that nothing panics.
 func readAll(c contents, file *mapping) {
-	s := newStore("fuzz", []*mapping{{path: "fuzz"}}, c)
+	s := newStore("fuzz", []*mapping{{path: "fuzz"}}, c, "")
 	for _, name := range s.Names() {
 		t, err := s.Tensor(name)
 		if err == nil && len(t.Data) <= len(file.data) {

@@ -192,7 +192,7 @@ func (l *Layout) openFile(part, name, word string) (*Store, Part) {
 // filesWith returns the names of files of weights with word in them.
 func filesWith(names []string, word string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
-		return !strings.Contains(strings.ToLower(n), word) || !slices.ContainsFunc(containers, func(c container) bool { return c.named(n) })
+		return !strings.Contains(strings.ToLower(n), word) || !isWeights(n)
 	})
 }
 

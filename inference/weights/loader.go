@@ -65,7 +65,7 @@ func (l *Loader) vector(name string, n int) device.Mat {
 	if !ok {
 		return device.Mat{}
 	}
-	found, _ := elements(t.Shape)
+	found, _ := elements(l.store.Shape(name))
 	if found == 0 || n != 0 && n != found {
 		l.fail(name, "shape", fmt.Sprint(t.Shape), sizeText(n)+" elements")
 		return device.Mat{}
@@ -73,8 +73,8 @@ func (l *Loader) vector(name string, n int) device.Mat {
 	var values []float32
 	if !l.dev.Info().Dry {
 		var err error
-		if values, err = t.Float32s(); err != nil {
-			l.fail(name, "dtype", t.DType.String(), floatTypes)
+		if values, err = l.store.Values(name); err != nil {
+			l.errs = append(l.errs, err)
 			return device.Mat{}
 		}
 	}

@@ -14,16 +14,19 @@ import (
 // singleFile is the name that diffusers gives to a model of one file.
 const singleFile = "diffusion_pytorch_model.safetensors"
 
-func openFolder(dir string) (*Store, error) {
+func openFolder(dir string, kind Kind) (*Store, error) {
 	listing, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
 	}
 	var indexes, files []string
 	for _, f := range listing {
-		if strings.HasSuffix(f.Name(), ".safetensors.index.json") {
+		if strings.HasPrefix(f.Name(), ".") {
+			continue
+		}
+		if strings.HasSuffix(f.Name(), ".index.json") {
 			indexes = append(indexes, f.Name())
-		} else if strings.HasSuffix(f.Name(), ".safetensors") {
+		} else if isWeights(f.Name()) {
 			files = append(files, f.Name())
 		}
 	}
@@ -32,11 +35,11 @@ func openFolder(dir string) (*Store, error) {
 	}
 	switch {
 	case len(indexes) == 1:
-		return openIndex(dir, indexes[0])
+		return openIndex(dir, indexes[0], kind)
 	case len(indexes) > 1:
 		return nil, &Error{dir, "index", strings.Join(indexes, ", "), "one *.safetensors.index.json"}
 	case len(files) == 1:
-		return Open(filepath.Join(dir, files[0]))
+		return OpenKind(filepath.Join(dir, files[0]), kind)
 	case len(files) > 1:
 		return nil, &Error{dir, "index", "none, for " + plural(len(files), "safetensors file"), "one *.safetensors.index.json"}
 	}
@@ -44,7 +47,7 @@ func openFolder(dir string) (*Store, error) {
 }
 
 // openIndex opens the tensors that an index names, each from its shard.
-func openIndex(dir, index string) (*Store, error) {
+func openIndex(dir, index string, kind Kind) (*Store, error) {
 	path := filepath.Join(dir, index)
 	shardOf, err := readIndex(path)
 	if err != nil {
@@ -58,7 +61,7 @@ func openIndex(dir, index string) (*Store, error) {
 			var file *mapping
 			if file, err = mapFile(filepath.Join(dir, shard)); err == nil {
 				files = append(files, file)
-				shards[shard], err = containerOf(file).parse(file)
+				shards[shard], err = parse(file)
 			} else if errors.Is(err, os.ErrNotExist) {
 				err = &Error{path, tensorField(name, "shard"), shard + ", which is missing", "a file in " + dir}
 			}
@@ -71,7 +74,14 @@ func openIndex(dir, index string) (*Store, error) {
 			return nil, err
 		}
 	}
-	return newStore(dir, files, contents{tensors: tensors}), nil
+	for _, shard := range shards {
+		for name, e := range shard.tensors {
+			if e.data != nil { // what metadata says is in no index
+				tensors[name] = e
+			}
+		}
+	}
+	return newStore(dir, files, contents{tensors: tensors}, kind), nil
 }
 
 // readIndex returns the shard's file name of every tensor.

@@ -31,6 +31,7 @@ type Store struct {
 	tensors  map[string]*entry
 	names    []string // sorted
 	metadata map[string]string
+	gguf     map[string]ggufValue
 	bytes    int64
 	shapes   bool // there is no data
 
@@ -41,16 +42,17 @@ type Store struct {
 // entry says where a tensor lies.
 type entry struct {
 	file         *mapping
-	dtype        device.DType // 0 for a type that is not known here
-	stored       string       // the type's name in the file
+	dtype        device.DType  // 0 for a type that is not known here
+	stored       string        // the type's name in the file; "" for what is no tensor of it
+	block        device.Format // of GGUF, whose shape is that of the values; Dense for others
 	shape        []int
 	strides      []int  // in elements; nil for row-major
 	offset, size int64  // bytes of the file that the elements span
-	data         []byte // in a store of shapes, the data of small tensors
+	data         []byte // in place of the file's; in a store of shapes, that of small tensors
 }
 
-func newStore(path string, files []*mapping, c contents) *Store {
-	s := &Store{path: path, files: files, tensors: canonical(c.tensors), metadata: c.metadata}
+func newStore(path string, files []*mapping, c contents, kind Kind) *Store {
+	s := &Store{path: path, files: files, tensors: canonical(c.tensors, kind), metadata: c.metadata, gguf: c.gguf}
 	s.names = slices.Sorted(maps.Keys(s.tensors))
 	for _, f := range files {
 		s.bytes += int64(len(f.data))
@@ -76,7 +78,8 @@ func (s *Store) Metadata() map[string]string { return maps.Clone(s.metadata) }
 // Tensor returns the tensor called name. Its data is a view of the mapped file,
 // valid until Close and aligned only as the file aligns it; a tensor that torch
 // stored with other strides than row-major is a copy. It fails if there is no
-// such tensor or its data type is not one of package device.
+// such tensor or its data type is not one of package device. One in a format of GGUF is
+// rows of bytes.
 func (s *Store) Tensor(name string) (Tensor, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -87,11 +90,14 @@ func (s *Store) Tensor(name string) (Tensor, error) {
 	case e == nil:
 		return Tensor{}, &Error{s.path, tensorField(name, ""), "none of this name", s.nearest(name)}
 	case e.dtype == 0:
-		return Tensor{}, &Error{e.file.path, tensorField(name, "dtype"), e.stored, "F32, F16, BF16, F8_E4M3, I8, U8, I32 or I64"}
+		return Tensor{}, &Error{e.file.path, tensorField(name, "dtype"), e.stored, storedTypes}
 	}
-	t := Tensor{Name: name, DType: e.dtype, Shape: slices.Clone(e.shape)}
-	if s.shapes {
-		t.Data = e.data
+	shape, ok := e.raw()
+	if !ok {
+		return Tensor{}, &Error{e.file.path, tensorField(name, "shape"), fmt.Sprint(e.shape), "rows of whole blocks of " + e.stored}
+	}
+	t := Tensor{Name: name, DType: e.dtype, Shape: slices.Clone(shape), Data: e.data}
+	if s.shapes || e.data != nil {
 		return t, nil
 	}
 	span := e.file.data[e.offset : e.offset+e.size : e.offset+e.size]
@@ -101,6 +107,66 @@ func (s *Store) Tensor(name string) (Tensor, error) {
 		t.Data = gather(span, e.shape, e.strides, e.dtype.Size())
 	}
 	return t, nil
+}
+
+// storedTypes names the types that are known, for errors.
+const storedTypes = "F32, F16, BF16, F8_E4M3, F8_E5M2, I8, U8, I32 or I64, or of GGUF Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL or IQ4_XS"
+
+// raw returns the shape of e as it is stored: rows of bytes for blocks of GGUF. ok is false
+// if a block would go on in the next row.
+func (e *entry) raw() (shape []int, ok bool) {
+	if e.block == device.Dense {
+		return e.shape, true
+	}
+	if len(e.shape) == 0 {
+		return nil, false
+	}
+	cols := 1
+	for _, n := range e.shape[1:] {
+		cols *= n
+	}
+	if len(e.shape) == 1 { // a row
+		return []int{1, int(e.size)}, true
+	}
+	values, _ := e.block.Block()
+	return []int{e.shape[0], e.block.RowBytes(cols)}, cols%values == 0
+}
+
+// Rows returns n rows of the tensor called name from row first on, in F32, whatever its
+// format: the tensor is taken as a matrix of its first dimension, one without dimensions as
+// a row. A store of shapes has none.
+func (s *Store) Rows(name string, first, n int) ([]float32, error) {
+	t, err := s.Tensor(name)
+	if err != nil || s.shapes {
+		return nil, err
+	}
+	f := s.format(name)
+	rows := 1
+	if shape := f.shape(s, name); len(shape) > 0 {
+		rows = shape[0]
+	}
+	if first < 0 || n < 0 || first > rows-n {
+		return nil, fmt.Errorf("weights: %s: rows %d to %d of tensor %q, which has %d", s.path, first, first+n, name, rows)
+	}
+	return f.rows(s, t, first, n)
+}
+
+// Values returns all elements of the tensor called name in F32, whatever its format.
+func (s *Store) Values(name string) ([]float32, error) {
+	rows := 1
+	if shape := s.Shape(name); len(shape) > 0 {
+		rows = shape[0]
+	}
+	return s.Rows(name, 0, rows)
+}
+
+// Shape returns the shape that a model sees of the tensor called name, however it is
+// stored; nil if it is not there or cannot be read.
+func (s *Store) Shape(name string) []int {
+	if !s.Has(name) {
+		return nil
+	}
+	return s.format(name).shape(s, name)
 }
 
 // nearest says which names there are, for an error: often a name lacks a prefix

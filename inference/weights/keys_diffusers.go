@@ -1,0 +1,76 @@
+package weights
+
+// diffusersExpert has the names of diffusers' WanTransformer3DModel; what only LingBot has
+// keeps its names.
+var diffusersExpert = keyLayout{
+	KindExpert,
+	[]string{"scale_shift_table", "condition_embedder.text_embedder.linear_2.weight", "blocks.0.attn1.norm_q.weight"},
+	rules{
+		{"condition_embedder.text_embedder.linear_1", "text_embedding.0"},
+		{"condition_embedder.text_embedder.linear_2", "text_embedding.2"},
+		{"condition_embedder.time_embedder.linear_1", "time_embedding.0"},
+		{"condition_embedder.time_embedder.linear_2", "time_embedding.2"},
+		{"condition_embedder.time_proj", "time_projection.1"},
+		{"condition_embedder.image_embedder.norm1", "img_emb.proj.0"},
+		{"condition_embedder.image_embedder.ff.net.0.proj", "img_emb.proj.1"},
+		{"condition_embedder.image_embedder.ff.net.2", "img_emb.proj.3"},
+		{"condition_embedder.image_embedder.norm2", "img_emb.proj.4"},
+		{"proj_out", "head.head"},
+		{"scale_shift_table", "head.modulation"},
+		{"blocks.N.scale_shift_table", "blocks.N.modulation"},
+		{"blocks.N.attn1.to_q", "blocks.N.self_attn.q"},
+		{"blocks.N.attn1.to_k", "blocks.N.self_attn.k"},
+		{"blocks.N.attn1.to_v", "blocks.N.self_attn.v"},
+		{"blocks.N.attn1.to_out.0", "blocks.N.self_attn.o"},
+		{"blocks.N.attn1", "blocks.N.self_attn"},
+		{"blocks.N.attn2.to_q", "blocks.N.cross_attn.q"},
+		{"blocks.N.attn2.to_k", "blocks.N.cross_attn.k"},
+		{"blocks.N.attn2.to_v", "blocks.N.cross_attn.v"},
+		{"blocks.N.attn2.to_out.0", "blocks.N.cross_attn.o"},
+		{"blocks.N.attn2.add_k_proj", "blocks.N.cross_attn.k_img"},
+		{"blocks.N.attn2.add_v_proj", "blocks.N.cross_attn.v_img"},
+		{"blocks.N.attn2.norm_added_k", "blocks.N.cross_attn.norm_k_img"},
+		{"blocks.N.attn2", "blocks.N.cross_attn"},
+		{"blocks.N.norm2", "blocks.N.norm3"}, // diffusers counts norms in order of use
+		{"blocks.N.ffn.net.0.proj", "blocks.N.ffn.0"},
+		{"blocks.N.ffn.net.2", "blocks.N.ffn.2"},
+	}.rename,
+}
+
+// fastVideoExpert has the names of FastVideo's and SGLang's modules, in which some models are
+// saved again.
+var fastVideoExpert = keyLayout{
+	KindExpert,
+	[]string{"scale_shift_table", "condition_embedder.text_embedder.fc_out.weight", "blocks.0.norm_q.weight"},
+	rules{
+		{"condition_embedder.text_embedder.fc_in", "text_embedding.0"},
+		{"condition_embedder.text_embedder.fc_out", "text_embedding.2"},
+		{"condition_embedder.time_embedder.mlp.fc_in", "time_embedding.0"},
+		{"condition_embedder.time_embedder.mlp.fc_out", "time_embedding.2"},
+		{"condition_embedder.time_modulation.linear", "time_projection.1"},
+		{"proj_out", "head.head"},
+		{"scale_shift_table", "head.modulation"},
+		{"patch_embedding.proj", "patch_embedding"},
+		{"patch_embedding_wancamctrl.proj", "patch_embedding_wancamctrl"},
+		{"c2ws_mlp.fc_in", "c2ws_hidden_states_layer1"},
+		{"c2ws_mlp.fc_out", "c2ws_hidden_states_layer2"},
+		{"blocks.N.scale_shift_table", "blocks.N.modulation"},
+		{"blocks.N.to_q", "blocks.N.self_attn.q"},
+		{"blocks.N.to_k", "blocks.N.self_attn.k"},
+		{"blocks.N.to_v", "blocks.N.self_attn.v"},
+		{"blocks.N.to_out", "blocks.N.self_attn.o"},
+		{"blocks.N.norm_q", "blocks.N.self_attn.norm_q"},
+		{"blocks.N.norm_k", "blocks.N.self_attn.norm_k"},
+		{"blocks.N.attn2.to_q", "blocks.N.cross_attn.q"},
+		{"blocks.N.attn2.to_k", "blocks.N.cross_attn.k"},
+		{"blocks.N.attn2.to_v", "blocks.N.cross_attn.v"},
+		{"blocks.N.attn2.to_out", "blocks.N.cross_attn.o"},
+		{"blocks.N.attn2", "blocks.N.cross_attn"},
+		{"blocks.N.self_attn_residual_norm.norm", "blocks.N.norm3"},
+		{"blocks.N.ffn.fc_in", "blocks.N.ffn.0"},
+		{"blocks.N.ffn.fc_out", "blocks.N.ffn.2"},
+		{"blocks.N.cam_conditioner.cam_injector.fc_in", "blocks.N.cam_injector_layer1"},
+		{"blocks.N.cam_conditioner.cam_injector.fc_out", "blocks.N.cam_injector_layer2"},
+		{"blocks.N.cam_conditioner", "blocks.N"},
+	}.rename,
+}
