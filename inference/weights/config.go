@@ -52,6 +52,9 @@ func readWanConfig(path string) (WanConfig, error) {
 	if err != nil {
 		return WanConfig{}, err
 	}
+	if values.values["num_attention_heads"] != nil {
+		return readDiffusersConfig(values)
+	}
 	var c WanConfig
 	var modelType string
 	var errs []error
@@ -67,20 +70,33 @@ func readWanConfig(path string) (WanConfig, error) {
 		{"dim", &c.Dim}, {"ffn_dim", &c.FFNDim}, {"freq_dim", &c.FreqDim}, {"in_dim", &c.InDim}, {"out_dim", &c.OutDim},
 		{"num_heads", &c.NumHeads}, {"num_layers", &c.NumLayers}, {"text_len", &c.TextLen},
 	} {
-		want := fmt.Sprintf("a whole number from 1 to %d", maxSize)
-		if err := values.read(f.name, f.to, want); err != nil {
-			errs = append(errs, err)
-		} else if *f.to < 1 || *f.to > maxSize {
-			errs = append(errs, &Error{path, f.name, fmt.Sprint(*f.to), want})
-		}
+		errs = append(errs, values.readSize(f.name, f.to))
 	}
-	const wantEps = "a positive number below 1"
-	if err := values.read("eps", &c.Eps, wantEps); err != nil {
-		errs = append(errs, err)
-	} else if !(c.Eps > 0 && c.Eps < 1) {
-		errs = append(errs, &Error{path, "eps", fmt.Sprint(c.Eps), wantEps})
-	}
+	errs = append(errs, values.readEps(&c.Eps))
 	return c, errors.Join(errs...)
+}
+
+// readSize reads a size of a model.
+func (o object) readSize(name string, to *int) error {
+	want := fmt.Sprintf("a whole number from 1 to %d", maxSize)
+	if err := o.read(name, to, want); err != nil {
+		return err
+	}
+	if *to < 1 || *to > maxSize {
+		return &Error{o.path, name, fmt.Sprint(*to), want}
+	}
+	return nil
+}
+
+func (o object) readEps(to *float64) error {
+	const want = "a positive number below 1"
+	if err := o.read("eps", to, want); err != nil {
+		return err
+	}
+	if !(*to > 0 && *to < 1) {
+		return &Error{o.path, "eps", fmt.Sprint(*to), want}
+	}
+	return nil
 }
 
 // VAEConfig holds the statistics by which latents are normalised, one value per
