@@ -181,7 +181,7 @@ func (e *encoder) begin(op string, cost device.Cost, n int, sizes ...int) bool {
 // readable and writable fail for types that the kernels' load and store do not take.
 func (e *encoder) readable(op string, operands ...operand) bool {
 	for _, o := range operands {
-		if o.dt > uint32(device.F8E4M3) {
+		if o.dt > uint32(device.F8E4M3) && o.dt != uint32(device.F8E5M2) {
 			e.unsupported(op, "reading", o.dt)
 		}
 	}

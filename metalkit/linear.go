@@ -9,8 +9,9 @@ import (
 // The types that a weight may have beyond those of package device, numbered as in
 // kernels/common.h.
 const (
-	typeNF4       = 9
-	typeNF4Nested = 10
+	typeNF4       = 10
+	typeNF4Nested = 11
+	typeQ4_0      = 12 // and the other formats of GGUF after it
 )
 
 // Flags of kernels/linear.metal.
@@ -42,6 +43,8 @@ func weightType(w device.Weight) uint32 {
 		return typeNF4
 	case w.Format == device.NF4:
 		return typeNF4Nested
+	case w.Format >= device.Q4_0:
+		return typeQ4_0 + uint32(w.Format-device.Q4_0)
 	}
 	return uint32(w.Data.DType)
 }
@@ -63,12 +66,15 @@ func (e *encoder) linear(l device.Linear) {
 	p.with = driver.Constants{A: p.x.dt, B: weightType(l.W), C: p.add.dt, Y: p.y.dt, Func: uint32(l.Act)}
 	p.with.Flags = p.bias.flag(linearBias) | p.gate.flag(linearGate) | p.add.flag(linearAdd)
 	switch {
-	case l.W.Format == device.INT8:
+	case l.W.Format == device.INT8 || l.W.Format == device.FP8:
 		p.with.Flags |= linearScale
 	case l.W.Format == device.Dense && !e.readable(op, p.w):
 		return
 	}
 	p.with.Aligned = aligned(p.k|l.W.Block, p.x, p.w) // a multiple of 4 if both are
+	if p.with.B >= typeQ4_0 {
+		p.with.Aligned = aligned(p.k, p.x) // blocks are read byte by byte
+	}
 	if p.m <= skinnyRows {
 		d := dispatch{kernel: "linear_rows", with: p.with, groups: [3]int{ceilDiv(p.n, 4), 1, 1}, threads: 128, moved: l.Cost().Bytes, sizes: p.sizes(), productFLOPs: p.flops()}
 		e.linearDispatch(&p, d, swizzle{})
@@ -121,7 +127,7 @@ func (e *encoder) linearDispatch(p *product, d dispatch, s swizzle) {
 }
 
 // expand records the weights' way to the type that the kernels multiply in, and
-// gives p those. The scales of INT8 stay for the end.
+// gives p those. The scales of INT8 and FP8 stay for the end.
 func (e *encoder) expand(p *product) {
 	to := e.temp(device.DType(e.dev.variants.dtype), p.n, p.k)
 	dense := e.in(to)

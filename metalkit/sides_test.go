@@ -209,7 +209,7 @@ func TestEnumerations(t *testing.T) {
 	want := map[string]uint32{
 		"F32": uint32(device.F32), "F16": uint32(device.F16), "BF16": uint32(device.BF16), "F8E4M3": uint32(device.F8E4M3),
 		"I8": uint32(device.I8), "U8": uint32(device.U8), "I32": uint32(device.I32), "I64": uint32(device.I64),
-		"NF4": typeNF4, "NF4_NESTED": typeNF4Nested,
+		"F8E5M2": uint32(device.F8E5M2), "NF4": typeNF4, "NF4_NESTED": typeNF4Nested,
 		"IDENTITY": uint32(device.Identity), "SILU": uint32(device.SiLU), "GELU": uint32(device.GELU), "CLAMP1": uint32(device.Clamp1),
 		"ADD": uint32(device.Add), "MUL": uint32(device.Mul),
 		"LINEAR_BIAS": linearBias, "LINEAR_GATE": linearGate, "LINEAR_ADD": linearAdd, "LINEAR_SCALE": linearScale,
@@ -217,6 +217,9 @@ func TestEnumerations(t *testing.T) {
 		"CONV_BIAS": convBias, "CONV_ADD": convAdd, "CONV_PREV0": convPrev0, "CONV_PREV1": convPrev1,
 		"NORM_WEIGHT": normWeight, "NORM_BIAS": normBias, "NORM_SCALE": normScale, "NORM_SHIFT": normShift, "NORM_LAYER": normLayer,
 		"ROPE_WEIGHT": ropeWeight,
+	}
+	for _, f := range device.BlockFormats() {
+		want[f.String()] = weightType(device.Weight{Format: f})
 	}
 	got := map[string]uint32{}
 	for _, m := range regexp.MustCompile(`(?m)^enum : uint \{(.*)\};`).FindAllStringSubmatch(kernels.Source(), -1) {

@@ -50,3 +50,17 @@ func FormatCases(tb testing.TB, prefix string) []Case {
 	}
 	return open(tb, dir, prefix, all)
 }
+
+// FormatFile returns the path of a file of FormatsDir; false if the repository's own part is
+// without it.
+func FormatFile(tb testing.TB, name string) (string, bool) {
+	tb.Helper()
+	path := filepath.Join(FormatsDir(tb), name)
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("GIMBAL_FORMATS_DIR") != "" {
+			tb.Fatal(err)
+		}
+		return "", false
+	}
+	return path, true
+}

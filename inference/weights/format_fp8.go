@@ -61,7 +61,7 @@ func (f scaled) means(format string) bool {
 
 func (scaled) sides(name string) []string {
 	layer := strings.TrimSuffix(name, "weight")
-	return []string{layer + "scale_weight", layer + "scale_input", layer + "weight_scale", layer + "input_scale", layer + quantSuffix}
+	return []string{layer + "scale_weight", layer + "scale_input", layer + "weight_scale", layer + "input_scale", layer + quantSuffix, "scaled_fp8"}
 }
 
 func (scaled) shape(s *Store, name string) []int { return s.tensors[name].shape }
@@ -181,7 +181,7 @@ func (foreignQuant) name() Format { return "unknown" }
 
 func (foreignQuant) detect(s *Store, name string) bool {
 	q, err := readComfyQuant(s, name)
-	return s.Has(name) && (err != nil || q.Format != "")
+	return s.Has(name) && err == nil && q.Format != ""
 }
 
 func (foreignQuant) sides(name string) []string {

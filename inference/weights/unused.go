@@ -15,8 +15,9 @@ import (
 // passed over, and the rest is told.
 
 // ignorable are the last parts of the names of tensors that say nothing of a model's results:
-// tables that are computed anew, and what training kept.
-var ignorable = []string{"freqs", "inv_freq", "position_ids", "num_batches_tracked", "_extra_state"}
+// tables that are computed anew, what training kept, scales of activations, which stay in F32
+// here, and a tokenizer.
+var ignorable = []string{"freqs", "inv_freq", "position_ids", "num_batches_tracked", "_extra_state", "scale_input", "input_scale", spieceTensor}
 
 // branches are parts of other models that have the rest in common with the ones here.
 var branches = []struct{ part, of string }{

@@ -33,8 +33,9 @@ CONSTANT(uint, FUNC, 4);
 CONSTANT(uint, FLAGS, 5);
 CONSTANT(uint, ALIGNED, 6); // rows begin at multiples of four elements, and so do the parts that a kernel reads
 
-// Types are numbered as package device numbers them; the last two are metalkit's.
-enum : uint { F32 = 1, F16, BF16, F8E4M3, I8, U8, I32, I64, NF4, NF4_NESTED };
+// Types are numbered as package device numbers them; those of weights only are metalkit's.
+enum : uint { F32 = 1, F16, BF16, F8E4M3, I8, U8, I32, I64, F8E5M2, NF4, NF4_NESTED };
+enum : uint { Q4_0 = 12, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS };
 
 enum : uint { IDENTITY, SILU, GELU, CLAMP1 };
 
@@ -49,6 +50,9 @@ inline float f8(uint code) {
     return sign * as_type<float>((e + 120) << 23 | m << 20);
 }
 
+// f8e5 widens an F8_E5M2 code, the upper half of a float16.
+inline float f8e5(uint code) { return float(as_type<half>(ushort(code << 8))); }
+
 // load reads element i of a buffer of floats of any type.
 inline float load(device const void *p, uint type, ulong i) {
     switch (type) {
@@ -58,6 +62,8 @@ inline float load(device const void *p, uint type, ulong i) {
         return float(((device const half *)p)[i]);
     case BF16:
         return float(((device const bfloat *)p)[i]);
+    case F8E5M2:
+        return f8e5(((device const uchar *)p)[i]);
     default:
         return f8(((device const uchar *)p)[i]);
     }
@@ -76,6 +82,10 @@ inline float4 load4(device const void *p, uint type, ulong i) {
     case BF16: {
         bfloat4 v = QUAD(bfloat, p, i);
         return float4(float(v[0]), float(v[1]), float(v[2]), float(v[3]));
+    }
+    case F8E5M2: {
+        uchar4 v = QUAD(uchar, p, i);
+        return float4(f8e5(v[0]), f8e5(v[1]), f8e5(v[2]), f8e5(v[3]));
     }
     default: {
         uchar4 v = QUAD(uchar, p, i);

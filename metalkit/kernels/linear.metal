@@ -1,4 +1,5 @@
-// Linear: Y = Add + Gate * Act(X·Wᵀ + Bias), with weights of any float type, INT8 or NF4.
+// Linear: Y = Add + Gate * Act(X·Wᵀ + Bias), with weights of any float type, INT8, NF4, FP8 or of
+// GGUF's formats.
 //
 // Reference: torch.nn.functional.linear; the tiles are those of a GEMM of simdgroup
 // matrices, as in steel/gemm of MLX; INT8 and NF4 are bitsandbytes' (Dettmers et al., LLM.int8()
@@ -6,6 +7,7 @@
 // inference/device/devicetest/linear.go and quantised.go.
 //
 // Time it: gimbal bench kernel linear 17160x5120x13824
+#include "blocks.h"
 #include "tile.h"
 
 // TYPE_A is X, TYPE_B the weights, TYPE_C Add.
@@ -17,7 +19,7 @@ struct LinearArgs {
 };
 
 // FLAGS
-enum : uint { LINEAR_BIAS = 1, LINEAR_GATE = 2, LINEAR_ADD = 4, LINEAR_SCALE = 8 }; // SCALE: INT8's, of each row
+enum : uint { LINEAR_BIAS = 1, LINEAR_GATE = 2, LINEAR_ADD = 4, LINEAR_SCALE = 8 }; // SCALE: INT8's and FP8's, of each row
 
 // block_scale is the scale of NF4 weight i of the flattened matrix.
 inline float block_scale(constant LinearArgs &a, device const void *scale, device const float *nested,
@@ -28,11 +30,13 @@ inline float block_scale(constant LinearArgs &a, device const void *scale, devic
     return nested_code[((device const uchar *)scale)[b]] * nested[b / a.nested_block] + a.nested_offset;
 }
 
-// weight is W[o, k] but for INT8, where the scale of row o is left to finish.
+// weight is W[o, k] but for INT8 and FP8, where the scale of row o is left to finish.
 inline float weight(constant LinearArgs &a, device const void *w, device const void *scale, device const float *code,
                     device const float *nested, device const float *nested_code, uint o, uint k) {
     if (TYPE_B == I8)
         return float(((device const char *)w)[ulong(o) * a.ldw + k]);
+    if (TYPE_B >= Q4_0)
+        return block_weight((device const uchar *)w + ulong(o) * a.ldw, k);
     if (TYPE_B != NF4 && TYPE_B != NF4_NESTED)
         return load(w, TYPE_B, ulong(o) * a.ldw + k);
     ulong i = ulong(o) * a.k + k; // of the flattened matrix; the even element is in the high nibble
@@ -48,6 +52,8 @@ inline float4 weight4(constant LinearArgs &a, device const void *w, device const
         char4 v = QUAD(char, w, ulong(o) * a.ldw + k);
         return float4(float(v[0]), float(v[1]), float(v[2]), float(v[3]));
     }
+    if (TYPE_B >= Q4_0)
+        return block_weight4((device const uchar *)w + ulong(o) * a.ldw, k);
     if (TYPE_B != NF4 && TYPE_B != NF4_NESTED)
         return load4(w, TYPE_B, ulong(o) * a.ldw + k);
     ulong i = ulong(o) * a.k + k;
@@ -203,7 +209,7 @@ kernel void linear_rows(constant LinearArgs &a [[buffer(0)]], device const void 
 }
 KERNEL(linear_rows);
 
-// linear_expand brings quantised weights to T, [n, k] in Y; the scales of INT8 are
+// linear_expand brings quantised weights to T, [n, k] in Y; the scales of INT8 and FP8 are
 // left to finish.
 template <typename T>
 kernel void linear_expand(constant LinearArgs &a [[buffer(0)]], device const void *w [[buffer(1)]],

@@ -19,6 +19,8 @@ func encode(t device.DType, dst []byte, v float64) {
 		binary.LittleEndian.PutUint16(dst, toSmall(v, 8, 7))
 	case device.F8E4M3:
 		dst[0] = toF8(v)
+	case device.F8E5M2:
+		dst[0] = byte(toSmall(v, 5, 2))
 	case device.I8, device.U8:
 		dst[0] = byte(int(v))
 	case device.I32:
@@ -39,6 +41,8 @@ func decode(t device.DType, src []byte) float64 {
 		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(src)) << 16))
 	case device.F8E4M3:
 		return f8s()[src[0]]
+	case device.F8E5M2:
+		return halves()[uint16(src[0])<<8]
 	case device.I8:
 		return float64(int8(src[0]))
 	case device.U8:

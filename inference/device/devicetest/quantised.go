@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"gimbal/inference/device"
+	"gimbal/inference/weights"
 )
 
 // nf4 is the code of NormalFloat4: quantiles of the normal distribution, scaled to
@@ -28,6 +29,9 @@ func quantised(t *testing.T, s suite) {
 			c.x = f32
 		}
 		t.Run("I8", func(t *testing.T) { s.rig(t).int8(c) })
+		for _, dtype := range []device.DType{device.F8E4M3, device.F8E5M2} {
+			t.Run("scaled "+dtype.String(), func(t *testing.T) { s.rig(t).fp8(c, dtype) })
+		}
 		for _, block := range []int{64, 16, 6} {
 			t.Run("NF4", func(t *testing.T) { s.rig(t).nf4(c, block, 0) })
 			t.Run("NF4 nested", func(t *testing.T) { s.rig(t).nf4(c, block, 3+block/4) })
@@ -37,6 +41,23 @@ func quantised(t *testing.T, s suite) {
 			t.Run("packed NF4", func(t *testing.T) { s.on(packed).rig(t).nf4(c, 64, 0) })
 			t.Run("packed NF4 nested", func(t *testing.T) { s.on(packed).rig(t).nf4(c, 64, 19) })
 		}
+	}
+	for i, f := range device.BlockFormats() {
+		values, _ := f.Block()
+		for _, c := range []linearCase{
+			{m: 1, n: 9, k: values}, {m: 3, n: 70, k: 2 * values, bias: true}, {m: 40, n: 66, k: 3 * values, act: device.GELU, gate: true, inPlace: true},
+			{m: 12, n: 24, k: (2048/values + 1) * values, add: true}, {m: 72, n: 136, k: 2 * values, x: floats[i%len(floats)]},
+		} {
+			c.y = f32
+			if c.x == 0 {
+				c.x = f32
+			}
+			t.Run(f.String(), func(t *testing.T) { s.rig(t).blocks(c, f) })
+		}
+		t.Run("packed "+f.String(), func(t *testing.T) {
+			s.on(packed).rig(t).blocks(linearCase{m: 72, n: 24, k: 2 * values, x: f32, y: f32}, f)
+		})
+		t.Run(f.String()+" at the end", func(t *testing.T) { s.on(atEnd).rig(t).blocks(linearCase{m: 12, n: 24, k: values, x: f32, y: f32}, f) })
 	}
 	for _, c := range []linearCase{{m: 3, n: 24, k: 96, x: f32, y: f32}, {m: 12, n: 24, k: 1028, x: f32, y: f32}} {
 		t.Run("I8 at the end", func(t *testing.T) { s.on(atEnd).rig(t).int8(c) })
@@ -51,6 +72,42 @@ func (r *rig) int8(c linearCase) {
 	r.linear(c, w, func(*tensor) device.Weight {
 		return device.Weight{Format: device.INT8, Data: q.Mat, Out: c.n, In: c.k, Scale: scale.Mat}
 	}, c.x == device.F32)
+}
+
+// fp8 checks 8-bit floats with a scale per row.
+func (r *rig) fp8(c linearCase, dtype device.DType) {
+	q, scale := r.mat(dtype, c.n, c.k), r.mat(device.F32, 1, c.n)
+	w := &tensor{v: each(c.n, c.k, func(o, k int) float64 { return q.v[o*c.k+k] * scale.v[o] })}
+	r.linear(c, w, func(*tensor) device.Weight {
+		return device.Weight{Format: device.FP8, Data: q.Mat, Out: c.n, In: c.k, Scale: scale.Mat}
+	}, c.x == device.F32)
+}
+
+// halvesOf are where the blocks of formats of GGUF have numbers in float16; every other byte
+// may be any.
+var halvesOf = map[device.Format][]int{
+	device.Q4_0: {0}, device.Q4_1: {0, 2}, device.Q5_0: {0}, device.Q5_1: {0, 2}, device.Q8_0: {0}, device.Q2_K: {80, 82},
+	device.Q3_K: {108}, device.Q4_K: {0, 2}, device.Q5_K: {0, 2}, device.Q6_K: {208}, device.IQ4_NL: {0}, device.IQ4_XS: {0},
+}
+
+// blocks checks a format of GGUF against weights.Unpack, which the reference cases check.
+func (r *rig) blocks(c linearCase, f device.Format) {
+	_, size := f.Block()
+	row := f.RowBytes(c.k)
+	raw := make([]byte, c.n*row)
+	for i := range raw {
+		raw[i] = byte(r.rng.Uint32())
+	}
+	for at := 0; at < len(raw); at += size {
+		for _, half := range halvesOf[f] {
+			encode(device.F16, raw[at+half:], r.rng.NormFloat64()/8)
+		}
+	}
+	values := make([]float32, c.n*c.k)
+	weights.Unpack(values, raw, f)
+	q := r.matOf(device.U8, c.n, row, each(c.n, row, func(o, b int) float64 { return float64(raw[o*row+b]) }))
+	w := &tensor{v: each(c.n, c.k, func(o, k int) float64 { return float64(values[o*c.k+k]) })}
+	r.linear(c, w, func(*tensor) device.Weight { return device.Weight{Format: f, Data: q.Mat, Out: c.n, In: c.k} }, c.x == device.F32)
 }
 
 // nf4 checks 4-bit weights in blocks; with nested not 0, so many scales share one
