@@ -45,7 +45,7 @@
 //
 // Linear, Attention and Conv multiply in the type of Options.Compute, with sums in
 // F32; all other arithmetic is in F32. Operands may be F32, F16 or BF16 and, where
-// they are only read, F8_E4M3; weights also INT8 and NF4.
+// they are only read, F8_E4M3 and F8_E5M2; weights also INT8, NF4, FP8 with scales and GGUF's formats.
 //
 // The system's own product, MPSMatrixMultiplication, is not among the variants: it has no BF16, and
 // on M1 and M2 it writes NaN into results from some size on (github.com/JuliaGPU/Metal.jl/issues/381).

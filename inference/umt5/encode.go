@@ -37,6 +37,9 @@ func (e *Encoder) encode(ctx context.Context, arena *nn.Arena, ids []int32) ([]f
 	if err := arena.Err(); err != nil {
 		return nil, err
 	}
+	if err := p.embed(ctx, ids); err != nil {
+		return nil, err
+	}
 	if err := p.run(ctx); err != nil {
 		return nil, err
 	}
@@ -77,10 +80,26 @@ func (e *Encoder) newPass(ctx context.Context, arena *nn.Arena, ids []int32) pas
 	}
 }
 
-func (p pass) run(ctx context.Context) error {
-	err := p.dev.Do(ctx, "token_embedding", func(enc device.Encoder) {
-		enc.Record(device.Gather{Table: p.tokenEmbedding, IDs: p.ids, Y: p.x})
-	})
+// embed looks the tokens up.
+func (p pass) embed(ctx context.Context, ids []int32) error {
+	if !p.tokenEmbedding.Table.IsZero() {
+		return p.dev.Do(ctx, "token_embedding", func(enc device.Encoder) {
+			enc.Record(device.Gather{Table: p.tokenEmbedding.Table, IDs: p.ids, Y: p.x})
+		})
+	}
+	var rows []float32
+	p.dev.Hold(p.x.Bytes())
+	defer p.dev.Hold(-p.x.Bytes())
+	if !p.dev.Info().Dry {
+		rows = make([]float32, len(ids)*p.sizes.Dim)
+		if err := p.tokenEmbedding.Rows(rows, ids); err != nil {
+			return err
+		}
+	}
+	return p.dev.Write(ctx, p.x.Buf, device.Bytes(rows))
+}
+
+func (p pass) run(ctx context.Context) (err error) {
 	for i := 0; i < len(p.blocks) && err == nil; i++ {
 		err = p.dev.Do(ctx, fmt.Sprintf("umt5.blocks.%d", i), func(enc device.Encoder) {
 			p.attention(enc, p.blocks[i])
@@ -95,7 +114,7 @@ func (p pass) run(ctx context.Context) error {
 
 // attention is self-attention with a bias by distance and without a scale.
 func (p pass) attention(enc device.Encoder, b block) {
-	enc.Record(device.Gather{Table: b.posEmbedding, IDs: p.distanceBuckets, Y: p.byDistance})
+	enc.Record(device.Gather{Table: b.posEmbedding.Table, IDs: p.distanceBuckets, Y: p.byDistance})
 	enc.Record(device.Move{X: p.byDistance, Y: p.bias, Transpose: true})
 	p.normalize(enc, b.norm1)
 	b.q.Record(enc, p.h, p.q, nn.Epilogue{})

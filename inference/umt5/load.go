@@ -16,7 +16,7 @@ type Encoder struct {
 	weights *weights.Loader
 	sizes   weights.UMT5Sizes
 
-	tokenEmbedding device.Mat // [vocab, dim]
+	tokenEmbedding weights.Lookup // [vocab, dim]
 	blocks         []block
 	norm           device.Mat // [1, dim]
 }
@@ -26,7 +26,7 @@ type block struct {
 	norm1, norm2   device.Mat // [1, dim]
 	q, k, v, o     nn.Linear
 	gate, fc1, fc2 nn.Linear
-	posEmbedding   device.Mat // [buckets, heads]
+	posEmbedding   weights.Lookup // [buckets, heads]
 }
 
 // Load puts the weights of store on dev. Weights stay in the mapped file where
@@ -46,7 +46,7 @@ func Load(ctx context.Context, dev device.Device, store *weights.Store) (*Encode
 }
 
 func (e *Encoder) load(ctx context.Context, path string) error {
-	e.tokenEmbedding = e.weights.Weight("token_embedding.weight").Data
+	e.tokenEmbedding = e.weights.Lookup("token_embedding.weight")
 	e.norm = e.weights.Vector("norm.weight")
 	for i := range e.sizes.Layers {
 		if err := ctx.Err(); err != nil {
@@ -69,7 +69,7 @@ func loadBlock(l *weights.Loader, name string) block {
 		gate:         linear(name + "ffn.gate.0.weight"),
 		fc1:          linear(name + "ffn.fc1.weight"),
 		fc2:          linear(name + "ffn.fc2.weight"),
-		posEmbedding: l.Weight(name + "pos_embedding.embedding.weight").Data,
+		posEmbedding: l.Lookup(name + "pos_embedding.embedding.weight"),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"gimbal/inference/cpu"
@@ -39,7 +40,12 @@ func openStore(tb testing.TB) *weights.Store {
 // realIDs returns the ids of a case without the padding behind the end token.
 func realIDs(t *testing.T, c golden.Case, tokens int) []int32 {
 	t.Helper()
-	stored := c.Tensor(t, "ids")
+	return idsOf(t, c, "ids", tokens)
+}
+
+func idsOf(t *testing.T, c golden.Case, name string, tokens int) []int32 {
+	t.Helper()
+	stored := c.Tensor(t, name)
 	ids := make([]int32, 0, tokens)
 	for i := range tokens {
 		switch stored.DType {
@@ -101,5 +107,41 @@ func TestGolden(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Error("no case's ids were compared with those of its text")
+	}
+}
+
+// TestFormats encodes with text encoders of other containers and formats.
+func TestFormats(t *testing.T) {
+	dev := openDevice(t)
+	for _, c := range golden.FormatCases(t, "t5_") {
+		var scalars struct{ File string }
+		c.Scalars(t, &scalars)
+		path, ok := golden.FormatFile(t, scalars.File)
+		if !ok {
+			continue
+		}
+		store, err := weights.OpenKind(path, weights.KindText)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		enc, err := Load(t.Context(), dev, store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer enc.Close()
+		for _, name := range c.Names() {
+			base, ok := strings.CutSuffix(name, ".context")
+			if !ok {
+				continue
+			}
+			want, _ := c.F32(t, name)
+			ids := idsOf(t, c, base+".ids", len(want)/enc.Dim())
+			got, err := enc.Encode(t.Context(), ids)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden.Check(t, c.Name+" "+name, got, want, 2e-5)
+		}
 	}
 }

@@ -5,16 +5,18 @@
 //
 // From a file to a device:
 //
-//   - A container (container.go; safetensors.go, sharded.go, torch.go) says where the
-//     tensors lie in a file. Open takes any; the result is a Store.
-//   - A key layout (keys.go) turns a file's names into canonical ones: those of the
-//     original checkpoints.
+//   - A container (container.go; safetensors.go, sharded.go, torch.go, gguf.go) says where
+//     the tensors lie in a file. Open takes any, by its content; the result is a Store.
+//   - A key layout (keys.go; keys_diffusers.go, keys_text.go, keys_vae.go) turns a file's
+//     names into those of the original checkpoints, with or without a prefix. OpenKind takes
+//     one model out of a file that holds several.
 //   - A Table (table.go; model_wan.go, model_umt5.go, model_vae.go) lists the tensors of a
 //     model of given sizes: name, shape, role, and whether it is quantised. ReadWanSizes
 //     and its like read the sizes that a checkpoint has; Dims are those of made-up models.
-//   - A Format (format.go; format_dense.go, format_int8.go, format_nf4.go) is how the weight
-//     of a linear layer is stored; side tensors beside the weight tell which. A Loader puts
-//     it on the device as a device.Weight.
+//   - A Format (format.go; format_dense.go, format_int8.go, format_nf4.go, format_fp8.go,
+//     format_blocks.go) is how the weight of a linear layer is stored; its type and side
+//     tensors beside it tell which. A Loader puts it on the device as it is, as a
+//     device.Weight; Store.Rows widens rows of it on the host.
 //
 // A checkpoint (layout.go, config.go, recipe.go) is a folder of parts. OpenQuantised
 // (quantise.go) gives an expert's weights as a Quant says: those that the checkpoint has,
@@ -24,7 +26,7 @@
 //
 // To add
 //
-//   - another key layout: a file keys_NAME.go and an entry of keyLayouts;
+//   - another key layout: a file keys_NAME.go and an entry of keyLayouts, or a prefix;
 //   - another weight format: a file format_NAME.go and an entry of formats (with plan and
 //     encode if weights can be converted to it, and a kernel in the devices);
 //   - another container: a file with its parse function and a row of containers;

@@ -141,7 +141,7 @@ func (f scaled) open(s *Store, name string) (t Tensor, scale []float32, err erro
 func (f scaled) load(l *Loader, name string, shape []int) device.Weight {
 	t, scale, err := f.open(l.store, name)
 	if err != nil {
-		l.errs = append(l.errs, err)
+		l.note(name, err)
 		return device.Weight{}
 	}
 	found := asMatrix(t.Shape, shape)
@@ -199,7 +199,7 @@ func (foreignQuant) fault(s *Store, name string) error {
 }
 
 func (f foreignQuant) load(l *Loader, name string, _ []int) device.Weight {
-	l.errs = append(l.errs, f.fault(l.store, name))
+	l.note(name, f.fault(l.store, name))
 	return device.Weight{}
 }
 

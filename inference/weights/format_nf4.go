@@ -66,7 +66,7 @@ func (nf4) shape(s *Store, name string) []int {
 func (nf4) load(l *Loader, name string, shape []int) device.Weight {
 	s, err := readNF4State(l.store, name)
 	if err != nil {
-		l.note(name+nf4Suffix, err)
+		l.note(nf4StateName(l.store, name), err)
 	} else if !fits(s.Shape, shape) {
 		l.fail(nf4StateName(l.store, name), "shape", fmt.Sprint(s.Shape), shapeText(shape))
 	}

@@ -67,14 +67,14 @@ func (l *Loader) vector(name string, n int) device.Mat {
 	}
 	found, _ := elements(l.store.Shape(name))
 	if found == 0 || n != 0 && n != found {
-		l.fail(name, "shape", fmt.Sprint(t.Shape), sizeText(n)+" elements")
+		l.fail(name, "shape", fmt.Sprint(l.store.Shape(t.Name)), sizeText(n)+" elements")
 		return device.Mat{}
 	}
 	var values []float32
 	if !l.dev.Info().Dry {
 		var err error
 		if values, err = l.store.Values(name); err != nil {
-			l.errs = append(l.errs, err)
+			l.note(name, err)
 			return device.Mat{}
 		}
 	}

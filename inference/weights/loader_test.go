@@ -161,7 +161,7 @@ func TestLoaderErrors(t *testing.T) {
 	path := s.Path()
 	want := path + `: 2 tensors, "missing", "missing2": found none of these names, expected one of its 4 tensors
 ` + path + `: 3 tensors, "w", "v", "none", shape: found [3 4] for the first, expected [4 3]
-` + path + `: tensor "ids" dtype: found I32, expected F32, F16, BF16 or F8_E4M3`
+` + path + `: tensor "ids" dtype: found I32, expected F32, F16, BF16, F8_E4M3 or F8_E5M2`
 	if got := l.Err().Error(); got != want {
 		t.Errorf("errors\n%s\nwant\n%s", got, want)
 	}

@@ -71,7 +71,7 @@ func TestNeededTensors(t *testing.T) {
 		{"blocks.0.ffn.0.weight_scale_inv", scale},
 		{"blocks.0.ffn.0.weight.scale", scale},
 		{"blocks.0.ffn.0.weight.absmax", scale},
-		{"blocks.0.ffn.0.weight.quant_state.bitsandbytes__fp4", scale},
+		{"blocks.0.ffn.0.weight.quant_state.bitsandbytes__fp8", scale},
 		{"blocks.0.ffn.0.SCALE", scale},
 		{"blocks.0.ffn.0.comfy_quant", scale},
 		{"blocks.0.ffn.0.qzeros", scale},
