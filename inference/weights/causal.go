@@ -67,7 +67,7 @@ func (c Checkpoint) HasExperts() bool {
 // openModel opens the model in a folder, or one of its files or indexes.
 func openModel(path string) (*Store, error) {
 	if strings.HasSuffix(path, ".index.json") {
-		return openIndex(filepath.Dir(path), filepath.Base(path))
+		return openIndex(filepath.Dir(path), filepath.Base(path), KindExpert)
 	}
 	return Open(path)
 }

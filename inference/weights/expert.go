@@ -7,14 +7,6 @@ import (
 	"path/filepath"
 )
 
-// What single files do not say of an expert, and every Wan model has (wan/configs of the
-// reference; ComfyUI's model detection).
-const (
-	wanHeadDim = 128
-	wanTextLen = 512
-	wanEps     = 1e-6
-)
-
 // OpenExpert opens an expert in a file, of any container and with any names that are known,
 // or in a folder. Its config.json lies in the folder, or beside the file, where it may be
 // another model's: then, and without one, the sizes are those of the tensors.
@@ -27,36 +19,17 @@ func OpenExpert(path string) (Expert, error) {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		dir, isFile = filepath.Dir(path), true
 	}
-	config, err := readWanConfig(filepath.Join(dir, "config.json"))
-	shapes := configOfShapes(store)
-	if isFile && (err != nil || !config.fits(shapes)) {
-		config, err = shapes, nil
+	config, err := readWanConfig(filepath.Join(dir, ConfigFile))
+	if isFile {
+		if shapes, wrong := ShapeConfig(store); err != nil || !config.fits(shapes) {
+			config, err = shapes, wrong
+		}
 	}
 	if err != nil {
 		store.Close()
 		return Expert{}, err
 	}
 	return Expert{store, config}, nil
-}
-
-// configOfShapes returns the sizes that the tensors have, 0 for those of tensors that are not
-// there, and for the rest what every Wan model has.
-func configOfShapes(s *Store) WanConfig {
-	blocks, _ := s.blocks() // whoever loads the expert says what is wrong
-	c := WanConfig{
-		FFNDim: s.size("blocks.0.ffn.0.weight", 0), FreqDim: s.size("time_embedding.0.weight", 1),
-		InDim: s.size(patchWeight, 1), NumLayers: blocks, TextLen: wanTextLen, Eps: wanEps,
-	}
-	if shape := s.Shape("head.modulation"); len(shape) > 0 {
-		c.Dim = shape[len(shape)-1]
-	}
-	patch := 1
-	if shape := s.Shape(patchWeight); len(shape) == 5 {
-		patch = max(1, shape[2]*shape[3]*shape[4])
-	}
-	c.OutDim = s.size("head.head.weight", 0) / patch
-	c.NumHeads = max(1, c.Dim/wanHeadDim)
-	return c
 }
 
 // fits reports whether a model of the sizes that c states has tensors of these.
@@ -67,7 +40,7 @@ func (c WanConfig) fits(shapes WanConfig) bool {
 
 // readDiffusersConfig reads the config.json of diffusers' transformers.
 func readDiffusersConfig(o object) (WanConfig, error) {
-	c := WanConfig{TextLen: wanTextLen}
+	c := WanConfig{TextLen: textLen}
 	var headDim int
 	var errs []error
 	for _, f := range []struct {
