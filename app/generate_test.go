@@ -49,6 +49,8 @@ func TestBadUsage(t *testing.T) {
 		{"empty picture", with("--image", empty), 1, []string{"empty.png"}},
 		{"no poses", with("--action_path", dir), 1, []string{"poses.npy"}},
 		{"no such run", []string{"generate", "--resume", dir}, 1, []string{dir}},
+		{"a drawing", with("--image", filepath.Join("..", "inference", "picture", "testdata", "drawing.svg")), 1, []string{"drawing.svg", "SVG", "export it as PNG"}},
+		{"a JPEG that is cut short", with("--image", filepath.Join("..", "inference", "picture", "testdata", "cut.jpg")), 1, []string{"cut.jpg", "cut short"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, errs, code := gimbal(t, c.args...)

@@ -17,6 +17,9 @@
 //	tokenizer     its vocabulary
 //	noise         torch's random numbers
 //	picture       pictures in files
+//	  jpeg        JPEG to libjpeg-turbo's pixels
+//	  tiff        TIFF, and the directories that EXIF shares with it
+//	  picturetest small pictures of every kind, with their right pixels
 //	video         frames to .mp4, contact sheets and PNG files
 //	runstate      a run on disk, after each step
 //	clip          the size of a video and what controls its camera
@@ -35,6 +38,7 @@
 //	another key layout       weights: a file keys_NAME.go and a row of its adapters
 //	another weight format    weights: a file and a row of its formats; device.Format, and a kernel
 //	another container        weights: a file and a row of its containers
+//	another kind of picture  picture: a row of its formats, and its files in testdata
 //	another control          clip: a file control_NAME.go and a case of OpenControl
 //	another model's tensors  its table in weights
 //	another device           an implementation of device.Device that passes devicetest

@@ -11,6 +11,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"gimbal/inference/picture"
 	"gimbal/ui/desktop"
 	"gimbal/ui/part"
 	"gimbal/ui/studio"
@@ -18,9 +19,6 @@ import (
 
 // recents is how many pictures used before are shown.
 const recents = 6
-
-// pictureExtensions are the files that package picture reads.
-var pictureExtensions = []string{"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"}
 
 // pictureInput is the section of the picture to start from.
 type pictureInput struct {
@@ -99,7 +97,7 @@ func (p *pictureInput) showRecents(all []studio.Recent) {
 
 // openPicture asks for a picture.
 func (w *Window) openPicture() {
-	w.pick(desktop.Panel{Kind: desktop.PickFile, Title: tr("picture.choose"), Filter: tr("pictures"), Extensions: pictureExtensions},
+	w.pick(desktop.Panel{Kind: desktop.PickFile, Title: tr("picture.choose"), Filter: tr("pictures"), Extensions: picture.Extensions()},
 		func(path string) { w.studio.Drop([]string{path}) })
 }
 

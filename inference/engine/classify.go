@@ -40,9 +40,11 @@ func Classify(path string) (kind Kind, use string, err error) {
 	case info.IsDir():
 		return classifyFolder(path)
 	}
-	if _, _, err := picture.Bounds(path); err != nil {
+	if _, _, err := picture.Bounds(path); errors.As(err, new(picture.UnreadError)) {
+		return "", path, err
+	} else if err != nil {
 		return "", path, fmt.Errorf("found a file that is no picture: %w; "+
-			"want a picture (PNG, JPEG, WebP, BMP, TIFF or GIF), a camera folder with poses.npy and intrinsics.npy, or a model folder", err)
+			"want a picture (%s), a camera folder with poses.npy and intrinsics.npy, or a model folder", err, picture.Names())
 	}
 	return KindPicture, path, nil
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gimbal/inference/picture/picturetest"
 )
 
 func TestClassify(t *testing.T) {
@@ -50,6 +52,20 @@ func TestClassify(t *testing.T) {
 			t.Errorf("%s: use %s, want %s", c.path, use, at(c.use))
 		case kind == "" && (err == nil || !strings.Contains(err.Error(), c.use)):
 			t.Errorf("%s: %v, want an error that names %q", c.path, err, c.use)
+		}
+	}
+}
+
+// TestClassifyPictures finds out what the corpus of small pictures is, as what is dropped or
+// opened from the Finder.
+func TestClassifyPictures(t *testing.T) {
+	for _, c := range picturetest.Cases(t) {
+		kind, use, err := Classify(c.File)
+		switch {
+		case c.Right != nil && (err != nil || kind != KindPicture || use != c.File):
+			t.Errorf("%s (%s): %q, %s, %v", c.Name, c.What, kind, use, err)
+		case c.Right == nil && err != nil:
+			c.Check(t, nil, err)
 		}
 	}
 }

@@ -1,9 +1,10 @@
 package picture
 
 import (
-	"bytes"
-	"encoding/binary"
 	"image"
+	"regexp"
+
+	"gimbal/inference/picture/tiff"
 )
 
 // orient returns the picture upright. o is the EXIF orientation, 1 to 8: which edges of
@@ -36,89 +37,21 @@ func orient(src *image.RGBA, o int) *image.RGBA {
 	return dst
 }
 
-// orientation returns the orientation in EXIF data, 1 if there is none or the data are
-// not sound: a picture is not refused for its notes. (TIFF 6.0, section 2; tag 274.)
-func orientation(exif []byte) int {
-	exif = bytes.TrimPrefix(exif, []byte("Exif\x00\x00"))
-	if len(exif) < 8 {
+// xmpOrientation is where XMP has what EXIF calls orientation.
+var xmpOrientation = regexp.MustCompile(`tiff:Orientation(?:\s*=\s*["']|>)\s*([1-8])`)
+
+// orientation returns the EXIF orientation, else that in XMP, else 1: a picture is not refused
+// for its notes. (TIFF 6.0, section 8.) It is to be one SHORT, but any number counts.
+func (n notes) orientation() int {
+	const tag = 274
+	if exif, err := tiff.First(n.exif); err == nil && exif.Bytes(tag) != nil {
+		if o := exif.Int(tag, 1); o >= 1 && o <= 8 {
+			return o
+		}
 		return 1
 	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if exif[0] == 'M' {
-		order = binary.BigEndian
-	}
-	offset := uint64(order.Uint32(exif[4:]))
-	if offset+2 > uint64(len(exif)) {
-		return 1
-	}
-	directory := exif[offset:]
-	const tag, short, entry = 274, 3, 12
-	for i := range int(order.Uint16(directory)) {
-		at := 2 + i*entry
-		if at+entry > len(directory) {
-			return 1
-		}
-		e := directory[at:]
-		if order.Uint16(e) == tag {
-			if o := int(order.Uint16(e[8:])); order.Uint16(e[2:]) == short && o >= 1 && o <= 8 {
-				return o
-			}
-			return 1
-		}
+	if found := xmpOrientation.FindSubmatch(n.xmp); found != nil {
+		return int(found[1][0] - '0')
 	}
 	return 1
-}
-
-// noEXIF, tiffEXIF, jpegEXIF, pngEXIF and webpEXIF return a file's EXIF data, nil if
-// there are none.
-func noEXIF([]byte) []byte { return nil }
-
-func tiffEXIF(data []byte) []byte { return data }
-
-func jpegEXIF(data []byte) []byte {
-	const app1, scan = 0xe1, 0xda
-	for data = data[2:]; len(data) >= 4 && data[0] == 0xff && data[1] != scan; {
-		if data[1] == 0xff { // padding
-			data = data[1:]
-			continue
-		}
-		length := int(binary.BigEndian.Uint16(data[2:]))
-		if length < 2 || 2+length > len(data) {
-			return nil
-		}
-		if segment := data[4 : 2+length]; data[1] == app1 && bytes.HasPrefix(segment, []byte("Exif\x00\x00")) {
-			return segment
-		}
-		data = data[2+length:]
-	}
-	return nil
-}
-
-func pngEXIF(data []byte) []byte {
-	for data = data[8:]; len(data) >= 12; {
-		length := uint64(binary.BigEndian.Uint32(data))
-		if 12+length > uint64(len(data)) {
-			return nil
-		}
-		if string(data[4:8]) == "eXIf" {
-			return data[8 : 8+length]
-		}
-		data = data[12+length:]
-	}
-	return nil
-}
-
-func webpEXIF(data []byte) []byte {
-	for data = data[12:]; len(data) >= 8; {
-		length := uint64(binary.LittleEndian.Uint32(data[4:]))
-		padded := 8 + length + length&1
-		if 8+length > uint64(len(data)) {
-			return nil
-		}
-		if string(data[:4]) == "EXIF" {
-			return data[8 : 8+length]
-		}
-		data = data[min(padded, uint64(len(data))):]
-	}
-	return nil
 }

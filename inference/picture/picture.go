@@ -1,19 +1,9 @@
 package picture
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"image"
-	"image/gif"
-	"image/jpeg"
-	"image/png"
-	"io"
 	"os"
-
-	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
-	"golang.org/x/image/webp"
 )
 
 // limits bound what is decoded.
@@ -32,8 +22,8 @@ const (
 	solidRatio  = 10_000
 )
 
-// Load reads the picture in a file: upright, by its EXIF orientation, with colours as
-// stored and alpha dropped.
+// Load reads the picture in a file: upright, by its EXIF orientation, in sRGB, and with
+// alpha dropped. Its errors may be an UnreadError.
 func Load(file string) (*image.RGBA, error) {
 	data, err := read(file)
 	if err != nil {
@@ -57,7 +47,7 @@ func Bounds(file string) (width, height int, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("picture: %s: %w", file, err)
 	}
-	if orientation(h.exif(data)) >= 5 {
+	if h.notes(data).orientation() >= 5 {
 		return h.height, h.width, nil
 	}
 	return h.width, h.height, nil
@@ -91,56 +81,6 @@ func Decode(data []byte) (*image.RGBA, error) {
 	return img, nil
 }
 
-// format is a kind of file: what its data starts with, how it is read, where its EXIF
-// data are and how its luma and chroma become colours.
-type format struct {
-	name   string
-	magic  []string // "?" stands for any byte
-	config func(io.Reader) (image.Config, error)
-	decode func(io.Reader) (image.Image, error)
-	exif   func([]byte) []byte
-	colour yccMatrix
-}
-
-var formats = []format{
-	{"PNG", []string{"\x89PNG\r\n\x1a\n"}, png.DecodeConfig, png.Decode, pngEXIF, jfif},
-	{"JPEG", []string{"\xff\xd8"}, jpeg.DecodeConfig, jpeg.Decode, jpegEXIF, jfif},
-	{"WebP", []string{"RIFF????WEBP"}, webp.DecodeConfig, webp.Decode, webpEXIF, studio},
-	{"BMP", []string{"BM"}, bmp.DecodeConfig, bmp.Decode, noEXIF, jfif},
-	{"TIFF", []string{"II*\x00", "MM\x00*"}, tiff.DecodeConfig, tiff.Decode, tiffEXIF, jfif},
-	{"GIF", []string{"GIF8?a"}, gif.DecodeConfig, gif.Decode, noEXIF, jfif},
-}
-
-// sniff returns the format of data.
-func sniff(data []byte) (*format, error) {
-	if len(data) == 0 {
-		return nil, errors.New("the file is empty")
-	}
-	for i := range formats {
-		for _, magic := range formats[i].magic {
-			if matches(data, magic) {
-				return &formats[i], nil
-			}
-		}
-	}
-	if matches(data, "????ftyp") {
-		return nil, errors.New("found a HEIC, AVIF or video file, expected PNG, JPEG, WebP, BMP, TIFF or GIF: export it as JPEG or PNG")
-	}
-	return nil, fmt.Errorf("found a file that starts with %.16q, expected PNG, JPEG, WebP, BMP, TIFF or GIF", data)
-}
-
-func matches(data []byte, magic string) bool {
-	if len(data) < len(magic) {
-		return false
-	}
-	for i := range magic {
-		if magic[i] != '?' && magic[i] != data[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // head is what the beginning of a picture's data says.
 type head struct {
 	*format
@@ -153,11 +93,11 @@ func readHead(data []byte, l limits) (head, error) {
 	if err != nil {
 		return head{}, err
 	}
-	config, err := guard(f, func() (image.Config, error) { return f.config(bytes.NewReader(data)) })
+	size, err := guard(func() (image.Point, error) { return f.size(data) })
 	if err != nil {
-		return head{}, fmt.Errorf("%s picture that is damaged, cut short or of an unknown kind: %w", f.name, err)
+		return head{}, f.wrong("", err)
 	}
-	w, h := config.Width, config.Height
+	w, h := size.X, size.Y
 	switch {
 	case w < 1 || h < 1:
 		return head{}, fmt.Errorf("found a %s picture of %dx%d pixels, expected at least one", f.name, w, h)
@@ -172,10 +112,10 @@ func readHead(data []byte, l limits) (head, error) {
 
 // guard calls a decoder, which is others' code on a stranger's file: a bug there is a bad
 // picture to the user, not the end of the app.
-func guard[T any](f *format, call func() (T, error)) (result T, err error) {
+func guard[T any](call func() (T, error)) (result T, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%s picture that is damaged: %v", f.name, r)
+			err = fmt.Errorf("%v", r)
 		}
 	}()
 	return call()
@@ -186,14 +126,22 @@ func decode(data []byte, l limits) (*image.RGBA, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoded, err := guard(h.format, func() (image.Image, error) { return h.decode(bytes.NewReader(data)) })
+	img, err := guard(func() (*image.RGBA, error) { return h.pixels(data) })
 	if err != nil {
-		return nil, fmt.Errorf("%s picture of %dx%d pixels that is damaged, cut short or of an unknown kind: %w", h.name, h.width, h.height, err)
+		return nil, h.wrong(fmt.Sprintf(" of %dx%d pixels", h.width, h.height), err)
 	}
-	if size := decoded.Bounds().Size(); size.X > h.width || size.Y > h.height {
-		return nil, fmt.Errorf("found %v pixels in a %s picture of %dx%d", size, h.name, h.width, h.height)
+	return img, nil
+}
+
+// pixels decodes the picture.
+func (h head) pixels(data []byte) (*image.RGBA, error) {
+	decoded, err := h.decode(data)
+	if err != nil {
+		return nil, err
 	}
-	return guard(h.format, func() (*image.RGBA, error) {
-		return orient(opaque(decoded, image.Rect(0, 0, h.width, h.height), h.colour), orientation(h.exif(data))), nil
-	})
+	if size := decoded.Bounds().Size(); size != image.Pt(h.width, h.height) {
+		return nil, fmt.Errorf("found %v pixels", size)
+	}
+	notes := h.notes(data)
+	return orient(opaque(decoded), notes.orientation()), nil
 }

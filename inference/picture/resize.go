@@ -10,7 +10,7 @@ import (
 // torch's bicubic interpolation (a = -0.75, no antialiasing, edges repeated; values may
 // overshoot).
 func Tensor(img image.Image, width, height int) []float32 {
-	src := opaque(img, image.Rect(0, 0, img.Bounds().Dx(), img.Bounds().Dy()), jfif)
+	src := opaque(img)
 	var level [256]float32
 	for i := range level {
 		level[i] = (float32(i)/255 - 0.5) / 0.5

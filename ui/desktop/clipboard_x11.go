@@ -13,7 +13,7 @@ import (
 )
 
 // clipboardTypes are the pictures that the clipboard is asked for, the best first.
-var clipboardTypes = []string{"image/png", "image/jpeg", "image/bmp"}
+var clipboardTypes = []string{"image/png", "image/jpeg", "image/webp", "image/avif", "image/heic", "image/tiff", "image/bmp", "image/gif"}
 
 // clipboardPicture asks for the selection CLIPBOARD as ICCCM, section 2, says. The window's own
 // connection is GLFW's, which asks for text alone.

@@ -28,7 +28,7 @@ type Desktop interface {
 	// wraps errors.ErrUnsupported where there is no such panel.
 	Pick(Panel) (path string, err error)
 	// ClipboardPicture returns the picture that the user copied in any program, as the
-	// bytes of a PNG, JPEG, BMP or TIFF file that nobody has looked into, nil when the
+	// bytes of a file that nobody has looked into, nil when the
 	// clipboard holds none. It waits for the other program, two seconds at most, so it
 	// must not be called from the window's goroutine. The error wraps
 	// errors.ErrUnsupported where the clipboard cannot be asked for pictures.

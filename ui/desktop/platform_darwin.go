@@ -129,6 +129,10 @@ func (mac) pick(p Panel) (path string, err error) {
 	return path, err
 }
 
+// clipboardTypes are the pictures that the pasteboard is asked for: what was copied as a file
+// has it before TIFF, which the system makes of any picture.
+var clipboardTypes = []appkit.PasteboardType{appkit.PasteboardTypePNG, "public.jpeg", "public.heic", "public.avif", "org.webmproject.webp", "com.compuserve.gif", appkit.PasteboardTypeTIFF}
+
 // clipboardPicture reads the pasteboard on the window's thread, for that one's text is
 // read there too, and it is not for several threads at once.
 func (m mac) clipboardPicture(ctx context.Context) ([]byte, error) {
@@ -140,9 +144,11 @@ func (m mac) clipboardPicture(ctx context.Context) ([]byte, error) {
 				read <- nil // the Finder copied a file; the picture beside it is its icon
 				return
 			}
-			data := board.DataForType(appkit.PasteboardTypePNG)
-			if data == nil {
-				data = board.DataForType(appkit.PasteboardTypeTIFF)
+			var data []byte
+			for _, kind := range clipboardTypes {
+				if data = board.DataForType(kind); data != nil {
+					break
+				}
 			}
 			read <- data
 		})

@@ -51,7 +51,7 @@ func (s *Studio) useDropped(n *Snapshot, all []dropped) {
 			e, _ := s.lib.Get(d.run)
 			s.show(n, e)
 		case d.err != nil:
-			s.notice(n, Warning, DroppedUnknown, map[string]any{"Path": d.path}, d.err.Error())
+			s.notice(n, Warning, pictureCode(d.err, DroppedUnknown, DroppedUnread), map[string]any{"Path": d.path}, d.err.Error())
 		default:
 			of[d.kind] = append(of[d.kind], d.path)
 		}
@@ -102,7 +102,7 @@ func (s *Studio) PastePicture(data []byte) {
 		path, err := s.savePasted(data)
 		s.userChange(func(n *Snapshot) {
 			if err != nil {
-				s.notice(n, Warning, PastedBad, nil, err.Error())
+				s.notice(n, Warning, pictureCode(err, PastedBad, PastedUnread), nil, err.Error())
 				return
 			}
 			s.fillOne(n, FieldPicture, func(in *Inputs) { in.Job.Image = path })
@@ -118,6 +118,6 @@ func (s *Studio) savePasted(data []byte) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "Pasted "+time.Now().Format("2006-01-02 15.04.05.000")+".png")
+	path := filepath.Join(dir, "Pasted "+time.Now().Format("2006-01-02 15.04.05.000")+"."+picture.Extension(data))
 	return path, renameio.WriteFile(path, data, 0o644)
 }

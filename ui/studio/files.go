@@ -71,7 +71,7 @@ func (s *Studio) readPicture(path string) func(n *Snapshot) {
 			size := img.Bounds().Size()
 			found.Width, found.Height, found.Thumb = size.X, size.Y, library.Shrink(img, ThumbSize)
 		} else {
-			code := PictureBad
+			code := pictureCode(err, PictureBad, PictureUnread)
 			if gone(err) {
 				code = PictureGone
 			}
@@ -86,6 +86,15 @@ func (s *Studio) readPicture(path string) func(n *Snapshot) {
 			n.Recents = promote(n.Recents, Recent{Path: path, Thumb: found.Thumb})
 		}
 	}
+}
+
+// pictureCode returns how a picture that cannot be read is told of: bad, or whole but of a kind
+// that is not read.
+func pictureCode(err error, bad, unread Code) Code {
+	if errors.As(err, new(picture.UnreadError)) {
+		return unread
+	}
+	return bad
 }
 
 // gone reports whether err says that a file is not there.

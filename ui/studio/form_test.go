@@ -14,6 +14,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/clip"
 	"gimbal/inference/engine/enginetest"
+	"gimbal/inference/picture/picturetest"
 )
 
 func writeCamera(t *testing.T, dir string, poses int) {
@@ -432,6 +433,40 @@ func TestPaste(t *testing.T) {
 		b.PastePicture([]byte("text"))
 		b.notice(PastedBad)
 	})
+}
+
+// TestEveryPicture drops and pastes the corpus of small pictures: what the command line reads
+// or refuses, the window does too, and says so alike.
+func TestEveryPicture(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		for _, c := range picturetest.Cases(t) {
+			b.Drop([]string{c.File})
+			dropped := b.taken(c, c.File)
+			b.PastePicture(c.Data(t))
+			pasted := b.taken(c, filepath.Join(b.dir, "own", "pasted"))
+			if got, want := filepath.Ext(pasted), filepath.Ext(dropped); c.Right != nil && got != want && want != ".pgm" && want != ".pbm" && want != ".pam" {
+				t.Errorf("%s was pasted as %s", c.Name, pasted)
+			}
+		}
+	})
+}
+
+// taken waits until a picture is chosen, or told to be none, and returns its path.
+func (b *bench) taken(c picturetest.Case, prefix string) string {
+	b.t.Helper()
+	s := b.await(c.Name, func(s Snapshot) bool {
+		return c.Right == nil && len(s.Form.Problems)+len(s.Notices) > 0 || strings.HasPrefix(s.Form.Picture.Path, prefix) && s.Form.Picture.Width > 0
+	})
+	for _, n := range s.Notices {
+		if unread := strings.Contains(n.Details, "does not read"); unread != (n.Code == DroppedUnread || n.Code == PastedUnread) {
+			b.t.Errorf("%s: %+v", c.Name, n)
+		}
+		b.Dismiss(n.ID)
+	}
+	if c.Right != nil && s.Form.Picture.Width != c.Right.Rect.Dx() {
+		b.t.Errorf("%s is %d wide, want %d", c.Name, s.Form.Picture.Width, c.Right.Rect.Dx())
+	}
+	return s.Form.Picture.Path
 }
 
 func TestMessages(t *testing.T) {

@@ -37,6 +37,7 @@ const (
 	PictureMissing   Code = "picture_missing"   // none chosen yet
 	PictureGone      Code = "picture_gone"      // Path: the file is not there (any more)
 	PictureBad       Code = "picture_bad"       // Path; Details says why it cannot be read
+	PictureUnread    Code = "picture_unread"    // Path: whole, but of a kind that is not read; Details names it
 	CameraGone       Code = "camera_gone"       // Path
 	CameraBad        Code = "camera_bad"        // Path; Details
 	CameraUnused     Code = "camera_unused"     // the model has no camera control
@@ -81,6 +82,7 @@ const (
 	DroppedCameras  Code = "dropped_cameras"  // Used, Others
 	DroppedModel    Code = "dropped_model"    // Path: is the model folder from now on
 	DroppedUnknown  Code = "dropped_unknown"  // Path; Details says what was found and what is wanted
+	DroppedUnread   Code = "dropped_unread"   // Path: a picture, but of a kind that is not read; Details names it
 	SettingsDamaged Code = "settings_damaged" // Path: where the damaged file was put
 	LibraryRebuilt  Code = "library_rebuilt"  // Path, Runs
 	RunsInterrupted Code = "runs_interrupted" // Runs: number of runs that can be resumed
@@ -91,6 +93,7 @@ const (
 	SettingsCopied  Code = "settings_copied"  // Title
 	FramesGone      Code = "frames_gone"      // Title: the video cannot be shown here, only opened
 	PastedBad       Code = "pasted_bad"       // Details
+	PastedUnread    Code = "pasted_unread"    // Details
 	SaveFailed      Code = "save_failed"      // Path; Details
 	PresetName      Code = "preset_name"      // Name: empty or taken
 	FitChosen       Code = "fit_chosen"       // Settings

@@ -1,0 +1,162 @@
+package picture
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/jsummers/gobmp"
+
+	"gimbal/inference/picture/jpeg"
+	"gimbal/inference/picture/tiff"
+)
+
+// format is a kind of file: what its data start with, how they are read and where its notes
+// are.
+type format struct {
+	name   string
+	files  []string // how files are called, after the dot
+	magic  []string // "?" stands for any byte
+	size   func(data []byte) (image.Point, error)
+	decode func(data []byte) (image.Image, error)
+	notes  func(data []byte) notes
+}
+
+var formats = []format{
+	{"PNG", []string{"png"}, []string{"\x89PNG\r\n\x1a\n"}, sizeBy(png.DecodeConfig), decodeBy(png.Decode), pngNotes},
+	{"JPEG", []string{"jpg", "jpeg", "jpe", "jfif"}, []string{"\xff\xd8"}, jpegSize, decodeJPEG, jpegNotes},
+	{"WebP", []string{"webp"}, []string{"RIFF????WEBP"}, webpSize, decodeWebP, webpNotes},
+	{"BMP", []string{"bmp", "dib"}, []string{"BM"}, sizeBy(gobmp.DecodeConfig), decodeBy(gobmp.Decode), noNotes},
+	{"TIFF", []string{"tif", "tiff"}, []string{"II*\x00", "MM\x00*", "II+\x00", "MM\x00+"}, tiff.Size, tiff.Decode, tiffNotes},
+	{"GIF", []string{"gif"}, []string{"GIF87a", "GIF89a"}, gifSize, decodeGIF, noNotes},
+	{"PNM", []string{"ppm", "pgm", "pbm", "pnm", "pam"}, pnmMagic(), pnmSize, decodePNM, noNotes},
+	{"ICO", []string{"ico"}, []string{"\x00\x00\x01\x00"}, icoSize, decodeICO, noNotes},
+}
+
+// targa has no magic bytes: it is what is none of the others and has a header that makes sense.
+var targa = format{"TGA", []string{"tga"}, nil, tgaSize, decodeTGA, noNotes}
+
+// Names lists the formats that are read, for a person.
+func Names() string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.name)
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// Extensions lists what the names of files that are read may end in, without the dot.
+func Extensions() []string {
+	all := slices.Clone(targa.files)
+	for _, f := range formats {
+		all = append(all, f.files...)
+	}
+	return all
+}
+
+// Extension returns what the name of a file with data is to end in, "" where that is no picture.
+func Extension(data []byte) string {
+	f, err := sniff(data)
+	if err != nil {
+		return ""
+	}
+	return f.files[0]
+}
+
+// sizeBy and decodeBy adapt decoders of the usual form.
+func sizeBy(config func(io.Reader) (image.Config, error)) func([]byte) (image.Point, error) {
+	return func(data []byte) (image.Point, error) {
+		c, err := config(bytes.NewReader(data))
+		return image.Pt(c.Width, c.Height), err
+	}
+}
+
+func decodeBy(decode func(io.Reader) (image.Image, error)) func([]byte) (image.Image, error) {
+	return func(data []byte) (image.Image, error) { return decode(bytes.NewReader(data)) }
+}
+
+func jpegSize(data []byte) (image.Point, error) {
+	h, err := jpeg.DecodeHeader(data)
+	return image.Pt(h.Width, h.Height), err
+}
+
+func decodeJPEG(data []byte) (image.Image, error) { return jpeg.Decode(data, jpeg.AsMarked) }
+
+// others are kinds of pictures that are told apart only to say what they are.
+var others = []struct {
+	name  string
+	magic []string
+}{
+	{"HEIC", []string{"????ftyphei", "????ftyphev", "????ftypmif", "????ftypmsf"}},
+	{"AVIF", []string{"????ftypavi"}},
+	{"JPEG 2000", []string{"\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"}},
+	{"JPEG XL", []string{"\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"}},
+	{"Photoshop", []string{"8BPS"}},
+	{"OpenEXR", []string{"\x76\x2f\x31\x01"}},
+	{"Radiance HDR", []string{"#?RADIANCE", "#?RGBE"}},
+	{"DDS", []string{"DDS "}},
+	{"SVG", []string{"<svg", "<?xml"}},
+	{"PDF", []string{"%PDF"}},
+	{"QOI", []string{"qoif"}},
+	{"Farbfeld", []string{"farbfeld"}},
+	{"MPO or RAW", []string{"FUJIFILMCCD-RAW", "????ftypcrx", "IIRS", "IIU\x00"}},
+}
+
+// UnreadError says that a file is whole, or looks so, but of a kind that is not read.
+type UnreadError struct{ Kind string }
+
+func (e UnreadError) Error() string {
+	return "found " + e.Kind + ": valid, but of a kind that Gimbal does not read: export it as PNG"
+}
+
+// sniff returns the format of data.
+func sniff(data []byte) (*format, error) {
+	if len(data) == 0 {
+		return nil, errors.New("the file is empty")
+	}
+	for i := range formats {
+		for _, magic := range formats[i].magic {
+			if matches(data, magic) {
+				return &formats[i], nil
+			}
+		}
+	}
+	for _, o := range others {
+		for _, magic := range o.magic {
+			if matches(data, magic) {
+				return nil, UnreadError{"a picture in " + o.name}
+			}
+		}
+	}
+	if _, err := readTGA(data); err == nil {
+		return &targa, nil
+	}
+	return nil, fmt.Errorf("found a file that starts with %.16q, expected a picture: %s", data, Names())
+}
+
+func matches(data []byte, magic string) bool {
+	if len(data) < len(magic) {
+		return false
+	}
+	for i := range magic {
+		if magic[i] != '?' && magic[i] != data[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// wrong says what is wrong with a picture: its kind or its data.
+func (f *format) wrong(size string, err error) error {
+	var kind interface{ Unsupported() string }
+	if errors.As(err, &kind) {
+		return UnreadError{kind.Unsupported()}
+	}
+	return fmt.Errorf("%s picture%s that is damaged or cut short: %w", f.name, size, err)
+}
