@@ -18,6 +18,8 @@ import (
 	"gimbal/inference/bench"
 	"gimbal/inference/device"
 	"gimbal/inference/engine"
+	"gimbal/inference/output"
+	"gimbal/inference/video"
 )
 
 // benchmark is one of gimbal bench's, by its name.
@@ -82,7 +84,7 @@ func (b *benchRun) one(ctx context.Context, m benchmark, args []string) error {
 	if err := parse(fs, joinLists(fs, args), b.stdout, 0); err != nil {
 		return err
 	}
-	if err := b.complete(); err != nil {
+	if err := b.complete(m.name); err != nil {
 		return err
 	}
 	if err := b.measure(ctx, m); err != nil {
@@ -116,11 +118,13 @@ func (b *benchRun) standard(ctx context.Context, args []string) error {
 	if b.synthetic == "" && b.ckptDir == "" {
 		b.synthetic = standardDims
 	}
+	var names []string
 	for _, m := range benchmarks {
 		m.flags(b, flag.NewFlagSet("", flag.ContinueOnError)) // their defaults
+		names = append(names, m.name)
 	}
 	b.frames = numbers{5, 9}
-	if err := b.complete(); err != nil {
+	if err := b.complete(names...); err != nil {
 		return err
 	}
 	for _, m := range benchmarks {
@@ -177,8 +181,8 @@ func (b *benchRun) attentionFlags(fs *flag.FlagSet) {
 	fs.IntVar(&b.runs, "runs", 1, "`times` that each is measured; the fastest counts")
 }
 
-// complete turns the flags into options.
-func (b *benchRun) complete() error {
+// complete turns the flags into options of the benchmarks that are called so.
+func (b *benchRun) complete(names ...string) error {
 	if b.synthetic != "" {
 		if b.ckptDir != "" {
 			return usagef("--synthetic and --ckpt_dir: want one of them")
@@ -201,7 +205,27 @@ func (b *benchRun) complete() error {
 	if b.options.Job, err = b.settings(demo); err != nil {
 		return err
 	}
-	return nil
+	return b.checkReport(names...)
+}
+
+// reportName is the file of a report's folder for people.
+const reportName = "report.txt"
+
+// checkReport makes sure that the reports can be written, and over nothing else.
+func (b *benchRun) checkReport(names ...string) error {
+	files := []output.File{{Setting: "out", Path: b.out, Folder: true}}
+	for _, name := range names {
+		files = append(files, bench.Files(b.out, name)...)
+	}
+	files = append(files, output.File{Setting: "out", Path: filepath.Join(b.out, reportName), Ours: func(path string) bool {
+		text, err := os.ReadFile(path)
+		return err == nil && strings.HasPrefix(string(text), reportHead)
+	}})
+	return output.Check(files, []output.Input{
+		{What: "the checkpoint", Path: b.options.Checkpoint, Whole: true},
+		{What: "the picture that the videos start from", Path: b.options.Job.Image},
+		{What: "the camera path", Path: b.options.Job.ActionPath},
+	})
 }
 
 // aboutKernel is what gimbal bench kernel does.
@@ -239,6 +263,9 @@ func (b *benchRun) kernel(ctx context.Context, args []string) error {
 		return usageError{err}
 	}
 	b.openDevice()
+	if err := b.checkReport("kernel"); err != nil {
+		return err
+	}
 	return errors.Join(b.measure(ctx, benchmark{name: "kernel", run: func(b *benchRun, ctx context.Context) (*bench.Report, error) {
 		return bench.Kernel(ctx, b.options, s, peakOf)
 	}}), b.close())
@@ -251,6 +278,9 @@ func (b *benchRun) openDevice() {
 	b.options.Open = func() (device.Device, error) { return b.device.open(say) }
 	if b.out == "" {
 		b.out = "gimbal-bench-" + time.Now().Format("20060102-150405")
+		if free, err := video.FreePath(b.out); err == nil { // or checkReport says what is wrong
+			b.out = free
+		}
 	}
 }
 
@@ -338,7 +368,7 @@ func (b *benchRun) measure(ctx context.Context, m benchmark) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(b.out, "report.txt")
+	path := filepath.Join(b.out, reportName)
 	all, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err

@@ -11,11 +11,14 @@ import (
 	"gimbal/inference/bench"
 )
 
+// reportHead is what a report begins with.
+const reportHead = "gimbal bench "
+
 // reportText writes a report as people read it.
 func reportText(r *bench.Report) string {
 	var out strings.Builder
 	m := r.Machine
-	fmt.Fprintf(&out, "gimbal bench %s, %s\n", r.Benchmark, r.Started.Format("2006-01-02 15:04"))
+	fmt.Fprintf(&out, reportHead+"%s, %s\n", r.Benchmark, r.Started.Format("2006-01-02 15:04"))
 	fmt.Fprintf(&out, "device: %s\nmachine: %s, %d cores, %s of memory, %s %s, load average %.2f\n",
 		r.Device, m.CPU, m.Cores, inference.Size(m.Memory), m.OS, m.Arch, m.Load[0])
 	if model := r.Model.String(); model != "" {

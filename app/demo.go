@@ -22,7 +22,7 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	fmt.Fprintln(stderr, "The demo model is small and made for trying Gimbal out: it is not LingBot-World.")
-	r := reference{job: job, ckptDir: demo.Checkpoint}
+	r := reference{job: job, ckptDir: demo.Checkpoint, name: "demo.mp4"}
 	return r.generate(ctx, "demo", args, stdout, stderr)
 }
 
@@ -43,7 +43,6 @@ func demoJob(demo assets.Demo) (job inference.Job, err error) {
 	job.Image = filepath.Join(demo.Pictures, "meadow.png")
 	job.ActionPath = filepath.Join(demo.Cameras, "orbit")
 	job.Prompt, job.NegativePrompt = demo.Settings.Prompt, demo.Settings.NegativePrompt
-	job.Output = "demo.mp4"
 	job.Recipe, err = engine.ReadRecipe(demo.Checkpoint)
 	return job, err
 }

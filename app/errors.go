@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gimbal/inference"
@@ -48,11 +49,14 @@ func joinedText(errs []error) string {
 
 // flagOf returns what the command line calls a setting; "" for one that it does not have.
 func flagOf(setting string) string {
-	switch s := inference.FindSetting(setting); {
-	case s.Env != "":
-		return "environment variable " + s.Env
-	case s.Flag:
-		return "--" + s.Name
+	i := slices.IndexFunc(inference.Settings, func(s inference.Setting) bool { return s.Name == setting })
+	switch {
+	case i < 0: // a flag of the program's own
+		return "--" + setting
+	case inference.Settings[i].Env != "":
+		return "environment variable " + inference.Settings[i].Env
+	case inference.Settings[i].Flag:
+		return "--" + setting
 	}
 	return ""
 }

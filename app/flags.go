@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -35,7 +36,9 @@ type reference struct {
 	auto    bool
 	tile    bool         // --vae_tile auto
 	dims    weights.Dims // of gimbal plan; the zero value for a checkpoint
+	named   bool         // the video has a name that nobody gave
 	given   []string     // names of the flags on the command line
+	name    string       // of the video where no other is given; "" for one made of the settings
 }
 
 // sizes are the values of --size that the reference supports for its task.
@@ -210,12 +213,14 @@ func (r *reference) apply(t typed) error {
 	return t.Set(&r.job, t.text)
 }
 
-// nameVideo names the video after the settings if nothing else does.
+// nameVideo gives the video a free name if nothing else names it.
 func (r *reference) nameVideo() (err error) {
-	if r.job.Output == "" {
-		name := video.DefaultName(r.task, r.size, strconv.Itoa(r.ulysses), r.job.Prompt, time.Now())
-		r.job.Output, err = video.FreePath(name, ".png", ".json", ".run")
+	if r.job.Output != "" {
+		return nil
 	}
+	r.named = true
+	name := cmp.Or(r.name, video.DefaultName(r.task, r.size, strconv.Itoa(r.ulysses), r.job.Prompt, time.Now()))
+	r.job.Output, err = video.FreePath(name, ".png", ".json", ".run")
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/device"
 	"gimbal/inference/engine"
+	"gimbal/inference/output"
 )
 
 func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -48,7 +49,8 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) (err erro
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	r.warnIgnored(log)
 	var timed *timedDevice // nil unless it is profiled
-	local := engine.NewLocal(engine.Options{Log: log, Open: func(ctx context.Context) (device.Device, error) {
+	began := false
+	local := engine.NewLocal(engine.Options{Log: log, Also: r.also(), Open: func(ctx context.Context) (device.Device, error) {
 		dev, err := r.device.open(func(text string) { fmt.Fprintln(stderr, text) })
 		if err != nil || r.profile == "" {
 			return dev, err
@@ -57,19 +59,25 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) (err erro
 		return timed, err
 	}})
 	defer func() {
-		if timed != nil {
+		if timed != nil && began {
 			err = errors.Join(err, timed.save(r.profile, stderr))
 		}
 		err = errors.Join(err, local.Close()) // a capture may not have happened
+		if slices.ContainsFunc(inference.SettingErrors(err), func(e *inference.SettingError) bool { return r.named && e.Setting == "save_file" }) {
+			err = fmt.Errorf("no --save_file is given, so the video is %s: %w", r.job.Output, err)
+		}
 	}()
 	request, choices, err := r.choose(ctx, local)
 	if err != nil {
 		return err
 	}
 	_, err = local.Run(ctx, request, func(e inference.Event) {
-		if planned, ok := e.(inference.Planned); ok {
-			planned.Choices = choices
-			e = planned
+		switch event := e.(type) {
+		case inference.Planned:
+			event.Choices = choices
+			e = event
+		case inference.Prepared: // the files of before are Gimbal's, or there are none
+			began = true
 		}
 		show.event(e)
 	})
@@ -91,6 +99,15 @@ func (r *reference) choose(ctx context.Context, e engine.Engine) (engine.Request
 	}
 	request, _, choices, err := e.Fit(ctx, request)
 	return request, choices, err
+}
+
+// also are the files that are written beside the run's.
+func (r *reference) also() []output.File {
+	files := profileFiles(r.profile)
+	if r.device.capture != "" {
+		files = append(files, output.File{Setting: "metal_capture", Path: r.device.capture})
+	}
+	return files
 }
 
 // sameRun are the flags that go with --resume.

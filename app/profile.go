@@ -3,14 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"gimbal/inference/device"
 	"gimbal/inference/device/profile"
+	"gimbal/inference/output"
 	"gimbal/metalkit"
 )
 
@@ -43,23 +42,34 @@ func peakOf(ctx context.Context, dev device.Device) (profile.Peak, error) {
 	return peak, nil
 }
 
+// profileFiles are the trace at path and the table beside it; none for no path.
+func profileFiles(path string) []output.File {
+	if path == "" {
+		return nil
+	}
+	return []output.File{
+		{Setting: "profile", Path: path, Ours: profile.MadeTrace},
+		{Setting: "profile", Path: strings.TrimSuffix(path, ".json") + ".txt", Ours: profile.MadeTable},
+	}
+}
+
 // save writes the trace to path and the table beside it, and to w.
 func (d *timedDevice) save(path string, w io.Writer) error {
-	trace, err := os.Create(path)
-	if err != nil {
+	files := profileFiles(path)
+	if err := output.WriteFile(files[0].Path, d.WriteTrace); err != nil {
 		return fmt.Errorf("profile: %w", err)
-	}
-	if err := errors.Join(d.WriteTrace(trace), trace.Close()); err != nil {
-		return fmt.Errorf("profile: write %s: %w", path, err)
 	}
 	var table bytes.Buffer
 	if err := d.WriteTable(&table, d.peak); err != nil {
 		return fmt.Errorf("profile: %w", err)
 	}
-	beside := strings.TrimSuffix(path, ".json") + ".txt"
-	if err := os.WriteFile(beside, table.Bytes(), 0o666); err != nil {
+	err := output.WriteFile(files[1].Path, func(w io.Writer) error {
+		_, err := w.Write(table.Bytes())
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("profile: %w", err)
 	}
-	_, err = fmt.Fprintf(w, "%strace: %s\ntable: %s\n", table.Bytes(), path, beside)
+	_, err = fmt.Fprintf(w, "%strace: %s\ntable: %s\n", table.Bytes(), files[0].Path, files[1].Path)
 	return err
 }

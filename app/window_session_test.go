@@ -30,23 +30,23 @@ type session struct {
 
 	window *x11test.Window
 	cmd    *exec.Cmd
-	errs   *output
+	errs   *collected
 	ended  chan error
 }
 
-// output collects what a process writes.
-type output struct {
+// collected collects what a process writes.
+type collected struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (o *output) Write(p []byte) (int, error) {
+func (o *collected) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.Write(p)
 }
 
-func (o *output) String() string {
+func (o *collected) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.String()
@@ -73,7 +73,7 @@ func (p *session) start(args ...string) {
 		"HOME=" + p.home, "DISPLAY=" + p.Display, "PATH=" + os.Getenv("PATH"), "LANG=en_US.UTF-8",
 		"LIBGL_ALWAYS_SOFTWARE=1", "GIMBAL_TEST_LAYOUT=" + p.layout(), "DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere", "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere",
 	}
-	p.errs = &output{}
+	p.errs = &collected{}
 	p.cmd.Stderr = p.errs
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)

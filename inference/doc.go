@@ -9,6 +9,7 @@
 //	  devicetest  the suite that a device must pass
 //	  profile     times what a device runs
 //	cpu           the CPU device: the oracle, and the one that runs everywhere
+//	output        what is written: whether it may be, whether there is room, in one step
 //	nn            layers and working memory that all models share
 //	weights       checkpoints: containers, tensor tables, formats, quantising
 //	wan           the diffusion transformer, one expert of it
@@ -32,7 +33,8 @@
 //
 // # Where to change what
 //
-//	another setting          a field of Job and a row of Settings; the command line has it then,
+//	another setting          a field of Job and a row of Settings, with its Use if it names a
+//	                         file; the command line has it then,
 //	                         and the window once a line places its entry
 //	another solver           denoise: a file and a row of methods
 //	another key layout       weights: a file keys_NAME.go and a row of its adapters

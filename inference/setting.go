@@ -17,10 +17,21 @@ type Setting struct {
 	Flag    bool     // the command line has it
 	Switch  bool     // a flag without a value is True
 	Form    bool     // the window has it
+	Use     Use      // of the file or folder that it names
 	Choices []string // all values, where there are few
 
 	value
 }
+
+// Use says what a run does with the file or folder that a setting names.
+type Use string
+
+// The uses.
+const (
+	NoFile Use = "" // it names none
+	Reads  Use = "reads"
+	Writes Use = "writes"
+)
 
 // value is how a setting is read, written and checked.
 type value struct {
@@ -74,9 +85,17 @@ func words(of func(*Job) *string) value {
 	}
 }
 
-// required is words that may not be missing.
+// path is the path of a file or folder, as Path takes it.
+func path(of func(*Job) *string) value {
+	return value{
+		set:  func(j *Job, text string) *SettingError { *of(j) = Path(text); return nil },
+		text: func(j Job) string { return *of(&j) },
+	}
+}
+
+// required is a path that may not be missing.
 func required(want string, of func(*Job) *string) value {
-	v := words(of)
+	v := path(of)
 	v.check = func(j Job) *SettingError {
 		if *of(&j) == "" {
 			return &SettingError{Mistake: Missing, Found: "none given", Want: want}

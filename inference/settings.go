@@ -12,13 +12,13 @@ import (
 // a field of Job, a row here, its name in the window's translations, and the line that
 // places its entry in the form.
 var Settings = []Setting{
-	{Name: "image", Flag: true, Form: true,
+	{Name: "image", Flag: true, Form: true, Use: Reads,
 		Help:  "`picture` to start from: PNG, JPEG, WebP, BMP, TIFF or GIF",
 		value: required("the picture to start from", func(j *Job) *string { return &j.Image })},
-	{Name: "action_path", Flag: true, Form: true,
+	{Name: "action_path", Flag: true, Form: true, Use: Reads,
 		Help: "`folder` of a camera path: poses.npy and intrinsics.npy, for an act checkpoint action.npy too; wasd_action.npy and ijkl_action.npy; " +
 			"or ViPE's pose and intrinsics; none for no camera control",
-		value: words(func(j *Job) *string { return &j.ActionPath })},
+		value: path(func(j *Job) *string { return &j.ActionPath })},
 	{Name: "action_string", Flag: true,
 		Help: "`keys` that make the camera path and for how many frames they are held, such as w-20,none-5,wd-10: w, a, s and d move, " +
 			"i, k, j and l look up, down, left and right; of --action_path only the intrinsics are then used",
@@ -93,15 +93,15 @@ var Settings = []Setting{
 		Help: "`True` lets go of the weights of the text encoder and of an expert when they are done, and reads the next expert's while the last steps before it run; " +
 			"False keeps all weights in memory as far as there is room, for the next video",
 		value: truth(func(j *Job) *bool { return &j.Offload })},
-	{Name: "save_file", Flag: true,
+	{Name: "save_file", Flag: true, Use: Writes,
 		Help:  "the .mp4 `file` to write; a name made of the settings if not given",
 		value: output()},
-	{Name: "save_frames", Flag: true,
+	{Name: "save_frames", Flag: true, Use: Writes,
 		Help:  "`folder` to write every frame to as a PNG file",
-		value: words(func(j *Job) *string { return &j.FramesDir })},
-	{Name: "dump_tensors", Flag: true,
+		value: path(func(j *Job) *string { return &j.FramesDir })},
+	{Name: "dump_tensors", Flag: true, Use: Writes,
 		Help:  "safetensors `file` for noise, vae_input, image_latent, latent and video",
-		value: words(func(j *Job) *string { return &j.DumpFile })},
+		value: path(func(j *Job) *string { return &j.DumpFile })},
 }
 
 // The values of settings that have a few. Package denoise has the solvers, noise the
@@ -219,7 +219,7 @@ func seed() value {
 
 // output is the name of an .mp4.
 func output() value {
-	v := words(func(j *Job) *string { return &j.Output })
+	v := path(func(j *Job) *string { return &j.Output })
 	v.check = func(j Job) *SettingError {
 		name := filepath.Base(j.Output)
 		switch ext := filepath.Ext(name); {

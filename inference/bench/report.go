@@ -12,6 +12,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"gimbal/inference/device"
+	"gimbal/inference/output"
 )
 
 // Report is a finished benchmark.
@@ -84,6 +85,21 @@ func (r *Report) end() *Report {
 	return r
 }
 
+// Files are what WriteFiles writes of a benchmark to the folder dir.
+func Files(dir, benchmark string) []output.File {
+	return []output.File{
+		{Setting: "out", Path: filepath.Join(dir, benchmark+".json"), Ours: madeReport},
+		{Setting: "out", Path: filepath.Join(dir, benchmark+".png"), Ours: output.MadePNG},
+	}
+}
+
+// madeReport reports whether the file at path is a report of WriteFiles's.
+func madeReport(path string) bool {
+	text, err := os.ReadFile(path)
+	var r Report
+	return err == nil && json.Unmarshal(text, &r) == nil && r.Benchmark+".json" == filepath.Base(path) && r.Device != ""
+}
+
 // WriteFiles writes BENCHMARK.json and BENCHMARK.png to the folder dir, which it
 // makes, and returns their paths.
 func (r *Report) WriteFiles(dir string) (files []string, err error) {
@@ -98,7 +114,7 @@ func (r *Report) WriteFiles(dir string) (files []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	for ending, data := range map[string][]byte{".json": append(text, '\n'), ".png": plot} {
+	for ending, data := range map[string][]byte{".json": append(text, '\n'), ".png": output.MarkPNG(plot)} {
 		path := filepath.Join(dir, r.Benchmark+ending)
 		files = append(files, path)
 		err = errors.Join(err, renameio.WriteFile(path, data, 0o644))

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"slices"
 	"time"
 
 	"gimbal/inference"
 	"gimbal/inference/device"
+	"gimbal/inference/output"
 	"gimbal/inference/vae"
 	"gimbal/inference/video"
 	"gimbal/inference/weights"
@@ -146,12 +148,16 @@ type sidecar struct {
 
 // publish puts the finished files in their places and removes the run's folder.
 func (r *run) publish(out *outputs) (inference.Saved, error) {
+	// Hours may have passed since that was looked at.
+	if err := output.CheckThere(files(r.job)); err != nil {
+		return inference.Saved{}, err
+	}
 	saved := inference.Saved{Video: r.job.Output, ContactSheet: beside(r.job, ".png"), Sidecar: beside(r.job, ".json")}
 	if err := out.sheet.WriteFile(saved.ContactSheet); err != nil {
 		return inference.Saved{}, err
 	}
 	err := video.WriteSidecar(saved.Sidecar, sidecar{
-		Program: "Gimbal", Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name,
+		Program: video.Program, Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name,
 		Width: r.clip.Width, Height: r.clip.Height, Frames: r.clip.Frames,
 		Finished: time.Now(), Seconds: time.Since(r.started).Seconds(),
 	})
@@ -162,6 +168,19 @@ func (r *run) publish(out *outputs) (inference.Saved, error) {
 		return inference.Saved{}, err
 	}
 	return saved, r.state.Remove()
+}
+
+// dumped are the names of the tensors that dump writes.
+var dumped = []string{"image_latent", "latent", "noise", "vae_input", "video"}
+
+// madeDump reports whether the file at path holds what dump writes.
+func madeDump(path string) bool {
+	store, err := weights.Open(path)
+	if err != nil {
+		return false
+	}
+	defer store.Close()
+	return slices.Equal(slices.Sorted(slices.Values(store.Names())), dumped)
 }
 
 // dump writes the run's tensors, F32, to one safetensors file: noise, vae_input,
@@ -179,6 +198,7 @@ func (r *run) dump(c conditioning, frames [][]float32) error {
 		input[t] = grey
 	}
 	input[0] = first
+	output.Sweep(r.job.DumpFile)
 	return weights.WriteSafetensors(r.job.DumpFile, []weights.Source{
 		{Name: "noise", DType: device.F32, Shape: latent, Write: values(r.noise())},
 		{Name: "vae_input", DType: device.F32, Shape: pixels, Write: planes(input, false)},

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
+	"gimbal/inference/output"
 	"gimbal/inference/plan"
 	"gimbal/inference/watch"
 )
@@ -20,7 +22,9 @@ type Options struct {
 	// RatesDir is the folder for what the device was measured to do; "" for the
 	// user's cache folder.
 	RatesDir string
-	Log      *slog.Logger
+	// Also are files that the client writes itself beside those of a run.
+	Also []output.File
+	Log  *slog.Logger
 }
 
 // Local is the Engine on this machine. It keeps the checkpoint of the last run open for
@@ -101,16 +105,20 @@ func (l *Local) Memory() Memory {
 
 // Run implements Engine.
 func (l *Local) Run(ctx context.Context, r Request, emit func(inference.Event)) (inference.Saved, error) {
-	q := r.Job.Quant
+	job, err := r.Job, error(nil)
 	if r.Resume != "" {
-		run, err := ReadRun(r.Resume)
-		if err != nil {
+		var run Paused
+		if run, err = ReadRun(r.Resume); err != nil {
 			return inference.Saved{}, err
 		}
-		if q = run.Job.Quant; r.Checkpoint == "" {
-			r.Checkpoint = run.Checkpoint
-		}
+		job, r.Checkpoint = run.Job, cmp.Or(r.Checkpoint, run.Checkpoint)
+	} else {
+		err = checkFrames(job)
 	}
+	if err := errors.Join(err, checkOutputs(job, r.Checkpoint, l.o.Also)); err != nil {
+		return inference.Saved{}, err
+	}
+	q := job.Quant
 	dev, err := l.open(ctx)
 	if err == nil {
 		err = l.takeTurn(ctx)

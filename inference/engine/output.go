@@ -1,16 +1,13 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 
 	"gimbal/inference"
+	"gimbal/inference/output"
 	"gimbal/inference/video"
 )
 
@@ -23,135 +20,123 @@ func beside(j inference.Job, ext string) string {
 // absolute returns the job with absolute paths, which mean the same to a process
 // that resumes it from another folder.
 func absolute(j inference.Job) (inference.Job, error) {
-	for _, path := range []*string{&j.Image, &j.ActionPath, &j.Output, &j.FramesDir, &j.DumpFile} {
-		if *path == "" {
+	for _, s := range inference.Settings {
+		if s.Use == inference.NoFile || s.Text(j) == "" {
 			continue
 		}
-		absolute, err := filepath.Abs(*path)
-		if err != nil {
-			return j, fmt.Errorf("%s: %w", *path, err)
+		path, err := filepath.Abs(s.Text(j))
+		if err == nil {
+			err = s.Set(&j, path)
 		}
-		*path = absolute
+		if err != nil {
+			return j, fmt.Errorf("%s: %w", s.Text(j), err)
+		}
 	}
 	return j, nil
 }
 
-// target is a file or folder that a job writes.
-type target struct {
-	setting, path string
-	folder        bool
-}
-
-func targets(j inference.Job) []target {
-	list := []target{
-		{"save_file", j.Output, false},
-		{"save_file", beside(j, ".png"), false},
-		{"save_file", beside(j, ".json"), false},
-		{"save_file", beside(j, ".run"), true},
+// files are what a job writes.
+func files(j inference.Job) []output.File {
+	list := []output.File{
+		{Setting: "save_file", Path: j.Output, Aside: true, Ours: video.MadeVideo},
+		{Setting: "save_file", Path: beside(j, ".png"), Aside: true, Ours: video.MadeSheet},
+		{Setting: "save_file", Path: beside(j, ".json"), Aside: true, Ours: video.MadeSidecar},
+		{Setting: "save_file", Path: beside(j, ".run"), Folder: true, Goes: true},
 	}
 	if j.DumpFile != "" {
-		list = append(list, target{"dump_tensors", j.DumpFile, false})
+		list = append(list, output.File{Setting: "dump_tensors", Path: j.DumpFile, Ours: madeDump})
 	}
 	if j.FramesDir != "" {
-		list = append(list, target{"save_frames", j.FramesDir, true})
+		list = append(list, output.File{Setting: "save_frames", Path: j.FramesDir, Folder: true, Aside: true})
 	}
 	return list
 }
 
-// checkOutputs makes sure that the job's files can be written, and that they
-// replace neither each other nor anything that the job reads, before hours of work
-// end in an error.
-func checkOutputs(job inference.Job) error {
-	if job.Output == "" {
-		return nil // Validate has said so
-	}
-	var errs []error
-	paths, folders := map[string]bool{}, map[string]bool{}
-	for _, t := range targets(job) {
-		path := filepath.Clean(t.path)
-		if paths[path] {
-			errs = append(errs, t.fault(t.path+", which is written twice", "another name"))
+// inputs are what a job reads, of a checkpoint in a folder.
+func inputs(j inference.Job, checkpoint string) []output.Input {
+	list := []output.Input{{What: "the checkpoint", Path: checkpoint, Whole: true}}
+	for _, s := range inference.Settings {
+		if s.Use != inference.Reads {
+			continue
 		}
-		paths[path] = true
-		if t.folder {
-			folders[nearest(path)] = true
-		} else {
-			folders[filepath.Dir(path)] = true
-			errs = append(errs, t.check(job.Image))
+		what, ok := map[string]string{"image": "the picture that the video starts from", "action_path": "the camera path"}[s.Name]
+		if !ok {
+			what = "what " + s.Name + " names"
 		}
+		list = append(list, output.Input{What: what, Path: s.Text(j)})
 	}
-	for _, folder := range slices.Sorted(maps.Keys(folders)) {
-		if err := video.CheckWritable(folder); err != nil {
-			errs = append(errs, &inference.SettingError{Setting: "save_file", Mistake: inference.Unusable, Err: err})
-		}
-	}
-	return errors.Join(errs...)
+	return list
 }
 
-// check returns an error if writing t would replace anything but a plain file, or
-// the picture that the job starts from.
-func (t target) check(picture string) error {
-	info, err := os.Stat(t.path)
-	if err != nil {
-		return nil // there is none, or its folder's check says what is wrong
+// checkOutputs makes sure, before a run takes long, that its files and those that the
+// client writes beside them can be written, and that they replace neither each other nor
+// anything that the run reads, nor what Gimbal did not make.
+func checkOutputs(j inference.Job, checkpoint string, also []output.File) error {
+	if j.Output == "" {
+		return nil // Validate says so
 	}
-	if !info.Mode().IsRegular() {
-		return t.fault(t.path+", where there is a folder or device", "another name")
+	return output.Check(append(files(j), also...), inputs(j, checkpoint))
+}
+
+// checkFrames returns an error if the folder for a new run's frames has some already.
+func checkFrames(j inference.Job) error {
+	if j.FramesDir == "" {
+		return nil
 	}
-	if start, err := os.Stat(picture); err == nil && os.SameFile(info, start) {
-		return t.fault(t.path+", the picture that the video starts from", "another name")
+	if err := video.CheckPNGs(j.FramesDir); err != nil {
+		return &inference.SettingError{Setting: "save_frames", Mistake: inference.Unusable, Err: err}
 	}
 	return nil
 }
 
-func (t target) fault(found, want string) error {
-	return &inference.SettingError{Setting: t.setting, Mistake: inference.Unusable, Found: found, Want: want}
-}
+// What a video's files take on disk at the most, as measured: bytes per pixel of a frame
+// in the video and as a PNG file, and of a file whatever is in it.
+const (
+	mp4Bytes  = 0.1
+	pngBytes  = 2
+	fileBytes = 64 << 10
+)
 
-// nearest returns dir, or the folder nearest above it that exists.
-func nearest(dir string) string {
-	for {
-		above := filepath.Dir(dir)
-		if _, err := os.Stat(dir); err == nil || above == dir {
-			return dir
-		}
-		dir = above
-	}
-}
-
-// disk lists what the job writes: three states of four latents each at the most, the
-// video as it is encoded and copied, and what else it asks for.
+// disk lists what the job writes, with what is there only while it runs: three states of
+// four latents each, copies of the inputs, and the video once more as it is encoded.
 func (r *run) disk() []inference.Disk {
 	latent := 4 * int64(r.clip.Latent(r.p.vae.Channels()))
-	pixels := int64(r.clip.Frames * r.clip.Width * r.clip.Height)
+	pixels := int64(r.clip.Frames) * int64(r.clip.Width) * int64(r.clip.Height)
 	beside := filepath.Dir(r.job.Output)
+	mp4 := int64(mp4Bytes*float64(pixels)) + fileBytes
 	list := []inference.Disk{
-		{What: "run state", Folder: beside, Bytes: 3 * 4 * latent},
-		{What: "video", Folder: beside, Bytes: pixels / 5, Stays: true},
+		{What: "run state", Folder: beside, Bytes: 3*(4*latent+fileBytes) + inputBytes(r.job)},
+		{What: "video while it is encoded", Folder: beside, Bytes: mp4},
+		{What: "video", Folder: beside, Bytes: mp4, Stays: true},
+		{What: "contact sheet and settings", Folder: beside, Bytes: video.SheetBytes(r.clip.Frames, r.clip.Width, r.clip.Height) + fileBytes, Stays: true},
 	}
 	if r.job.DumpFile != "" {
-		list = append(list, inference.Disk{What: "tensors", Folder: filepath.Dir(r.job.DumpFile), Bytes: 3*latent + 2*3*4*pixels, Stays: true})
+		list = append(list, inference.Disk{What: "tensors", Folder: filepath.Dir(r.job.DumpFile), Bytes: 3*latent + 2*3*4*pixels + fileBytes, Stays: true})
 	}
 	if r.job.FramesDir != "" {
-		list = append(list, inference.Disk{What: "frames", Folder: nearest(r.job.FramesDir), Bytes: 2 * pixels, Stays: true})
+		list = append(list, inference.Disk{What: "frames", Folder: output.Nearest(r.job.FramesDir), Bytes: pngBytes*pixels + int64(r.clip.Frames)*blockBytes, Stays: true})
 	}
 	return list
+}
+
+// blockBytes is what the last block of a file takes beyond its end.
+const blockBytes = 4 << 10
+
+// inputBytes is what the copies of the job's files take in the run's folder.
+func inputBytes(j inference.Job) (sum int64) {
+	for _, path := range inputFiles(j) {
+		if info, err := os.Stat(path); err == nil { // or reading it says what is wrong
+			sum += info.Size() + blockBytes
+		}
+	}
+	return sum
 }
 
 // checkSpace returns an error unless the disks have room for what the job writes.
 func (r *run) checkSpace() error {
-	needs := map[string]int64{}
+	var needs []output.Need
 	for _, d := range r.disk() {
-		needs[d.Folder] += d.Bytes
+		needs = append(needs, output.Need{Folder: d.Folder, Bytes: d.Bytes})
 	}
-	for folder, need := range needs {
-		var disk syscall.Statfs_t
-		if err := syscall.Statfs(folder, &disk); err != nil {
-			continue // not every file system tells
-		}
-		if free := int64(disk.Bavail) * int64(disk.Bsize); free < need {
-			return &inference.DiskError{Folder: folder, Free: free, Need: need}
-		}
-	}
-	return nil
+	return output.CheckRoom(needs...)
 }

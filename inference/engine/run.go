@@ -62,7 +62,7 @@ func (r *run) phase(name string, times int, work func() error) error {
 func (p *Pipeline) prepare(job inference.Job) (*run, error) {
 	solver, err := Validate(job)
 	c, errClip := clip.Open(job)
-	if err := errors.Join(err, errClip, checkOutputs(job)); err != nil {
+	if err := errors.Join(err, errClip, checkOutputs(job, p.layout.Dir, nil)); err != nil {
 		return nil, err
 	}
 	r := p.newRun(job, c, solver)

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"gimbal/inference"
+	"gimbal/inference/video"
 	"gimbal/inference/weights"
 )
 
@@ -54,6 +55,9 @@ func fingerprint(l *weights.Layout) (source, error) {
 			}
 			switch filepath.Ext(file.Name()) {
 			case ".safetensors", ".pth", ".json", ".model":
+				if video.MadeSidecar(filepath.Join(folder, file.Name())) { // of a video that was put there
+					continue
+				}
 				if err := hashEnds(hash, l.Dir, filepath.Join(folder, file.Name())); err != nil {
 					return source{}, err
 				}

@@ -13,7 +13,6 @@ import (
 	"gimbal/inference/denoise"
 	"gimbal/inference/noise"
 	"gimbal/inference/runstate"
-	"gimbal/inference/video"
 )
 
 // state is a run's folder.
@@ -55,12 +54,7 @@ func (r *run) begin(inputs string) (err error) {
 	if r.job, err = absolute(r.job); err != nil {
 		return err
 	}
-	if r.job.FramesDir != "" {
-		if err := video.CheckPNGs(r.job.FramesDir); err != nil {
-			return err
-		}
-	}
-	if err := r.checkSpace(); err != nil {
+	if err := errors.Join(checkFrames(r.job), r.checkSpace()); err != nil {
 		return err
 	}
 	if _, err := r.picture.get(); err != nil {

@@ -13,7 +13,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/engine"
 	"gimbal/inference/library"
-	"gimbal/inference/video"
+	"gimbal/inference/output"
 )
 
 // Options say what a Queue works with.
@@ -106,7 +106,7 @@ func (q *Queue) Add(s library.Settings, dir string, thumb image.Image) (library.
 	defer q.adding.Unlock()
 	err := os.MkdirAll(dir, 0o755)
 	if err == nil {
-		err = video.CheckWritable(dir)
+		err = output.CheckWritable(dir)
 	}
 	if err != nil {
 		return library.Entry{}, &inference.SettingError{Setting: "save_file", Mistake: inference.Unusable, Err: err}

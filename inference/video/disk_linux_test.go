@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"gimbal/inference/output"
 )
 
 // TestSmallDisk fills a real disk: a file system in memory, which only root can mount.
@@ -17,7 +19,7 @@ func TestSmallDisk(t *testing.T) {
 	defer syscall.Unmount(dir, syscall.MNT_DETACH)
 	path := holding(t, dir, "old")
 
-	if err := CheckWritable(dir); err != nil {
+	if err := output.CheckWritable(dir); err != nil {
 		t.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -35,13 +37,13 @@ func TestSmallDisk(t *testing.T) {
 
 	filler := filepath.Join(dir, "filler")
 	os.WriteFile(filler, make([]byte, 180<<10), 0o600)
-	checkFull(t, CheckWritable(dir), dir)
+	checkFull(t, output.CheckWritable(dir), dir)
 	sheet := NewSheet(1, SheetOptions{})
 	sheet.Add(noise(240, 416, rng))
 	checkFull(t, sheet.WriteFile(path), path)
 	os.Remove(filler)
 	checkUntouched(t, path, "old")
-	if err := CheckWritable(dir); err != nil {
+	if err := output.CheckWritable(dir); err != nil {
 		t.Errorf("with space again: %v", err)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gimbal/inference/output"
 )
 
 var small = Options{Width: 64, Height: 48, FPS: 16}
@@ -155,7 +157,7 @@ func checkFull(t *testing.T, err error, path string) {
 
 func TestCheckWritable(t *testing.T) {
 	dir := t.TempDir()
-	if err := CheckWritable(dir); err != nil {
+	if err := output.CheckWritable(dir); err != nil {
 		t.Error(err)
 	}
 	file := filepath.Join(dir, "file")
@@ -178,7 +180,7 @@ func TestCheckWritable(t *testing.T) {
 		cases[locked] = "permissions"
 	}
 	for path, want := range cases {
-		err := CheckWritable(path)
+		err := output.CheckWritable(path)
 		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", path, err, want)
 		}

@@ -55,6 +55,10 @@ func TestDefaultName(t *testing.T) {
 		{"i2v-A14B", "480*832", "", "i2v-A14B_480x832_1__20250304_050607.mp4"},
 		{"i2v-A14B", "480*832", strings.Repeat("ab", 50), "i2v-A14B_480x832_1_" + strings.Repeat("ab", 25) + "_20250304_050607.mp4"},
 		{"t", "s", strings.Repeat("山", 60), "t_s_1_" + strings.Repeat("山", 50) + "_20250304_050607.mp4"},
+		{"i2v-A14B", "480*832", strings.Repeat("🌄", 60), "i2v-A14B_480x832_1_" + strings.Repeat("🌄", 39) + "_20250304_050607.mp4"},
+		{"i2v-A14B", "480*832", strings.Repeat("e\u0301", 60), "i2v-A14B_480x832_1_" + strings.Repeat("e\u0301", 25) + "_20250304_050607.mp4"},
+		{"i2v-A14B", "480*832", strings.Repeat("❤\ufe0f", 60), "i2v-A14B_480x832_1_" + strings.Repeat("❤\ufe0f", 25) + "_20250304_050607.mp4"},
+		{"i2v-A14B", "480*832", strings.Repeat("🏔\ufe0f", 60), "i2v-A14B_480x832_1_" + strings.Repeat("🏔\ufe0f", 22) + "_20250304_050607.mp4"},
 		{"t", "s", "..\\x:\"?<>|*\n\x00\xff", "t_s_1_.._x___________20250304_050607.mp4"},
 		{"../t", "s", "x", "_._t_s_1_x_20250304_050607.mp4"},
 	} {
@@ -74,7 +78,7 @@ func FuzzDefaultName(f *testing.F) {
 			t.Skip("flags, not free text")
 		}
 		name := DefaultName(task, size, ulysses, prompt, time.Now())
-		if name[0] == '.' || len(name) > 255 || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\:*?\"<>|\x00\n ") {
+		if name[0] == '.' || len(name) > 197 || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\:*?\"<>|\x00\n ") {
 			t.Fatalf("name %q", name)
 		}
 		path := filepath.Join(dir, name)

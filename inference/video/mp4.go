@@ -9,6 +9,9 @@ import (
 	"github.com/Eyevinn/mp4ff/mp4"
 )
 
+// compressor is what the sample description calls the encoder.
+const compressor = "openh264"
+
 // ticks is the duration of a frame; the time scale is ticks times the frame rate.
 const ticks = 1000
 
@@ -95,7 +98,7 @@ func (t *track) moov(opts Options) (*mp4.MoovBox, error) {
 		return nil, err
 	}
 	stbl := trak.Mdia.Minf.Stbl
-	stbl.Stsd.AvcX.CompressorName = "openh264"
+	stbl.Stsd.AvcX.CompressorName = compressor
 	stbl.Stsd.AvcX.AddChild(&mp4.ColrBox{ // BT.709 in all three, as ISO/IEC 23091-2 numbers it
 		ColorType:      mp4.ColorTypeOnScreenColors,
 		ColorPrimaries: 1, TransferCharacteristics: 1, MatrixCoefficients: 1,

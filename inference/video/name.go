@@ -9,24 +9,47 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"gimbal/inference/output"
 )
 
-// promptRunes is how much of a prompt a file name holds.
-const promptRunes = 50
+// promptRunes is how much of a prompt a file name holds, and maxName the bytes of the name
+// without its extension: with that and a number of FreePath's it has 200, as the setting
+// allows.
+const promptRunes, maxName = 50, 200 - len(".mp4") - len("_99")
 
 // DefaultName returns the reference's file name for a run,
 // TASK_SIZE_ULYSSES_PROMPT_TIME.mp4, with x for the size's asterisk and an
-// underscore for every character that some file system refuses.
+// underscore for every character that some file system refuses. A prompt of many bytes
+// is cut, between two characters.
 func DefaultName(task, size, ulysses, prompt string, t time.Time) string {
 	runes := []rune(prompt)
-	prompt = string(runes[:min(len(runes), promptRunes)])
-	size = strings.ReplaceAll(size, "*", "x")
-	name := strings.Join([]string{task, size, ulysses, prompt, t.Format("20060102_150405")}, "_")
-	name = strings.Map(safeRune, name)
+	prompt = strings.Map(safeRune, string(runes[:min(len(runes), promptRunes)]))
+	front := strings.Map(safeRune, strings.Join([]string{task, strings.ReplaceAll(size, "*", "x"), ulysses, ""}, "_"))
+	back := t.Format("_20060102_150405")
+	name := front + cut(prompt, maxName-len(front)-len(back)) + back
 	if name[0] == '.' { // would be hidden
 		name = "_" + name[1:]
 	}
 	return name + ".mp4"
+}
+
+// cut returns as many whole characters of text as limit bytes hold, without the marks of
+// one that is left out.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	end := 0
+	for i, r := range text {
+		if i > limit {
+			break
+		}
+		if !unicode.IsMark(r) {
+			end = i
+		}
+	}
+	return text[:end]
 }
 
 func safeRune(r rune) rune {
@@ -46,7 +69,7 @@ func FreePath(path string, beside ...string) (string, error) {
 	for n, candidate := 2, stem; ; n++ {
 		free, err := allFree(candidate, append([]string{ext}, beside...))
 		if err != nil {
-			return "", explain(path, err)
+			return "", output.Explain(path, err)
 		}
 		if free {
 			return candidate + ext, nil

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"gimbal/inference/output"
 )
 
 // PNGs writes frames as numbered PNG files, frame_00001.png and on.
@@ -41,9 +43,9 @@ func CheckPNGs(dir string) error {
 // short can be repeated.
 func CreatePNGs(dir string) (*PNGs, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, explain(dir, err)
+		return nil, output.Explain(dir, err)
 	}
-	if err := CheckWritable(dir); err != nil {
+	if err := output.CheckWritable(dir); err != nil {
 		return nil, err
 	}
 	return &PNGs{dir: dir, encoder: png.Encoder{CompressionLevel: png.BestSpeed}}, nil
@@ -52,7 +54,7 @@ func CreatePNGs(dir string) (*PNGs, error) {
 // WriteFrame writes the next frame.
 func (p *PNGs) WriteFrame(frame *image.RGBA) error {
 	path := filepath.Join(p.dir, fmt.Sprintf("frame_%05d.png", p.written+1))
-	if err := writeFile(path, func(w io.Writer) error { return p.encoder.Encode(w, frame) }); err != nil {
+	if err := output.WriteFile(path, func(w io.Writer) error { return p.encoder.Encode(w, frame) }); err != nil {
 		return err
 	}
 	p.written++

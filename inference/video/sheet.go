@@ -4,7 +4,6 @@ import (
 	"errors"
 	"image"
 	"image/color"
-	"image/png"
 	"io"
 	"math"
 	"strconv"
@@ -13,10 +12,13 @@ import (
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
 	"golang.org/x/image/math/fixed"
+
+	"gimbal/inference/output"
 )
 
 const (
 	sheetGap    = 6   // pixels between and around the pictures
+	sheetGrey   = 24  // brightness of the gaps
 	sheetAspect = 1.6 // width to height, about a screen's
 	minThumb    = 96  // the longer side of a picture, however small the frame is
 )
@@ -52,6 +54,17 @@ func NewSheet(total int, opts SheetOptions) *Sheet {
 		s.picks[i] = int(math.Round(float64(i) * float64(total-1) / float64(n-1)))
 	}
 	return s
+}
+
+// SheetBytes is what a sheet of a video of this many frames and pixels takes on disk at
+// the most.
+func SheetBytes(frames, width, height int) int64 {
+	s := NewSheet(frames, SheetOptions{})
+	size := image.Pt(width, height)
+	s.cols = s.columns(size)
+	cell := s.thumbSize(size).Add(image.Pt(sheetGap, sheetGap))
+	rows := (len(s.picks) + s.cols - 1) / s.cols
+	return 3*int64(s.cols*cell.X+sheetGap)*int64(rows*cell.Y+sheetGap) + 1<<12
 }
 
 // Add takes the next frame. All frames have the size of the first.
@@ -112,7 +125,7 @@ func (s *Sheet) Image() *image.RGBA {
 	rows := (len(s.thumbs) + cols - 1) / cols
 	cell := size.Add(image.Pt(sheetGap, sheetGap))
 	sheet := image.NewRGBA(image.Rect(0, 0, cols*cell.X+sheetGap, rows*cell.Y+sheetGap))
-	draw.Draw(sheet, sheet.Rect, image.NewUniform(color.Gray{Y: 24}), image.Point{}, draw.Src)
+	draw.Draw(sheet, sheet.Rect, image.NewUniform(color.Gray{Y: sheetGrey}), image.Point{}, draw.Src)
 	for i, thumb := range s.thumbs {
 		at := image.Pt(sheetGap+i%cols*cell.X, sheetGap+i/cols*cell.Y)
 		draw.Draw(sheet, thumb.Rect.Add(at), thumb, image.Point{}, draw.Src)
@@ -120,11 +133,11 @@ func (s *Sheet) Image() *image.RGBA {
 	return sheet
 }
 
-// WriteFile writes the sheet to path as PNG.
+// WriteFile writes the sheet to path as PNG, which MadeSheet knows again.
 func (s *Sheet) WriteFile(path string) error {
 	sheet := s.Image()
 	if sheet == nil {
 		return errors.New("video: no frame for the contact sheet " + path)
 	}
-	return writeFile(path, func(w io.Writer) error { return png.Encode(w, sheet) })
+	return output.WriteFile(path, func(w io.Writer) error { return output.EncodePNG(w, sheet) })
 }

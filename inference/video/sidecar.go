@@ -5,7 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"gimbal/inference/output"
 )
+
+// Program is what a sidecar has under the key "program".
+const Program = "Gimbal"
 
 // maxSidecar bounds what ReadSidecar takes into memory.
 const maxSidecar = 16 << 20
@@ -16,7 +21,7 @@ func WriteSidecar(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("video: sidecar %s: %w", path, err)
 	}
-	return writeFile(path, func(w io.Writer) error {
+	return output.WriteFile(path, func(w io.Writer) error {
 		_, err := w.Write(append(text, '\n'))
 		return err
 	})

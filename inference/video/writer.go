@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"gimbal/inference/output"
 	"gimbal/inference/video/internal/openh264"
 )
 
@@ -76,14 +77,13 @@ func Create(path string, opts Options) (*Writer, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil, fmt.Errorf("%s is a folder: name a file for the video, such as %s", path, filepath.Join(path, "video.mp4"))
 	}
-	if err := CheckWritable(filepath.Dir(path)); err != nil {
+	if err := output.CheckWritable(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	spool, err := os.CreateTemp(filepath.Dir(path), ".video-*")
+	spool, err := output.Nameless(filepath.Dir(path)) // nothing is left of it if the process dies
 	if err != nil {
-		return nil, explain(path, err)
+		return nil, output.Explain(path, err)
 	}
-	os.Remove(spool.Name()) // lives on while it is open, and leaves nothing behind if the process dies
 	w, err := newWriter(path, opts, spool)
 	if err != nil {
 		spool.Close()
@@ -130,7 +130,7 @@ func (w *Writer) write() error {
 		return fmt.Errorf("video: frame %d of %s: %w", len(w.track.sizes)+1, w.path, err)
 	}
 	if _, err := w.out.Write(sample); err != nil {
-		return explain(w.path, err)
+		return output.Explain(w.path, err)
 	}
 	return nil
 }
@@ -161,9 +161,9 @@ func (w *Writer) Close() error {
 		return fmt.Errorf("video: no frame for %s", w.path)
 	}
 	if err := w.out.Flush(); err != nil {
-		return explain(w.path, err)
+		return output.Explain(w.path, err)
 	}
-	return writeFile(w.path, func(out io.Writer) error {
+	return output.WriteFile(w.path, func(out io.Writer) error {
 		if err := w.track.writeHeader(out, w.opts); err != nil {
 			return err
 		}

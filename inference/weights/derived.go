@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"golang.org/x/sys/unix"
 
 	"gimbal/inference/device"
+	"gimbal/inference/output"
 )
 
 // CacheDir is the folder of derived weights in a checkpoint's folder, or, where
@@ -119,7 +119,7 @@ func (d derived) write(ctx context.Context, dir string, tensors []Source) (*Stor
 			return store, nil
 		}
 		d.evict(folder, i == 0)
-		if err := checkRoom(folder, size); err != nil {
+		if err := output.CheckRoom(output.Need{Folder: folder, Bytes: size}); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -143,18 +143,6 @@ func lock(ctx context.Context, folder string) (unlock func() error, err error) {
 		return nil, fmt.Errorf("%s: %w", folder, err)
 	}
 	return file.Unlock, nil
-}
-
-// checkRoom returns an error if it is known that the folder has no room for size bytes.
-func checkRoom(folder string, size int64) error {
-	var disk unix.Statfs_t
-	if err := unix.Statfs(folder, &disk); err != nil {
-		return nil
-	}
-	if free := int64(disk.Bavail) * int64(disk.Bsize); free < size {
-		return fmt.Errorf("%s: %.1f GB free, want %.1f: free some space", folder, float64(free)/1e9, float64(size)/1e9)
-	}
-	return nil
 }
 
 // evict removes from a locked folder what killed processes left half written and, if it is

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -130,13 +132,44 @@ type traceEvent struct {
 // The threads of a trace: kernels lie beside what the host waits for.
 const hostThread, deviceThread = 1, 2
 
+// A trace and a table begin so.
+const (
+	traceHead = `{"displayTimeUnit":"ms","traceEvents":[`
+	tableHead = "count seconds time % TFLOP/s GB/s peak % operation"
+)
+
+// MadeTrace reports whether the file at path is a trace of WriteTrace's.
+func MadeTrace(path string) bool {
+	first, err := json.Marshal(nameOf(hostThread, "host"))
+	want := traceHead + "\n" + string(first)
+	return err == nil && strings.HasPrefix(begin(path, len(want)), want)
+}
+
+// MadeTable reports whether the file at path is a table of WriteTable's.
+func MadeTable(path string) bool {
+	line, _, _ := strings.Cut(begin(path, 1<<10), "\n")
+	return strings.Join(strings.Fields(line), " ") == tableHead
+}
+
+// begin returns the first n bytes of a file, or as many as there are.
+func begin(path string, n int) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	head := make([]byte, n)
+	n, _ = io.ReadFull(f, head)
+	return string(head[:n])
+}
+
 // WriteTrace writes all events as a trace in JSON: operations lie within submissions, and
 // kernels, on a thread of their own, within operations.
 func (d *Device) WriteTrace(w io.Writer) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out := bufio.NewWriter(w)
-	fmt.Fprint(out, `{"displayTimeUnit":"ms","traceEvents":[`)
+	fmt.Fprint(out, traceHead)
 	events := []traceEvent{nameOf(hostThread, "host"), nameOf(deviceThread, "device")}
 	for _, e := range d.events {
 		events = append(events, e.trace())

@@ -1,0 +1,60 @@
+package output
+
+import (
+	"os"
+	"syscall"
+
+	"gimbal/inference"
+)
+
+// Need is what is about to be written to a folder, which need not be there yet.
+type Need struct {
+	Folder string
+	Bytes  int64
+}
+
+// CheckRoom returns an *inference.DiskError unless the disks have room for all that is
+// needed of them, as far as they tell.
+func CheckRoom(needs ...Need) error {
+	type disk struct {
+		folder string // the first one on it
+		bytes  int64
+	}
+	var disks []*disk
+	of := map[uint64]*disk{}
+	for _, n := range needs {
+		folder := Nearest(n.Folder)
+		id, ok := device(folder)
+		if !ok {
+			continue
+		}
+		if of[id] == nil {
+			of[id] = &disk{folder: folder}
+			disks = append(disks, of[id])
+		}
+		of[id].bytes += n.Bytes
+	}
+	for _, d := range disks {
+		var told syscall.Statfs_t
+		if err := syscall.Statfs(d.folder, &told); err != nil {
+			continue // not every file system tells
+		}
+		if free := int64(told.Bavail) * int64(told.Bsize); free < d.bytes {
+			return &inference.DiskError{Folder: d.folder, Free: free, Need: d.bytes}
+		}
+	}
+	return nil
+}
+
+// device returns the number of the file system that holds a folder.
+func device(folder string) (id uint64, ok bool) {
+	info, err := os.Stat(folder)
+	if err != nil {
+		return 0, false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return uint64(stat.Dev), true
+}
