@@ -110,7 +110,7 @@ func (w wanted) against(other wanted) error {
 			return w.fault(w.Path+", which is written twice", "another name")
 		case inner.place.is(outer.place):
 			return w.fault(fmt.Sprintf("%s, which %s writes too", w.Path, other.Setting), "another name")
-		case !outer.Folder && inner.place.within(outer.place):
+		case !outer.Folder && !outer.place.folder() && inner.place.within(outer.place):
 			return inner.fault(fmt.Sprintf("%s, below the file %s", inner.Path, outer.Path), "another folder")
 		case outer.Goes && inner.place.within(outer.place):
 			return inner.fault(fmt.Sprintf("%s, in the folder %s, which is removed in the end", inner.Path, outer.Path), "another folder")

@@ -62,6 +62,9 @@ func exists(path string) bool {
 // not there says whether this one does.
 func fold(name string) string { return cases.Fold().String(norm.NFC.String(name)) }
 
+// folder reports whether there is a folder.
+func (p place) folder() bool { return p.rest == "" && p.info.IsDir() }
+
 // is reports whether two places are one.
 func (p place) is(q place) bool { return p.rest == q.rest && os.SameFile(p.info, q.info) }
 
