@@ -65,6 +65,10 @@ func inputs(j inference.Job, checkpoint string) []output.Input {
 		}
 		list = append(list, output.Input{What: what, Path: s.Text(j)})
 	}
+	copied, _ := inputFiles(j) // opening them says what is wrong
+	for _, path := range copied {
+		list = append(list, output.Input{What: "which the run reads", Path: path})
+	}
 	return list
 }
 
@@ -124,7 +128,8 @@ const blockBytes = 4 << 10
 
 // inputBytes is what the copies of the job's files take in the run's folder.
 func inputBytes(j inference.Job) (sum int64) {
-	for _, path := range inputFiles(j) {
+	files, _ := inputFiles(j) // opening them says what is wrong
+	for _, path := range files {
 		if info, err := os.Stat(path); err == nil { // or reading it says what is wrong
 			sum += info.Size() + blockBytes
 		}
