@@ -30,7 +30,7 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	defer local.Close()
 	m, err := local.Inspect(ctx, dir)
 	if len(m.Parts) > 0 {
-		fmt.Fprintf(stdout, "checkpoint %s\n", dir)
+		fmt.Fprintf(stdout, "checkpoint %s\n", m.Dir)
 	}
 	for _, p := range m.Parts {
 		fmt.Fprintln(stdout, "  "+partText(p))
@@ -42,7 +42,15 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if !m.HasCamera {
 		control = "has no camera control"
 	}
-	fmt.Fprintf(stdout, "  whole: every tensor is there and of the right shape; the model %s\n", control)
+	found := "whole"
+	if expert, missing := m.Alone(m.Recipe.Boundary); expert != "" {
+		found = "usable"
+		fmt.Fprintf(stdout, "  one expert does every step: %s, as there is no %s\n", expert, missing)
+	}
+	if slices.ContainsFunc(m.Parts, func(p engine.Part) bool { return len(p.Unused) > 0 }) {
+		found = "usable"
+	}
+	fmt.Fprintf(stdout, "  %s: every tensor that the model uses is there and of the right shape; the model %s\n", found, control)
 	return nil
 }
 
@@ -72,6 +80,9 @@ func partText(p engine.Part) string {
 	}
 	if c := p.Config; c != nil {
 		text += fmt.Sprintf("; %d layers, %d wide, %d heads, feed-forward %d", c.NumLayers, c.Dim, c.NumHeads, c.FFNDim)
+	}
+	if len(p.Unused) > 0 {
+		text += "; " + p.UnusedText()
 	}
 	if p.Err != nil {
 		text += "; DAMAGED"

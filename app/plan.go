@@ -134,6 +134,9 @@ func planTable(w io.Writer, e inference.Planned) error {
 		fmt.Fprintf(w, "disk: %s for the %s in %s (%s)\n", inference.Size(d.Bytes), d.What, or(d.Folder, "the checkpoint's folder"), until)
 	}
 	fmt.Fprintln(w)
+	for _, n := range p.Notices {
+		fmt.Fprintf(w, "note: %s\n", n.Text)
+	}
 	for _, line := range planLines(e) {
 		fmt.Fprintln(w, line)
 	}

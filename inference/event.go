@@ -52,6 +52,8 @@ const (
 	NoticeCamera  NoticeAbout = "camera"  // the control is not quite what it seems
 	NoticeReloads NoticeAbout = "reloads" // weights do not stay in memory
 	NoticeDevice  NoticeAbout = "device"  // the run began on another one, or the system stopped its work
+	NoticeExpert  NoticeAbout = "expert"  // one does the steps of both
+	NoticeTensors NoticeAbout = "tensors" // some of the checkpoint are not used
 )
 
 // Planned reports what the job will take.

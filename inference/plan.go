@@ -21,6 +21,8 @@ type Plan struct {
 	Phases []Phase `json:"phases"` // in the order of work
 	Disk   []Disk  `json:"disk"`
 
+	Notices []Notice `json:"notices,omitempty"` // what to know of the model beforehand
+
 	// Limit is what the device may hold, from its working set or its user; 0 if not
 	// known. Fits compares it.
 	Limit int64 `json:"limit"`

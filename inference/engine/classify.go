@@ -53,19 +53,22 @@ func classifyFolder(dir string) (kind Kind, use string, err error) {
 	if clip.IsControl(dir) {
 		return KindCamera, dir, nil
 	}
+	checkpoint, err := weights.Find(dir)
+	if err != nil {
+		return "", dir, err
+	}
+	if weights.IsCheckpoint(checkpoint) {
+		return KindCheckpoint, checkpoint, nil
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return "", dir, err
 	}
 	var found []string
 	for _, e := range entries {
-		if ofExpert(e.Name()) {
-			return KindCheckpoint, dir, nil
+		if !weights.Hidden(e.Name()) {
+			found = append(found, e.Name())
 		}
-		found = append(found, e.Name())
-	}
-	if ofExpert(filepath.Base(dir)) {
-		return "", dir, fmt.Errorf("found one part of a model, want the folder that holds all of them: %s", filepath.Dir(dir))
 	}
 	if _, err := clip.Find(dir); !errors.Is(err, clip.ErrNoControl) {
 		return KindCamera, dir, nil // in a folder of it, or one of several: opening it says so
@@ -75,9 +78,4 @@ func classifyFolder(dir string) (kind Kind, use string, err error) {
 	}
 	return "", dir, fmt.Errorf("found a folder with %s, want a camera folder, with poses.npy and intrinsics.npy, or a model folder, "+
 		"with high_noise_model, low_noise_model, the text encoder and the VAE", strings.Join(found[:min(len(found), 8)], ", "))
-}
-
-// ofExpert reports whether a folder is called like an expert's, quantised or not.
-func ofExpert(name string) bool {
-	return strings.HasPrefix(name, weights.HighNoise) || strings.HasPrefix(name, weights.LowNoise)
 }

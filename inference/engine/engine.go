@@ -64,9 +64,10 @@ type Device struct {
 
 // Model is what a checkpoint holds.
 type Model struct {
-	Whole     bool // every part is there and fits
-	HasCamera bool // it follows camera paths
-	ReadsKeys bool // it is told keys, and of a camera path the turns only: an act checkpoint
+	Dir       string // the checkpoint's folder, which may be below the one that was given
+	Whole     bool   // every part is there and fits
+	HasCamera bool   // it follows camera paths
+	ReadsKeys bool   // it is told keys, and of a camera path the turns only: an act checkpoint
 	Parts     []Part
 	Recipe    inference.Recipe  // what suits it
 	Cached    []inference.Quant // kinds of weights that need not be made first
@@ -80,6 +81,7 @@ type Part struct {
 	Err   error // what is wrong with it, or why it is missed
 
 	DTypes map[string]int     // number of tensors by their type
+	Unused []string           // names of the tensors that the model does not use
 	Config *weights.WanConfig // an expert's; nil for other parts
 }
 

@@ -16,14 +16,18 @@ import (
 // Inspect implements Engine. Weights are mapped onto the device to check their shapes,
 // not read.
 func (l *Local) Inspect(ctx context.Context, dir string) (Model, error) {
+	dir, err := weights.Find(dir)
+	if err != nil {
+		return Model{}, err
+	}
 	parts, err := weights.Inspect(dir)
 	if err != nil {
 		return Model{}, err
 	}
-	var m Model
+	m := Model{Dir: dir}
 	var errs []error
 	for _, p := range parts {
-		m.Parts = append(m.Parts, Part{Name: p.Name, Path: p.Path, Bytes: p.Bytes, DTypes: p.DTypes, Config: p.Config, Err: p.Err})
+		m.Parts = append(m.Parts, Part{Name: p.Name, Path: p.Path, Bytes: p.Bytes, DTypes: p.DTypes, Unused: p.Unused, Config: p.Config, Err: p.Err})
 		errs = append(errs, p.Err)
 	}
 	if err := errors.Join(errs...); err != nil {

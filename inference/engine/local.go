@@ -13,6 +13,7 @@ import (
 	"gimbal/inference/output"
 	"gimbal/inference/plan"
 	"gimbal/inference/watch"
+	"gimbal/inference/weights"
 )
 
 // Options say what a Local works with.
@@ -151,6 +152,9 @@ func (l *Local) Quantize(ctx context.Context, checkpoint string, q inference.Qua
 
 // load opens the checkpoint unless it is. l.running is held.
 func (l *Local) load(ctx context.Context, dev device.Device, dir string, q inference.Quant, emit func(inference.Event)) (err error) {
+	if found, errFind := weights.Find(dir); errFind == nil {
+		dir = found
+	}
 	if l.pipeline != nil && l.of != (pipelineOf{dir, q, watch.See(dir)}) {
 		err := l.pipeline.Close()
 		l.pipeline = nil

@@ -49,6 +49,7 @@ func (r *run) planOn(ctx context.Context, dev device.Device, layout *weights.Lay
 		Device: info.Name, Limit: info.WorkingSet,
 		Width: r.clip.Width, Height: r.clip.Height, Frames: r.clip.Frames, LatentShape: r.clip.LatentShape(dry.p.vae.Channels()),
 		Phases: dry.count.Phases(), Disk: append(dry.disk(), toMake...),
+		Notices: modelNotices(layout, r.job.Boundary),
 	}
 	p.Parts = []inference.Part{{Name: "text encoder", Bytes: layout.Text.Bytes()}, {Name: "VAE", Bytes: layout.VAE.Bytes()}}
 	for _, name := range experts {

@@ -66,6 +66,7 @@ func (p *Pipeline) prepare(job inference.Job) (*run, error) {
 		return nil, err
 	}
 	r := p.newRun(job, c, solver)
+	r.notices = modelNotices(p.layout, job.Boundary)
 	if err := errors.Join(r.checkControl(), r.video().Check()); err != nil {
 		return nil, err
 	}

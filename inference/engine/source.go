@@ -3,12 +3,14 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gimbal/inference"
 	"gimbal/inference/video"
@@ -38,7 +40,7 @@ func fingerprint(l *weights.Layout) (source, error) {
 	folders := []string{l.Dir, l.TokenizerDir}
 	for _, expert := range slices.Sorted(maps.Keys(l.Experts)) {
 		folder := l.Experts[expert].Store.Path()
-		if filepath.Ext(folder) == ".safetensors" { // one file, not shards
+		if strings.EqualFold(filepath.Ext(folder), ".safetensors") { // one file, not shards
 			folder = filepath.Dir(folder)
 		}
 		folders = append(folders, folder)
@@ -50,10 +52,10 @@ func fingerprint(l *weights.Layout) (source, error) {
 			return source{}, err
 		}
 		for _, file := range files {
-			if file.Name() == weights.RecipeFile { // how to sample is no part of what is sampled
+			if weights.Hidden(file.Name()) || strings.EqualFold(file.Name(), weights.RecipeFile) { // how to sample is no part of what is sampled
 				continue
 			}
-			switch filepath.Ext(file.Name()) {
+			switch strings.ToLower(filepath.Ext(file.Name())) {
 			case ".safetensors", ".pth", ".json", ".model":
 				if video.MadeSidecar(filepath.Join(folder, file.Name())) { // of a video that was put there
 					continue
@@ -74,6 +76,9 @@ func hashEnds(hash io.Writer, dir, path string) error {
 		return err
 	}
 	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) { // a link that leads nowhere, and that nobody uses
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -58,9 +58,24 @@ func Open(dir string) (*Tokenizer, error) {
 // Size returns the number of pieces in the vocabulary.
 func (t *Tokenizer) Size() int { return len(t.model.scores) }
 
+// anyCase returns the path of the file that is called so but for the case of its letters:
+// some disks know upper case only.
+func anyCase(path string) string {
+	if _, err := os.Lstat(path); err == nil {
+		return path
+	}
+	entries, _ := os.ReadDir(filepath.Dir(path))
+	for _, e := range entries {
+		if strings.EqualFold(e.Name(), filepath.Base(path)) {
+			return filepath.Join(filepath.Dir(path), e.Name())
+		}
+	}
+	return path
+}
+
 // readFile reads a file of a size that a vocabulary can have.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.Open(anyCase(path))
 	if err != nil {
 		return nil, err
 	}

@@ -44,15 +44,17 @@ var rootModels = []string{
 // FindCausal returns the folder of the causal model in c, and what of it is to be opened: a
 // folder or a file; "" if there is none.
 func (c Checkpoint) FindCausal() (dir, open string) {
+	f, err := readFolder(c.Dir)
+	if err != nil {
+		return "", ""
+	}
 	for _, name := range causalFolders(c.Model) {
-		path := filepath.Join(c.Dir, name)
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
+		if path := f.find(name); path != "" {
 			return path, path
 		}
 	}
 	for _, name := range rootModels {
-		path := filepath.Join(c.Dir, name)
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		if path := f.find(name); path != "" {
 			return c.Dir, path
 		}
 	}
@@ -61,15 +63,20 @@ func (c Checkpoint) FindCausal() (dir, open string) {
 
 // HasExperts reports whether c's folder holds an expert, quantised or not.
 func (c Checkpoint) HasExperts() bool {
-	return expertDir(c.Dir, HighNoise) != "" || expertDir(c.Dir, LowNoise) != ""
+	f, err := readFolder(c.Dir)
+	return err == nil && (f.expert(HighNoise) != "" || f.expert(LowNoise) != "")
 }
 
 // openModel opens the model in a folder, or one of its files or indexes.
 func openModel(path string) (*Store, error) {
-	if strings.HasSuffix(path, ".index.json") {
-		return openIndex(filepath.Dir(path), filepath.Base(path), KindExpert)
+	if !strings.HasSuffix(strings.ToLower(path), indexSuffix) {
+		return Open(path)
 	}
-	return Open(path)
+	f, err := readFolder(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	return openIndex(f, filepath.Base(path), KindExpert)
 }
 
 // openCausal opens the causal model and describes it; a part without a path if there is none.
@@ -94,8 +101,8 @@ func (l *Layout) openCausal(c Checkpoint) (Expert, Part) {
 // configOf reads the config.json in a model's folder, or takes the sizes from the shapes of
 // its tensors where there is none.
 func configOf(dir string, s *Store) (WanConfig, error) {
-	path := filepath.Join(dir, "config.json")
-	if _, err := os.Stat(path); err == nil {
+	path := findFile(dir, ConfigFile)
+	if _, err := os.Lstat(path); err == nil {
 		return readWanConfig(path)
 	}
 	return ShapeConfig(s)

@@ -2,7 +2,6 @@ package weights
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 )
@@ -73,13 +72,13 @@ func GuessAssets(dir string) string {
 	if hasAssets(around, len(assetWords)) {
 		return around
 	}
-	beside, err := os.ReadDir(around)
+	beside, err := readFolder(around)
 	if err != nil {
 		return ""
 	}
 	guess := ""
-	for _, entry := range beside {
-		path := filepath.Join(around, entry.Name())
+	for _, name := range beside.names {
+		path := filepath.Join(around, name)
 		if info, err := os.Stat(path); err != nil || !info.IsDir() || path == dir || !hasAssets(path, len(assetWords)) {
 			continue
 		}
@@ -96,25 +95,14 @@ var assetWords = []string{"t5", "vae"}
 
 // hasAssets reports whether a folder holds at least so many of text encoder and VAE.
 func hasAssets(dir string, least int) bool {
-	names, err := fileNames(dir)
+	f, err := readFolder(dir)
 	if err != nil {
 		return false
 	}
 	for _, word := range assetWords {
-		if len(filesWith(names, word)) > 0 {
+		if len(f.filesWith(word)) > 0 {
 			least--
 		}
 	}
 	return least <= 0
-}
-
-func fileNames(dir string) (names []string, err error) {
-	listing, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("weights: %w", err)
-	}
-	for _, f := range listing {
-		names = append(names, f.Name())
-	}
-	return names, nil
 }

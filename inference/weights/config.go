@@ -1,11 +1,13 @@
 package weights
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 )
 
 // Limits on configuration files and the sizes in them.
@@ -73,7 +75,23 @@ func readWanConfig(path string) (WanConfig, error) {
 		errs = append(errs, values.readSize(f.name, f.to))
 	}
 	errs = append(errs, values.readEps(&c.Eps))
-	return c, errors.Join(errs...)
+	return c, joinMissing(path, errs)
+}
+
+// joinMissing joins the errors about fields; if most of them miss theirs, the file is
+// another one, and one error says so.
+func joinMissing(path string, errs []error) error {
+	const most = 4
+	var missing []string
+	for _, err := range errs {
+		if e := (*Error)(nil); errors.As(err, &e) && e.Found == "none" {
+			missing = append(missing, e.Field)
+		}
+	}
+	if len(missing) > most {
+		return &Error{path, "fields", "none called " + strings.Join(missing, ", "), "the configuration of an expert (is it another model's?)"}
+	}
+	return errors.Join(errs...)
 }
 
 // readSize reads a size of a model.
@@ -158,6 +176,9 @@ func readObject(path string, limit int64) (object, error) {
 	if err := json.Unmarshal(text, &o.values); errors.As(err, &mistyped) {
 		return object{}, &Error{path, "contents", "a JSON " + mistyped.Value, "a JSON object"}
 	} else if err != nil {
+		if what, want := sniff(text); what != "" && !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+			return object{}, &Error{path, "contents", what, want}
+		}
 		return object{}, &Error{path, "contents", err.Error(), "a JSON object"}
 	}
 	return o, nil

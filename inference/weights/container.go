@@ -32,8 +32,9 @@ type contents struct {
 
 // Open maps a file of weights, of any container, or those of the model in a folder, and
 // reads no more of them than what says where the tensors are. In a folder that is the
-// shards that its one *.safetensors.index.json names, with the tensors that it names, or
-// without an index diffusion_pytorch_model.safetensors, or the only file of weights.
+// shards that its *.index.json names, or without an index
+// diffusion_pytorch_model.safetensors, the only file of weights, or all shards that are
+// numbered from 1 on. Hidden files and copies of an index do not count.
 func Open(path string) (*Store, error) { return OpenKind(path, "") }
 
 // OpenKind is Open for a file that may hold several models: only the tensors of the one of a
@@ -42,16 +43,26 @@ func OpenKind(path string, kind Kind) (*Store, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return openFolder(path, kind)
 	}
-	file, err := mapFile(path)
+	file, c, err := openFile(path)
 	if err != nil {
-		return nil, err
-	}
-	c, err := parse(file)
-	if err != nil {
-		file.close()
 		return nil, err
 	}
 	return newStore(path, []*mapping{file}, c, kind), nil
+}
+
+// openFile maps a file and finds its tensors. What is no file of weights is named.
+func openFile(path string) (*mapping, contents, error) {
+	file, err := mapFile(path)
+	if err != nil {
+		return nil, contents{}, err
+	}
+	c, err := parse(file)
+	if err != nil {
+		err = instead(err, path, file.data)
+		file.close()
+		return nil, contents{}, err
+	}
+	return file, c, nil
 }
 
 // parse reads what a file holds, of any container.

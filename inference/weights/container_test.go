@@ -20,7 +20,7 @@ func TestContents(t *testing.T) {
 		s.Close()
 	}
 	for name, field := range map[string]string{"x.pth": "format", "x.PTH": "format", "x.safetensors": "header length", "x": "header length"} {
-		path := tempFile(t, name, []byte("neither of them"))
+		path := tempFile(t, name, []byte("\x01either of them"))
 		_, err := Open(path)
 		checkError(t, err, path, field, "", "")
 	}

@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,6 +57,9 @@ func OpenLayout(dir string) (*Layout, error) { return Checkpoint{Dir: dir}.Open(
 // Inspect looks at the checkpoint in folder dir; see Checkpoint.Inspect.
 func Inspect(dir string) ([]Part, error) { return Checkpoint{Dir: dir}.Inspect() }
 
+// Parts says what was found of each part.
+func (l *Layout) Parts() []Part { return l.parts }
+
 // Close closes all parts.
 func (l *Layout) Close() error {
 	var errs []error
@@ -72,11 +76,16 @@ func (l *Layout) Close() error {
 
 // openParts opens what it can and notes the rest in the parts.
 func openParts(c Checkpoint) (*Layout, error) {
-	if _, err := os.ReadDir(c.Dir); err != nil {
-		return nil, fmt.Errorf("weights: %w", err)
+	var err error
+	if c.Dir, err = Find(c.Dir); err != nil {
+		return nil, err
+	}
+	f, err := readFolder(c.Dir)
+	if err != nil {
+		return nil, err
 	}
 	l := &Layout{Dir: c.Dir, Experts: make(map[string]Expert), places: c.places()}
-	l.openTransformers(c)
+	l.openTransformers(c, f)
 	var text, vae Part
 	if l.Text, text = l.openFile("text encoder", "models_t5_umt5-xxl-enc-bf16.pth", assetWords[0]); l.Text != nil {
 		sizes, _ := ReadUMT5Sizes(l.Text)
@@ -85,21 +94,23 @@ func openParts(c Checkpoint) (*Layout, error) {
 	if l.VAE, vae = l.openFile("VAE", "Wan2.1_VAE.pth", assetWords[1]); l.VAE != nil {
 		sizes, _ := ReadVAESizes(l.VAE)
 		vae.describe(l.VAE, sizes.Table())
-		var err error
-		if l.VAEConfig, err = readVAEConfig(filepath.Join(filepath.Dir(vae.Path), "vae_config.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if l.VAEConfig, err = readVAEConfig(findFile(filepath.Dir(vae.Path), "vae_config.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
 			vae.Err = errors.Join(vae.Err, err)
 		}
 	}
 	l.parts = append(l.parts, text, l.openTokenizer(), vae)
-	var err error
 	if l.Recipe, err = ReadRecipe(c.Dir); err != nil {
 		l.parts = append(l.parts, Part{Name: "recipe", Path: filepath.Join(c.Dir, RecipeFile), Err: err})
+	}
+	if !slices.ContainsFunc(l.parts, func(p Part) bool { return strings.HasPrefix(p.Path, c.Dir) }) {
+		l.Close()
+		return nil, &Error{c.Dir, "folder", f.text(), fmt.Sprintf("a model: %s and %s, or one of %s; a text encoder, its tokenizer and a VAE", HighNoise, LowNoise, strings.Join(causalFolders(""), ", "))}
 	}
 	return l, nil
 }
 
 // openTransformers opens the experts, or the causal model.
-func (l *Layout) openTransformers(c Checkpoint) {
+func (l *Layout) openTransformers(c Checkpoint, f listing) {
 	causal, part := l.openCausal(c)
 	switch {
 	case part.Path == "" && (c.Model != "" || !c.HasExperts()):
@@ -107,7 +118,7 @@ func (l *Layout) openTransformers(c Checkpoint) {
 		l.parts = append(l.parts, Part{Name: HighNoise, Err: &Error{l.Dir, "experts", "none", want}}, Part{Name: LowNoise})
 	case c.Model == "" && c.HasExperts():
 		for _, name := range []string{HighNoise, LowNoise} {
-			l.parts = append(l.parts, l.openExpert(name))
+			l.parts = append(l.parts, l.openExpert(f, name))
 		}
 		if part.Path != "" {
 			part.Other = true
@@ -124,14 +135,18 @@ func (l *Layout) openTransformers(c Checkpoint) {
 	}
 }
 
-func (l *Layout) openExpert(name string) Part {
+func (l *Layout) openExpert(f listing, name string) Part {
 	part := Part{Name: name}
-	dir := expertDir(l.Dir, name)
+	dir := f.expert(name)
 	if dir == "" {
 		return part
 	}
 	part.Path = dir
-	config, err := readWanConfig(filepath.Join(dir, ConfigFile))
+	if _, err := readFolder(dir); err != nil {
+		part.Err = err
+		return part
+	}
+	config, err := readWanConfig(findFile(dir, ConfigFile))
 	if err == nil {
 		part.Config = &config
 	}
@@ -145,16 +160,10 @@ func (l *Layout) openExpert(name string) Part {
 	return part
 }
 
-// expertDir returns the folder of an expert in dir, its own or else that of its
-// quantised weights; "" if there is none.
-func expertDir(dir, name string) string {
-	for _, folder := range []string{name, fetchedDir(name, NF4), fetchedDir(name, INT8)} {
-		path := filepath.Join(dir, folder)
-		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-			return path
-		}
-	}
-	return ""
+// expert returns the folder of an expert, its own or else that of its quantised weights; ""
+// if there is none. A link that leads nowhere is one: the expert was meant to be there.
+func (f listing) expert(name string) string {
+	return cmp.Or(f.find(name), f.find(fetchedDir(name, NF4)), f.find(fetchedDir(name, INT8)))
 }
 
 // openFile opens the file called name, or else the only one with word in its name, of the
@@ -163,24 +172,22 @@ func (l *Layout) openFile(part, name, word string) (*Store, Part) {
 	p := Part{Name: part}
 	want := fmt.Sprintf("%s, or one *%s*.pth or *%s*.safetensors", name, word, word)
 	for _, dir := range l.places {
-		names, err := fileNames(dir)
+		f, err := readFolder(dir)
 		if err != nil {
 			p.Err = err
 			return nil, p
 		}
-		found := filesWith(names, word)
-		if slices.Contains(names, name) {
-			found = []string{name}
-		}
-		switch len(found) {
-		case 0:
+		found := f.filesWith(word)
+		switch p.Path = f.find(name); {
+		case p.Path != "":
+		case len(found) == 0:
 			continue
-		case 1:
+		case len(found) == 1:
+			p.Path = filepath.Join(dir, found[0])
 		default:
 			p.Err = &Error{dir, part, strings.Join(found, ", "), want}
 			return nil, p
 		}
-		p.Path = filepath.Join(dir, found[0])
 		store, err := Open(p.Path)
 		p.Err = err
 		return store, p
@@ -190,8 +197,8 @@ func (l *Layout) openFile(part, name, word string) (*Store, Part) {
 }
 
 // filesWith returns the names of files of weights with word in them.
-func filesWith(names []string, word string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+func (f listing) filesWith(word string) []string {
+	return slices.DeleteFunc(slices.Clone(f.names), func(n string) bool {
 		return !strings.Contains(strings.ToLower(n), word) || !isWeights(n)
 	})
 }
@@ -199,18 +206,35 @@ func filesWith(names []string, word string) []string {
 func (l *Layout) openTokenizer() Part {
 	p := Part{Name: "tokenizer"}
 	for _, place := range l.places {
-		for _, dir := range []string{filepath.Join(place, "google", "umt5-xxl"), filepath.Join(place, "tokenizer")} {
+		for _, dir := range []string{findFile(findFile(place, "google"), "umt5-xxl"), findFile(place, "tokenizer")} {
 			for _, name := range []string{"tokenizer.json", "spiece.model"} {
-				info, err := os.Stat(filepath.Join(dir, name))
-				if err == nil && info.Mode().IsRegular() {
-					l.TokenizerDir, p.Path, p.Bytes = dir, dir, info.Size()
-					return p
+				f, err := readFolder(dir)
+				if err != nil || f.find(name) == "" {
+					continue
 				}
+				p.Path = dir
+				if p.Bytes, p.Err = sizeOf(f.find(name)); p.Err == nil {
+					l.TokenizerDir = dir
+				}
+				return p
 			}
 		}
 	}
 	p.Err = &Error{filepath.Join(l.Dir, "google", "umt5-xxl"), "tokenizer", "no file", "tokenizer.json or spiece.model"}
 	return p
+}
+
+// sizeOf returns the size of a file of a tokenizer, unless it begins like something else.
+func sizeOf(path string) (int64, error) {
+	file, err := mapFile(path)
+	if err != nil {
+		return 0, err
+	}
+	defer file.close()
+	if what, want := sniff(file.data); what != "" && !strings.HasPrefix(what, "a text") {
+		return 0, &Error{path, "contents", what, want}
+	}
+	return int64(len(file.data)), nil
 }
 
 func (p *Part) describe(s *Store, model Table) {

@@ -18,9 +18,9 @@ type mapping struct {
 
 func mapFile(path string) (*mapping, error) {
 	// Stat comes first: opening a pipe would wait for a writer.
-	info, err := os.Stat(path)
+	info, err := stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("weights: %w", err)
+		return nil, err
 	}
 	switch {
 	case info.IsDir():

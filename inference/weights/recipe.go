@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -34,7 +33,11 @@ var recipeKeys = map[string]struct {
 // ReadRecipe reads the recipe in a checkpoint's folder; nil if there is none. Values of the
 // right type that a setting cannot have are found by whoever uses them.
 func ReadRecipe(dir string) (json.RawMessage, error) {
-	path := filepath.Join(dir, RecipeFile)
+	dir, err := Find(dir)
+	if err != nil {
+		return nil, err
+	}
+	path := findFile(dir, RecipeFile)
 	values, err := readObject(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -25,9 +25,6 @@ func parseSafetensors(file *mapping) (contents, error) {
 	if size < 8 {
 		return contents{}, &Error{file.path, "size", plural(size, "byte"), "at least 8"}
 	}
-	if bytes.HasPrefix(file.data, []byte("version https://git-lfs")) {
-		return contents{}, &Error{file.path, "contents", "a Git LFS pointer", "the file it stands for (git lfs pull)"}
-	}
 	length := binary.LittleEndian.Uint64(file.data)
 	if length > maxHeader {
 		return contents{}, &Error{file.path, "header length", plural(length, "byte"),

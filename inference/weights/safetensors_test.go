@@ -86,7 +86,7 @@ func TestBadSafetensors(t *testing.T) {
 		field, found, want string
 	}{
 		{"empty", nil, "size", "0 bytes", ""},
-		{"short", []byte("{}"), "size", "2 bytes", "at least 8"},
+		{"short", []byte("\x02{"), "size", "2 bytes", "at least 8"},
 		{"LFS pointer", []byte("version https://git-lfs.github.com/spec/v1\n"), "contents", "LFS", "git lfs pull"},
 		{"header too long", append([]byte{0, 0, 0, 0, 0, 0, 0, 128}, "{}"...), "header length", "9223372036854775808 bytes", "at most 100000000"},
 		{"header cut", safetensors("{"+a+"}", 0)[:30], "header length", "54 bytes", "at most the 22 that follow"},
@@ -129,7 +129,7 @@ func TestBadSafetensors(t *testing.T) {
 	}
 	dir := t.TempDir()
 	_, err := Open(dir)
-	checkError(t, err, dir, "model", "no safetensors file", singleFile)
+	checkError(t, err, dir, "model", "no file of weights", singleFile)
 	if _, err := mapFile(dir); err == nil || !strings.Contains(err.Error(), "file type: found a folder") {
 		t.Errorf("error %v", err)
 	}

@@ -68,8 +68,8 @@ func TestBadShards(t *testing.T) {
 		at                 string // the file that the error names
 		field, found, want string
 	}{
-		{"nothing", files{}, "", "model", "no safetensors", singleFile},
-		{"two files", files{"1.safetensors": one("a"), "2.safetensors": one("b")}, "", "index", "2 safetensors files", "one *"},
+		{"nothing", files{}, "", "model", "no file of weights", singleFile},
+		{"two files", files{"1.safetensors": one("a"), "2.safetensors": one("b")}, "", "index", "2 files of weights", "one *"},
 		{"two indexes", files{index: nil, "n.safetensors.index.json": nil}, "", "index", index, "one *"},
 		{"empty index", files{index: nil}, index, "contents", "unexpected end", "JSON object"},
 		{"no map", files{index: []byte(`{}`)}, index, "weight_map", "no tensor", "object"},

@@ -185,8 +185,8 @@ func TestBadTorch(t *testing.T) {
 		field, found, want string
 	}{
 		{"empty", nil, "size", "0 bytes", ""},
-		{"not a zip", []byte("hello, world"), "format", `"hello, w"`, "zip"},
-		{"legacy", []byte("\x80\x02\x8a\x0a"), "format", `\x80`, "torch 1.6"},
+		{"not a zip", []byte("\x01ello, world"), "format", `ello, w"`, "zip"},
+		{"legacy", []byte("\x80\x02\x8a\x0a"), "contents", `a pickle`, "torch 1.6"},
 		{"truncated", whole[:len(whole)-30], "zip directory", "not a valid zip", "download"},
 		{"cut in front", append([]byte("PK\x03\x04"), whole[len(whole)/2:]...), `zip member "x/data.pkl"`, "negative offset", "download"},
 		{"no pickle", torchFile(twelve), "zip directory", "no data.pkl", "torch.save"},

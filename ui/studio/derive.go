@@ -145,6 +145,20 @@ func (s *Studio) modelProblems(n *Snapshot, add func(Field, Level, Code, map[str
 		add(FieldModel, Error, ModelMissing, map[string]any{"Path": s.checkpoint(n)}, m.Details)
 	case m.Details != "":
 		add(FieldModel, Error, ModelBad, map[string]any{"Path": s.checkpoint(n)}, m.Details)
+	default:
+		s.modelWarnings(n, add)
+	}
+}
+
+// modelWarnings says what the user should know of a model that can be used.
+func (s *Studio) modelWarnings(n *Snapshot, add func(Field, Level, Code, map[string]any, string)) {
+	if expert, missing := n.Model.Alone(n.Form.Inputs.Job.Boundary); expert != "" {
+		add(FieldModel, Warning, ModelHalf, map[string]any{"Expert": expert, "Missing": missing}, "")
+	}
+	for _, p := range n.Model.Parts {
+		if len(p.Unused) > 0 {
+			add(FieldModel, Warning, ModelUnused, map[string]any{"Part": p.Name, "Tensors": strings.Join(p.Unused[:min(3, len(p.Unused))], ", ")}, strings.Join(p.Unused, "\n"))
+		}
 	}
 }
 

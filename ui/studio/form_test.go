@@ -7,12 +7,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gimbal/inference"
 	"gimbal/inference/clip"
+	"gimbal/inference/engine"
 	"gimbal/inference/engine/enginetest"
 	"gimbal/inference/picture/picturetest"
 )
@@ -259,6 +261,28 @@ func TestModel(t *testing.T) {
 		}
 		b.SetModelFolder("")
 		b.await("the demo model", func(s Snapshot) bool { return s.Model.Demo && s.Model.Whole && s.Model.Folder == "" })
+	})
+}
+
+// TestModelWarnings makes sure that a model that can be used, and is not what it should be, is
+// told.
+func TestModelWarnings(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		model := filepath.Join(b.dir, "model")
+		must(t, os.Mkdir(model, 0o755))
+		b.set(enginetest.Settings{Parts: []engine.Part{{Name: "low_noise_model", Path: model, Unused: []string{"a", "b"}}, {Name: "high_noise_model"}}})
+		b.SetModelFolder(model)
+		p := b.problem(FieldModel, ModelHalf)
+		if p.Level != Warning || p.Args["Expert"] != "low_noise_model" || p.Args["Missing"] != "high_noise_model" {
+			t.Errorf("half a model: %+v", p)
+		}
+		if p := b.problem(FieldModel, ModelUnused); p.Level != Warning || p.Args["Tensors"] != "a, b" {
+			t.Errorf("tensors that are not used: %+v", p)
+		}
+		b.Edit("boundary", "1") // the low-noise expert is meant to do every step
+		b.await("no warning", func(s Snapshot) bool {
+			return !slices.ContainsFunc(s.Form.Problems, func(p Problem) bool { return p.Code == ModelHalf })
+		})
 	})
 }
 

@@ -49,6 +49,8 @@ const (
 	QuantUnsupported Code = "quant_unsupported" // Quant; Details says why
 	ModelMissing     Code = "model_missing"     // Path: the model folder is not there
 	ModelBad         Code = "model_bad"         // Path; Details says what is missing
+	ModelHalf        Code = "model_half"        // Expert, Missing: one does every step (warning)
+	ModelUnused      Code = "model_unused"      // Part, Tensors: are not used (warning)
 	OutputBad        Code = "output_bad"        // Path; Details
 	MemoryShort      Code = "memory_short"      // Need, Have: sizes as text (warning)
 	MemoryReloads    Code = "memory_reloads"    // Need, Have: weights are read from disk in every step (warning)

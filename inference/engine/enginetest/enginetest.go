@@ -34,6 +34,7 @@ type Settings struct {
 	Fail     error                       // what runs end with after their first step
 	Broken   bool                        // a part of every checkpoint is missed
 	NoCamera bool                        // no checkpoint follows camera paths
+	Parts    []engine.Part               // of every checkpoint, besides its VAE
 	Recipes  map[string]inference.Recipe // by checkpoint, where it is not the usual one
 }
 
@@ -95,6 +96,7 @@ func (e *Engine) Inspect(_ context.Context, dir string) (engine.Model, error) {
 		m.Parts[0] = engine.Part{Name: "VAE", Err: err}
 		return m, err
 	}
+	m.Parts = append(m.Parts, set.Parts...)
 	m.Whole, m.HasCamera = true, !set.NoCamera
 	return m, nil
 }
