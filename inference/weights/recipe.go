@@ -34,6 +34,9 @@ var recipeKeys = map[string]struct {
 // right type that a setting cannot have are found by whoever uses them.
 func ReadRecipe(dir string) (json.RawMessage, error) {
 	dir, err := Find(dir)
+	if errors.Is(err, fs.ErrNotExist) { // as whoever opens the checkpoint says
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
