@@ -31,7 +31,7 @@ var formats = []format{
 	{"PNG", []string{"png"}, []string{"\x89PNG\r\n\x1a\n"}, sizeBy(png.DecodeConfig), decodeBy(png.Decode), pngNotes},
 	{"JPEG", []string{"jpg", "jpeg", "jpe", "jfif"}, []string{"\xff\xd8"}, jpegSize, decodeJPEG, jpegNotes},
 	{"WebP", []string{"webp"}, []string{"RIFF????WEBP"}, webpSize, decodeWebP, webpNotes},
-	{"BMP", []string{"bmp", "dib"}, []string{"BM"}, sizeBy(gobmp.DecodeConfig), decodeBy(gobmp.Decode), noNotes},
+	{"BMP", []string{"bmp", "dib"}, []string{"BM"}, sizeBy(gobmp.DecodeConfig), decodeBy(gobmp.Decode), bmpNotes},
 	{"TIFF", []string{"tif", "tiff"}, []string{"II*\x00", "MM\x00*", "II+\x00", "MM\x00+"}, tiff.Size, tiff.Decode, tiffNotes},
 	{"GIF", []string{"gif"}, []string{"GIF87a", "GIF89a"}, gifSize, decodeGIF, noNotes},
 	{"PNM", []string{"ppm", "pgm", "pbm", "pnm", "pam"}, pnmMagic(), pnmSize, decodePNM, noNotes},

@@ -15,23 +15,40 @@ import (
 // notes are what a file says of its picture beside the pixels; nil where it does not. None
 // of them is trusted to be sound.
 type notes struct {
-	exif []byte // a TIFF file without a picture
-	xmp  []byte
+	exif    []byte // a TIFF file without a picture
+	xmp     []byte
+	colours colours
 }
 
 func noNotes([]byte) notes { return notes{} }
 
+// bmpNotes finds the ICC profile in a file with the header BITMAPV5HEADER.
+func bmpNotes(data []byte) (n notes) {
+	const at, v5, space, offset, size = 14, 124, 56, 112, 116
+	if len(data) < at+v5 || binary.LittleEndian.Uint32(data[at:]) < v5 || string(data[at+space:][:4]) != "DEBM" {
+		return n
+	}
+	from, length := uint64(binary.LittleEndian.Uint32(data[at+offset:])), uint64(binary.LittleEndian.Uint32(data[at+size:]))
+	if from += at; from+length <= uint64(len(data)) {
+		n.colours.icc = data[from : from+length]
+	}
+	return n
+}
+
 func tiffNotes(data []byte) notes {
 	n := notes{exif: data}
 	if d, err := tiff.First(data); err == nil {
-		n.xmp = d.Bytes(700)
+		n.xmp, n.colours.icc = d.Bytes(700), d.Bytes(34675)
 	}
 	return n
 }
 
 func jpegNotes(data []byte) (n notes) {
-	const app1 = 0xe1
+	const app1, app2 = 0xe1, 0xe2
 	for marker, segment := range jpegSegments(data) {
+		if profile, ok := bytes.CutPrefix(segment, []byte("ICC_PROFILE\x00")); ok && marker == app2 && len(profile) > 2 {
+			n.colours.icc = append(n.colours.icc, profile[2:]...) // after its number of how many
+		}
 		if marker != app1 {
 			continue
 		}
@@ -66,7 +83,24 @@ func jpegSegments(data []byte) iter.Seq2[byte, []byte] {
 
 func pngNotes(data []byte) (n notes) {
 	for id, chunk := range pngChunks(data) {
+		c := &n.colours
 		switch id {
+		case "cICP":
+			c.cicp = chunk
+		case "iCCP":
+			if _, profile, ok := bytes.Cut(chunk, []byte{0}); ok && len(profile) > 1 {
+				c.icc = inflate(profile[1:])
+			}
+		case "sRGB":
+			c.srgb = true
+		case "gAMA":
+			if v := pngNumbers(chunk); len(v) == 1 {
+				c.gamma = v[0]
+			}
+		case "cHRM":
+			if v := pngNumbers(chunk); len(v) == 8 {
+				c.chromas = v
+			}
 		case "eXIf":
 			n.exif = chunk
 		case "tEXt", "zTXt", "iTXt":
@@ -98,6 +132,14 @@ func pngChunks(data []byte) iter.Seq2[string, []byte] {
 	}
 }
 
+// pngNumbers returns what gAMA and cHRM hold.
+func pngNumbers(chunk []byte) (numbers []float64) {
+	for ; len(chunk) >= 4; chunk = chunk[4:] {
+		numbers = append(numbers, float64(binary.BigEndian.Uint32(chunk))/100_000)
+	}
+	return numbers
+}
+
 // pngText returns the key and text of a chunk, unpacked. Source: the PNG specification, 11.3.3.
 func pngText(id string, chunk []byte) (key string, text []byte) {
 	name, rest, ok := bytes.Cut(chunk, []byte{0})
@@ -110,10 +152,8 @@ func pngText(id string, chunk []byte) (key string, text []byte) {
 		rest = rest[1:]
 	case id == "iTXt" && len(rest) > 2:
 		packed = rest[0] == 1
-		for _, part := range [][]byte{rest[2:]} {
-			_, part, _ = bytes.Cut(part, []byte{0}) // the language
-			_, rest, _ = bytes.Cut(part, []byte{0}) // the key translated
-		}
+		_, rest, _ = bytes.Cut(rest[2:], []byte{0}) // the language
+		_, rest, _ = bytes.Cut(rest, []byte{0})     // the key translated
 	}
 	if packed {
 		rest = inflate(rest)
@@ -158,6 +198,8 @@ func webpNotes(data []byte) (n notes) {
 			n.exif = bytes.TrimPrefix(chunk, []byte("Exif\x00\x00"))
 		case "XMP ":
 			n.xmp = chunk
+		case "ICCP":
+			n.colours.icc = chunk
 		}
 	}
 	return n

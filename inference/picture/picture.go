@@ -143,5 +143,9 @@ func (h head) pixels(data []byte) (*image.RGBA, error) {
 		return nil, fmt.Errorf("found %v pixels", size)
 	}
 	notes := h.notes(data)
-	return orient(opaque(decoded), notes.orientation()), nil
+	img := opaque
+	if t := notes.transform(); t != nil {
+		img = func(src image.Image) *image.RGBA { return toSRGB(src, t) }
+	}
+	return orient(img(decoded), notes.orientation()), nil
 }

@@ -91,6 +91,7 @@ type decoder struct {
 	dcBounds [4][2]uint8    // of arithmetic coding: L and U
 	acBound  [4]uint8       // K
 	restart  int            // MCUs between restarts, 0 for none
+	block    [64]int16      // of a sequential picture: the one that is being decoded
 
 	jfif  bool
 	adobe int // the transform in Adobe's marker, -1 without one

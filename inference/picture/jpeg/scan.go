@@ -151,11 +151,11 @@ func (d *decoder) decodeBlock(p *part, i int, c coder, x, y int) error {
 	if d.progressive {
 		return c.block(p, i, &p.coefficients[at])
 	}
-	var b [64]int16
-	if err := c.block(p, i, &b); err != nil {
+	d.block = [64]int16{}
+	if err := c.block(p, i, &d.block); err != nil {
 		return err
 	}
-	p.transform(&b, x, y)
+	p.transform(&d.block, x, y)
 	return nil
 }
 
