@@ -59,7 +59,12 @@ func inspectCamera(w io.Writer, dir string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "camera path %s: %d poses, videos of up to %d frames\n", dir, path.Frames(), path.EffectiveFrames(inference.Wan.MaxFrames()))
+	frames := path.EffectiveFrames(inference.Wan.MaxFrames())
+	fmt.Fprintf(w, "camera path %s: %d poses, videos of up to %d frames\n", dir, path.Frames(), frames)
+	fmt.Fprintf(w, "the camera, as it looks: %s\n", path.Way(frames))
+	for _, n := range path.Notes(frames) {
+		fmt.Fprintln(w, n.Text)
+	}
 	if path.SpeedLost() {
 		fmt.Fprintln(w, "the model sees the path scaled so that its largest step has length 1: absolute speed is lost")
 	}

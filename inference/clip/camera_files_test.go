@@ -1,6 +1,7 @@
 package clip
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gimbal/inference"
 )
 
 func TestWriteAndOpen(t *testing.T) {
@@ -209,6 +212,133 @@ func FuzzNPY(f *testing.F) {
 		}
 		if !bytes.Equal(formatNPY(again), formatNPY(a)) {
 			t.Fatal("written and read again, the values differ")
+		}
+	})
+}
+
+// vipeFile makes an .npz file of two arrays, stored or deflated.
+func vipeFile(method uint16, data, inds []byte) []byte {
+	var file bytes.Buffer
+	w := zip.NewWriter(&file)
+	for name, text := range map[string][]byte{"data.npy": data, "inds.npy": inds} {
+		part, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: method})
+		if err == nil {
+			_, err = part.Write(text)
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return file.Bytes()
+}
+
+// indices makes the array of frames that an .npz file's rows are of.
+func indices(frames ...int64) []byte {
+	var data []byte
+	for _, f := range frames {
+		data = binary.LittleEndian.AppendUint64(data, uint64(f))
+	}
+	return npyFile(1, "<i8", false, fmt.Sprintf("%d,", len(frames)), data)
+}
+
+func TestNPZ(t *testing.T) {
+	at := func(x float64) []float64 { return []float64{1, 0, 0, x, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1} }
+	data := npyOf("3, 4, 4", slices.Concat(at(0), at(1), at(5))...)
+	for _, c := range []struct {
+		name  string
+		file  []byte
+		poses int
+		want  string // in the error
+	}{
+		{"stored", vipeFile(zip.Store, data, indices(0, 1, 2)), 3, ""},
+		{"deflated", vipeFile(zip.Deflate, data, indices(7, 8, 9)), 3, ""},
+		{"gaps", vipeFile(zip.Deflate, data, indices(0, 1, 5)), 6, ""},
+		{"falling", vipeFile(zip.Store, data, indices(0, 2, 1)), 0, "inds"},
+		{"far", vipeFile(zip.Store, data, indices(0, 1, 1<<40)), 0, "inds"},
+		{"negative", vipeFile(zip.Store, data, indices(-1, 1, 2)), 0, "inds"},
+		{"too few", vipeFile(zip.Store, data, indices(0, 1)), 0, "2 inds of 3 rows"},
+		{"no zip", data, 0, "not an .npz file"},
+		{"cut short", vipeFile(zip.Store, data, indices(0, 1, 2))[:300], 0, "not an .npz file"},
+		{"no arrays", vipeFile(zip.Store, []byte("x"), []byte("y")), 0, "not an .npy file"},
+	} {
+		p, err := OpenPath(filepath.Join(folder(t, map[string][]byte{"clip.npz": c.file}), "clip.npz"))
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "clip.npz") {
+				t.Errorf("%s: error %v, want %q", c.name, err, c.want)
+			}
+			continue
+		}
+		if err != nil || p.Frames() != c.poses {
+			t.Errorf("%s: %v, error %v, want %d poses", c.name, p, err, c.poses)
+		} else if x := p.poses[c.poses-2][0][3]; c.poses == 6 && math.Abs(x-4) > 1e-12 {
+			t.Errorf("%s: a pose between lies at %v, want 4", c.name, x)
+		}
+	}
+}
+
+// TestUnzip checks that a file is read no further than its limit, whatever its header says.
+func TestUnzip(t *testing.T) {
+	file := vipeFile(zip.Deflate, make([]byte, 1001), indices(0))
+	z, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range z.File {
+		if data, err := unzip(f, 1000); (err != nil) != (f.Name == "data.npy") {
+			t.Errorf("%s: %d bytes, error %v", f.Name, len(data), err)
+		}
+	}
+}
+
+func FuzzNPZ(f *testing.F) {
+	pose := npyFile(1, "<f4", false, "2, 4, 4", make([]byte, 128))
+	f.Add(vipeFile(zip.Store, pose, indices(0, 1)))
+	f.Add(vipeFile(zip.Deflate, pose, indices(3, 9)))
+	f.Add(vipeFile(zip.Store, npyFile(1, "<f8", false, "1, 4", make([]byte, 32)), indices(0)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		arrays, err := parseNPZ(data)
+		if err != nil {
+			return
+		}
+		a, err := arrays.data()
+		if err != nil || len(a.shape) == 0 {
+			return
+		}
+		inds, err := arrays.inds(a.shape[0])
+		if err != nil {
+			return
+		}
+		p := &Path{intrinsics: []Intrinsics{builtinIntrinsics}}
+		if p.poses, err = p.asPoses(a); err == nil && inds != nil {
+			p.poses, err = p.fillPoses(p.poses, inds)
+		}
+		if err == nil {
+			conditioning(p, p.EffectiveFrames(9), 8, 8)
+		}
+		if p.intrinsics, err = asIntrinsics(a); err == nil && inds != nil {
+			p.scaleIntrinsics()
+			checkIntrinsics(p.intrinsics[0])
+		}
+	})
+}
+
+func FuzzActions(f *testing.F) {
+	for _, text := range []string{"w-20,none-5,wd-10", " W - 3 ，iw-1", "-4", "w-٣", "w--3", "w-𝟘𝟙"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		keys, err := ParseActions(text)
+		if err != nil {
+			return
+		}
+		if n := len(keys); n%4 != 1 || n > inference.Wan.MaxFrames() {
+			t.Fatalf("%d frames", n)
+		}
+		if err := checkPoses(posesOf(keys)); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -174,10 +174,15 @@ func readArray(file string) (a array, inds []int, err error) {
 	return a, nil, err
 }
 
-// squeeze leaves out leading dimensions of 1 as long as more than rank are left.
+// squeeze leaves out dimensions of 1 as long as more than rank are left.
 func squeeze(shape []int, rank int) []int {
-	for len(shape) > rank && shape[0] == 1 {
-		shape = shape[1:]
+	shape = slices.Clone(shape)
+	for len(shape) > rank {
+		at := slices.Index(shape, 1)
+		if at < 0 {
+			break
+		}
+		shape = slices.Delete(shape, at, at+1)
 	}
 	return shape
 }

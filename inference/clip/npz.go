@@ -74,7 +74,7 @@ func unzip(f *zip.File, limit int64) ([]byte, error) {
 	defer r.Close()
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("found more than %d bytes, expected at most so many of all arrays", maxFile)
+		err = fmt.Errorf("found more than %d bytes, expected at most so many", limit)
 	}
 	return data, err
 }
