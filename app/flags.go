@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gimbal/inference"
+	"gimbal/inference/clip"
 	"gimbal/inference/engine"
 	"gimbal/inference/video"
 	"gimbal/inference/weights"
@@ -147,7 +148,7 @@ func (r *reference) complete(planned bool) error {
 		}
 		r.job.Recipe = recipe
 	}
-	wrong := []error{r.applySize(), r.applyEnvironment(), r.applyTyped(), r.nameVideo()}
+	wrong := []error{r.applySize(), r.applyEnvironment(), r.applyTyped(), r.applyActions(), r.nameVideo()}
 	_, err := engine.Validate(r.job)
 	for _, e := range inference.SettingErrors(err) {
 		if !planned || e.Mistake != inference.Missing {
@@ -211,6 +212,23 @@ func (r *reference) apply(t typed) error {
 		}
 	}
 	return t.Set(&r.job, t.text)
+}
+
+// applyActions makes the video as long as the action string, if there is one.
+func (r *reference) applyActions() error {
+	if r.job.ActionString == "" {
+		return nil
+	}
+	keys, err := clip.ParseActions(r.job.ActionString)
+	switch {
+	case err != nil:
+		return &inference.SettingError{Setting: "action_string", Mistake: inference.Unusable, Err: err}
+	case !slices.Contains(r.given, "frame_num"):
+		r.job.Frames = len(keys)
+	case r.job.Frames != len(keys):
+		return fmt.Errorf("--frame_num %d: want %d, the frames of --action_string and what makes them 4n+1, or no --frame_num", r.job.Frames, len(keys))
+	}
+	return nil
 }
 
 // nameVideo gives the video a free name if nothing else names it.

@@ -48,6 +48,9 @@ func TestBadUsage(t *testing.T) {
 		{"empty checkpoint", with("--ckpt_dir", dir), 1, []string{"high_noise_model", "t5", "VAE", "tokenizer"}},
 		{"empty picture", with("--image", empty), 1, []string{"empty.png"}},
 		{"no poses", with("--action_path", dir), 1, []string{"poses.npy"}},
+		{"keys", with("--action_string", "w-5,wx-2"), 2, []string{"action_string", "'x'", "wx-2"}},
+		{"frames of keys", with("--action_string", "w-9"), 2, []string{"--frame_num 5", "want 9"}},
+		{"keys in no folder", with("--action_path", golden.Action(t, "forward"), "--allow_act2cam"), 1, []string{"wasd_action.npy"}},
 		{"no such run", []string{"generate", "--resume", dir}, 1, []string{dir}},
 		{"a drawing", with("--image", filepath.Join("..", "inference", "picture", "testdata", "drawing.svg")), 1, []string{"drawing.svg", "SVG", "export it as PNG"}},
 		{"a JPEG that is cut short", with("--image", filepath.Join("..", "inference", "picture", "testdata", "cut.jpg")), 1, []string{"cut.jpg", "cut short"}},
@@ -109,6 +112,20 @@ func TestInspect(t *testing.T) {
 		if out, errs, code := gimbal(t, "inspect", golden.Action(t, a.Name())); code != 0 || !strings.Contains(out, "poses") {
 			t.Errorf("%s: exit code %d\n%s%s", a.Name(), code, out, errs)
 		}
+	}
+	alone := t.TempDir()
+	poses, err := os.ReadFile(filepath.Join(golden.Action(t, "forward"), "poses.npy"))
+	if err == nil {
+		err = os.Mkdir(filepath.Join(alone, "take"), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(alone, "take", "POSES.npy"), poses, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, errs, code := gimbal(t, "inspect", alone); code != 0 || !strings.Contains(out, "500, 500, 416, 240") || !strings.Contains(out, "forward") {
+		t.Errorf("poses alone, in a folder: exit code %d\n%s%s", code, out, errs)
 	}
 	broken := t.TempDir()
 	if err := os.CopyFS(broken, os.DirFS(golden.Checkpoint(t))); err != nil {
