@@ -69,6 +69,18 @@ func fingerprint(l *weights.Layout) (source, error) {
 	return source{Dir: absolute, Fingerprint: hex.EncodeToString(hash.Sum(nil))}, nil
 }
 
+// Fingerprint returns what tells the checkpoint in a folder from others: the SHA-256 of the
+// names, the sizes and both ends of its files.
+func Fingerprint(checkpoint string) (string, error) {
+	layout, err := weights.OpenLayout(checkpoint)
+	if err != nil {
+		return "", &inference.CheckpointError{Dir: checkpoint, Err: err}
+	}
+	defer layout.Close()
+	s, err := fingerprint(layout)
+	return s.Fingerprint, err
+}
+
 // hashEnds hashes the name of the file at path, its size and both ends.
 func hashEnds(hash io.Writer, dir, path string) error {
 	name, err := filepath.Rel(dir, path)

@@ -49,6 +49,31 @@ func ReadRun(dir string) (Paused, error) {
 	return Paused{Job: rec.Job, Checkpoint: rec.Checkpoint.Dir, Device: rec.Device, StepsDone: rec.Solver.Next}, nil
 }
 
+// MoveRun makes output the video of the interrupted run in a folder, which was begun
+// elsewhere. Frames and tensors are then not kept beside it.
+func MoveRun(dir, output string) error {
+	s, err := runstate.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	saved, rec, err := load(s)
+	if err != nil {
+		return err
+	}
+	rec.Job.Output, rec.Job.FramesDir, rec.Job.DumpFile = output, "", ""
+	if rec.Job, err = absolute(rec.Job); err != nil {
+		return err
+	}
+	for _, history := range histories(&rec.Solver) {
+		*history = nil // they are among the tensors
+	}
+	if saved.Settings, err = json.Marshal(rec); err != nil {
+		return err
+	}
+	return s.Save(saved)
+}
+
 // begin draws the noise and saves the state before the first step.
 func (r *run) begin(inputs string) (err error) {
 	if r.job, err = absolute(r.job); err != nil {

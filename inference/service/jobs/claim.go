@@ -1,0 +1,214 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Claim is a job that this worker has.
+type Claim struct {
+	Job Job // as it was when it was taken
+
+	s   *Store
+	msg jetstream.Msg
+}
+
+// idle is how often a worker that has nothing to do looks for jobs that lost theirs.
+const idle = time.Second
+
+// Next waits for a job of one of the models, by their fingerprints, and takes it for the
+// worker of the given name. Jobs of a higher priority come first.
+func (s *Store) Next(ctx context.Context, worker string, models []string) (*Claim, error) {
+	wake := make(chan *nats.Msg, 1)
+	sub, err := s.nc.ChanSubscribe(newSubject, wake)
+	if err != nil {
+		return nil, err
+	}
+	defer sub.Unsubscribe()
+	timer := time.NewTicker(idle)
+	defer timer.Stop()
+	for {
+		c, err := s.take(ctx, worker, models)
+		if c != nil || ctx.Err() != nil {
+			return c, ctx.Err()
+		}
+		if err != nil {
+			s.o.Log.Warn("looking for jobs", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-timer.C:
+		case <-wake:
+		}
+	}
+}
+
+// take takes a job if there is one, else nil.
+func (s *Store) take(ctx context.Context, worker string, models []string) (*Claim, error) {
+	for _, priority := range Priorities {
+		for _, model := range models {
+			msg, err := s.fetch(ctx, priority, model)
+			if err != nil {
+				return nil, err
+			}
+			if msg == nil {
+				continue
+			}
+			c := &Claim{s: s, msg: msg}
+			if c.Job, err = s.claim(ctx, ID(msg.Data()), worker); err == nil {
+				return c, nil
+			}
+			if errors.Is(err, ErrFinal) || errors.Is(err, ErrNotFound) && !fresh(msg) {
+				return nil, msg.DoubleAck(ctx)
+			}
+			return nil, errors.Join(err, msg.NakWithDelay(idle))
+		}
+	}
+	return nil, nil
+}
+
+// fresh reports whether a message's record may be on its way.
+func fresh(msg jetstream.Msg) bool {
+	meta, err := msg.Metadata()
+	return err != nil || time.Since(meta.Timestamp) < time.Minute
+}
+
+// fetch takes the next message of a subject, nil for none.
+func (s *Store) fetch(ctx context.Context, priority Priority, model string) (jetstream.Msg, error) {
+	consumer, err := s.js.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
+		Durable: fmt.Sprintf("%s-%s", priority, model), FilterSubject: subject(priority, model),
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: s.o.Lease, MaxDeliver: -1, MaxAckPending: -1, Replicas: s.o.Replicas,
+	})
+	if err != nil {
+		return nil, err
+	}
+	batch, err := consumer.FetchNoWait(1)
+	if err != nil {
+		return nil, err
+	}
+	for msg := range batch.Messages() {
+		return msg, nil
+	}
+	return nil, batch.Error()
+}
+
+// claim makes a job the worker's. ErrFinal says that nothing is to be done about it.
+func (s *Store) claim(ctx context.Context, id ID, worker string) (Job, error) {
+	j, err := s.change(ctx, id, func(j *Job) error {
+		if j.Status.Final() {
+			return ErrFinal
+		}
+		if j.Status == Running {
+			j.Lost++
+		}
+		switch {
+		case j.Cancel:
+			j.end(Cancelled)
+		case j.Lost > s.o.MaxLost:
+			j.end(Failed)
+			j.Failure = &Failure{Text: fmt.Sprintf("%d workers were lost while they worked at step %d: the last of them was %s", j.Lost, j.Step+1, j.Worker)}
+		default:
+			j.Status, j.Worker, j.Phase, j.Preview = Running, worker, "", nil
+			j.Attempt++
+			if j.Started.IsZero() {
+				j.Started = time.Now().UTC()
+			}
+		}
+		return nil
+	})
+	if err == nil && j.Status.Final() {
+		err = ErrFinal
+	}
+	return j, err
+}
+
+// Keep keeps the job this worker's until ctx ends. It returns ErrLost when it is another
+// one's, and context.Canceled as cause when its user wants it to end.
+func (c *Claim) Keep(ctx context.Context) error {
+	watch, err := c.s.records.Watch(ctx, string(c.Job.ID))
+	if err != nil {
+		return err
+	}
+	defer watch.Stop()
+	beat := time.NewTicker(c.s.o.Lease / 3)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-beat.C:
+			if err := c.msg.InProgress(); err != nil {
+				c.s.o.Log.Warn("keeping a job", "job", c.Job.ID, "err", err)
+			}
+		case entry, ok := <-watch.Updates():
+			if !ok {
+				return errors.New("the connection to the jobs was closed")
+			}
+			if entry == nil {
+				continue
+			}
+			var j Job
+			if entry.Operation() != jetstream.KeyValuePut || decode(entry, &j) != nil || !c.mine(&j) {
+				return ErrLost
+			}
+			if j.Cancel {
+				return ErrCancelled
+			}
+		}
+	}
+}
+
+// ErrCancelled says that a job's user wants it to end.
+var ErrCancelled = errors.New("the job was cancelled")
+
+func (c *Claim) mine(j *Job) bool { return j.Status == Running && j.Attempt == c.Job.Attempt }
+
+// Update changes the job's record, or returns ErrLost.
+func (c *Claim) Update(ctx context.Context, edit func(*Job)) error {
+	_, err := c.s.change(ctx, c.Job.ID, func(j *Job) error {
+		if !c.mine(j) {
+			return ErrLost
+		}
+		step := j.Step
+		if edit(j); j.Step > step {
+			j.Lost = 0
+		}
+		return nil
+	})
+	if errors.Is(err, ErrNotFound) {
+		return ErrLost
+	}
+	return err
+}
+
+// End ends the job as done, failed or cancelled.
+func (c *Claim) End(ctx context.Context, status Status, edit func(*Job)) error {
+	err := c.Update(ctx, func(j *Job) {
+		edit(j)
+		j.end(status)
+	})
+	if err == nil || errors.Is(err, ErrLost) {
+		return errors.Join(err, c.msg.DoubleAck(ctx)) // or the next one finds that it has ended
+	}
+	return err
+}
+
+// Release gives the job back to the queue, for another worker to go on with. lost says that
+// it failed here, for a reason that may not be there elsewhere or later.
+func (c *Claim) Release(ctx context.Context, lost bool) error {
+	err := c.Update(ctx, func(j *Job) {
+		if j.Status, j.Worker, j.Remaining = Queued, "", 0; lost {
+			j.Lost++
+		}
+	})
+	if lost {
+		return errors.Join(err, c.msg.NakWithDelay(idle))
+	}
+	return errors.Join(err, c.msg.Nak())
+}

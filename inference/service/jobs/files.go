@@ -1,0 +1,104 @@
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Put puts a file's contents into the store, unless they are there, and returns what names
+// them. The contents are read twice.
+func (s *Store) Put(ctx context.Context, r io.ReadSeeker) (Object, error) {
+	hash := sha256.New()
+	n, err := io.Copy(hash, r)
+	if err != nil {
+		return Object{}, err
+	}
+	o := Object{hex.EncodeToString(hash.Sum(nil)), n}
+	if _, err := s.files.GetInfo(ctx, o.SHA256); err == nil {
+		return o, nil
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return Object{}, err
+	}
+	_, err = s.files.Put(ctx, jetstream.ObjectMeta{Name: o.SHA256}, r)
+	return o, full(err)
+}
+
+// PutFile puts a file of this machine into the store.
+func (s *Store) PutFile(ctx context.Context, path string) (Object, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Object{}, err
+	}
+	defer f.Close()
+	return s.Put(ctx, f)
+}
+
+// Open opens a file of the store. Reading ends with an error unless its contents are what
+// its name says.
+func (s *Store) Open(ctx context.Context, o Object) (io.ReadCloser, error) {
+	return s.files.Get(ctx, o.SHA256)
+}
+
+// GetFile writes a file of the store to path. A file that is there gives way only to a
+// whole one.
+func (s *Store) GetFile(ctx context.Context, o Object, path string) error {
+	r, err := s.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	part := path + ".part"
+	w, err := os.Create(part)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, r)
+	if err = errors.Join(err, w.Close()); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return os.Rename(part, path)
+}
+
+// unnamed is how long a file may be in the store before a record names it.
+const unnamed = time.Hour
+
+// Sweep forgets jobs that ended before old, and removes the files that no record names.
+func (s *Store) Sweep(ctx context.Context, old time.Time) error {
+	files, err := s.files.List(ctx) // before the records: what is put meanwhile is not on the list
+	if errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	all, err := s.List(ctx)
+	if err != nil {
+		return err
+	}
+	named := map[string]bool{}
+	for _, j := range all {
+		if j.Status.Final() && j.Ended.Before(old) {
+			if err := s.Delete(ctx, j.ID); err == nil || errors.Is(err, ErrNotFound) {
+				continue
+			}
+		}
+		for _, name := range j.objects() {
+			named[name] = true
+		}
+	}
+	var errs []error
+	for _, f := range files {
+		if !named[f.Name] && time.Since(f.ModTime) > unnamed {
+			errs = append(errs, s.files.Delete(ctx, f.Name))
+		}
+	}
+	return errors.Join(errs...)
+}

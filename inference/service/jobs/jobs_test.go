@@ -1,0 +1,277 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"gimbal/inference"
+	"gimbal/inference/service/broker"
+	"gimbal/inference/service/jobs"
+)
+
+const model = "f00d"
+
+// open opens a store on a server of its own.
+func open(t *testing.T, o jobs.Options) (*jobs.Store, *nats.Conn) {
+	t.Helper()
+	b, err := broker.Start(broker.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Stop)
+	nc, err := b.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	o.Log = slog.New(slog.DiscardHandler)
+	s, err := jobs.Open(t.Context(), nc, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, nc
+}
+
+func submit(t *testing.T, s *jobs.Store, p jobs.Priority) jobs.Job {
+	t.Helper()
+	j, err := s.Submit(t.Context(), jobs.Job{Priority: p, Model: model, Settings: inference.DefaultJob()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func next(t *testing.T, s *jobs.Store, worker string) *jobs.Claim {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := s.Next(ctx, worker, []string{"other", model})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func status(t *testing.T, s *jobs.Store, id jobs.ID) jobs.Job {
+	t.Helper()
+	j, err := s.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func nothing(*jobs.Job) {}
+
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{})
+	low, first, second, high := submit(t, s, jobs.Low), submit(t, s, ""), submit(t, s, ""), submit(t, s, jobs.High)
+	for i, want := range []jobs.ID{high.ID, first.ID, second.ID, low.ID} {
+		c := next(t, s, "a")
+		if c.Job.ID != want || c.Job.Status != jobs.Running || c.Job.Worker != "a" || c.Job.Attempt != 1 {
+			t.Errorf("job %d is %+v, want %s", i, c.Job, want)
+		}
+		if err := c.End(t.Context(), jobs.Done, nothing); err != nil {
+			t.Error(err)
+		}
+	}
+	all, err := s.List(t.Context())
+	if err != nil || len(all) != 4 || all[0].ID != low.ID || all[3].ID != high.ID {
+		t.Errorf("the list is %v, %v", all, err)
+	}
+	for _, j := range all {
+		if j.Status != jobs.Done || j.Ended.IsZero() {
+			t.Errorf("%+v", j)
+		}
+	}
+}
+
+// TestLostWorker makes sure that a job whose worker is silent goes on with another, and that
+// the first one then cannot change it any more.
+func TestLostWorker(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{Lease: time.Second})
+	j := submit(t, s, "")
+	a := next(t, s, "a")
+	if err := a.Update(t.Context(), func(j *jobs.Job) { j.Step = 3 }); err != nil {
+		t.Fatal(err)
+	}
+	b := next(t, s, "b")
+	if b.Job.ID != j.ID || b.Job.Attempt != 2 || b.Job.Lost != 1 || b.Job.Step != 3 {
+		t.Errorf("the second worker has %+v", b.Job)
+	}
+	if err := a.End(t.Context(), jobs.Done, nothing); !errors.Is(err, jobs.ErrLost) {
+		t.Errorf("the first worker ends the job: %v", err)
+	}
+	if err := a.Keep(t.Context()); !errors.Is(err, jobs.ErrLost) {
+		t.Errorf("the first worker keeps the job: %v", err)
+	}
+	if err := b.End(t.Context(), jobs.Done, nothing); err != nil {
+		t.Error(err)
+	}
+	if got := status(t, s, j.ID); got.Status != jobs.Done || got.Worker != "b" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestKeep makes sure that a job stays with a worker for longer than its lease.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{Lease: time.Second})
+	submit(t, s, "")
+	a := next(t, s, "a")
+	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+	defer cancel()
+	var keeping sync.WaitGroup
+	keeping.Go(func() { a.Keep(ctx) })
+	if c, err := s.Next(ctx, "b", []string{model}); err == nil {
+		t.Errorf("the second worker has %+v", c.Job)
+	}
+	keeping.Wait()
+}
+
+// TestPoison makes sure that a job which takes workers down fails, and says so.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{MaxLost: 2})
+	j := submit(t, s, "")
+	for range 2 {
+		if err := next(t, s, "a").Release(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := next(t, s, "a")
+	if err := c.Release(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	s.Next(ctx, "a", []string{model})
+	if got := status(t, s, j.ID); got.Status != jobs.Failed || !strings.Contains(got.Failure.Text, "3 workers were lost") {
+		t.Errorf("%+v, %+v", got, got.Failure)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{})
+	waiting, running := submit(t, s, jobs.Low), submit(t, s, jobs.High)
+	c := next(t, s, "a")
+	for _, id := range []jobs.ID{waiting.ID, running.ID} {
+		if _, err := s.Cancel(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := status(t, s, waiting.ID); got.Status != jobs.Cancelled {
+		t.Errorf("the job that waited is %+v", got)
+	}
+	if err := c.Keep(t.Context()); !errors.Is(err, jobs.ErrCancelled) {
+		t.Errorf("the worker is told %v", err)
+	}
+	if err := c.End(t.Context(), jobs.Cancelled, nothing); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Cancel(t.Context(), running.ID); !errors.Is(err, jobs.ErrFinal) {
+		t.Errorf("cancelled twice: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	defer cancel()
+	if c, err := s.Next(ctx, "a", []string{model}); err == nil {
+		t.Errorf("a cancelled job is taken: %+v", c.Job)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{})
+	ctx := t.Context()
+	contents := strings.Repeat("a picture\n", 40_000)
+	o, err := s.Put(ctx, strings.NewReader(contents))
+	if err != nil || o.Size != int64(len(contents)) || len(o.SHA256) != 64 {
+		t.Fatal(o, err)
+	}
+	if again, err := s.Put(ctx, strings.NewReader(contents)); err != nil || again != o {
+		t.Error(again, err)
+	}
+	r, err := s.Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(r); err != nil || string(got) != contents {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	j, err := s.Submit(ctx, jobs.Job{Model: model, Inputs: jobs.Files{"picture": o}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(ctx, j.ID); !errors.Is(err, jobs.ErrRunning) {
+		t.Errorf("a job that waits is deleted: %v", err)
+	}
+	if _, err := s.Cancel(ctx, j.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sweep(ctx, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(ctx, j.ID); !errors.Is(err, jobs.ErrNotFound) {
+		t.Errorf("an old job stays: %v", err)
+	}
+	if _, err := s.Open(ctx, o); err != nil { // for an hour: a job may be about to name it
+		t.Error(err)
+	}
+}
+
+// TestFull makes sure that a full store refuses new files with the reason.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{MaxBytes: 100_000})
+	for i := range 20 {
+		_, err := s.Put(t.Context(), strings.NewReader(strings.Repeat(string(rune('a'+i)), 20_000)))
+		if errors.Is(err, jobs.ErrFull) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Error("400 kB go into a store of 100 kB")
+}
+
+func TestModels(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{})
+	ctx, stop := context.WithCancel(t.Context())
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		s.Announce(ctx, []jobs.Model{{Name: "demo", Fingerprint: model, Worker: "mac studio.local"}})
+	})
+	want := func(n int) {
+		t.Helper()
+		for range 50 {
+			if all, err := s.Models(t.Context()); err != nil || len(all) == n {
+				if err != nil || n > 0 && all[0].Worker != "mac studio.local" {
+					t.Error(all, err)
+				}
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Errorf("there are not %d models", n)
+	}
+	want(1)
+	stop()
+	telling.Wait()
+	want(0)
+	if _, err := s.Plan(t.Context(), model, jobs.PlanRequest{}); !errors.Is(err, jobs.ErrNoWorker) {
+		t.Errorf("planned by nobody: %v", err)
+	}
+}

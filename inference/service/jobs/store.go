@@ -1,0 +1,210 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Names in JetStream. Subjects of jobs are gimbal.jobs.PRIORITY.MODEL.
+const (
+	streamName  = "GIMBAL_JOBS"
+	recordsName = "gimbal_jobs"
+	modelsName  = "gimbal_models"
+	filesName   = "gimbal_files"
+	jobSubject  = "gimbal.jobs"
+	newSubject  = "gimbal.new" // that there is a new job
+)
+
+// Options say how a Store keeps jobs. All processes on one JetStream give the same.
+type Options struct {
+	// Replicas is on how many servers of a cluster everything is; 0 for one.
+	Replicas int
+	// MaxBytes limits the object store; 0 for none but the disk's.
+	MaxBytes int64
+	// Lease is how long a worker may be silent before its job is another one's; 0 for 30 s.
+	Lease time.Duration
+	// MaxLost is how many workers a job may lose at one step before it fails; 0 for ten.
+	MaxLost int
+	Log     *slog.Logger
+}
+
+// Store is the jobs in a JetStream.
+type Store struct {
+	o       Options
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	records jetstream.KeyValue
+	models  jetstream.KeyValue
+	files   jetstream.ObjectStore
+}
+
+// Open opens the jobs behind a connection, and makes room for them at the first time.
+func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
+	o.Replicas = max(o.Replicas, 1)
+	if o.Lease == 0 {
+		o.Lease = 30 * time.Second
+	}
+	if o.MaxLost == 0 {
+		o.MaxLost = 10
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{o: o, nc: nc, js: js}
+	if _, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: streamName, Subjects: []string{jobSubject + ".>"}, Retention: jetstream.WorkQueuePolicy,
+		Storage: jetstream.FileStorage, Replicas: o.Replicas, Discard: jetstream.DiscardNew,
+	}); err != nil {
+		return nil, fmt.Errorf("the stream of jobs: %w", err)
+	}
+	bucket := func(name string, ttl time.Duration) jetstream.KeyValueConfig {
+		return jetstream.KeyValueConfig{Bucket: name, Replicas: o.Replicas, Storage: jetstream.FileStorage, TTL: ttl}
+	}
+	if s.records, err = js.CreateOrUpdateKeyValue(ctx, bucket(recordsName, 0)); err != nil {
+		return nil, fmt.Errorf("the records of jobs: %w", err)
+	}
+	if s.models, err = js.CreateOrUpdateKeyValue(ctx, bucket(modelsName, modelLease)); err != nil {
+		return nil, fmt.Errorf("the list of models: %w", err)
+	}
+	s.files, err = js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
+		Bucket: filesName, Replicas: o.Replicas, Storage: jetstream.FileStorage, MaxBytes: o.MaxBytes,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the store of files: %w", err)
+	}
+	return s, nil
+}
+
+// Submit queues a job whose Inputs are in the store, and returns its record. Of the record
+// given, what only a worker knows is not used.
+func (s *Store) Submit(ctx context.Context, j Job) (Job, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Job{}, err
+	}
+	if j.Priority == "" {
+		j.Priority = Normal
+	}
+	j = Job{
+		ID: ID(id.String()), User: j.User, Priority: j.Priority, Model: j.Model, Name: j.Name, Inputs: j.Inputs, Settings: j.Settings,
+		Created: time.Now().UTC(), Status: Queued, Steps: j.Settings.Steps,
+	}
+	text, err := json.Marshal(j)
+	if err != nil {
+		return Job{}, err
+	}
+	// The message first: one without a record is thrown away, a record without one would wait for ever.
+	if _, err = s.js.Publish(ctx, subject(j.Priority, j.Model), []byte(j.ID), jetstream.WithMsgID(string(j.ID))); err != nil {
+		return Job{}, full(err)
+	}
+	if _, err = s.records.Create(ctx, string(j.ID), text); err != nil {
+		return Job{}, full(err)
+	}
+	return j, s.nc.Publish(newSubject, nil)
+}
+
+func subject(p Priority, model string) string { return fmt.Sprintf("%s.%s.%s", jobSubject, p, model) }
+
+// Get returns a job's record, or ErrNotFound.
+func (s *Store) Get(ctx context.Context, id ID) (Job, error) {
+	j, _, err := s.get(ctx, id)
+	return j, err
+}
+
+func (s *Store) get(ctx context.Context, id ID) (j Job, revision uint64, err error) {
+	entry, err := s.records.Get(ctx, string(id))
+	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrInvalidKey) {
+		return j, 0, ErrNotFound
+	}
+	if err != nil {
+		return j, 0, err
+	}
+	return j, entry.Revision(), decode(entry, &j)
+}
+
+func decode(entry jetstream.KeyValueEntry, j *Job) error {
+	if err := json.Unmarshal(entry.Value(), j); err != nil {
+		return fmt.Errorf("the record of job %s: %w", entry.Key(), err)
+	}
+	return nil
+}
+
+// change changes a job's record on the revision that it read, and returns it. An error of
+// edit ends it.
+func (s *Store) change(ctx context.Context, id ID, edit func(*Job) error) (Job, error) {
+	for {
+		j, revision, err := s.get(ctx, id)
+		if err == nil {
+			err = edit(&j)
+		}
+		if err != nil {
+			return j, err
+		}
+		text, err := json.Marshal(j)
+		if err != nil {
+			return j, err
+		}
+		_, err = s.records.Update(ctx, string(id), text, revision)
+		if !errors.Is(err, jetstream.ErrKeyExists) { // or somebody was faster
+			return j, full(err)
+		}
+	}
+}
+
+// Cancel ends a job: at once where it waits, soon where a worker is at it. ErrFinal says that
+// it has ended already.
+func (s *Store) Cancel(ctx context.Context, id ID) (Job, error) {
+	return s.change(ctx, id, func(j *Job) error {
+		if j.Status.Final() {
+			return ErrFinal
+		}
+		if j.Cancel = true; j.Status == Queued {
+			j.end(Cancelled)
+		}
+		return nil
+	})
+}
+
+// end ends a job.
+func (j *Job) end(status Status) {
+	j.Status, j.Ended, j.Remaining = status, time.Now().UTC(), 0
+	j.State, j.Preview = nil, nil
+}
+
+// Delete forgets a job that has ended, or ErrRunning.
+func (s *Store) Delete(ctx context.Context, id ID) error {
+	j, revision, err := s.get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !j.Status.Final() {
+		return ErrRunning
+	}
+	return s.records.Purge(ctx, string(id), jetstream.LastRevision(revision))
+}
+
+// full turns JetStream's ways to say that there is no room into ErrFull.
+func full(err error) error {
+	var api *jetstream.APIError
+	if errors.As(err, &api) && (api.ErrorCode == errAccount || api.ErrorCode == errResources || api.ErrorCode == errStorage || api.ErrorCode == errStreamFull) {
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	}
+	return err
+}
+
+// Error codes of the NATS server (server/errors.json).
+const (
+	errAccount    = 10002 // resource limits exceeded for account
+	errResources  = 10023 // insufficient resources
+	errStorage    = 10047 // insufficient storage resources available
+	errStreamFull = 10077 // maximum bytes exceeded
+)

@@ -1,0 +1,231 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"gimbal/inference"
+	"gimbal/inference/engine"
+	"gimbal/inference/service/jobs"
+)
+
+// Options say what a worker works with.
+type Options struct {
+	Engine engine.Engine
+	Store  *jobs.Store
+	Models []Checkpoint
+	Dir    string // for runs; a run's folder in it goes when the job leaves this worker
+	Name   string // of the worker, one of its own
+	Log    *slog.Logger
+}
+
+// Checkpoint is a model on this machine.
+type Checkpoint struct {
+	Name string // by which jobs ask for it
+	Dir  string
+}
+
+// Worker makes jobs.
+type Worker struct {
+	o      Options
+	models []jobs.Model
+	dirs   map[string]string // of checkpoints, by their fingerprints
+}
+
+// New looks at the models that there are. The error says which cannot be used.
+func New(ctx context.Context, o Options) (*Worker, error) {
+	dev, err := o.Engine.Device(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{o: o, dirs: map[string]string{}}
+	for _, c := range o.Models {
+		m, err := o.Engine.Inspect(ctx, c.Dir)
+		if err == nil && !m.Whole {
+			err = errors.New("it is not whole")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("model %s in %s: %w", c.Name, c.Dir, err)
+		}
+		fingerprint, err := engine.Fingerprint(c.Dir)
+		if err != nil {
+			return nil, err
+		}
+		w.dirs[fingerprint] = c.Dir
+		w.models = append(w.models, jobs.Model{
+			Name: c.Name, Fingerprint: fingerprint, HasCamera: m.HasCamera, Recipe: m.Recipe,
+			Worker: o.Name, Device: dev.Name, Memory: dev.Limit,
+		})
+	}
+	return w, os.MkdirAll(o.Dir, 0o700)
+}
+
+// Run makes jobs until ctx ends. The job at work is then given back, to go on elsewhere.
+func (w *Worker) Run(ctx context.Context) error {
+	var aside sync.WaitGroup
+	defer aside.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	aside.Go(func() { w.o.Store.Announce(ctx, w.models) })
+	fingerprints := make([]string, 0, len(w.models))
+	for _, m := range w.models {
+		fingerprints = append(fingerprints, m.Fingerprint)
+		aside.Go(func() {
+			if err := w.o.Store.ServePlans(ctx, m.Fingerprint, w.plan(m)); ctx.Err() == nil {
+				w.o.Log.Error("answering questions about plans", "err", err)
+			}
+		})
+	}
+	for {
+		claim, err := w.o.Store.Next(ctx, w.o.Name, fingerprints)
+		if ctx.Err() != nil {
+			if claim != nil {
+				w.give(ctx, claim, false)
+			}
+			return ctx.Err()
+		}
+		if err != nil {
+			w.o.Log.Warn("taking a job", "err", err)
+			time.Sleep(time.Second)
+			continue
+		}
+		w.work(ctx, claim)
+	}
+}
+
+// plan answers questions about a model.
+func (w *Worker) plan(m jobs.Model) func(context.Context, jobs.PlanRequest) jobs.PlanReply {
+	return func(ctx context.Context, r jobs.PlanRequest) jobs.PlanReply {
+		p, err := w.o.Engine.Plan(ctx, engine.Request{Checkpoint: w.dirs[m.Fingerprint], Job: r.Settings, Camera: r.Camera})
+		if err != nil {
+			return jobs.PlanReply{Failure: w.failure(err, "")}
+		}
+		for i := range p.Disk {
+			p.Disk[i].Folder = "" // this machine's own business
+		}
+		return jobs.PlanReply{Plan: p}
+	}
+}
+
+// work makes one job.
+func (w *Worker) work(ctx context.Context, claim *jobs.Claim) {
+	log := w.o.Log.With("job", claim.Job.ID, "attempt", claim.Job.Attempt)
+	log.Info("job taken", "step", claim.Job.Step)
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var keeping sync.WaitGroup
+	defer keeping.Wait()
+	kept, stop := context.WithCancel(ctx)
+	defer stop()
+	keeping.Go(func() {
+		for kept.Err() == nil {
+			err := claim.Keep(kept)
+			if errors.Is(err, jobs.ErrLost) || errors.Is(err, jobs.ErrCancelled) {
+				end(err)
+				return
+			}
+			sleep(kept, time.Second) // the server is away; the job may still be this worker's
+		}
+	})
+	dir := filepath.Join(w.o.Dir, string(claim.Job.ID))
+	results, err := w.run(ctx, claim, dir)
+	w.close(ctx, claim, results, err, dir, log)
+	if err := os.RemoveAll(dir); err != nil {
+		log.Warn("removing the run's folder", "err", err)
+	}
+}
+
+// close says how the job ended here.
+func (w *Worker) close(ctx context.Context, claim *jobs.Claim, results jobs.Files, err error, dir string, log *slog.Logger) {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, jobs.ErrLost):
+		log.Warn("job lost to another worker")
+	case errors.Is(cause, jobs.ErrCancelled):
+		log.Info("job cancelled")
+		w.end(ctx, claim, jobs.Cancelled, func(*jobs.Job) {})
+	case err == nil:
+		log.Info("job done")
+		w.end(ctx, claim, jobs.Done, func(j *jobs.Job) { j.Results, j.Step = results, j.Steps })
+	case ctx.Err() != nil:
+		log.Info("job given back", "why", cause)
+		w.give(ctx, claim, false)
+	case final(err) || w.onlyHere(ctx, claim, err):
+		log.Info("job failed", "err", err)
+		w.end(ctx, claim, jobs.Failed, func(j *jobs.Job) { j.Failure = w.failure(err, dir) })
+	default:
+		log.Error("job given back", "err", err)
+		w.give(ctx, claim, true)
+	}
+}
+
+// end ends the job, however long the server is away, unless the worker is told to stop.
+func (w *Worker) end(ctx context.Context, claim *jobs.Claim, status jobs.Status, edit func(*jobs.Job)) {
+	again(context.WithoutCancel(ctx), func(ctx context.Context) error { return claim.End(ctx, status, edit) })
+}
+
+// patience is how long a worker that stops tries to give its job back; the lease ends anyway.
+const patience = 3 * time.Second
+
+func (w *Worker) give(ctx context.Context, claim *jobs.Claim, lost bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := claim.Release(ctx, lost); err != nil && !errors.Is(err, jobs.ErrLost) {
+		w.o.Log.Warn("giving a job back", "job", claim.Job.ID, "err", err)
+	}
+}
+
+// again tries until there is no error, the job is lost or a minute has passed: then it is
+// another worker's anyway.
+func again(ctx context.Context, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		err := try(ctx)
+		if err == nil || errors.Is(err, jobs.ErrLost) || ctx.Err() != nil {
+			return err
+		}
+		sleep(ctx, 200*time.Millisecond)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// final reports whether an error would come again wherever the job runs.
+func final(err error) bool {
+	var setting *inference.SettingError
+	var checkpoint *inference.CheckpointError
+	var unhealthy *inference.UnhealthyError
+	var other *inference.OtherCheckpointError
+	return errors.As(err, &setting) || errors.As(err, &checkpoint) || errors.As(err, &unhealthy) || errors.As(err, &other)
+}
+
+// onlyHere reports whether err says that the job does not fit this machine, and no other
+// that has its model holds more.
+func (w *Worker) onlyHere(ctx context.Context, claim *jobs.Claim, err error) bool {
+	var memory *inference.MemoryError
+	if !errors.As(err, &memory) {
+		return false
+	}
+	all, err := w.o.Store.Models(ctx)
+	if err != nil {
+		return false
+	}
+	for _, m := range all {
+		if m.Fingerprint == claim.Job.Model && m.Memory > w.models[0].Memory {
+			return false
+		}
+	}
+	return true
+}
