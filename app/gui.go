@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -29,9 +28,6 @@ import (
 )
 
 const windowUsage = "open the window"
-
-// version is FyneApp.toml's, which the Makefile sets.
-var version = "dev"
 
 // runWindow opens the window and returns when it is closed. Files and folders are
 // taken as if they were dropped on it.
@@ -156,18 +152,4 @@ func writeLayout(window *ui.Window, path string, log *slog.Logger) {
 			return
 		}
 	}
-}
-
-// commit returns the commit that the program was built from, as far as it is known.
-func commit() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value[:min(12, len(s.Value))]
-		}
-	}
-	return ""
 }

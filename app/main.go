@@ -41,6 +41,8 @@ var commands = []command{
 	{"quantize", "make a checkpoint's quantised weights ahead of time", runQuantize},
 	{"bench", "measure what this machine makes of the model", runBench},
 	{"tune", "choose the fastest kernels for this Mac's GPU anew", runTune},
+	{"serve", "make videos for others: an HTTP API, a page for browsers and a queue of jobs", runServe},
+	{"worker", "make videos of the jobs of a server", runWorker},
 	{"devices", "list the devices that can run the model, and their limits", runDevices},
 	{"inspect", "say what a checkpoint or action folder holds and what is wrong with it", runInspect},
 }

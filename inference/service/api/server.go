@@ -114,7 +114,7 @@ func (s *Server) routes() {
 		return nil
 	}))
 	s.mux.HandleFunc("GET /openapi.json", s.document)
-	s.mux.Handle("GET /", page())
+	s.mux.Handle("/", page())
 }
 
 // ServeHTTP implements http.Handler.

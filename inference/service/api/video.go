@@ -62,7 +62,7 @@ func view(j *jobs.Job) Video {
 // settings are those that a request may have.
 func settings() (list []inference.Setting) {
 	for _, s := range inference.Settings {
-		if s.Flag && !s.File || s.Env != "" {
+		if s.Flag && s.Use == "" || s.Env != "" {
 			list = append(list, s)
 		}
 	}
