@@ -116,3 +116,13 @@ func TestOldQuant(t *testing.T) {
 		t.Error("a list is no kind of weights")
 	}
 }
+
+// TestFileSettings makes sure that settings which name files say so: a service takes none of
+// them.
+func TestFileSettings(t *testing.T) {
+	for _, s := range Settings {
+		if names := strings.Contains(s.Help, "`file") || strings.Contains(s.Help, "`folder") || strings.Contains(s.Help, "file`") || strings.Contains(s.Help, "folder`") || strings.Contains(s.Help, "`picture`"); names != s.File {
+			t.Errorf("%s: File is %v, its help says %q", s.Name, s.File, s.Help)
+		}
+	}
+}
