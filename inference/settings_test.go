@@ -3,6 +3,7 @@ package inference
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -121,8 +122,8 @@ func TestOldQuant(t *testing.T) {
 // them.
 func TestFileSettings(t *testing.T) {
 	for _, s := range Settings {
-		if names := strings.Contains(s.Help, "`file") || strings.Contains(s.Help, "`folder") || strings.Contains(s.Help, "file`") || strings.Contains(s.Help, "folder`") || strings.Contains(s.Help, "`picture`"); names != s.File {
-			t.Errorf("%s: File is %v, its help says %q", s.Name, s.File, s.Help)
+		if names := strings.Contains(s.Help, "`file") || strings.Contains(s.Help, "`folder") || strings.Contains(s.Help, "file`") || strings.Contains(s.Help, "folder`") || strings.Contains(s.Help, "`picture`"); names != (s.Use != "") {
+			t.Errorf("%s: Use is %q, its help says %q", s.Name, s.Use, s.Help)
 		}
 	}
 }
