@@ -28,6 +28,7 @@
 //	plan          a device that counts; rates of devices; settings that fit
 //	engine        opens models, plans and runs jobs
 //	library       the runs that are done
+//	service       jobs for several machines: a queue in NATS JetStream, workers, HTTP
 //	queue         the runs that wait, and the one that runs
 //	bench         measures all of that
 //
