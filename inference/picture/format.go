@@ -47,6 +47,11 @@ func Names() string {
 	for _, f := range formats {
 		names = append(names, f.name)
 	}
+	for _, o := range others {
+		if o.files != nil && systemFormat(o.name, o.files) != nil {
+			names = append(names, o.name)
+		}
+	}
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
@@ -56,6 +61,11 @@ func Extensions() []string {
 	all := slices.Clone(targa.files)
 	for _, f := range formats {
 		all = append(all, f.files...)
+	}
+	for _, o := range others {
+		if systemFormat(o.name, o.files) != nil {
+			all = append(all, o.files...)
+		}
 	}
 	return all
 }
@@ -88,24 +98,26 @@ func jpegSize(data []byte) (image.Point, error) {
 
 func decodeJPEG(data []byte) (image.Image, error) { return jpeg.Decode(data, jpeg.AsMarked) }
 
-// others are kinds of pictures that are told apart only to say what they are.
+// others are kinds of pictures that only the system may read, or that are told apart to say
+// what they are.
 var others = []struct {
 	name  string
+	files []string
 	magic []string
 }{
-	{"HEIC", []string{"????ftyphei", "????ftyphev", "????ftypmif", "????ftypmsf"}},
-	{"AVIF", []string{"????ftypavi"}},
-	{"JPEG 2000", []string{"\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"}},
-	{"JPEG XL", []string{"\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"}},
-	{"Photoshop", []string{"8BPS"}},
-	{"OpenEXR", []string{"\x76\x2f\x31\x01"}},
-	{"Radiance HDR", []string{"#?RADIANCE", "#?RGBE"}},
-	{"DDS", []string{"DDS "}},
-	{"SVG", []string{"<svg", "<?xml"}},
-	{"PDF", []string{"%PDF"}},
-	{"QOI", []string{"qoif"}},
-	{"Farbfeld", []string{"farbfeld"}},
-	{"MPO or RAW", []string{"FUJIFILMCCD-RAW", "????ftypcrx", "IIRS", "IIU\x00"}},
+	{"HEIC", []string{"heic", "heif", "hif"}, []string{"????ftyphei", "????ftyphev", "????ftypmif", "????ftypmsf"}},
+	{"AVIF", []string{"avif"}, []string{"????ftypavi"}},
+	{"JPEG 2000", []string{"jp2", "j2k", "jpf", "jpx"}, []string{"\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"}},
+	{"JPEG XL", []string{"jxl"}, []string{"\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"}},
+	{"Photoshop", []string{"psd"}, []string{"8BPS"}},
+	{"OpenEXR", []string{"exr"}, []string{"\x76\x2f\x31\x01"}},
+	{"Radiance HDR", []string{"hdr"}, []string{"#?RADIANCE", "#?RGBE"}},
+	{"DDS", []string{"dds"}, []string{"DDS "}},
+	{"SVG", nil, []string{"<svg", "<?xml"}},
+	{"PDF", nil, []string{"%PDF"}},
+	{"QOI", nil, []string{"qoif"}},
+	{"Farbfeld", nil, []string{"farbfeld"}},
+	{"a camera's raw format", []string{"raf", "cr3", "orf", "rw2", "dng", "nef", "arw", "cr2"}, []string{"FUJIFILMCCD-RAW", "????ftypcrx", "IIRO", "IIRS", "IIU\x00", "II*\x00????CR"}},
 }
 
 // UnreadError says that a file is whole, or looks so, but of a kind that is not read.
@@ -120,24 +132,28 @@ func sniff(data []byte) (*format, error) {
 	if len(data) == 0 {
 		return nil, errors.New("the file is empty")
 	}
-	for i := range formats {
-		for _, magic := range formats[i].magic {
-			if matches(data, magic) {
-				return &formats[i], nil
-			}
-		}
-	}
 	for _, o := range others {
-		for _, magic := range o.magic {
-			if matches(data, magic) {
-				return nil, UnreadError{"a picture in " + o.name}
-			}
+		if !startsWith(data, o.magic) {
+			continue
+		}
+		if f := systemFormat(o.name, o.files); f != nil {
+			return f, nil
+		}
+		return nil, UnreadError{"a picture in " + o.name}
+	}
+	for i := range formats {
+		if startsWith(data, formats[i].magic) {
+			return &formats[i], nil
 		}
 	}
 	if _, err := readTGA(data); err == nil {
 		return &targa, nil
 	}
 	return nil, fmt.Errorf("found a file that starts with %.16q, expected a picture: %s", data, Names())
+}
+
+func startsWith(data []byte, magic []string) bool {
+	return slices.ContainsFunc(magic, func(m string) bool { return matches(data, m) })
 }
 
 func matches(data []byte, magic string) bool {
@@ -152,11 +168,34 @@ func matches(data []byte, magic string) bool {
 	return true
 }
 
-// wrong says what is wrong with a picture: its kind or its data.
-func (f *format) wrong(size string, err error) error {
+// unsupported is an error of a file whose kind is not read, as the decoders have them.
+type unsupported string
+
+func (e unsupported) Error() string       { return string(e) }
+func (e unsupported) Unsupported() string { return string(e) }
+
+// unread returns the kind of file that err says is not read, "" if it says other things.
+func unread(err error) string {
 	var kind interface{ Unsupported() string }
 	if errors.As(err, &kind) {
-		return UnreadError{kind.Unsupported()}
+		return kind.Unsupported()
+	}
+	return ""
+}
+
+// fallback returns the system's format where err says that this one does not read a file's
+// kind, nil where it says other things or there is none.
+func (f *format) fallback(err error) *format {
+	if unread(err) == "" {
+		return nil
+	}
+	return systemFormat(f.name, f.files)
+}
+
+// wrong says what is wrong with a picture: its kind or its data.
+func (f *format) wrong(size string, err error) error {
+	if kind := unread(err); kind != "" {
+		return UnreadError{kind}
 	}
 	return fmt.Errorf("%s picture%s that is damaged or cut short: %w", f.name, size, err)
 }

@@ -18,6 +18,7 @@ type notes struct {
 	exif    []byte // a TIFF file without a picture
 	xmp     []byte
 	colours colours
+	turned  int // the orientation, where it is known by other means; else 0
 }
 
 func noNotes([]byte) notes { return notes{} }

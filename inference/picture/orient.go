@@ -44,6 +44,9 @@ var xmpOrientation = regexp.MustCompile(`tiff:Orientation(?:\s*=\s*["']|>)\s*([1
 // for its notes. (TIFF 6.0, section 8.) It is to be one SHORT, but any number counts.
 func (n notes) orientation() int {
 	const tag = 274
+	if n.turned >= 1 && n.turned <= 8 {
+		return n.turned
+	}
 	if exif, err := tiff.First(n.exif); err == nil && exif.Bytes(tag) != nil {
 		if o := exif.Int(tag, 1); o >= 1 && o <= 8 {
 			return o

@@ -94,6 +94,11 @@ func readHead(data []byte, l limits) (head, error) {
 		return head{}, err
 	}
 	size, err := guard(func() (image.Point, error) { return f.size(data) })
+	if system := f.fallback(err); system != nil {
+		if systemSize, systemErr := guard(func() (image.Point, error) { return system.size(data) }); systemErr == nil {
+			f, size, err = system, systemSize, nil
+		}
+	}
 	if err != nil {
 		return head{}, f.wrong("", err)
 	}
@@ -127,6 +132,11 @@ func decode(data []byte, l limits) (*image.RGBA, error) {
 		return nil, err
 	}
 	img, err := guard(func() (*image.RGBA, error) { return h.pixels(data) })
+	if system := h.fallback(err); system != nil {
+		if read, systemErr := guard(func() (*image.RGBA, error) { return (head{system, h.width, h.height}).pixels(data) }); systemErr == nil {
+			return read, nil
+		}
+	}
 	if err != nil {
 		return nil, h.wrong(fmt.Sprintf(" of %dx%d pixels", h.width, h.height), err)
 	}
