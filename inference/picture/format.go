@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
@@ -31,7 +32,7 @@ var formats = []format{
 	{"PNG", []string{"png"}, []string{"\x89PNG\r\n\x1a\n"}, sizeBy(png.DecodeConfig), decodeBy(png.Decode), pngNotes},
 	{"JPEG", []string{"jpg", "jpeg", "jpe", "jfif"}, []string{"\xff\xd8"}, jpegSize, decodeJPEG, jpegNotes},
 	{"WebP", []string{"webp"}, []string{"RIFF????WEBP"}, webpSize, decodeWebP, webpNotes},
-	{"BMP", []string{"bmp", "dib"}, []string{"BM"}, sizeBy(gobmp.DecodeConfig), decodeBy(gobmp.Decode), bmpNotes},
+	{"BMP", []string{"bmp", "dib"}, []string{"BM"}, sizeBy(gobmp.DecodeConfig), decodeBMP, bmpNotes},
 	{"TIFF", []string{"tif", "tiff"}, []string{"II*\x00", "MM\x00*", "II+\x00", "MM\x00+"}, tiff.Size, tiff.Decode, tiffNotes},
 	{"GIF", []string{"gif"}, []string{"GIF87a", "GIF89a"}, gifSize, decodeGIF, noNotes},
 	{"PNM", []string{"ppm", "pgm", "pbm", "pnm", "pam"}, pnmMagic(), pnmSize, decodePNM, noNotes},
@@ -97,6 +98,17 @@ func jpegSize(data []byte) (image.Point, error) {
 }
 
 func decodeJPEG(data []byte) (image.Image, error) { return jpeg.Decode(data, jpeg.AsMarked) }
+
+// decodeBMP decodes a file that holds what it says: the decoder leaves what is missing of run
+// lengths black.
+func decodeBMP(data []byte) (image.Image, error) {
+	const offset, compression, size = 10, 30, 34
+	if len(data) >= size+4 && (data[compression] == 1 || data[compression] == 2) &&
+		uint64(binary.LittleEndian.Uint32(data[offset:]))+uint64(binary.LittleEndian.Uint32(data[size:])) > uint64(len(data)) {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return gobmp.Decode(bytes.NewReader(data))
+}
 
 // others are kinds of pictures that only the system may read, or that are told apart to say
 // what they are.
@@ -167,12 +179,6 @@ func matches(data []byte, magic string) bool {
 	}
 	return true
 }
-
-// unsupported is an error of a file whose kind is not read, as the decoders have them.
-type unsupported string
-
-func (e unsupported) Error() string       { return string(e) }
-func (e unsupported) Unsupported() string { return string(e) }
 
 // unread returns the kind of file that err says is not read, "" if it says other things.
 func unread(err error) string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"image"
 	"image/png"
+	"io"
 
 	"github.com/jsummers/gobmp"
 )
@@ -27,7 +28,10 @@ func largestIcon(data []byte) (file []byte, isPNG bool, err error) {
 		wide, high := int(e[0]-1)+1, int(e[1]-1)+1 // 0 stands for 256
 		rank := wide*high*64 + min(63, int(binary.LittleEndian.Uint16(e[6:])))
 		size, from := uint64(binary.LittleEndian.Uint32(e[8:])), uint64(binary.LittleEndian.Uint32(e[12:]))
-		if from+size <= uint64(len(data)) && rank > best {
+		if from+size > uint64(len(data)) {
+			return nil, false, io.ErrUnexpectedEOF
+		}
+		if rank > best {
 			best, file = rank, data[from:from+size]
 		}
 	}

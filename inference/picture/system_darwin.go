@@ -114,6 +114,12 @@ func withSource(data []byte, f func(c *imageIO, source, index uintptr) error) er
 	return f(c, source, c.primary(source))
 }
 
+// unsupported is an error like those of the decoders, of a file whose kind is not read.
+type unsupported string
+
+func (e unsupported) Error() string       { return string(e) }
+func (e unsupported) Unsupported() string { return string(e) }
+
 // errSystem says that the system does not know a kind of picture either.
 var errSystem = unsupported("a picture of a kind that this Mac does not read")
 

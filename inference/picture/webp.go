@@ -6,6 +6,7 @@ import (
 	"errors"
 	"image"
 	"image/draw"
+	"io"
 
 	"golang.org/x/image/webp"
 )
@@ -36,6 +37,9 @@ func decodeWebP(data []byte) (image.Image, error) {
 
 // decodeWebPStill decodes a file of one frame. Go's decoder leaves the colours to the caller.
 func decodeWebPStill(data []byte) (image.Image, error) {
+	if uint64(binary.LittleEndian.Uint32(data[4:]))+8 > uint64(len(data)) {
+		return nil, io.ErrUnexpectedEOF
+	}
 	img, err := webp.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err

@@ -92,8 +92,9 @@ func (a *arithmetic) block(p *part, i int, b *[64]int16) error {
 	if err := a.decode(a, p, i, b); err != nil {
 		return err
 	}
-	// An encoder may leave out zeros at the end, but a block takes some bits.
-	if a.ended > 1<<16 {
+	// An encoder may leave out zeros, but then a marker follows, which most files have.
+	const ahead = 8
+	if a.ended > ahead && a.at >= len(a.data) {
 		return errCut
 	}
 	return nil

@@ -95,6 +95,7 @@ type decoder struct {
 
 	jfif  bool
 	adobe int // the transform in Adobe's marker, -1 without one
+	scans int
 
 	headerOnly bool
 }

@@ -13,6 +13,9 @@ var zigzag = [64]uint8{
 	58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 }
 
+// maxScans bounds the time that a file can take: each scan may pass over the whole picture.
+const maxScans = 500
+
 // scan is a pass over some components. Its coefficients are from to to in coded order; the
 // bits below low come later, and those above it, unless it is the first, came before.
 type scan struct {
@@ -64,6 +67,9 @@ func (d *decoder) readScan(s []byte) error {
 	}
 	if sc.to > 63 || sc.from > sc.to || sc.from > 0 && len(sc.parts) > 1 || d.progressive && sc.from == 0 && sc.to > 0 || sc.low > 13 {
 		return errors.New("a scan's range of coefficients is malformed")
+	}
+	if d.scans++; d.scans > maxScans {
+		return fmt.Errorf("there are more than %d scans", maxScans)
 	}
 	if d.components[0].stride == 0 {
 		d.allocate()

@@ -11,6 +11,7 @@ type Directory struct {
 	data    []byte
 	order   binary.ByteOrder
 	big     bool // BigTIFF: 8 bytes an offset
+	cut     bool // tags or values are missing
 	entries map[int]entry
 }
 
@@ -79,6 +80,7 @@ func (d *Directory) at(offset uint64) (*Directory, error) {
 				from = d.order.Uint64(value)
 			}
 			if from > uint64(len(d.data)) || n > uint64(len(d.data))-from {
+				next.cut = true
 				continue
 			}
 			value = d.data[from:]
@@ -87,6 +89,7 @@ func (d *Directory) at(offset uint64) (*Directory, error) {
 			next.entries[tag] = entry{kind, value[:n]}
 		}
 	}
+	next.cut = next.cut || count > 0
 	return next, nil
 }
 

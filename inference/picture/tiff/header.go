@@ -3,6 +3,7 @@ package tiff
 import (
 	"errors"
 	"fmt"
+	"io"
 )
 
 // Tags, TIFF 6.0, appendix A, and those of its technical notes.
@@ -99,6 +100,9 @@ func readHeader(data []byte) (*header, error) {
 		compression: d.Int(tagCompression, 1), photometric: d.Int(tagPhotometric, whiteIsZero),
 		predictor: d.Int(tagPredictor, 1), planes: 1,
 		subsampling: [2]int{1, 1},
+	}
+	if d.cut {
+		return nil, fmt.Errorf("tags are missing: %w", io.ErrUnexpectedEOF)
 	}
 	if h.width < 1 || h.height < 1 || h.samples < 1 {
 		return nil, errors.New("the size is missing")
