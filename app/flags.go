@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,9 @@ type reference struct {
 	job     inference.Job // what the flags change; complete applies them
 	typed   []typed
 	ckptDir string
+	mode    string // of a causal model, that the command is for; "" for any
 	task    string
+	saveDir string
 	size    string
 	ulysses int
 	resume  string
@@ -41,6 +44,12 @@ type reference struct {
 	given   []string     // names of the flags on the command line
 	name    string       // of the video where no other is given; "" for one made of the settings
 }
+
+// tasks are the values of --task.
+var tasks = []string{"i2v-A14B", smallTask}
+
+// smallTask is the task of the model of 1.3 billion weights.
+const smallTask = "i2v-1.3B"
 
 // sizes are the values of --size that the reference supports for its task.
 var sizes = map[string]int{
@@ -84,7 +93,8 @@ func (r *reference) flags(name string) *flag.FlagSet {
 		}
 	}
 	r.quantFlags(fs)
-	fs.StringVar(&r.task, "task", "i2v-A14B", "the model's `task`; i2v-A14B is the one there is")
+	fs.StringVar(&r.task, "task", tasks[0], "the model's `task`: "+strings.Join(tasks, " or "))
+	fs.StringVar(&r.saveDir, "save_dir", "", "`folder` of the video where --save_file does not say one")
 	fs.StringVar(&r.size, "size", "480*832", "area of a frame as `W*H`: 480*832, 832*480, 720*1280 or 1280*720; the picture's shape is kept")
 	fs.StringVar(&r.ckptDir, "ckpt_dir", r.ckptDir, "`folder` of the checkpoint")
 	fs.BoolVar(&r.auto, "auto", false, "choose settings that fit the device where these do not")
@@ -132,8 +142,8 @@ func (r *reference) ignoredFlags(fs *flag.FlagSet) {
 // complete checks what the flags say and turns it into the job, over what the checkpoint's
 // recipe recommends. Missing settings are mistakes unless the job is only planned.
 func (r *reference) complete(planned bool) error {
-	if r.task != "i2v-A14B" {
-		return usagef("--task %s: want i2v-A14B, the one task there is", r.task)
+	if !slices.Contains(tasks, r.task) {
+		return usagef("--task %s: want %s", r.task, strings.Join(tasks, " or "))
 	}
 	if r.resume != "" {
 		return nil // the run's own settings count
@@ -142,11 +152,14 @@ func (r *reference) complete(planned bool) error {
 		return usagef("--ckpt_dir: none given; name the folder of the checkpoint, or use 'gimbal demo'")
 	}
 	if r.dims == (weights.Dims{}) {
-		recipe, err := engine.ReadRecipe(r.ckptDir)
+		recipe, err := engine.RecipeOf(r.checkpoint())
 		if err != nil {
 			return err
 		}
 		r.job.Recipe = recipe
+		if small, _ := engine.FindVariant("v2-1.3b-fast"); r.task == smallTask {
+			r.job.Shift = small.Recipe.Shift
+		}
 	}
 	wrong := []error{r.applySize(), r.applyEnvironment(), r.applyTyped(), r.applyActions(), r.nameVideo()}
 	_, err := engine.Validate(r.job)
@@ -159,6 +172,19 @@ func (r *reference) complete(planned bool) error {
 		return usageError{err}
 	}
 	return nil
+}
+
+// checkpoint is what the flags say of the checkpoint, before its recipe is read.
+func (r *reference) checkpoint() weights.Checkpoint {
+	c := weights.Checkpoint{Dir: r.ckptDir, Model: r.mode}
+	for _, t := range r.typed {
+		var said inference.Job
+		if t.Name != "infer_mode" && t.Name != "assets_dir" || t.Set(&said, t.text) != nil {
+			continue // applyTyped says what is wrong
+		}
+		c.Assets, c.Model = cmp.Or(said.Assets, c.Assets), cmp.Or(said.Causal.Mode, c.Model)
+	}
+	return c
 }
 
 func (r *reference) applySize() error {
@@ -233,6 +259,16 @@ func (r *reference) applyActions() error {
 
 // nameVideo gives the video a free name if nothing else names it.
 func (r *reference) nameVideo() (err error) {
+	if r.saveDir != "" {
+		if err := os.MkdirAll(r.saveDir, 0o755); err != nil {
+			return fmt.Errorf("--save_dir: %w", err)
+		}
+		defer func() {
+			if err == nil && !filepath.IsAbs(r.job.Output) {
+				r.job.Output = filepath.Join(r.saveDir, r.job.Output)
+			}
+		}()
+	}
 	if r.job.Output != "" {
 		return nil
 	}

@@ -20,6 +20,12 @@ func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	return r.generate(ctx, "generate", args, stdout, stderr)
 }
 
+// runGenerateFast is the reference's generate_fast.py.
+func runGenerateFast(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	r := reference{job: inference.DefaultJob(), mode: inference.CausalFast}
+	return r.generate(ctx, "generate_fast", args, stdout, stderr)
+}
+
 // generate makes a video with the settings in r, as far as args do not change them.
 func (r *reference) generate(ctx context.Context, name string, args []string, stdout, stderr io.Writer) error {
 	if err := r.parse(name, args, stdout); err != nil {

@@ -12,13 +12,18 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/clip"
 	"gimbal/inference/engine"
+	"gimbal/inference/weights"
 )
 
 func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("inspect", flag.ContinueOnError)
 	fs.Usage = func() {
-		fmt.Fprintln(fs.Output(), "usage: gimbal inspect DIR\n\nDIR is a checkpoint or a camera action folder.")
+		fmt.Fprintln(fs.Output(), "usage: gimbal inspect [flags] DIR\n\nDIR is a checkpoint or a camera action folder.")
+		fs.PrintDefaults()
 	}
+	var c weights.Checkpoint
+	fs.StringVar(&c.Assets, "assets_dir", "", inference.FindSetting("assets_dir").Help)
+	fs.StringVar(&c.Model, "infer_mode", "", inference.FindSetting("infer_mode").Help)
 	if err := parse(fs, args, stdout, 1); err != nil {
 		return err
 	}
@@ -28,7 +33,10 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	local := onCPU()
 	defer local.Close()
-	m, err := local.Inspect(ctx, dir)
+	if c.Dir = dir; c.Model == "auto" {
+		c.Model = ""
+	}
+	m, err := local.InspectModel(ctx, c)
 	if len(m.Parts) > 0 {
 		fmt.Fprintf(stdout, "checkpoint %s\n", m.Dir)
 	}
@@ -42,6 +50,9 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if !m.HasCamera {
 		control = "has no camera control"
 	}
+	if m.ReadsKeys {
+		control = "follows keys and a camera's turns"
+	}
 	found := "whole"
 	if expert, missing := m.Alone(m.Recipe.Boundary); expert != "" {
 		found = "usable"
@@ -51,7 +62,22 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		found = "usable"
 	}
 	fmt.Fprintf(stdout, "  %s: every tensor that the model uses is there and of the right shape; the model %s\n", found, control)
+	fmt.Fprintf(stdout, "  model: %s; licence %s\n", m.Variant.Title, m.Variant.Licence)
+	fmt.Fprintf(stdout, "  recipe: %s\n", recipeText(m.Recipe))
 	return nil
+}
+
+// recipeText says how a model is sampled.
+func recipeText(r inference.Recipe) string {
+	guidance := fmt.Sprintf("guidance %g for low and %g for high noise", r.Guidance.Low, r.Guidance.High)
+	switch r.Causal.Mode {
+	case inference.CausalFast:
+		return fmt.Sprintf("chunk by chunk of %d latent frames, in %d steps at %s, shift %g, without guidance",
+			r.Chunk, r.Steps, r.TimestepsIndex, r.Shift)
+	case inference.CausalPretrain:
+		return fmt.Sprintf("chunk by chunk of %d latent frames, %d steps of %s each, shift %g, guidance %g", r.Chunk, r.Steps, r.Solver, r.Shift, r.Guidance.Low)
+	}
+	return fmt.Sprintf("%d frames at once, %d steps of %s, shift %g, %s", r.Frames, r.Steps, r.Solver, r.Shift, guidance)
 }
 
 func inspectCamera(w io.Writer, dir string) error {
@@ -91,6 +117,9 @@ func partText(p engine.Part) string {
 	}
 	if p.Err != nil {
 		text += "; DAMAGED"
+	}
+	if p.Other {
+		text += "; of another model: 'gimbal generate_fast' or --infer_mode runs it"
 	}
 	return text
 }

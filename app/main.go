@@ -36,6 +36,7 @@ type command struct {
 
 var commands = []command{
 	{"generate", "make a video from a picture, a camera path and a prompt", runGenerate},
+	{"generate_fast", "the same with the fast model beside or in a checkpoint, chunk by chunk", runGenerateFast},
 	{"plan", "say what generate would take: memory, disk and time", runPlan},
 	{"demo", "make a video with the model, picture and camera path that come with Gimbal", runDemo},
 	{"quantize", "make a checkpoint's quantised weights ahead of time", runQuantize},
@@ -114,7 +115,7 @@ func areFiles(args []string) bool {
 func printUsage(w io.Writer) {
 	fmt.Fprintf(w, "usage: gimbal [FILE...]        %s\n       gimbal COMMAND [flags]\n\ncommands:\n", windowUsage)
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.about)
+		fmt.Fprintf(w, "  %-13s %s\n", c.name, c.about)
 	}
 	fmt.Fprintf(w, "\n'gimbal COMMAND --help' lists a command's flags.\n"+
 		"Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted.\n")

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -19,13 +21,17 @@ import (
 func runPlan(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	r := reference{job: inference.DefaultJob()}
 	r.job.Output = "plan.mp4"
-	var synthetic string
+	var synthetic, model string
 	err := r.parse("plan", args, stdout, func(fs *flag.FlagSet) {
+		fs.StringVar(&model, "model", "", "plan for the `model` of this name, which need not be here, instead of --ckpt_dir: "+strings.Join(variantNames(), ", "))
 		fs.StringVar(&synthetic, "synthetic", "", "plan for a model of these `sizes`, with a camera path, instead of --ckpt_dir: "+
 			"real, or dim=…,ffn=…,heads=…,layers=…,vae=…,text=… where they differ from the real model's")
 	})
+	if err == nil && model != "" {
+		err = r.planFor(model)
+	}
 	if err == nil && synthetic != "" {
-		r.dims, err = parseDims(synthetic)
+		r.dims, err = parseDims(synthetic, cmp.Or(r.dims, weights.LingBotWorld))
 	}
 	if err == nil {
 		err = r.complete(true)
@@ -54,6 +60,23 @@ func runPlan(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return planTable(stdout, planned)
 }
 
+// planFor makes r about a model of the family.
+func (r *reference) planFor(model string) error {
+	v, ok := engine.FindVariant(model)
+	if !ok {
+		return usagef("--model %s: want one of %s", model, strings.Join(variantNames(), ", "))
+	}
+	r.dims, r.job.Recipe = v.Dims, v.Recipe
+	return nil
+}
+
+func variantNames() (names []string) {
+	for _, v := range engine.Variants {
+		names = append(names, v.Name)
+	}
+	return names
+}
+
 func or(text, other string) string {
 	if text == "" {
 		return other
@@ -61,9 +84,8 @@ func or(text, other string) string {
 	return text
 }
 
-// parseDims reads sizes such as "real,layers=2".
-func parseDims(text string) (weights.Dims, error) {
-	d := weights.LingBotWorld
+// parseDims reads sizes such as "real,layers=2" of a model like d.
+func parseDims(text string, d weights.Dims) (weights.Dims, error) {
 	fields := map[string]*int{"dim": &d.Dim, "ffn": &d.FFN, "heads": &d.Heads, "layers": &d.Layers, "vae": &d.VAE, "text": &d.Text}
 	if word, ok := weights.ReadSizes(text, fields); !ok {
 		return d, usagef("--synthetic %s: want real, or NAME=NUMBER with dim, ffn, heads, layers, vae or text", word)

@@ -89,14 +89,14 @@ type PictureEncoded struct {
 type Step struct {
 	Index     int           `json:"index"` // 1 for the first step
 	Total     int           `json:"total"`
-	Expert    string        `json:"expert"` // "high_noise_model" or "low_noise_model"
+	Expert    string        `json:"expert"` // "high_noise_model", "low_noise_model" or "causal_model"
 	Timestep  float64       `json:"timestep"`
 	Passes    int           `json:"passes"` // of the expert
 	Seconds   float64       `json:"seconds"`
 	Elapsed   time.Duration `json:"elapsed_ns"`
 	Remaining time.Duration `json:"remaining_ns"`
 	// Preview shows what the model expects the video to be, one small picture for
-	// each latent frame.
+	// each latent frame; of a causal model, for those so far.
 	Preview []image.Image `json:"-"`
 }
 
@@ -104,6 +104,18 @@ type Step struct {
 type Decoding struct {
 	Frames int `json:"frames"`
 	Total  int `json:"total"`
+}
+
+// Chunk reports that a causal model finished a part of the video, whose frames are written.
+type Chunk struct {
+	Index  int `json:"index"` // 1 for the first chunk
+	Total  int `json:"total"`
+	Frames int `json:"frames"` // of the video so far
+
+	PictureSeconds float64 `json:"picture_seconds"` // of encoding the picture's part, but for that of the first chunk
+	DecodeSeconds  float64 `json:"decode_seconds"`
+	// Picture is the last frame so far; nil where frames are written later.
+	Picture image.Image `json:"-"`
 }
 
 // Saved reports the files of the finished video.
@@ -143,6 +155,9 @@ func (Step) Kind() string { return "step" }
 
 // Kind implements Event.
 func (Decoding) Kind() string { return "decoding" }
+
+// Kind implements Event.
+func (Chunk) Kind() string { return "chunk" }
 
 // Kind implements Event.
 func (Saved) Kind() string { return "saved" }

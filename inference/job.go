@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Job is everything that decides a video but the checkpoint. Every field is a setting:
@@ -23,6 +24,8 @@ type Job struct {
 	AllowAct2Cam       bool `json:"allow_act2cam,omitempty"`        // the keys in the action folder make the path, not its poses
 	EvenJumps          bool `json:"even_jumps,omitempty"`           // steps of the path that dwarf all others become as long as these
 	PerFrameIntrinsics bool `json:"per_frame_intrinsics,omitempty"` // the model is told the intrinsics of every frame, not the first ones only
+
+	Assets string `json:"assets_dir,omitempty"` // folder of text encoder, tokenizer and VAE where the checkpoint has none; "" to look around it
 
 	Output    string `json:"save_file"`            // path of the .mp4
 	FramesDir string `json:"frames_dir,omitempty"` // folder for the frames as PNG files; "" for none
@@ -48,6 +51,8 @@ type Recipe struct {
 	// HighSteps, unless 0, are the high-noise expert's steps in place of those that the
 	// schedule gives it.
 	HighSteps int `json:"high_steps,omitempty"`
+
+	Causal
 }
 
 // Guidance is the classifier-free guidance scale of each expert. With a scale of 1 the
@@ -115,6 +120,10 @@ const DefaultNegativePrompt = "画面突变，色调艳丽，过曝，静态，�
 	"水印，签名，文字，变形，扭曲，液化，不合逻辑的结构，卡顿，PPT幻灯片感，过暗，欠曝，低对比度，霓虹灯光感，过度锐化，" +
 	"3D渲染感，人物，行人，游客，身体，皮肤，肢体，面部特征，汽车，电线"
 
+// CausalNegativePrompt is the one that the reference has built in for causal_pretrain: the
+// beginning of the default.
+var CausalNegativePrompt, _, _ = strings.Cut(DefaultNegativePrompt, "，镜头晃动")
+
 // DefaultJob returns the reference's settings, without picture, prompt and output.
 func DefaultJob() Job {
 	return Job{
@@ -126,7 +135,8 @@ func DefaultJob() Job {
 // Validate reports what is wrong with the recipe, as SettingErrors.
 func (r Recipe) Validate() error {
 	var errs []error
-	for _, name := range []string{"frame_num", "max_area", "sample_steps", "sample_solver", "sample_shift", "sample_guide_scale", "boundary", "high_steps"} {
+	for _, name := range []string{"frame_num", "max_area", "sample_steps", "sample_solver", "sample_shift", "sample_guide_scale", "boundary", "high_steps",
+		"infer_mode", "chunk_size", "timesteps_index", "local_attn_size", "sink_size", "max_attention_size"} {
 		errs = append(errs, FindSetting(name).Check(Job{Recipe: r}))
 	}
 	return errors.Join(errs...)

@@ -40,7 +40,8 @@ type Part struct {
 // Phase is one part of the work.
 type Phase struct {
 	Name string `json:"name"` // such as "text", "picture", "prepare high_noise_model", "sample low_noise_model", "decode"
-	// Times is how often the phase's work is done: guided steps when sampling, else 1.
+	// Times is how often the phase's work is done: guided steps when sampling, with a causal
+	// model's clean forwards, else 1.
 	Times int `json:"times"`
 
 	Buffers int64 `json:"buffers"` // held on the device at the peak of the phase
@@ -91,6 +92,21 @@ func (p Phase) Memory() int64 { return p.Buffers + p.Scratch + p.Host }
 // Resident returns the memory of the phase with its weights, which the system
 // can drop, but only to read them from disk again.
 func (p Phase) Resident() int64 { return p.Memory() + p.Weights }
+
+// Add adds another part of the phase's work.
+func (p *Phase) Add(o Phase) {
+	if p.Kind() == "sample" {
+		p.Times += o.Times
+	}
+	if o.Memory() > p.Memory() {
+		p.Buffers, p.Scratch, p.Host = o.Buffers, o.Scratch, o.Host
+	}
+	p.Weights = max(p.Weights, o.Weights)
+	p.Work.Submissions += o.Work.Submissions
+	for kind, c := range o.Work.Kinds {
+		p.Work.Kinds[kind] = p.Work.Kinds[kind].Plus(c)
+	}
+}
 
 // Peak returns the phase that holds the most, weights not counted.
 func (p Plan) Peak() Phase { return p.most(Phase.Memory) }

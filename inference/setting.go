@@ -57,7 +57,8 @@ func (s Setting) Text(j Job) string { return s.text(j) }
 
 // Check returns a *SettingError if the setting's value in j cannot be used.
 func (s Setting) Check(j Job) error {
-	err := s.set(&Job{}, s.text(j))
+	again := j
+	err := s.set(&again, s.text(j))
 	if err == nil && s.check != nil {
 		err = s.check(j)
 	}

@@ -66,6 +66,27 @@ var Settings = []Setting{
 	{Name: "boundary", Flag: true, Form: true,
 		Help:  "`share` of the schedule from which the high-noise expert runs",
 		value: number(0, 1, func(j *Job) *float64 { return &j.Boundary })},
+	{Name: "infer_mode", Flag: true, Choices: inferModes,
+		Help:  "`mode` of a causal model: causal_fast or causal_pretrain; auto for what the checkpoint holds, which is the two experts where there are some",
+		value: choiceOrZero(inferModes, func(j *Job) *string { return &j.Causal.Mode })},
+	{Name: "chunk_size", Flag: true,
+		Help:  "latent `frames` that a causal model makes at once",
+		value: whole(0, maxChunk, func(j *Job) *int { return &j.Causal.Chunk })},
+	{Name: "local_attn_size", Flag: true,
+		Help:  "latent `frames` that a chunk of a causal model sees, its own among them; -1 for all",
+		value: window()},
+	{Name: "sink_size", Flag: true,
+		Help:  "latent `frames` at the video's beginning that stay among those of --local_attn_size",
+		value: whole(0, maxCausalLatent, func(j *Job) *int { return &j.Causal.Sink })},
+	{Name: "max_attention_size", Flag: true,
+		Help:  "`tokens` that a chunk of a causal model sees at most, the latest; 0 for all of the window",
+		value: whole(0, math.MaxInt32, func(j *Job) *int { return &j.Causal.MaxAttention })},
+	{Name: "timesteps_index", Flag: true,
+		Help:  "`entries` of the schedule of 1000 at which causal_fast takes its steps, such as 0,250,500,750",
+		value: timesteps()},
+	{Name: "assets_dir", Flag: true,
+		Help:  "`folder` with the text encoder, the tokenizer and the VAE, each of which is used where --ckpt_dir has none; without it they are looked for in the folders around that",
+		value: words(func(j *Job) *string { return &j.Assets })},
 	{Name: "base_seed", Flag: true, Form: true,
 		Help:  "`seed` of the noise; negative for a random one",
 		value: seed()},
@@ -108,6 +129,7 @@ var Settings = []Setting{
 // generators, weights the kinds of weights.
 var (
 	solvers         = []string{"unipc", "dpm++", "euler"}
+	inferModes      = []string{"auto", CausalFast, CausalPretrain}
 	noiseRNGs       = []string{"cuda", "cpu"}
 	quants          = []string{quantNone, string(QuantINT8), string(QuantNF4), string(QuantNF4Double)}
 	attentionDTypes = []string{"f32", "f16", "bf16"}
@@ -134,9 +156,13 @@ func frames() value {
 		if err := set(j, text); err != nil {
 			return err
 		}
-		n := j.Frames
-		if n > Wan.MaxFrames() {
-			return outOfRange(n, 1, Wan.MaxFrames())
+		n, most := j.Frames, j.MaxFrames()
+		if n > most {
+			return outOfRange(n, 1, most)
+		}
+		if j.Causal.Mode != "" && n >= 1 { // rounded down, as the reference does
+			j.Frames = Wan.Frames(Wan.LatentFrames(n))
+			return nil
 		}
 		if n >= 1 && n%Wan.FrameStride == 1 {
 			return nil

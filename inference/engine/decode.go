@@ -28,12 +28,7 @@ const (
 // decode turns the finished latent into the video and the files beside it. Only
 // when all of them are there is the run's folder removed.
 func (r *run) decode(ctx context.Context, c conditioning) (inference.Saved, error) {
-	pixels := int64(r.clip.Width * r.clip.Height)
-	sheet := int64(min(r.clip.Frames, sheetPictures)) * min(pixels, sheetPixels)
-	held := videoBytes*pixels + 2*4*sheet // the frame at hand and the encoder's; the contact sheet and its pictures
-	if r.job.DumpFile != "" {
-		held += int64(r.clip.Frames) * 3 * 4 * pixels
-	}
+	held := r.outputBytes()
 	r.p.dev.Hold(held)
 	defer r.p.dev.Hold(-held)
 	if r.planning() {
@@ -53,6 +48,17 @@ func (r *run) decode(ctx context.Context, c conditioning) (inference.Saved, erro
 		}
 	}
 	return r.publish(out)
+}
+
+// outputBytes is what the program holds for the files that take the frames.
+func (r *run) outputBytes() int64 {
+	pixels := int64(r.clip.Width * r.clip.Height)
+	sheet := int64(min(r.clip.Frames, sheetPictures)) * min(pixels, sheetPixels)
+	held := videoBytes*pixels + 2*4*sheet // the frame at hand and the encoder's; the contact sheet and its pictures
+	if r.job.DumpFile != "" {
+		held += int64(r.clip.Frames) * 3 * 4 * pixels
+	}
+	return held
 }
 
 // decodeTo hands the frames to out, nil for nobody.
@@ -132,6 +138,11 @@ func (o *outputs) frame(rgb []float32) error {
 	return o.video.WriteFrame(o.frames)
 }
 
+// last returns a copy of the latest frame.
+func (o *outputs) last() image.Image {
+	return &image.RGBA{Pix: slices.Clone(o.frames.Pix), Stride: o.frames.Stride, Rect: o.frames.Rect}
+}
+
 // sidecar is what the .json beside a video says: everything needed to make it
 // again, and how it went.
 type sidecar struct {
@@ -186,8 +197,6 @@ func madeDump(path string) bool {
 // dump writes the run's tensors, F32, to one safetensors file: noise, vae_input,
 // image_latent, latent and video, the last clamped to [-1, 1].
 func (r *run) dump(c conditioning, frames [][]float32) error {
-	shape := r.clip.LatentShape(r.p.vae.Channels())
-	latent, pixels := shape[:], []int{3, r.clip.Frames, r.clip.Height, r.clip.Width}
 	first, err := r.firstFrame()
 	if err != nil {
 		return err
@@ -198,14 +207,41 @@ func (r *run) dump(c conditioning, frames [][]float32) error {
 		input[t] = grey
 	}
 	input[0] = first
+	return r.dumpTensors(input, c.picture, frames)
+}
+
+// dumpTensors writes what the runs of all models have, and more.
+func (r *run) dumpTensors(input [][]float32, picture []float32, frames [][]float32, more ...weights.Source) error {
+	shape := r.clip.LatentShape(r.p.vae.Channels())
+	latent := shape[:]
+	pixels := func(n int) []int { return []int{3, n, r.clip.Height, r.clip.Width} }
 	output.Sweep(r.job.DumpFile)
-	return weights.WriteSafetensors(r.job.DumpFile, []weights.Source{
+	return weights.WriteSafetensors(r.job.DumpFile, append([]weights.Source{
 		{Name: "noise", DType: device.F32, Shape: latent, Write: values(r.noise())},
-		{Name: "vae_input", DType: device.F32, Shape: pixels, Write: planes(input, false)},
-		{Name: "image_latent", DType: device.F32, Shape: latent, Write: values(c.picture)},
+		{Name: "vae_input", DType: device.F32, Shape: pixels(len(input)), Write: planes(input, false)},
+		{Name: "image_latent", DType: device.F32, Shape: latent, Write: values(picture)},
 		{Name: "latent", DType: device.F32, Shape: latent, Write: values(r.latent)},
-		{Name: "video", DType: device.F32, Shape: pixels, Write: planes(frames, true)},
-	}, nil)
+		{Name: "video", DType: device.F32, Shape: pixels(len(frames)), Write: planes(frames, true)},
+	}, more...), nil)
+}
+
+// dumpChunks is dump of a causal run: of vae_input the first frame, as the others are black,
+// and besides renoise, the noise of the steps in the order in which it was drawn, and plucker.
+func (r *run) dumpChunks(s *streaming) error {
+	first, err := r.firstFrame()
+	if err != nil {
+		return err
+	}
+	var more []weights.Source
+	if n := len(s.renoise); n > 0 {
+		shape := []int{n, r.p.vae.Channels(), r.chunks.Chunk, r.clip.LatentHeight, r.clip.LatentWidth}
+		more = append(more, weights.Source{Name: "renoise", DType: device.F32, Shape: shape, Write: values(slices.Concat(s.renoise...))})
+	}
+	if channels := r.p.controlChannels(); channels > 0 {
+		shape := []int{1, channels, r.clip.LatentFrames, r.clip.LatentHeight, r.clip.LatentWidth}
+		more = append(more, weights.Source{Name: "plucker", DType: device.F32, Shape: shape, Write: values(r.clip.Conditioning(channels, 0, r.clip.LatentFrames))})
+	}
+	return r.dumpTensors([][]float32{first}, s.picture, s.out.planes, more...)
 }
 
 func values(v []float32) func(io.Writer) error {

@@ -19,17 +19,10 @@ type conditioning struct {
 
 // condition encodes the prompts and the picture.
 func (r *run) condition(ctx context.Context) (c conditioning, err error) {
-	begin := time.Now()
-	err = r.phase("text", 1, func() (err error) {
-		c.prompts, err = r.encodePrompts(ctx)
-		return err
-	})
-	if err != nil {
-		return c, fmt.Errorf("encoding the prompt: %w", err)
+	if c.prompts, err = r.conditionText(ctx); err != nil {
+		return c, err
 	}
-	r.emit(inference.TextEncoded{Tokens: len(r.prompts[0]), NegativeTokens: len(r.prompts[1]), Seconds: time.Since(begin).Seconds()})
-
-	begin = time.Now()
+	begin := time.Now()
 	err = r.phase("picture", r.tiles(), func() (err error) {
 		c.picture, err = r.encodePicture(ctx)
 		return err
@@ -41,13 +34,27 @@ func (r *run) condition(ctx context.Context) (c conditioning, err error) {
 	return c, nil
 }
 
+// conditionText encodes the prompts.
+func (r *run) conditionText(ctx context.Context) (prompts [][]float32, err error) {
+	begin := time.Now()
+	err = r.phase("text", 1, func() (err error) {
+		prompts, err = r.encodePrompts(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the prompt: %w", err)
+	}
+	r.emit(inference.TextEncoded{Tokens: len(r.prompts[0]), NegativeTokens: len(r.prompts[1]), Seconds: time.Since(begin).Seconds()})
+	return prompts, nil
+}
+
 // encodePrompts returns the prompts' hidden states. With Offload the text encoder is then
 // let go of, until the next job.
 func (r *run) encodePrompts(ctx context.Context) (hidden [][]float32, err error) {
 	if err := r.p.openText(ctx); err != nil {
 		return nil, err
 	}
-	for _, ids := range r.prompts {
+	for _, ids := range r.prompts[:r.contexts()] {
 		states, err := r.p.text.Encode(ctx, ids)
 		if err != nil {
 			return nil, err
@@ -60,6 +67,15 @@ func (r *run) encodePrompts(ctx context.Context) (hidden [][]float32, err error)
 	}
 	r.p.dev.Trim()
 	return hidden, nil
+}
+
+// contexts returns how many of the prompts the model is told: a causal one without guidance
+// not the negative one.
+func (r *run) contexts() int {
+	if g := r.guidance; r.chunks != nil && g.Low == 1 && g.High == 1 {
+		return 1
+	}
+	return len(r.prompts)
 }
 
 // encodePicture returns the latent of the picture followed by grey frames, as the

@@ -69,6 +69,7 @@ type Model struct {
 	HasCamera bool   // it follows camera paths
 	ReadsKeys bool   // it is told keys, and of a camera path the turns only: an act checkpoint
 	Parts     []Part
+	Variant   Variant           // which of the family it is; its recipe is the makers'
 	Recipe    inference.Recipe  // what suits it
 	Cached    []inference.Quant // kinds of weights that need not be made first
 }
@@ -83,6 +84,7 @@ type Part struct {
 	DTypes map[string]int     // number of tensors by their type
 	Unused []string           // names of the tensors that the model does not use
 	Config *weights.WanConfig // an expert's; nil for other parts
+	Other  bool               // of a model that a run has to ask for, such as the fast one in a folder of experts
 }
 
 // Tokens counts a prompt's tokens.

@@ -16,19 +16,25 @@ import (
 // Inspect implements Engine. Weights are mapped onto the device to check their shapes,
 // not read.
 func (l *Local) Inspect(ctx context.Context, dir string) (Model, error) {
-	dir, err := weights.Find(dir)
+	return l.InspectModel(ctx, weights.Checkpoint{Dir: dir})
+}
+
+// InspectModel is Inspect of one of the models of a checkpoint.
+func (l *Local) InspectModel(ctx context.Context, c weights.Checkpoint) (_ Model, err error) {
+	if c.Dir, err = weights.Find(c.Dir); err != nil {
+		return Model{}, err
+	}
+	parts, err := c.Inspect()
 	if err != nil {
 		return Model{}, err
 	}
-	parts, err := weights.Inspect(dir)
-	if err != nil {
-		return Model{}, err
-	}
-	m := Model{Dir: dir}
+	m := Model{Dir: c.Dir}
 	var errs []error
 	for _, p := range parts {
-		m.Parts = append(m.Parts, Part{Name: p.Name, Path: p.Path, Bytes: p.Bytes, DTypes: p.DTypes, Unused: p.Unused, Config: p.Config, Err: p.Err})
-		errs = append(errs, p.Err)
+		m.Parts = append(m.Parts, Part{Name: p.Name, Path: p.Path, Bytes: p.Bytes, DTypes: p.DTypes, Unused: p.Unused, Config: p.Config, Other: p.Other, Err: p.Err})
+		if !p.Other {
+			errs = append(errs, p.Err)
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return m, err
@@ -37,11 +43,12 @@ func (l *Local) Inspect(ctx context.Context, dir string) (Model, error) {
 	if err != nil {
 		return m, err
 	}
-	p, err := Load(ctx, dev, dir, inference.QuantNone, func(inference.Event) {})
+	p, err := LoadModel(ctx, dev, c, inference.QuantNone, func(inference.Event) {})
 	if err != nil {
 		return m, err
 	}
 	m.Whole, m.HasCamera, m.ReadsKeys, m.Recipe = true, p.HasCamera(), p.ReadsKeys(), p.recipe
+	m.Variant = p.variant
 	m.Cached = cached(p.layout)
 	return m, p.Close()
 }

@@ -49,7 +49,7 @@ type Local struct {
 
 // pipelineOf tells what a pipeline was opened from.
 type pipelineOf struct {
-	checkpoint string
+	checkpoint weights.Checkpoint
 	quant      inference.Quant
 	files      string // as they looked
 }
@@ -119,7 +119,6 @@ func (l *Local) Run(ctx context.Context, r Request, emit func(inference.Event)) 
 	if err := errors.Join(err, checkOutputs(job, r.Checkpoint, l.o.Also)); err != nil {
 		return inference.Saved{}, err
 	}
-	q := job.Quant
 	dev, err := l.open(ctx)
 	if err == nil {
 		err = l.takeTurn(ctx)
@@ -128,7 +127,7 @@ func (l *Local) Run(ctx context.Context, r Request, emit func(inference.Event)) 
 		return inference.Saved{}, err
 	}
 	defer l.running.unlock()
-	if err := l.load(ctx, dev, r.Checkpoint, q, emit); err != nil {
+	if err := l.load(ctx, dev, checkpointOf(r.Checkpoint, job), job.Quant, emit); err != nil {
 		return inference.Saved{}, err
 	}
 	if r.Resume != "" {
@@ -147,15 +146,15 @@ func (l *Local) Quantize(ctx context.Context, checkpoint string, q inference.Qua
 		return err
 	}
 	defer l.running.unlock()
-	return l.load(ctx, dev, checkpoint, q, emit)
+	return l.load(ctx, dev, weights.Checkpoint{Dir: checkpoint}, q, emit)
 }
 
 // load opens the checkpoint unless it is. l.running is held.
-func (l *Local) load(ctx context.Context, dev device.Device, dir string, q inference.Quant, emit func(inference.Event)) (err error) {
-	if found, errFind := weights.Find(dir); errFind == nil {
-		dir = found
+func (l *Local) load(ctx context.Context, dev device.Device, c weights.Checkpoint, q inference.Quant, emit func(inference.Event)) (err error) {
+	if found, errFind := weights.Find(c.Dir); errFind == nil {
+		c.Dir = found
 	}
-	if l.pipeline != nil && l.of != (pipelineOf{dir, q, watch.See(dir)}) {
+	if l.pipeline != nil && l.of != seen(c, q) {
 		err := l.pipeline.Close()
 		l.pipeline = nil
 		if err != nil {
@@ -163,12 +162,21 @@ func (l *Local) load(ctx context.Context, dev device.Device, dir string, q infer
 		}
 	}
 	if l.pipeline == nil {
-		if l.pipeline, err = Load(ctx, dev, dir, q, emit); err != nil {
+		if l.pipeline, err = LoadModel(ctx, dev, c, q, emit); err != nil {
 			return err
 		}
-		l.of = pipelineOf{dir, q, watch.See(dir)} // quantising may have added files
+		l.of = seen(c, q) // quantising may have added files
 	}
 	return nil
+}
+
+// seen says how a checkpoint looks now.
+func seen(c weights.Checkpoint, q inference.Quant) pipelineOf {
+	files := watch.See(c.Dir)
+	if c.Assets != "" {
+		files += watch.See(c.Assets)
+	}
+	return pipelineOf{c, q, files}
 }
 
 // longWork is the work, in floating-point operations, of jobs that are worth the two

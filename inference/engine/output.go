@@ -115,7 +115,11 @@ func (r *run) disk() []inference.Disk {
 		{What: "contact sheet and settings", Folder: beside, Bytes: video.SheetBytes(r.clip.Frames, r.clip.Width, r.clip.Height) + fileBytes, Stays: true},
 	}
 	if r.job.DumpFile != "" {
-		list = append(list, inference.Disk{What: "tensors", Folder: filepath.Dir(r.job.DumpFile), Bytes: 3*latent + 2*3*4*pixels + fileBytes, Stays: true})
+		tensors := 3*latent + 2*3*4*pixels + fileBytes
+		if r.chunks != nil {
+			tensors += int64(r.chunks.steps)*latent + 4*int64(r.clip.Latent(r.p.controlChannels()))
+		}
+		list = append(list, inference.Disk{What: "tensors", Folder: filepath.Dir(r.job.DumpFile), Bytes: tensors, Stays: true})
 	}
 	if r.job.FramesDir != "" {
 		list = append(list, inference.Disk{What: "frames", Folder: output.Nearest(r.job.FramesDir), Bytes: pngBytes*pixels + int64(r.clip.Frames)*blockBytes, Stays: true})

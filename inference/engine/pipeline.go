@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"gimbal/inference"
@@ -22,6 +23,7 @@ type Pipeline struct {
 	dev     device.Device
 	layout  *weights.Layout
 	source  source
+	variant Variant
 	recipe  inference.Recipe
 
 	tokenizer *tokenizer.Tokenizer
@@ -34,20 +36,29 @@ type Pipeline struct {
 	Reuse wan.Reuse
 }
 
-// experts are the folders of the experts, the first to run first.
-var experts = []string{weights.HighNoise, weights.LowNoise}
+// experts are the folders of the experts, the first to run first; transformers are all that
+// there may be.
+var (
+	experts      = []string{weights.HighNoise, weights.LowNoise}
+	transformers = append(slices.Clip(experts), weights.Causal)
+)
 
 // Load opens the checkpoint in folder dir on dev and checks that every tensor of it is
 // there, of a known type and of the right shape. Weights are memory-mapped, so that
 // loading reads little; the errors name every file and tensor that is wrong. Quantised
 // weights are made at first use and kept.
 func Load(ctx context.Context, dev device.Device, dir string, q inference.Quant, emit func(inference.Event)) (*Pipeline, error) {
-	layout, err := weights.OpenLayout(dir)
+	return LoadModel(ctx, dev, weights.Checkpoint{Dir: dir}, q, emit)
+}
+
+// LoadModel is Load of one of the models of a checkpoint.
+func LoadModel(ctx context.Context, dev device.Device, c weights.Checkpoint, q inference.Quant, emit func(inference.Event)) (*Pipeline, error) {
+	layout, err := c.Open()
 	if err != nil {
 		return nil, err
 	}
-	p := &Pipeline{dev: dev, layout: layout, Reuse: wan.AllReuse}
-	if p.recipe, err = parseRecipe(layout.Dir, layout.Recipe); err == nil {
+	p := &Pipeline{dev: dev, layout: layout, variant: VariantOf(c, readsKeys(layout)), Reuse: wan.AllReuse}
+	if p.recipe, err = parseRecipe(layout.Dir, p.variant.Recipe, layout.Recipe); err == nil {
 		p.source, err = fingerprint(layout)
 	}
 	if err == nil {
@@ -59,7 +70,7 @@ func Load(ctx context.Context, dev device.Device, dir string, q inference.Quant,
 	}
 	if err != nil {
 		p.Close()
-		return nil, &inference.CheckpointError{Dir: dir, Err: err}
+		return nil, &inference.CheckpointError{Dir: c.Dir, Err: err}
 	}
 	return p, nil
 }
@@ -112,7 +123,7 @@ func (p *Pipeline) parts(ctx context.Context) []part {
 			return err
 		}},
 	}
-	for _, name := range experts {
+	for _, name := range transformers {
 		if e, ok := p.layout.Experts[name]; ok {
 			parts = append(parts, part{name, e.Store.Bytes(), func() error {
 				model, err := wan.Load(ctx, p.dev, e.Store, e.Config)
@@ -139,6 +150,18 @@ func (p *Pipeline) HasCamera() bool {
 // ReadsKeys reports whether the checkpoint is an act one: it is told the keys that are
 // pressed, and only the turns of a camera path.
 func (p *Pipeline) ReadsKeys() bool { return p.controlChannels() == clip.ActChannels }
+
+// readsKeys is ReadsKeys of a layout that is not loaded.
+func readsKeys(l *weights.Layout) bool {
+	for _, e := range l.Experts {
+		sizes, _ := weights.ReadWanSizes(e.Store, e.Config) // whoever loads it says what is wrong
+		return sizes.CameraChannels == clip.ActChannels
+	}
+	return false
+}
+
+// causal reports whether the checkpoint's model makes videos chunk by chunk.
+func (p *Pipeline) causal() bool { return p.experts[weights.Causal] != nil }
 
 // controlChannels returns how many channels of a control the experts read; 0 for none.
 func (p *Pipeline) controlChannels() int {

@@ -52,7 +52,7 @@ func (r *run) planOn(ctx context.Context, dev device.Device, layout *weights.Lay
 		Notices: modelNotices(layout, r.job.Boundary),
 	}
 	p.Parts = []inference.Part{{Name: "text encoder", Bytes: layout.Text.Bytes()}, {Name: "VAE", Bytes: layout.VAE.Bytes()}}
-	for _, name := range experts {
+	for _, name := range transformers {
 		if m := dry.p.experts[name]; m != nil {
 			store := layout.Experts[name].Store
 			p.Parts = append(p.Parts, inference.Part{Name: name, Quant: string(store.Quantised()), Bytes: store.Bytes()})
@@ -72,6 +72,11 @@ const (
 // dryRun runs r on a device that counts.
 func (r *run) dryRun(ctx context.Context, count *plan.Device, layout *weights.Layout) error {
 	r.count, r.emit, r.latent = count, func(inference.Event) {}, nil
+	if r.chunks != nil {
+		dry := *r.chunks
+		dry.done, dry.noise = 0, nil
+		r.chunks = &dry
+	}
 	r.p = &Pipeline{dev: count, layout: layout, Reuse: r.p.Reuse}
 	for _, part := range r.p.parts(ctx) {
 		if err := part.open(); err != nil {
@@ -102,7 +107,7 @@ func Plan(ctx context.Context, dev device.Device, r Request) (inference.Plan, er
 	}
 	defer layout.Close()
 	c, err := clip.Open(r.Job)
-	if err := errors.Join(inference.CheckFrames(r.Job.Frames), err); err != nil {
+	if err := errors.Join(inference.FindSetting("frame_num").Check(r.Job), err); err != nil {
 		return inference.Plan{}, err
 	}
 	job, err := absolute(r.Job)
@@ -111,10 +116,31 @@ func Plan(ctx context.Context, dev device.Device, r Request) (inference.Plan, er
 	}
 	q := (&Pipeline{Reuse: wan.AllReuse}).newRun(job, c, nil)
 	q.camera = q.camera || r.Camera
-	for i, prompt := range [2]string{job.Prompt, job.NegativePrompt} {
+	if _, causal := layout.Experts[weights.Causal]; causal {
+		if err := errors.Join(q.stand(), q.newChunks(r.variant(layout))); err != nil {
+			return inference.Plan{}, err
+		}
+	}
+	for i, prompt := range [2]string{q.job.Prompt, q.job.NegativePrompt} {
 		q.prompts[i] = make([]int32, guessTokens(prompt))
 	}
 	return q.planOn(ctx, dev, layout, toMake)
+}
+
+// checkpoint says what of which checkpoint the request is for.
+func (r Request) checkpoint() weights.Checkpoint { return checkpointOf(r.Checkpoint, r.Job) }
+
+// checkpointOf says what of the checkpoint in a folder a job is for.
+func checkpointOf(dir string, job inference.Job) weights.Checkpoint {
+	return weights.Checkpoint{Dir: dir, Assets: job.Assets, Model: job.Causal.Mode}
+}
+
+// variant says which variant the request's checkpoint is.
+func (r Request) variant(l *weights.Layout) Variant {
+	if r.Dims == (weights.Dims{}) {
+		return VariantOf(r.checkpoint(), readsKeys(l))
+	}
+	return madeUpVariant(r.Dims)
 }
 
 // open opens the request's checkpoint, or makes up one of its sizes, with the weights of
@@ -122,7 +148,7 @@ func Plan(ctx context.Context, dev device.Device, r Request) (inference.Plan, er
 func (r Request) open() (layout *weights.Layout, toMake []inference.Disk, err error) {
 	if r.Dims != (weights.Dims{}) {
 		layout = madeUp(r.Dims)
-	} else if layout, err = weights.OpenLayout(r.Checkpoint); err != nil {
+	} else if layout, err = r.checkpoint().Open(); err != nil {
 		return nil, nil, err
 	}
 	if r.Job.Quant == inference.QuantNone {
@@ -149,7 +175,11 @@ func (r Request) open() (layout *weights.Layout, toMake []inference.Disk, err er
 // madeUp is a checkpoint of sizes that nobody has here.
 func madeUp(d weights.Dims) *weights.Layout {
 	l := &weights.Layout{Text: d.DryText(), VAE: d.DryVAE(), Experts: map[string]weights.Expert{}}
-	for _, name := range experts {
+	names := experts
+	if d.Causal {
+		names = []string{weights.Causal}
+	}
+	for _, name := range names {
 		l.Experts[name] = d.DryExpert()
 	}
 	return l
@@ -192,6 +222,12 @@ func (r *run) checkMemory(ctx context.Context, first inference.Plan) error {
 	of := func(job inference.Job, frames int) (inference.Plan, error) {
 		next := *r
 		c := *r.clip
+		if r.chunks != nil {
+			all := *r.chunks
+			all.total = max(1, inference.Wan.LatentFrames(frames)/all.Chunk)
+			frames = inference.Wan.Frames(all.total * all.Chunk)
+			next.chunks = &all
+		}
 		c.Frames, c.LatentFrames = frames, inference.Wan.LatentFrames(frames)
 		next.job, next.clip = job, &c
 		return next.plan(ctx)

@@ -10,20 +10,25 @@ import (
 	"gimbal/inference/weights"
 )
 
-// ReadRecipe returns how the checkpoint in a folder wants to be sampled: as the reference
-// does, but for what its recipe says. The error names what is wrong with that. Nothing else
-// of the checkpoint is looked at.
+// ReadRecipe is RecipeOf the checkpoint in a folder.
 func ReadRecipe(dir string) (inference.Recipe, error) {
-	text, err := weights.ReadRecipe(dir)
-	if err != nil {
-		return inference.DefaultRecipe(), err
-	}
-	return parseRecipe(dir, text)
+	return RecipeOf(weights.Checkpoint{Dir: dir})
 }
 
-// parseRecipe is ReadRecipe of what was read; nil for no recipe.
-func parseRecipe(dir string, text json.RawMessage) (inference.Recipe, error) {
-	recipe := inference.DefaultRecipe()
+// RecipeOf returns how a checkpoint wants to be sampled: as the reference samples its
+// variant, but for what its recipe says. The error names what is wrong with that. No weights
+// are looked at.
+func RecipeOf(c weights.Checkpoint) (inference.Recipe, error) {
+	v := VariantOf(c, false)
+	text, err := weights.ReadRecipe(c.Dir)
+	if err != nil {
+		return v.Recipe, err
+	}
+	return parseRecipe(c.Dir, v.Recipe, text)
+}
+
+// parseRecipe is RecipeOf what was read; nil for no recipe.
+func parseRecipe(dir string, recipe inference.Recipe, text json.RawMessage) (inference.Recipe, error) {
 	if text == nil {
 		return recipe, nil
 	}

@@ -25,6 +25,7 @@ type run struct {
 	notices []inference.Notice
 
 	solver   *denoise.Solver
+	chunks   *chunks // nil unless the model is causal: it has a solver for each
 	guidance denoise.Guidance
 	latent   []float32 // [channels, f, h, w]
 	picture  *decoded
@@ -67,10 +68,18 @@ func (p *Pipeline) prepare(job inference.Job) (*run, error) {
 	}
 	r := p.newRun(job, c, solver)
 	r.notices = modelNotices(p.layout, job.Boundary)
-	if err := errors.Join(r.checkControl(), r.video().Check()); err != nil {
+	if p.causal() {
+		err = r.stand()
+	}
+	if err := errors.Join(err, r.checkControl(), r.video().Check()); err != nil {
 		return nil, err
 	}
-	for i, prompt := range [2]string{job.Prompt, job.NegativePrompt} {
+	if p.causal() {
+		if err := r.newChunks(p.variant); err != nil {
+			return nil, err
+		}
+	}
+	for i, prompt := range [2]string{r.job.Prompt, r.job.NegativePrompt} {
 		r.prompts[i] = p.tokenizer.Encode(prompt)
 		if n, limit := p.tokenizer.Count(prompt), p.tokenizer.MaxLen; n > limit {
 			r.notice(inference.NoticePrompt, "the %s has %d tokens, of which the model reads the first %d", [2]string{"prompt", "negative prompt"}[i], n, limit)
@@ -182,6 +191,21 @@ func (p *Pipeline) Resume(ctx context.Context, dir string, emit func(inference.E
 	return r.finish(ctx, emit)
 }
 
+// steps returns the number of the run's steps, and stepsDone how many of them are.
+func (r *run) steps() int {
+	if r.chunks != nil {
+		return r.chunks.total * r.chunks.steps
+	}
+	return r.solver.Steps()
+}
+
+func (r *run) stepsDone() int {
+	if r.chunks != nil {
+		return r.chunks.done * r.chunks.steps
+	}
+	return r.solver.Next()
+}
+
 // finish does what is left of a run.
 func (r *run) finish(ctx context.Context, emit func(inference.Event)) (inference.Saved, error) {
 	defer r.state.Close()
@@ -191,7 +215,7 @@ func (r *run) finish(ctx context.Context, emit func(inference.Event)) (inference
 	}
 	emit(inference.Prepared{
 		Width: r.clip.Width, Height: r.clip.Height, Frames: r.clip.Frames, LatentShape: r.clip.LatentShape(r.p.vae.Channels()),
-		RunDir: r.state.Dir(), FirstStep: r.solver.Next() + 1, Steps: r.solver.Steps(),
+		RunDir: r.state.Dir(), FirstStep: r.stepsDone() + 1, Steps: r.steps(),
 	})
 	saved, err := r.work(ctx)
 	if err != nil {
@@ -207,6 +231,9 @@ func (r *run) finish(ctx context.Context, emit func(inference.Event)) (inference
 
 // work goes from the prompt to the video. A plan takes the very same way.
 func (r *run) work(ctx context.Context) (saved inference.Saved, err error) {
+	if r.chunks != nil {
+		return r.stream(ctx)
+	}
 	r.p.collect()
 	var c conditioning
 	if r.solver.Next() < r.solver.Steps() || r.job.DumpFile != "" {

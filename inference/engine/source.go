@@ -38,6 +38,11 @@ func fingerprint(l *weights.Layout) (source, error) {
 		return source{}, err
 	}
 	folders := []string{l.Dir, l.TokenizerDir}
+	for _, s := range []*weights.Store{l.Text, l.VAE} {
+		if folder := filepath.Dir(s.Path()); folder != l.Dir {
+			folders = append(folders, folder)
+		}
+	}
 	for _, expert := range slices.Sorted(maps.Keys(l.Experts)) {
 		folder := l.Experts[expert].Store.Path()
 		if strings.EqualFold(filepath.Ext(folder), ".safetensors") { // one file, not shards
@@ -60,7 +65,11 @@ func fingerprint(l *weights.Layout) (source, error) {
 				if video.MadeSidecar(filepath.Join(folder, file.Name())) { // of a video that was put there
 					continue
 				}
-				if err := hashEnds(hash, l.Dir, filepath.Join(folder, file.Name())); err != nil {
+				base := l.Dir
+				if name, err := filepath.Rel(l.Dir, folder); err != nil || !filepath.IsLocal(name) {
+					base = folder // wherever the text encoder and the VAE are
+				}
+				if err := hashEnds(hash, base, filepath.Join(folder, file.Name())); err != nil {
 					return source{}, err
 				}
 			}

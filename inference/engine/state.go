@@ -25,6 +25,7 @@ type record struct {
 	Checkpoint source        `json:"checkpoint"`
 	Device     string        `json:"device"`
 	Solver     denoise.State `json:"solver"`
+	Chunks     int           `json:"chunks,omitempty"` // of a causal model's that are done; nothing of them is kept but the latent
 }
 
 // Paused is an interrupted run.
@@ -42,11 +43,11 @@ func ReadRun(dir string) (Paused, error) {
 		return Paused{}, err
 	}
 	defer s.Close()
-	_, rec, err := load(s)
+	saved, rec, err := load(s)
 	if err != nil {
 		return Paused{}, err
 	}
-	return Paused{Job: rec.Job, Checkpoint: rec.Checkpoint.Dir, Device: rec.Device, StepsDone: rec.Solver.Next}, nil
+	return Paused{Job: rec.Job, Checkpoint: rec.Checkpoint.Dir, Device: rec.Device, StepsDone: saved.Step}, nil
 }
 
 // MoveRun makes output the video of the interrupted run in a folder, which was begun
@@ -100,10 +101,15 @@ func (r *run) begin(inputs string) (err error) {
 	return nil
 }
 
-// noise returns the latent that the run starts from, [z, f, h, w].
+// noise returns the latent that the run starts from, [z, f, h, w]. What a causal model draws
+// comes after it, from the same generator.
 func (r *run) noise() []float32 {
 	values := make([]float32, r.clip.Latent(r.p.vae.Channels()))
-	noise.New(r.job.NoiseRNG, r.job.Seed).Normal(values)
+	generator := noise.New(r.job.NoiseRNG, r.job.Seed)
+	generator.Normal(values)
+	if r.chunks != nil {
+		r.chunks.noise = generator
+	}
 	return values
 }
 
@@ -134,6 +140,12 @@ func (p *Pipeline) reopen(ctx context.Context, dir string) (_ *run, err error) {
 		return nil, err
 	}
 	r.job, r.state, r.latent = rec.Job, state, saved.Tensors["latent"]
+	if r.chunks != nil {
+		r.noise()
+		if r.chunks.done = rec.Chunks; rec.Chunks < 0 || rec.Chunks > r.chunks.total {
+			return nil, fmt.Errorf("%s: %d chunks are done, want 0 to %d", dir, rec.Chunks, r.chunks.total)
+		}
+	}
 	if r.solver, err = denoise.Restore(rec.Solver); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
@@ -159,12 +171,19 @@ func (r *run) save() error {
 		*history = nil
 	}
 	settings, err := json.Marshal(record{
-		Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name, Solver: solver,
+		Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name, Solver: solver, Chunks: r.chunksDone(),
 	})
 	if err != nil {
 		return fmt.Errorf("run state: %w", err)
 	}
-	return r.state.Save(runstate.State{Settings: settings, Step: r.solver.Next(), Tensors: tensors})
+	return r.state.Save(runstate.State{Settings: settings, Step: r.stepsDone(), Tensors: tensors})
+}
+
+func (r *run) chunksDone() int {
+	if r.chunks == nil {
+		return 0
+	}
+	return r.chunks.done
 }
 
 // load reads the newest state of a run.

@@ -23,9 +23,23 @@ var options = []option{
 		j.VAEChunk, j.VAEChunkThreshold = 1, 0
 		return !applied
 	}},
+	{"attention_dtype", "bf16", "the keys and values that are remembered are rounded to 16 bits", func(j *inference.Job) bool {
+		applied := j.Causal.Mode == "" || j.AttentionDType == "bf16" || j.AttentionDType == "f16"
+		if !applied {
+			j.AttentionDType = "bf16"
+		}
+		return !applied
+	}},
 	{"quant", "int8", "weights are rounded to 8 bits", func(j *inference.Job) bool {
 		applied := j.Quant != inference.QuantNone
 		j.Quant = inference.QuantINT8
+		return !applied
+	}},
+	{"local_attn_size", strconv.Itoa(window), fmt.Sprintf("a chunk sees %d latent frames, %d of them the video's first", window, sink), func(j *inference.Job) bool {
+		applied := j.Causal.Mode != inference.CausalFast || j.Window > 0 || j.Chunk+sink > window
+		if !applied {
+			j.Window, j.Sink = window, sink
+		}
 		return !applied
 	}},
 	{"quant", "nf4", "weights are rounded to 4 bits", func(j *inference.Job) bool {
@@ -35,6 +49,9 @@ var options = []option{
 	}},
 	tiles(512), tiles(384), tiles(256), tiles(128),
 }
+
+// The window of causal models that their makers recommend, in latent frames.
+const window, sink = 18, 6
 
 // tiles cuts the VAE's pictures into tiles of a side.
 func tiles(side int) option {

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"gimbal/inference"
 	"gimbal/inference/device"
@@ -40,7 +41,7 @@ func (d *Device) begin(name string) {
 }
 
 // Phase runs work, times of which are the same, and returns what it takes. What is held
-// before counts.
+// before counts. Phases of one name become one.
 func (d *Device) Phase(name string, times int, work func() error) (inference.Phase, error) {
 	d.begin(name)
 	err := work()
@@ -51,7 +52,11 @@ func (d *Device) Phase(name string, times int, work func() error) (inference.Pha
 	if d.phase.Kind() == "sample" {
 		d.phase.Times = times
 	}
-	d.phases = append(d.phases, d.phase)
+	if i := slices.IndexFunc(d.phases, func(p inference.Phase) bool { return p.Name == name }); i >= 0 {
+		d.phases[i].Add(d.phase)
+	} else {
+		d.phases = append(d.phases, d.phase)
+	}
 	return d.phase, err
 }
 

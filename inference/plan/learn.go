@@ -12,7 +12,7 @@ type Learner struct {
 	plan  inference.Plan
 	took  map[string]float64   // seconds by kind of phase
 	steps map[string][]float64 // by expert
-	last  time.Time            // of the last step
+	last  time.Time            // of the last step; zero where decoding is not what comes after it
 }
 
 // NewLearner returns a learner for a run that was planned so.
@@ -30,6 +30,10 @@ func (l *Learner) Event(e inference.Event) {
 	case inference.Step:
 		l.steps[e.Expert] = append(l.steps[e.Expert], e.Seconds)
 		l.last = time.Now()
+	case inference.Chunk:
+		l.took["picture"] += e.PictureSeconds
+		l.took["decode"] += e.DecodeSeconds
+		l.last = time.Time{}
 	case inference.Saved:
 		if !l.last.IsZero() {
 			l.took["decode"] = time.Since(l.last).Seconds()

@@ -133,6 +133,9 @@ func (e *PictureEncoder) Next(ctx context.Context, latent []float32, f int) erro
 	return nil
 }
 
+// Settled reports whether all further latent frames are equal to the last.
+func (e *PictureEncoder) Settled() bool { return e.settled }
+
 // frame encodes pictures until a latent frame comes of them.
 func (e *PictureEncoder) frame(ctx context.Context) error {
 	for came := false; !came; e.next++ {

@@ -8,8 +8,14 @@ import (
 // Preview returns a picture, w x h, of frame number frame of the normalised latent
 // [z, f, h, w], approximated by the statistics' colours; nil if there are none.
 func (s Statistics) Preview(latent []float32, f, h, w, frame int) image.Image {
+	return s.PreviewPart(latent, f, h, w, frame, frame == 0)
+}
+
+// PreviewPart is Preview of a part of a video's latent; first says whether the frame is the
+// video's first.
+func (s Statistics) PreviewPart(latent []float32, f, h, w, frame int, first bool) image.Image {
 	look := s.RGB
-	if frame == 0 && s.FirstRGB.Factors != nil {
+	if first && s.FirstRGB.Factors != nil {
 		look = s.FirstRGB
 	}
 	if look.Factors == nil {

@@ -108,6 +108,16 @@ func configOf(dir string, s *Store) (WanConfig, error) {
 	return ShapeConfig(s)
 }
 
+// CausalDim returns the width of a causal model in a folder by its config.json; 0 if there is
+// none that says so.
+func CausalDim(dir string) int {
+	config, err := readWanConfig(filepath.Join(dir, "config.json"))
+	if err != nil {
+		return 0
+	}
+	return config.Dim
+}
+
 // What the shapes of a model's tensors do not say, of all LingBot-World models.
 const (
 	headDim = 128 // channels of a head

@@ -18,10 +18,22 @@ type Dims struct {
 	Layers int `json:"layers"` // its transformer blocks
 	VAE    int `json:"vae"`    // channels of the VAE's first level
 	Text   int `json:"text"`   // channels of the text encoder
+
+	Causal bool `json:"causal,omitempty"` // one transformer in place of two experts
+	Keys   bool `json:"keys,omitempty"`   // it is told keys, as act models are
 }
 
-// LingBotWorld are the real model's.
-var LingBotWorld = Dims{Dim: 5120, FFN: 13824, Heads: 40, Layers: 40, VAE: 96, Text: 4096}
+// LingBotWorld and LingBotWorldSmall are the real models', of 14 and 1.3 billion weights.
+var (
+	LingBotWorld      = Dims{Dim: 5120, FFN: 13824, Heads: 40, Layers: 40, VAE: 96, Text: 4096}
+	LingBotWorldSmall = Dims{Dim: 1536, FFN: 8960, Heads: 12, Layers: 30, VAE: 96, Text: 4096}
+)
+
+// ForKeys returns the sizes of an act model.
+func (d Dims) ForKeys() Dims {
+	d.Keys = true
+	return d
+}
 
 // ReadSizes sets sizes by their names from text such as "real,layers=2"; the word real
 // stands for what they are. The first word that is not understood comes back, and false.
@@ -52,16 +64,21 @@ func CheckHeads(dim, heads int) error {
 const (
 	latentChannels = 16
 	cameraChannels = 6 * 8 * 8 // Plücker coordinates of the pixels of a latent position
+	keyChannels    = 7 * 8 * 8 // their directions, and four keys
 )
 
 // ExpertSizes returns all sizes of an expert, with a camera branch.
 func (d Dims) ExpertSizes() WanSizes {
+	control := cameraChannels
+	if d.Keys {
+		control = keyChannels
+	}
 	return WanSizes{
 		Config: WanConfig{
 			Dim: d.Dim, FFNDim: d.FFN, FreqDim: 256, InDim: 2*latentChannels + 4, OutDim: latentChannels, // latent, picture and mask
 			NumHeads: d.Heads, NumLayers: d.Layers, TextLen: 512, Eps: 1e-6,
 		},
-		TextDim: d.Text, Patch: [3]int{1, 2, 2}, Camera: true, CameraChannels: cameraChannels,
+		TextDim: d.Text, Patch: [3]int{1, 2, 2}, Camera: true, CameraChannels: control,
 	}
 }
 

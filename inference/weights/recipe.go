@@ -27,6 +27,12 @@ var recipeKeys = map[string]struct {
 	"sample_shift":       {"a number", func() any { return new(float64) }},
 	"boundary":           {"a number", func() any { return new(float64) }},
 	"sample_solver":      {"a solver's name", func() any { return new(string) }},
+	"infer_mode":         {"the mode of a causal model", func() any { return new(string) }},
+	"chunk_size":         {"a whole number", func() any { return new(int) }},
+	"timesteps_index":    {"whole numbers in a text, such as \"0,250,500,750\"", func() any { return new(string) }},
+	"local_attn_size":    {"a whole number", func() any { return new(int) }},
+	"sink_size":          {"a whole number", func() any { return new(int) }},
+	"max_attention_size": {"a whole number", func() any { return new(int) }},
 	"sample_guide_scale": {`{"low": number, "high": number}`, func() any { return new(struct{ Low, High float64 }) }},
 }
 

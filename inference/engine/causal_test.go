@@ -1,0 +1,270 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gimbal/inference"
+	"gimbal/inference/device"
+	"gimbal/inference/engine"
+	"gimbal/inference/golden"
+	"gimbal/inference/weights"
+)
+
+// causalCheckpoint is the reference's causal checkpoint that has all parts.
+func causalCheckpoint(t *testing.T) weights.Checkpoint {
+	t.Helper()
+	return weights.Checkpoint{Dir: filepath.Join(golden.Causal(t), "checkpoint-tiny-fast-cam")}
+}
+
+func loadCausal(t *testing.T, dev device.Device) *engine.Pipeline {
+	t.Helper()
+	p, err := engine.LoadModel(t.Context(), dev, causalCheckpoint(t), inference.QuantNone, func(inference.Event) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// quickCausal returns a job of four chunks that take a moment, in a window.
+func quickCausal(t *testing.T) inference.Job {
+	t.Helper()
+	job := quick(t)
+	var err error
+	if job.Recipe, err = engine.RecipeOf(causalCheckpoint(t)); err != nil {
+		t.Fatal(err)
+	}
+	job.ActionPath, job.Frames, job.MaxArea = "", 29, 32*32
+	job.Chunk, job.Window, job.Sink = 2, 5, 1
+	return job
+}
+
+// TestCausalResume interrupts a run in steps and in decodings: the resumed run gives the same
+// video, and takes no step of a finished chunk again.
+func TestCausalResume(t *testing.T) {
+	p := loadCausal(t, openDevice(t))
+	for _, mode := range []string{inference.CausalFast, inference.CausalPretrain} {
+		job := quickCausal(t)
+		if job.Mode = mode; mode == inference.CausalPretrain {
+			job.Steps, job.Guidance = 3, inference.Guidance{Low: 5, High: 5}
+		}
+		if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
+			t.Fatal(err)
+		}
+		want := read(t, job.Output)
+		const chunks = 4
+		for stop := 0; stop < chunks*(job.Steps+1); stop += 3 { // at steps and decodings of every kind
+			job := job
+			job.Output = filepath.Join(t.TempDir(), "video.mp4")
+			ctx, cancel := context.WithCancel(t.Context())
+			run, at, done := "", 0, 0
+			_, err := p.Generate(ctx, job, "", func(e inference.Event) {
+				switch e := e.(type) {
+				case inference.Prepared:
+					run = e.RunDir
+				case inference.Step:
+					if at++; at > stop {
+						cancel()
+					}
+				case inference.Chunk:
+					done = e.Index
+					if at++; at > stop && e.Index < e.Total {
+						cancel()
+					}
+				}
+			})
+			cancel()
+			if err == nil && done == chunks {
+				continue // there was nothing left to interrupt
+			}
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("%s, stopped at %d: %v", mode, stop, err)
+			}
+			paused, err := engine.ReadRun(run)
+			if err != nil || paused.StepsDone < done*job.Steps {
+				t.Fatalf("%s, stopped at %d: %d steps are done after %d chunks, %v", mode, stop, paused.StepsDone, done, err)
+			}
+			first := 0
+			saved, err := p.Resume(t.Context(), run, func(e inference.Event) {
+				if s, ok := e.(inference.Step); ok && first == 0 {
+					first = s.Index
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first != 0 && first != paused.StepsDone+1 {
+				t.Errorf("%s, stopped at %d: resumed with step %d after %d", mode, stop, first, paused.StepsDone)
+			}
+			if !bytes.Equal(read(t, saved.Video), want) {
+				t.Errorf("%s, stopped at %d: the resumed video differs", mode, stop)
+			}
+		}
+	}
+}
+
+// TestCausalEvents looks at what a run says while it works.
+func TestCausalEvents(t *testing.T) {
+	p := loadCausal(t, openDevice(t))
+	job := quickCausal(t)
+	steps, chunks, frames := 0, 0, 0
+	_, err := p.Generate(t.Context(), job, "", func(e inference.Event) {
+		switch e := e.(type) {
+		case inference.Prepared:
+			frames = e.Frames
+		case inference.Step:
+			if steps++; e.Index != steps || e.Total != 16 || e.Expert != weights.Causal || len(e.Preview) != (chunks+1)*job.Chunk {
+				t.Errorf("step %d of %d with %d previews after %d", e.Index, e.Total, len(e.Preview), steps)
+			}
+		case inference.Chunk:
+			chunks++
+			if e.Index != chunks || e.Total != 4 || e.Picture == nil || steps != 4*chunks {
+				t.Errorf("chunk %+v after %d steps", e, steps)
+			}
+		}
+	})
+	if err != nil || steps != 16 || chunks != 4 || frames != 29 {
+		t.Errorf("%d steps, %d chunks, %d frames, %v", steps, chunks, frames, err)
+	}
+}
+
+// TestCausalPlannedBuffers compares what plans say of a device's buffers with what runs take.
+func TestCausalPlannedBuffers(t *testing.T) {
+	for name, change := range map[string]func(*inference.Job){
+		"window":           func(*inference.Job) {},
+		"everything":       func(j *inference.Job) { j.Window, j.Sink = -1, 0 },
+		"last tokens":      func(j *inference.Job) { j.MaxAttention = 7 },
+		"one chunk":        func(j *inference.Job) { j.Frames = 5 },
+		"one frame a time": func(j *inference.Job) { j.Chunk, j.Frames = 1, 13 },
+		"16-bit cache":     func(j *inference.Job) { j.AttentionDType = "bf16" },
+		"whole VAE":        func(j *inference.Job) { j.VAEChunk = 0 },
+		"weights kept":     func(j *inference.Job) { j.Offload, j.Frames = false, 245 },
+		"tiles":            func(j *inference.Job) { j.VAETile, j.MaxArea = 64, 96*96 },
+		"pretrain": func(j *inference.Job) {
+			j.Mode, j.Steps, j.Guidance = inference.CausalPretrain, 2, inference.Guidance{Low: 5, High: 5}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dev := openDevice(t)
+			p := loadCausal(t, dev)
+			job := quickCausal(t)
+			change(&job)
+			planned, err := p.Plan(t.Context(), job)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
+				t.Fatal(err)
+			}
+			var most int64
+			names := map[string]bool{}
+			for _, phase := range planned.Phases {
+				most = max(most, phase.Buffers)
+				if names[phase.Name] {
+					t.Errorf("phase %s is there twice", phase.Name)
+				}
+				names[phase.Name] = true
+			}
+			if peak := dev.Info().Peak; peak != most {
+				t.Errorf("%d bytes of buffers planned, %d measured", most, peak)
+			}
+		})
+	}
+}
+
+// TestCausalLength plans videos of different lengths: with a window, memory is flat to the byte
+// and every further chunk takes the same work.
+func TestCausalLength(t *testing.T) {
+	v, _ := engine.FindVariant("v2-1.3b-fast")
+	plan := func(latent int) inference.Plan {
+		job := inference.DefaultJob()
+		job.Recipe = v.Recipe
+		job.Prompt, job.Window, job.Sink, job.Frames = "a walk", 18, 6, inference.Wan.Frames(latent)
+		p, err := engine.Plan(t.Context(), openDevice(t), engine.Request{Dims: v.Dims, Job: job, Camera: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	work := func(p inference.Plan, kind string) (flops, buffers int64) {
+		for _, phase := range p.Phases {
+			if phase.Kind() == kind {
+				return phase.Work.FLOPs(), phase.Buffers
+			}
+		}
+		t.Fatalf("no phase %s", kind)
+		return 0, 0
+	}
+	plans := []inference.Plan{plan(60), plan(64), plan(1200), plan(1204)}
+	for _, kind := range []string{"sample", "decode"} {
+		var flops, buffers [4]int64
+		for i, p := range plans {
+			flops[i], buffers[i] = work(p, kind)
+		}
+		if buffers[0] != buffers[3] {
+			t.Errorf("%s: %d bytes of buffers for a short video, %d for a long one", kind, buffers[0], buffers[3])
+		}
+		if early, late := flops[1]-flops[0], flops[3]-flops[2]; early != late || early <= 0 {
+			t.Errorf("%s: chunk 16 takes %d FLOPs, chunk 301 %d", kind, early, late)
+		}
+	}
+}
+
+func TestCausalMistakes(t *testing.T) {
+	p := loadCausal(t, openDevice(t))
+	for _, c := range []struct {
+		name   string
+		change func(*inference.Job)
+		want   []string
+	}{
+		{"a window without room for a chunk", func(j *inference.Job) { j.Window = 2 }, []string{"local_attn_size", "at least 3"}},
+		{"fewer frames than a chunk", func(j *inference.Job) { j.Chunk, j.Frames, j.Window = 4, 9, -1 }, []string{"frame_num", "at least 13"}},
+		{"steps in disorder", func(j *inference.Job) { j.TimestepsIndex = "500,250" }, []string{"timesteps_index", "rising"}},
+		{"no such mode", func(j *inference.Job) { j.Mode = "causal_slow" }, []string{"infer_mode"}},
+	} {
+		job := quickCausal(t)
+		c.change(&job)
+		_, err := p.Generate(t.Context(), job, "", func(e inference.Event) { t.Errorf("%s: event %s before the error", c.name, e.Kind()) })
+		for _, word := range c.want {
+			if err == nil || !strings.Contains(err.Error(), word) {
+				t.Errorf("%s: %v does not say %q", c.name, err, word)
+			}
+		}
+	}
+}
+
+// TestVariants tells what checkpoints are, from their folders and weights.
+func TestVariants(t *testing.T) {
+	root := golden.Causal(t)
+	for _, c := range []struct {
+		at   weights.Checkpoint
+		keys bool
+		want string
+	}{
+		{weights.Checkpoint{Dir: golden.Checkpoint(t)}, false, "base-cam"},
+		{weights.Checkpoint{Dir: golden.Checkpoint(t)}, true, "base-act"},
+		{causalCheckpoint(t), false, "fast-cam"},
+		{weights.Checkpoint{Dir: filepath.Join(causalCheckpoint(t).Dir, weights.FastFolder)}, false, "fast-cam"},
+		{weights.Checkpoint{Dir: filepath.Join(root, "checkpoint-tiny-act"), Model: inference.CausalFast}, true, "fast-act"},
+		{weights.Checkpoint{Dir: filepath.Join(root, "checkpoint-tiny-v2")}, false, "v2-14b-fast"},
+		{weights.Checkpoint{Dir: filepath.Join(root, "checkpoint-tiny-v2"), Model: inference.CausalPretrain}, false, "v2-14b-pretrain"},
+		{weights.Checkpoint{Dir: filepath.Join(root, "checkpoint-tiny-v2-1.3b")}, false, "v2-1.3b-fast"},
+	} {
+		if _, err := os.Stat(c.at.Dir); err != nil {
+			continue // the whole set of cases has it
+		}
+		v := engine.VariantOf(c.at, c.keys)
+		if v.Name != c.want {
+			t.Errorf("%+v is %s, want %s", c.at, v.Name, c.want)
+		}
+		if err := v.Recipe.Validate(); err != nil || v.Licence == "" {
+			t.Errorf("%s: %v", v.Name, err)
+		}
+	}
+}

@@ -1,0 +1,499 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"time"
+
+	"gimbal/inference"
+	"gimbal/inference/clip"
+	"gimbal/inference/denoise"
+	"gimbal/inference/device"
+	"gimbal/inference/noise"
+	"gimbal/inference/vae"
+	"gimbal/inference/wan"
+	"gimbal/inference/weights"
+)
+
+// chunks is what a causal run knows beside what all runs do: its video is made chunk by
+// chunk, from noise to frames.
+type chunks struct {
+	inference.Causal
+	index []int // of the steps of CausalFast; nil for a whole schedule
+	steps int   // of a chunk
+	total int
+	done  int             // finished
+	noise noise.Generator // of what is drawn next; nil when planning
+}
+
+// newChunks makes the run of a job one of a causal model, whose variant says what the job
+// leaves open: the clip is cut to whole chunks.
+func (r *run) newChunks(v Variant) error {
+	c := r.job.Causal
+	if c.Mode == "" {
+		c.Mode = v.Recipe.Mode
+	}
+	if c.Chunk == 0 {
+		c.Chunk = v.Recipe.Chunk
+	}
+	if c.TimestepsIndex == "" {
+		c.TimestepsIndex = v.Recipe.TimestepsIndex
+	}
+	r.chunks = &chunks{Causal: c, steps: r.job.Steps}
+	if c.Mode == inference.CausalFast {
+		index, err := c.Steps()
+		if err != nil {
+			return err
+		}
+		r.chunks.index, r.chunks.steps = index, len(index)
+	} else if r.job.NegativePrompt == inference.DefaultNegativePrompt {
+		r.job.NegativePrompt = inference.CausalNegativePrompt
+	}
+	r.job.Causal, r.job.Steps = c, r.chunks.steps
+	if err := inference.FindSetting("local_attn_size").Check(r.job); err != nil {
+		return err
+	}
+	asked := r.clip.Frames
+	if err := r.clip.Round(c.Chunk); err != nil {
+		return &inference.SettingError{Setting: "frame_num", Mistake: inference.Unusable, Err: err}
+	}
+	if r.clip.Frames < asked {
+		r.notice(inference.NoticeFrames, "%d frames instead of %d: the model makes %d latent frames at a time", r.clip.Frames, asked, c.Chunk)
+	}
+	r.chunks.total = r.clip.LatentFrames / c.Chunk
+	return nil
+}
+
+// stand gives a causal run without a control a camera that stands still: its model was made
+// with one.
+func (r *run) stand() error {
+	if r.clip.Control != nil {
+		return nil
+	}
+	still, err := clip.Builtin("still", r.clip.Frames)
+	if err != nil {
+		return &inference.SettingError{Setting: "frame_num", Mistake: inference.Unusable, Err: err}
+	}
+	r.clip.Control, r.camera = still, true
+	return nil
+}
+
+// solver returns the solver of the next chunk.
+func (c *chunks) solver(job inference.Job, draw func([]float32)) (*denoise.Solver, error) {
+	if c.index != nil {
+		return denoise.NewFewSteps(denoise.FewSteps{Index: c.index, Shift: job.Shift, Noise: draw})
+	}
+	return newSolver(job)
+}
+
+// cache is what the model remembers.
+func (c *chunks) cache(times []float64) *wan.Cache {
+	frames := c.Chunk * c.total
+	k := &wan.Cache{Frames: frames, Times: append(times, 0)}
+	if c.Mode == inference.CausalFast {
+		k.Attention = c.MaxAttention
+		if c.Window > 0 && c.Window < frames {
+			k.Frames, k.Sink = c.Window, c.Sink
+		}
+	}
+	return k
+}
+
+// from returns the first latent frame of chunk k.
+func (c *chunks) from(k int) int { return k * c.Chunk }
+
+// streaming is a causal run at work.
+type streaming struct {
+	*run
+	session *wan.Session
+	cache   *wan.Cache
+	encoder *vae.PictureEncoder // nil where the picture's latent is there as a whole
+	decoder *vae.Decoder        // nil where frames are decoded at the end
+	out     *outputs            // nil for nobody
+
+	contexts int       // prompts that the model is told
+	picture  []float32 // the whole latent of picture and black frames; nil unless somebody wants it
+	renoise  [][]float32
+	x, y     []float32 // of the chunk: latent, and mask and picture
+	work     [denoise.Buffers][]float32
+
+	previews         []image.Image // of the chunks that are done
+	begin, stepBegin time.Time
+	first            int // steps that were done before
+	pictureSeconds   float64
+}
+
+// stream goes from the prompt to the video, chunk by chunk.
+func (r *run) stream(ctx context.Context) (saved inference.Saved, err error) {
+	r.p.collect()
+	c := conditioning{}
+	if c.prompts, err = r.conditionText(ctx); err != nil {
+		return saved, err
+	}
+	r.p.collect()
+	s := &streaming{run: r, first: r.chunks.done * r.chunks.steps, contexts: len(c.prompts)}
+	held := r.outputBytes()
+	r.p.dev.Hold(held)
+	defer r.p.dev.Hold(-held)
+	defer s.close()
+	if err := s.open(ctx, c); err != nil {
+		return saved, err
+	}
+	s.begin, s.stepBegin = time.Now(), time.Now()
+	for k := 0; k < r.chunks.total; {
+		times := s.alike(k)
+		if err := s.chunk(ctx, k, times); err != nil {
+			return saved, fmt.Errorf("chunk %d of %d: %w", k+1, r.chunks.total, err)
+		}
+		k += times
+	}
+	if s.decoder == nil {
+		if err := r.phase("decode", r.tiles(), func() error { return r.decodeTo(ctx, s.out) }); err != nil {
+			return saved, fmt.Errorf("decoding: %w", err)
+		}
+	}
+	if r.planning() {
+		return saved, nil
+	}
+	if r.job.DumpFile != "" {
+		if err := r.dumpChunks(s); err != nil {
+			return saved, err
+		}
+	}
+	return r.publish(s.out)
+}
+
+// open makes what all chunks share.
+func (s *streaming) open(ctx context.Context, c conditioning) (err error) {
+	if !s.planning() {
+		if s.out, err = s.openOutputs(); err != nil {
+			return err
+		}
+	}
+	if err := s.openVAE(ctx); err != nil {
+		return err
+	}
+	n := s.chunkLatent(s.p.vae.Channels())
+	for _, b := range []*[]float32{&s.x, &s.work[0], &s.work[1], &s.work[2]} {
+		*b = device.Floats(s.p.dev, n)
+	}
+	s.y = device.Floats(s.p.dev, n+s.chunkLatent(s.p.vae.StrideT()))
+	solver, err := s.chunks.solver(s.job, nil)
+	if err != nil {
+		return err
+	}
+	s.p.dev.Hold(4 * int64(solver.Kept()*n))
+	err = s.phase("prepare "+weights.Causal, 1, func() error {
+		m := s.p.experts[weights.Causal]
+		s.cache = s.chunks.cache(solver.Timesteps())
+		in := wan.Input{
+			F: s.chunks.Chunk, H: s.clip.LatentHeight, W: s.clip.LatentWidth, Camera: s.camera && m.CameraChannels > 0,
+			Reuse: s.p.Reuse, AttentionType: attentionDTypes[s.job.AttentionDType], Cache: s.cache,
+		}
+		for i, states := range c.prompts {
+			in.Contexts = append(in.Contexts, wan.Context{Tokens: len(s.prompts[i]), States: states})
+		}
+		s.session, err = m.NewSession(ctx, in)
+		return err
+	})
+	s.p.collect()
+	return err
+}
+
+// openVAE prepares encoding and decoding. The picture is encoded before the first chunk, or,
+// where the parts of the model stay in memory anyway, chunk by chunk. Pictures in tiles are
+// decoded after the last chunk.
+func (s *streaming) openVAE(ctx context.Context) (err error) {
+	tiles := s.tiles()
+	if tiles > 1 || s.job.Offload {
+		begin := time.Now()
+		err = s.phase("picture", tiles, func() (err error) {
+			s.picture, err = s.encodePicture(ctx)
+			s.p.dev.Trim()
+			return err
+		})
+		s.pictureSeconds = time.Since(begin).Seconds()
+	} else {
+		err = s.openEncoder()
+	}
+	if err != nil {
+		return fmt.Errorf("encoding the picture: %w", err)
+	}
+	if tiles == 1 {
+		chunk := s.job.VAEChunk
+		if s.clip.Frames <= s.job.VAEChunkThreshold {
+			chunk = 0
+		}
+		s.decoder = s.p.vae.NewDecoder(chunk)
+	}
+	return nil
+}
+
+func (s *streaming) openEncoder() error {
+	rgb, err := s.firstFrame()
+	if err != nil {
+		return err
+	}
+	if s.job.DumpFile != "" {
+		s.picture = device.Floats(s.p.dev, s.clip.Latent(s.p.vae.Channels()))
+	}
+	s.encoder, err = s.p.vae.NewPictureEncoder(rgb, s.clip.Height, s.clip.Width)
+	return err
+}
+
+// chunkLatent returns the number of values of a chunk of so many channels.
+func (s *streaming) chunkLatent(channels int) int {
+	return channels * s.chunks.Chunk * s.clip.LatentHeight * s.clip.LatentWidth
+}
+
+// alike returns how many chunks from k on take what chunk k takes, of which a plan takes one:
+// all that are left where the cache is full and the picture's latent does not change any more.
+func (s *streaming) alike(k int) int {
+	settled := s.encoder == nil || s.encoder.Settled()
+	if s.planning() && k > 0 && settled && s.chunks.from(k+1) >= s.cache.Frames {
+		return s.chunks.total - k
+	}
+	return 1
+}
+
+// chunk makes chunk k, or, where it was made before, brings back what is remembered of it, and
+// writes its frames. In a plan it stands for so many times as much.
+func (s *streaming) chunk(ctx context.Context, k, times int) error {
+	if err := s.condition(ctx, k); err != nil {
+		return err
+	}
+	if err := s.phase("prepare "+weights.Causal, times, func() error { return s.follow(ctx, k) }); err != nil {
+		return err
+	}
+	s.copyChunk(s.x, s.latent, k)
+	again := k < s.chunks.done
+	if !again {
+		if err := s.sample(ctx, k, times); err != nil {
+			return err
+		}
+	} else if s.chunks.index != nil {
+		for range s.chunks.steps - 1 { // what was drawn then
+			s.draw(s.work[0])
+		}
+	}
+	if clean := min(times, s.chunks.total-1-k); clean > 0 { // nobody looks back at the last one
+		if err := s.phase("sample "+weights.Causal, clean*s.contexts, func() error { return s.remember(ctx) }); err != nil {
+			return err
+		}
+	}
+	if !again && !s.planning() {
+		copyBack(s.latent, s.x, s.clip.LatentFrames, s.chunks.from(k), s.chunks.Chunk, s.plane())
+		s.chunks.done++
+		if err := s.save(); err != nil {
+			return err
+		}
+	}
+	s.addPreviews(s.x)
+	return s.decodeChunk(ctx, k, times)
+}
+
+// remember runs the clean forwards of the chunk, one for each prompt. A plan takes one.
+func (s *streaming) remember(ctx context.Context) error {
+	for text := range s.contexts {
+		if err := s.session.Remember(ctx, s.x, text); err != nil || s.planning() {
+			return err
+		}
+	}
+	return nil
+}
+
+// condition encodes the picture's part of chunk k.
+func (s *streaming) condition(ctx context.Context, k int) error {
+	begin := time.Now()
+	mask := s.chunkLatent(s.p.vae.StrideT())
+	var latent []float32
+	if s.y != nil {
+		clear(s.y[:mask])
+		latent = s.y[mask:]
+		if k == 0 {
+			for c := range s.p.vae.StrideT() {
+				for i := range s.plane() {
+					s.y[c*s.chunks.Chunk*s.plane()+i] = 1
+				}
+			}
+		}
+	}
+	if s.encoder == nil {
+		s.copyChunk(latent, s.picture, k)
+	} else {
+		err := s.phase("picture", 1, func() error { return s.encoder.Next(ctx, latent, s.chunks.Chunk) })
+		if err != nil {
+			return fmt.Errorf("encoding the picture: %w", err)
+		}
+		if s.picture != nil {
+			copyBack(s.picture, latent, s.clip.LatentFrames, s.chunks.from(k), s.chunks.Chunk, s.plane())
+		}
+	}
+	if bad := unhealthy(latent); bad != "" {
+		return fmt.Errorf("encoding the picture: the latent is damaged: %s", bad)
+	}
+	s.pictureSeconds += time.Since(begin).Seconds()
+	if k == 0 {
+		s.emit(inference.PictureEncoded{Seconds: s.pictureSeconds})
+		s.pictureSeconds = 0
+	}
+	return nil
+}
+
+// follow brings chunk k's conditioning to the model.
+func (s *streaming) follow(ctx context.Context, k int) error {
+	m := s.p.experts[weights.Causal]
+	var rays []float32
+	if s.camera && m.CameraChannels > 0 {
+		held := 4*int64(s.chunkLatent(m.CameraChannels)) + 3*4*int64(s.clip.Width*s.clip.Height)
+		s.p.dev.Hold(held)
+		defer s.p.dev.Hold(-held)
+		if !s.planning() {
+			rays = s.clip.Conditioning(m.CameraChannels, s.chunks.from(k), s.chunks.from(k+1))
+		}
+	}
+	return s.session.Chunk(ctx, s.y, rays)
+}
+
+// sample takes the steps of chunk k, times of which are the same.
+func (s *streaming) sample(ctx context.Context, k, times int) error {
+	solver, err := s.chunks.solver(s.job, s.draw)
+	if err != nil {
+		return err
+	}
+	loop := denoise.Loop{
+		Solver: solver, Guidance: s.guidance, Dry: s.planning(),
+		Expert: func(bool) string { return weights.Causal },
+		Model: func(_ context.Context, step denoise.Step) (denoise.Model, error) {
+			return checked{s.session, k*s.chunks.steps + step.Index + 1, weights.Causal}, nil
+		},
+		Phase: func(step denoise.Step, equal int, work func() error) error {
+			return s.phase("sample "+step.Expert, equal*times, work)
+		},
+		After: func(step denoise.Step, clean []float32) error { return s.after(k, step, clean) },
+	}
+	return loop.Run(ctx, s.x, s.work)
+}
+
+// draw draws the noise of a step.
+func (s *streaming) draw(dst []float32) {
+	if s.chunks.noise == nil {
+		return
+	}
+	s.chunks.noise.Normal(dst)
+	if s.job.DumpFile != "" {
+		s.renoise = append(s.renoise, append([]float32(nil), dst...))
+	}
+}
+
+// after checks what a step gave and reports it.
+func (s *streaming) after(k int, step denoise.Step, clean []float32) error {
+	if s.planning() {
+		return nil
+	}
+	index, total := k*s.chunks.steps+step.Index+1, s.chunks.total*s.chunks.steps
+	if bad := unhealthy(s.x); bad != "" {
+		return &inference.UnhealthyError{Step: index, Expert: weights.Causal, Where: "latent after the solver", Found: bad}
+	}
+	e := inference.Step{Index: index, Total: total, Expert: weights.Causal, Timestep: step.Timestep, Passes: step.Passes}
+	if s.p.vae.RGB.Factors != nil {
+		e.Preview = append(s.previews[:len(s.previews):len(s.previews)], s.pictures(clean, k)...)
+	}
+	e.Seconds = time.Since(s.stepBegin).Seconds()
+	e.Elapsed = time.Since(s.begin)
+	e.Remaining = e.Elapsed / time.Duration(index-s.first) * time.Duration(total-index)
+	s.emit(e)
+	s.stepBegin = time.Now()
+	return nil
+}
+
+// pictures returns a small picture of each latent frame of chunk k.
+func (s *streaming) pictures(latent []float32, k int) []image.Image {
+	list := make([]image.Image, s.chunks.Chunk)
+	for i := range list {
+		list[i] = s.p.vae.PreviewPart(latent, s.chunks.Chunk, s.clip.LatentHeight, s.clip.LatentWidth, i, k == 0 && i == 0)
+	}
+	return list
+}
+
+func (s *streaming) addPreviews(latent []float32) {
+	if !s.planning() && s.p.vae.RGB.Factors != nil {
+		s.previews = append(s.previews, s.pictures(latent, len(s.previews)/s.chunks.Chunk)...)
+	}
+}
+
+// decodeChunk decodes chunk k and writes its frames.
+func (s *streaming) decodeChunk(ctx context.Context, k, times int) error {
+	if s.decoder == nil {
+		return nil
+	}
+	begin := time.Now()
+	err := s.phase("decode", times, func() error {
+		return s.decoder.Decode(ctx, s.x, s.chunks.Chunk, s.clip.LatentHeight, s.clip.LatentWidth, func(t int, rgb []float32) error {
+			if s.out == nil {
+				return nil
+			}
+			if bad := notFinite(rgb); bad != "" {
+				return fmt.Errorf("frame %d: %s", t+1, bad)
+			}
+			return errors.Join(s.out.frame(rgb), ctx.Err())
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("decoding: %w", err)
+	}
+	if s.planning() {
+		return nil
+	}
+	frames := inference.Wan.Frames(s.chunks.from(k + 1))
+	s.emit(inference.Chunk{
+		Index: k + 1, Total: s.chunks.total, Frames: frames,
+		PictureSeconds: s.pictureSeconds, DecodeSeconds: time.Since(begin).Seconds(), Picture: s.out.last(),
+	})
+	s.emit(inference.Decoding{Frames: frames, Total: s.clip.Frames})
+	s.pictureSeconds, s.stepBegin = 0, time.Now()
+	return nil
+}
+
+func (s *streaming) close() {
+	if s.session != nil {
+		s.session.Close()
+	}
+	if s.encoder != nil {
+		s.encoder.Close()
+		s.p.dev.Hold(-3 * 4 * int64(s.clip.Width*s.clip.Height)) // the picture
+	}
+	if s.decoder != nil {
+		s.decoder.Close()
+	}
+	if s.out != nil {
+		s.out.video.Abort()
+	}
+	s.p.dev.Trim()
+}
+
+func (s *streaming) plane() int { return s.clip.LatentHeight * s.clip.LatentWidth }
+
+// copyChunk copies chunk k of all, a tensor of the whole video, to chunk.
+func (s *streaming) copyChunk(chunk, all []float32, k int) {
+	if chunk == nil || all == nil {
+		return
+	}
+	n, frames := s.chunks.Chunk*s.plane(), s.clip.LatentFrames*s.plane()
+	for c := range len(all) / frames {
+		copy(chunk[c*n:(c+1)*n], all[c*frames+k*n:])
+	}
+}
+
+// copyBack copies part, n frames of a plane each, to all, which has so many frames, from
+// frame from on.
+func copyBack(all, part []float32, frames, from, n, plane int) {
+	if all == nil || part == nil {
+		return
+	}
+	for c := range len(all) / (frames * plane) {
+		copy(all[(c*frames+from)*plane:], part[c*n*plane:(c+1)*n*plane])
+	}
+}
