@@ -57,6 +57,7 @@ func LoadModel(ctx context.Context, dev device.Device, c weights.Checkpoint, q i
 	if err != nil {
 		return nil, err
 	}
+	c.Dir = layout.Dir
 	p := &Pipeline{dev: dev, layout: layout, variant: VariantOf(c, readsKeys(layout)), Reuse: wan.AllReuse}
 	if p.recipe, err = parseRecipe(layout.Dir, p.variant.Recipe, layout.Recipe); err == nil {
 		p.source, err = fingerprint(layout)

@@ -14,7 +14,7 @@ import (
 // whole checkpoint was checked before, so that making them, which may take
 // minutes, is not in vain.
 func (p *Pipeline) quantize(ctx context.Context, q inference.Quant, emit func(inference.Event)) error {
-	for _, name := range experts {
+	for _, name := range transformers {
 		e, ok := p.layout.Experts[name]
 		if !ok {
 			continue

@@ -19,6 +19,9 @@ func ReadRecipe(dir string) (inference.Recipe, error) {
 // variant, but for what its recipe says. The error names what is wrong with that. No weights
 // are looked at.
 func RecipeOf(c weights.Checkpoint) (inference.Recipe, error) {
+	if dir, err := weights.Find(c.Dir); err == nil {
+		c.Dir = dir
+	}
 	v := VariantOf(c, false)
 	text, err := weights.ReadRecipe(c.Dir)
 	if err != nil {
