@@ -81,9 +81,9 @@ func (c deviceChoice) open(say func(text string)) (device.Device, error) {
 }
 
 // metalOptions are how the program opens a Mac's GPU: products in bf16, as the weights
-// are, and the choices of kernels in the user's cache.
+// are, the choices of kernels in the user's cache, and kernels checked against the CPU.
 func metalOptions(log *slog.Logger) metalkit.Options {
-	o := metalkit.Options{Compute: device.BF16, Log: log}
+	o := metalkit.Options{Compute: device.BF16, Log: log, Oracle: func() (device.Device, error) { return cpu.Open(cpu.Options{}) }}
 	if cache, err := os.UserCacheDir(); err == nil {
 		o.Tuning = filepath.Join(cache, "Gimbal", "tuning")
 	}
@@ -132,7 +132,11 @@ func runDevices(_ context.Context, args []string, stdout, _ io.Writer) error {
 		name string
 		open func() (device.Device, error)
 	}{
-		{"metal", func() (device.Device, error) { return metalkit.Open(metalkit.Options{HighWatermark: share}) }},
+		{"metal", func() (device.Device, error) {
+			opts := metalOptions(slog.Default())
+			opts.HighWatermark = share
+			return metalkit.Open(opts)
+		}},
 		{"cpu", func() (device.Device, error) { return cpu.Open(cpu.Options{}) }},
 	} {
 		dev, err := d.open()

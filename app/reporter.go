@@ -60,6 +60,8 @@ func (r *reporter) event(e inference.Event) {
 	case inference.Prepared:
 		r.line("%d frames of %dx%d, latent %v, steps %d to %d; run folder %s",
 			e.Frames, e.Width, e.Height, e.LatentShape, e.FirstStep, e.Steps, e.RunDir)
+	case inference.Preparing:
+		r.preparing(e)
 	case inference.TextEncoded:
 		r.line("encoded the prompts: %d and %d tokens, %.1f s", e.Tokens, e.NegativeTokens, e.Seconds)
 	case inference.PictureEncoded:
@@ -83,6 +85,17 @@ func (r *reporter) step(e inference.Step) {
 		return
 	}
 	r.progress(e.Kind(), text, e.Index, e.Total)
+}
+
+// preparing shows everything on a terminal, the end elsewhere.
+func (r *reporter) preparing(e inference.Preparing) {
+	text := fmt.Sprintf("preparing the GPU, %d of %d, %.0f s", e.Done, e.Total, e.Seconds)
+	switch {
+	case r.terminal:
+		r.progress(e.Kind(), text, e.Done, e.Total)
+	case e.Done == e.Total:
+		r.line("%s", text)
+	}
 }
 
 func (r *reporter) decoding(e inference.Decoding) {

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"time"
 
@@ -19,7 +21,7 @@ import (
 )
 
 // runTune has the device choose its kernels anew: it forgets what it chose before, and
-// runs one block of the model on zeros.
+// runs one block of the model on noise.
 func runTune(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("tune", flag.ContinueOnError)
 	frames := fs.Int("frame_num", 41, "`frames` of the clips to tune for, 4n+1")
@@ -34,6 +36,7 @@ func runTune(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return usagef("--height %d --width %d: want multiples of 16", *height, *width)
 	}
 	options := metalOptions(slog.New(slog.NewTextHandler(stderr, nil)))
+	options.Eager = true
 	dev, err := metalkit.Open(options)
 	if errors.Is(err, device.ErrUnsupported) {
 		return fmt.Errorf("there is nothing to tune: the kernels that are chosen by time are those of a Mac's GPU: %w", err)
@@ -64,8 +67,9 @@ func runTune(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return err
 }
 
-// runBlank runs a forward of an expert and decodes a little with a VAE, of sizes d, on
-// dev, with zeros for weights and inputs.
+// runBlank runs forwards of an expert and decodes a little with a VAE, of sizes d, on dev, with
+// noise for weights and zeros for inputs. What it runs comes twice: a device looks at its kernels
+// when a size comes again, with contents that they can be compared by.
 func runBlank(ctx context.Context, dev device.Device, d weights.Dims, frames, height, width int) error {
 	dev = blank{dev}
 	expert := d.DryExpert()
@@ -81,7 +85,7 @@ func runBlank(ctx context.Context, dev device.Device, d weights.Dims, frames, he
 		return err
 	}
 	defer v.Close()
-	return v.Decode(ctx, nil, min(inference.Wan.LatentFrames(frames), 2), height/inference.Wan.Stride, width/inference.Wan.Stride, vae.DecodeOptions{Chunk: 1}, func(int, []float32) error { return nil })
+	return v.Decode(ctx, nil, min(inference.Wan.LatentFrames(frames), 3), height/inference.Wan.Stride, width/inference.Wan.Stride, vae.DecodeOptions{Chunk: 1}, func(int, []float32) error { return nil })
 }
 
 func forwardBlank(ctx context.Context, model *wan.Model, frames, height, width int) error {
@@ -91,7 +95,12 @@ func forwardBlank(ctx context.Context, model *wan.Model, frames, height, width i
 		return err
 	}
 	defer s.Close()
-	return s.Velocity(ctx, nil, 0, 0, nil)
+	for range 2 {
+		if err := s.Velocity(ctx, nil, 500, 0, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // blankInput is of the sizes of a clip with a camera path and has no contents.
@@ -102,8 +111,8 @@ func blankInput(m *wan.Model, frames, height, width int) wan.Input {
 	}
 }
 
-// blank is a device whose buffers keep their zeros: nothing is read from the host. To
-// the model it is dry and needs no contents; operations do run.
+// blank is a device to which nothing comes from the host: weights are noise, all else begins with
+// zeros. To the model it is dry and needs no contents; operations do run.
 type blank struct{ device.Device }
 
 // Info implements device.Device.
@@ -113,9 +122,34 @@ func (b blank) Info() device.Info {
 	return info
 }
 
-// Map returns a buffer of zeros.
+// Map returns a buffer of noise, or of zeros where elements are no floats.
 func (b blank) Map(desc device.Desc, _ []byte, _ func()) (device.Buffer, error) {
-	return b.Device.Alloc(desc)
+	buffer, err := b.Device.Alloc(desc)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Device.Write(context.Background(), buffer, noiseOf(desc)); err != nil {
+		buffer.Release()
+		return nil, err
+	}
+	return buffer, nil
+}
+
+// noiseOf returns elements from -1/16 to 1/16, so that a model of any depth keeps its size.
+func noiseOf(desc device.Desc) []byte {
+	bytes, size := make([]byte, desc.Bytes()), desc.DType.Size()
+	state := uint32(1)
+	for at := 0; at < len(bytes); at += size {
+		state = state*1664525 + 1013904223
+		bits := math.Float32bits((float32(state>>8)/(1<<23) - 1) / 16)
+		switch desc.DType {
+		case device.F32:
+			binary.LittleEndian.PutUint32(bytes[at:], bits)
+		case device.BF16:
+			binary.LittleEndian.PutUint16(bytes[at:], uint16(bits>>16))
+		}
+	}
+	return bytes
 }
 
 // Write does nothing.

@@ -73,6 +73,14 @@ type Prepared struct {
 	Steps       int    `json:"steps"`
 }
 
+// Preparing reports how far the device is with making and timing the kernels that suit it
+// best, beside the work; of what it knows of so far.
+type Preparing struct {
+	Done    int     `json:"done"`
+	Total   int     `json:"total"`
+	Seconds float64 `json:"seconds"` // since that began
+}
+
 // TextEncoded reports that the prompts were encoded.
 type TextEncoded struct {
 	Tokens         int     `json:"tokens"`
@@ -143,6 +151,9 @@ func (Planned) Kind() string { return "planned" }
 
 // Kind implements Event.
 func (Prepared) Kind() string { return "prepared" }
+
+// Kind implements Event.
+func (Preparing) Kind() string { return "preparing" }
 
 // Kind implements Event.
 func (TextEncoded) Kind() string { return "text_encoded" }

@@ -57,6 +57,7 @@ func (e *encoder) attention(a device.Attention) {
 
 // attend records s by number v of the variants.
 func (e *encoder) attend(s *scores, v int) {
+	e.variant = v
 	t := e.dev.variants.attention[v]
 	parts, blocks := ceilDiv(s.head, t.width), ceilDiv(s.nq, t.queries())
 	d := dispatch{
@@ -89,9 +90,7 @@ func (e *encoder) variantOfAttention(s *scores) int {
 	if e.forced.op == tune.Attention {
 		fixed = e.forced.variant
 	}
-	for !all.attention[fixed].runs(s, all.dtype) {
-		fixed = (fixed + 1) % len(all.attention)
-	}
+	fixed = e.usable(fixed, len(all.attention), func(v int) (string, bool) { return all.attention[v].kernel, all.attention[v].runs(s, all.dtype) })
 	shape := tune.Shape{Op: tune.Attention, Sizes: [4]int{e.tunedRows(s.nq, s.O.Cols, s.O.DType), s.nk, s.head, s.Heads}, With: s.with}
 	if v, ok := e.chosen(shape, fixed); ok {
 		return v
@@ -100,19 +99,20 @@ func (e *encoder) variantOfAttention(s *scores) int {
 }
 
 func (e *encoder) autotuneAttention(s scores, shape tune.Shape, fixed int) int {
-	a := autotune{shape: shape, fixed: fixed}
+	a := autotune{op: s.Attention, shape: shape, fixed: fixed}
 	for i, t := range e.dev.variants.attention {
 		if t.runs(&s, e.dev.variants.dtype) {
-			a.add(i, t.name)
+			a.add(e, i, t.name, t.kernel)
 		}
 	}
 	a.record = func(e *encoder, v int) { e.attend(&s, v) }
-	a.benchmark = func(e *encoder, v int) {
+	a.benchmark = func(e *encoder, v int) device.Mat {
 		part := s
 		part.nq = benchmarkRows(s.nq, s.O.Cols, s.O.DType, splitRows)
 		part.Q, part.O = s.Q.RowRange(0, part.nq), e.temp(s.O.DType, part.nq, s.O.Cols)
 		part.o = e.in(part.O)
 		e.attend(&part, v)
+		return part.O
 	}
 	return e.autotune(a)
 }

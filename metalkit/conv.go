@@ -62,6 +62,7 @@ func (f *filter) sizes() [4]int { return [4]int{f.Y.T, f.Y.H * f.Y.W, f.W.Cols, 
 
 // convolve records f by number v of the variants.
 func (e *encoder) convolve(f *filter, v int) {
+	e.variant = v
 	t, pixels := e.dev.variants.conv[v], f.Y.H*f.Y.W
 	wide, high := ceilDiv(f.Y.C, t.cols), ceilDiv(pixels, t.rows)
 	// The taps of one frame read the same inputs over and over, from the caches. Those
@@ -89,6 +90,7 @@ func (e *encoder) variantOfConv(f *filter) int {
 	if e.forced.op == tune.Conv {
 		fixed = e.forced.variant
 	}
+	fixed = e.usable(fixed, len(e.dev.variants.conv), func(v int) (string, bool) { return e.dev.variants.conv[v].kernel, true })
 	s := tune.Shape{Op: tune.Conv, Sizes: [4]int{f.Y.H, f.Y.W, f.Y.C, f.W.Cols}, With: f.with}
 	s.With.Flags = 0
 	if v, ok := e.chosen(s, fixed); ok {
@@ -98,24 +100,29 @@ func (e *encoder) variantOfConv(f *filter) int {
 }
 
 func (e *encoder) autotuneConv(f filter, s tune.Shape, fixed int) int {
-	a := autotune{shape: s, fixed: fixed}
+	a := autotune{op: f.Conv, shape: s, fixed: fixed}
 	for i, t := range e.dev.variants.conv {
-		a.add(i, t.name)
+		a.add(e, i, t.name, t.kernel)
 	}
 	a.record = func(e *encoder, v int) { e.convolve(&f, v) }
-	a.benchmark = func(e *encoder, v int) {
+	a.benchmark = func(e *encoder, v int) device.Mat {
 		part, row := f, f.Y.W*f.Y.C
+		if f.KT*f.KH*f.KW > 1 {
+			part.w = e.packFilters(f.Conv) // the operation's own have not been yet
+		}
 		rows := benchmarkRows(f.Y.T*f.Y.H, row, f.Y.DType, 1)
 		if most := e.flopsOfCommandBuffer(); most > 0 {
 			rows = min(rows, max(1, int(most/float64(f.Cost().FLOPs)*float64(f.Y.T*f.Y.H))))
 		}
 		part.Y.T, part.Y.H = max(1, rows/f.Y.H), min(rows, f.Y.H)
-		part.y = e.in(e.temp(f.Y.DType, part.Y.T, part.Y.H*row))
+		y := e.temp(f.Y.DType, part.Y.T, part.Y.H*row)
+		part.y = e.in(y)
 		part.args.oh, part.args.yframe = uint32(part.Y.H), part.y.ld
 		if !f.add.none() {
 			part.add, part.args.addframe, part.with.C = part.y, part.y.ld, part.y.dt
 		}
 		e.convolve(&part, v)
+		return y
 	}
 	return e.autotune(a)
 }

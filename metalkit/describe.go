@@ -9,14 +9,14 @@ import (
 // Describe implements device.Device.
 func (d *gpu) Describe() []device.Property {
 	l := d.limits
-	return []device.Property{
+	return append([]device.Property{
 		{Name: "system", Value: l.System},
 		{Name: "recommended working set", Value: gibibytes(l.WorkingSet)},
 		{Name: "largest buffer", Value: gibibytes(l.MaxBuffer)},
 		{Name: "threads of a threadgroup", Value: fmt.Sprint(l.MaxThreads)},
 		{Name: "threadgroup memory", Value: fmt.Sprintf("%d KiB", l.MaxShared>>10)},
 		{Name: "compute types", Value: "BF16, F16, F32"},
-	}
+	}, d.switchedOff()...)
 }
 
 func gibibytes(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }

@@ -3,8 +3,10 @@ package metalkit
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"gimbal/inference/device"
 	"gimbal/inference/device/host"
@@ -29,7 +31,12 @@ type gpu struct {
 	lost      error         // why nothing runs any more
 	choices   *tune.Choices // nil: the fixed variants
 	enc       encoder       // of the submission that has the turn
+	making    sync.Mutex    // guards pipelines
 	pipelines map[driver.Specialisation]int32
+	behind    sync.WaitGroup // what makes pipelines beside the run
+	prepare   preparation
+	oracle    oracle
+	verified  map[driver.Specialisation]bool
 	pool      pool
 	capture   capture
 }
@@ -50,8 +57,11 @@ func open(drv driver.Driver, opts Options) (*gpu, error) {
 		log:       cmp.Or(opts.Log, slog.Default()),
 		variants:  variants,
 		pipelines: map[driver.Specialisation]int32{},
+		verified:  map[driver.Specialisation]bool{},
+		oracle:    oracle{open: opts.Oracle},
 		watch:     watch{drv: drv},
 	}
+	d.prepare.eager = opts.Eager
 	d.pace = newPace(d.limits.Timed)
 	limit := opts.limit(d.limits.WorkingSet)
 	d.Device = host.New("metalkit", limit, d.giveBack)
@@ -94,6 +104,10 @@ func (d *gpu) DoTimed(ctx context.Context, label string, f func(device.Encoder),
 		e.reset(ctx)
 		if d.choices != nil {
 			defer d.choices.Save()
+			defer d.tellPreparation()
+			d.prepare.mu.Lock()
+			d.prepare.submission++
+			d.prepare.mu.Unlock()
 		}
 		if f(e); e.err != nil {
 			return e.err
@@ -106,11 +120,12 @@ func (d *gpu) DoTimed(ctx context.Context, label string, f func(device.Encoder),
 // buffers which were not released included. A GPU that does not answer keeps its memory.
 func (d *gpu) Close() error {
 	d.Shut(func() {
+		d.behind.Wait()
 		d.watch.close()
 		if !d.watch.gaveUp.Load() {
 			d.pool.close(d.drv)
 			d.drv.Close()
 		}
 	})
-	return d.capture.missed()
+	return errors.Join(d.oracle.close(), d.capture.missed())
 }

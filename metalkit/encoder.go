@@ -22,12 +22,16 @@ type encoder struct {
 	plan       []planned         // what each of them is for
 	ops        int               // operations so far
 	op         string            // the last of them
+	variant    int               // that it takes, of those of its kind; below 0 for none
 	cost       device.Cost       // of it, until its first dispatch has it
 
 	whole int // rows of the operation that is recorded in parts; 0 for none
 
 	scratch scratch
 	counts  bool // scratch, and nothing else: operands may be of another device
+
+	checking bool                           // twins, which no kernel is checked for
+	lacks    map[driver.Specialisation]bool // takes the pipelines that there are not, instead of recording
 
 	forced forced           // the variant that is taken wherever it fits
 	lists  bool             // candidates, for Variants
@@ -36,11 +40,12 @@ type encoder struct {
 
 // planned is a dispatch and what it is for.
 type planned struct {
-	op     string       // of which operation
-	number int          // of that operation in the submission, from 1
-	least  device.Cost  // of the operation, for the first of its dispatches
-	args   reflect.Type // the structure that the kernel takes
-	absent uint32       // bit i: operand i is not there
+	op      string       // of which operation
+	number  int          // of that operation in the submission, from 1
+	least   device.Cost  // of the operation, for the first of its dispatches
+	args    reflect.Type // the structure that the kernel takes
+	absent  uint32       // bit i: operand i is not there
+	variant int          // that the operation takes
 	dispatch
 }
 
@@ -134,6 +139,15 @@ func aligned(columns int, operands ...operand) uint32 {
 // Record implements device.Encoder.
 func (e *encoder) Record(op device.Op) {
 	device.MustCheck(op)
+	if e.dev.oracle.open == nil || e.dev.choices == nil || e.counts || e.lists {
+		e.recordOnce(op)
+		return
+	}
+	e.trusted(op)
+}
+
+// recordOnce records op, which has no mistake.
+func (e *encoder) recordOnce(op device.Op) {
 	if e.splitElementwise(op) {
 		return
 	}
@@ -165,7 +179,7 @@ func (e *encoder) Record(op device.Op) {
 // has failed, there is something to do, and n and the other sizes that its kernel
 // is told can be counted in 32 bits.
 func (e *encoder) begin(op string, cost device.Cost, n int, sizes ...int) bool {
-	e.op, e.cost, e.ops, e.scratch.used = op, cost, e.ops+1, 0
+	e.op, e.cost, e.ops, e.scratch.used, e.variant = op, cost, e.ops+1, 0, -1
 	if e.err == nil {
 		e.err = e.ctx.Err()
 	}
@@ -224,6 +238,12 @@ func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
 	if e.counts {
 		return
 	}
+	if e.lacks != nil {
+		if s := (driver.Specialisation{Kernel: d.kernel, Constants: d.with, Threads: d.threads}); !e.dev.hasPipeline(s) {
+			e.lacks[s] = true
+		}
+		return
+	}
 	id, err := e.dev.pipeline(driver.Specialisation{Kernel: d.kernel, Constants: d.with, Threads: d.threads})
 	if err != nil {
 		e.err = err
@@ -234,7 +254,7 @@ func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
 	} else {
 		e.dispatches = e.dispatches[:len(e.dispatches)+1]
 	}
-	e.plan = append(e.plan, planned{e.op, e.ops, e.cost, reflect.TypeFor[A](), 0, d})
+	e.plan = append(e.plan, planned{e.op, e.ops, e.cost, reflect.TypeFor[A](), 0, e.variant, d})
 	e.cost = device.Cost{}
 	c := &e.dispatches[len(e.dispatches)-1]
 	c.Pipeline, c.Threads, c.Buffers = id, uint32(d.threads), uint32(len(operands))
@@ -253,14 +273,27 @@ func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
 
 // pipeline returns the number of a pipeline, which it makes at first use.
 func (d *gpu) pipeline(s driver.Specialisation) (int32, error) {
-	if id, ok := d.pipelines[s]; ok {
+	d.making.Lock()
+	id, ok := d.pipelines[s]
+	d.making.Unlock()
+	if ok {
 		return id, nil
 	}
 	id, err := d.drv.Pipeline(s)
 	if err == nil {
+		d.making.Lock()
 		d.pipelines[s] = id
+		d.making.Unlock()
 	}
 	return id, err
+}
+
+// hasPipeline reports whether a pipeline is made.
+func (d *gpu) hasPipeline(s driver.Specialisation) bool {
+	d.making.Lock()
+	defer d.making.Unlock()
+	_, ok := d.pipelines[s]
+	return ok
 }
 
 func ceilDiv(n, by int) int { return (n + by - 1) / by }

@@ -85,6 +85,7 @@ func (e *encoder) linear(l device.Linear) {
 
 // product records p by number number of linearVariants.
 func (e *encoder) product(p *product, number int) {
+	e.variant = number
 	q, v := *p, linearVariants()[number]
 	if v.expand {
 		e.expand(&q)
@@ -156,7 +157,10 @@ func (e *encoder) variantOfLinear(p *product) int {
 	if f := e.forced; f.op == tune.Linear && linearVariants()[f.variant].runs(p, e.dev) {
 		fixed = f.variant
 	}
-	s := tune.Shape{Op: tune.Linear, Sizes: [4]int{e.tunedRows(p.m, p.n, p.Y.DType), p.n, p.k, p.m % 8}, With: p.with}
+	all := linearVariants()
+	fixed = e.usable(fixed, len(all), func(v int) (string, bool) { return e.dev.variants.linear[all[v].tile].kernel, all[v].runs(p, e.dev) })
+	s := tune.Shape{Op: tune.Linear, Sizes: [4]int{e.tunedRows(p.m, p.n, p.Y.DType), p.n, p.k, p.m % 8}}
+	s.With = driver.Constants{A: p.with.A, B: p.with.B, Aligned: p.with.Aligned} // whatever comes after the product
 	if v, ok := e.chosen(s, fixed); ok {
 		return v
 	}
@@ -164,14 +168,14 @@ func (e *encoder) variantOfLinear(p *product) int {
 }
 
 func (e *encoder) autotuneLinear(p product, s tune.Shape, fixed int) int {
-	a := autotune{shape: s, fixed: fixed}
+	a := autotune{op: p.Linear, shape: s, fixed: fixed}
 	for i, v := range linearVariants() {
 		if v.runs(&p, e.dev) {
-			a.add(i, v.name)
+			a.add(e, i, v.name, e.dev.variants.linear[v.tile].kernel)
 		}
 	}
 	a.record = func(e *encoder, v int) { e.product(&p, v) }
-	a.benchmark = func(e *encoder, v int) {
+	a.benchmark = func(e *encoder, v int) device.Mat {
 		q := p
 		q.m = benchmarkRows(p.m, p.n, p.Y.DType, splitRows)
 		q.X, q.Y = p.X.RowRange(0, q.m), e.temp(p.Y.DType, q.m, p.n)
@@ -184,6 +188,7 @@ func (e *encoder) autotuneLinear(p product, s tune.Shape, fixed int) int {
 			q.Add = p.Add.RowRange(0, q.m)
 		}
 		e.product(&q, v)
+		return q.Y
 	}
 	return e.autotune(a)
 }

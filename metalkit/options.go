@@ -27,6 +27,12 @@ type Options struct {
 	Tuning string
 	// Fixed takes the variants that are taken without timing, and times none.
 	Fixed bool
+	// Eager makes the variants' pipelines at once, not beside the run: for who only wants them
+	// timed.
+	Eager bool
+	// Oracle opens the device that kernels are checked against when they are first used on a
+	// chip, a system or with kernels that are new; nil for no checks.
+	Oracle func() (device.Device, error)
 	// Log takes what cannot be kept there; nil for slog.Default.
 	Log *slog.Logger
 }

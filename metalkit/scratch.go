@@ -47,6 +47,12 @@ func (e *encoder) acquire() (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	e.place(b)
+	return b.Release, nil
+}
+
+// place has the recorded dispatches use b as scratch.
+func (e *encoder) place(b *host.Buffer[memory]) {
 	for i := range e.dispatches {
 		c := &e.dispatches[i]
 		for j := range c.Bind[:c.Buffers] {
@@ -56,7 +62,6 @@ func (e *encoder) acquire() (release func(), err error) {
 			}
 		}
 	}
-	return b.Release, nil
 }
 
 // acquireScratch returns memory of undefined content.

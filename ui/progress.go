@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -118,7 +119,7 @@ func runHeadline(r queue.Run) string {
 }
 
 func runDetail(r queue.Run) string {
-	var pace, left, expert string
+	var pace, left, expert, preparing string
 	if r.StepSeconds > 0 && r.Phase == queue.Sampling {
 		pace = tr("run.pace", map[string]any{"Seconds": pretty(r.StepSeconds)})
 	}
@@ -128,7 +129,10 @@ func runDetail(r queue.Run) string {
 	if r.Remaining >= 0 && r.Fraction > 0 {
 		left = tr("run.left", map[string]any{"Time": duration(r.Remaining)})
 	}
-	return join(left, tr("run.elapsed", map[string]any{"Time": duration(r.Elapsed)}), pace, expert)
+	if n := r.Preparing; n.Done < n.Total {
+		preparing = tr("run.preparing", map[string]any{"Done": n.Done, "Total": n.Total, "Time": duration(time.Duration(n.Seconds * float64(time.Second)))})
+	}
+	return join(left, tr("run.elapsed", map[string]any{"Time": duration(r.Elapsed)}), pace, expert, preparing)
 }
 
 // pretty is a number of seconds with as many digits as matter.

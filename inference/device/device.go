@@ -115,6 +115,20 @@ type Device interface {
 	Close() error
 }
 
+// Preparer is a device that goes on choosing its kernels while it works.
+type Preparer interface {
+	// OnPreparation has tell be called, by the goroutine of a Do, with how far that is; nil for
+	// nobody.
+	OnPreparation(tell func(Preparation))
+}
+
+// Preparation is how many of the things that are to be prepared are done, and for how long
+// that has gone on.
+type Preparation struct {
+	Done, Total int
+	Seconds     float64
+}
+
 // Property is one thing that a device says of itself, for people.
 type Property struct{ Name, Value string }
 

@@ -217,6 +217,10 @@ func (r *run) finish(ctx context.Context, emit func(inference.Event)) (inference
 		Width: r.clip.Width, Height: r.clip.Height, Frames: r.clip.Frames, LatentShape: r.clip.LatentShape(r.p.vae.Channels()),
 		RunDir: r.state.Dir(), FirstStep: r.stepsDone() + 1, Steps: r.steps(),
 	})
+	if p, ok := r.p.dev.(device.Preparer); ok {
+		p.OnPreparation(func(n device.Preparation) { emit(inference.Preparing(n)) })
+		defer p.OnPreparation(nil)
+	}
 	saved, err := r.work(ctx)
 	if err != nil {
 		if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {

@@ -38,7 +38,8 @@ type Run struct {
 	FirstStep        int    // 1, or more for a resumed run
 	Expert           string // "high_noise_model" or "low_noise_model"
 	StepSeconds      float64
-	Decoded, Frames  int // of decoding
+	Decoded, Frames  int                 // of decoding
+	Preparing        inference.Preparing // of the device, beside the phase
 	Elapsed          time.Duration
 	Remaining        time.Duration // -1 while it is not known
 	Fraction         float64       // of the whole run, 0 to 1
@@ -83,6 +84,8 @@ func (r *Run) apply(e inference.Event, c *clock, now time.Time) {
 			r.Phase = Decoding
 		}
 		r.Entry.Width, r.Entry.Height, r.Entry.Frames, r.Entry.RunDir = e.Width, e.Height, e.Frames, e.RunDir
+	case inference.Preparing:
+		r.Preparing = e
 	case inference.TextEncoded:
 		r.Phase = EncodingPicture
 	case inference.PictureEncoded:

@@ -3,7 +3,7 @@ package driver
 import "context"
 
 // Driver runs kernels on one GPU. Its methods are not called from two goroutines at
-// once, except Alloc, Alias and Free.
+// once, except Alloc, Alias and Free, and Pipeline where Limits.Compilers is not 0.
 type Driver interface {
 	Limits() Limits
 	// Alloc returns zeroed memory. It fails with device.ErrOutOfMemory.
@@ -43,6 +43,7 @@ type Limits struct {
 	MaxBuffer  int64  // bytes of one memory at most; 0 for no limit
 	MaxThreads int    // of a threadgroup
 	MaxShared  int    // bytes of threadgroup memory
+	Compilers  int    // pipelines that are made at a time, beside runs; 0 for one, and not beside runs
 	// CommandBufferFLOPs is how much one command buffer may compute: more is cut into
 	// several, between which the end of a context is heard; 0 for no limit.
 	CommandBufferFLOPs float64

@@ -11,22 +11,26 @@ type Candidate struct {
 	Name    string
 }
 
-// Run runs a candidate once and returns the GPU's seconds.
-type Run func() (seconds float64, err error)
+// Trial runs a candidate, each time with the GPU's seconds: First is the first time, and looks
+// at the results; Release gives back what it takes.
+type Trial struct {
+	First, Run func() (seconds float64, err error)
+	Release    func()
+}
 
 // Fastest benchmarks candidates one after the other and returns the fastest; ok is false
-// where none could be timed. prepare makes a candidate ready to run and returns what gives
-// back what that takes; one that fails, or does not run, is left out, and failed is told.
-func Fastest(candidates []Candidate, prepare func(variant int) (run Run, release func(), err error), failed func(Candidate, error)) (best Candidate, ok bool) {
+// where none could be timed. prepare makes a candidate ready to run; one that fails, or does
+// not run, is left out, and failed is told.
+func Fastest(candidates []Candidate, prepare func(variant int) (Trial, error), failed func(Candidate, error)) (best Candidate, ok bool) {
 	least := 0.0
 	for _, c := range candidates {
-		run, release, err := prepare(c.Variant)
+		trial, err := prepare(c.Variant)
 		if err != nil {
 			failed(c, err)
 			continue
 		}
-		seconds, err := Benchmark(run, least)
-		release()
+		seconds, err := benchmark(trial, least)
+		trial.Release()
 		if err != nil {
 			failed(c, err)
 			continue
@@ -41,11 +45,11 @@ func Fastest(candidates []Candidate, prepare func(variant int) (run Run, release
 // A run of so many seconds warms up by itself.
 const longRun = 0.01
 
-// Benchmark runs a few times and returns the median of the seconds; the first run warms
+// benchmark runs a few times and returns the median of the seconds; the first run warms
 // up. Where that takes so much longer than the least of the others that no warmth makes up
-// for it, it is the only one.
-func Benchmark(run Run, least float64) (seconds float64, err error) {
-	first, err := run()
+// for it, it is the only one; where the second one does, there is no third.
+func benchmark(trial Trial, least float64) (seconds float64, err error) {
+	first, err := trial.First()
 	runs, hopeless := 5, 2*least
 	if first > longRun {
 		runs, hopeless = 3, 1.25*least
@@ -55,11 +59,14 @@ func Benchmark(run Run, least float64) (seconds float64, err error) {
 	}
 	var times []float64
 	for range runs {
-		seconds, err := run()
+		seconds, err := trial.Run()
 		if err != nil {
 			return 0, err
 		}
 		times = append(times, seconds)
+		if least > 0 && seconds > 1.3*least {
+			return seconds, nil
+		}
 	}
 	slices.SortFunc(times, cmp.Compare)
 	return times[runs/2], nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -54,8 +55,10 @@ type Choices struct {
 type file struct {
 	Chip    string            `json:"chip"`
 	System  string            `json:"system"`
-	Kernels string            `json:"kernels"` // SHA-256 of their source
-	Fastest map[string]string `json:"fastest"` // a variant's name by an operation's shape
+	Kernels string            `json:"kernels"`         // SHA-256 of their source
+	Fastest map[string]string `json:"fastest"`         // a variant's name by an operation's shape
+	Right   map[string]bool   `json:"right,omitempty"` // pipelines that were checked
+	Wrong   map[string]string `json:"wrong,omitempty"` // kernels that are switched off, and why
 }
 
 // Open reads the choices for a GPU, and kernels whose source has a hash, from their file
@@ -120,6 +123,48 @@ func (c *Choices) Choose(s Shape, v Candidate) {
 		c.file.Fastest[s.key()] = v.Name
 		c.unsaved = true
 	}
+}
+
+// Right reports whether a pipeline was checked, in this process or an earlier one.
+func (c *Choices) Right(pipeline string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.file.Right[pipeline]
+}
+
+// SetRight keeps that a pipeline was checked.
+func (c *Choices) SetRight(pipeline string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.file.Right == nil {
+		c.file.Right = map[string]bool{}
+	}
+	c.file.Right[pipeline], c.unsaved = true, true
+}
+
+// Wrong returns why a kernel is switched off; nothing where it is not.
+func (c *Choices) Wrong(kernel string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.file.Wrong[kernel]
+}
+
+// SetWrong switches a kernel off. Variants are chosen anew.
+func (c *Choices) SetWrong(kernel, why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.file.Wrong == nil {
+		c.file.Wrong = map[string]string{}
+	}
+	c.file.Wrong[kernel], c.unsaved = why, true
+	clear(c.variants)
+}
+
+// AllWrong returns the kernels that are switched off, and why.
+func (c *Choices) AllWrong() map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.file.Wrong)
 }
 
 // Save writes what is new to the file, if there is one.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"unsafe"
 
 	"gimbal/inference/device"
@@ -18,7 +19,9 @@ import (
 
 // Driver runs kernels on the Mac's GPU, by metal_darwin.m.
 type Driver struct {
-	c         C.metal_driver
+	c C.metal_driver
+
+	mu        sync.Mutex // guards what follows
 	pipelines []unsafe.Pointer
 	libraries map[string]unsafe.Pointer // each kernel's, compiled when it is first used
 }
@@ -26,6 +29,10 @@ type Driver struct {
 // Before main, as GLFW's context may be the process's first device. Setenv of a program with
 // cgo sets C's variable, too.
 var errWatchdog = relaxWatchdog()
+
+// compilers is how many pipelines are made at a time: the system's compiler runs in several
+// processes.
+const compilers = 4
 
 // Open returns the driver of the Mac's GPU, or says why there is none.
 func Open() (driver.Driver, error) {
@@ -62,6 +69,7 @@ func (d *Driver) Limits() driver.Limits {
 		MaxBuffer:          int64(l.max_buffer),
 		MaxThreads:         int(l.max_threads),
 		MaxShared:          int(l.max_shared),
+		Compilers:          compilers,
 		CommandBufferFLOPs: driver.DefaultCommandBufferFLOPs,
 	}
 }
@@ -87,16 +95,25 @@ func (d *Driver) Alias(mem []byte) (driver.Memory, bool) {
 func (d *Driver) Free(m driver.Memory) { C.metal_free(C.uintptr_t(m.Handle)) }
 
 func (d *Driver) library(kernel string) (unsafe.Pointer, error) {
-	if library, ok := d.libraries[kernel]; ok {
+	d.mu.Lock()
+	library, ok := d.libraries[kernel]
+	d.mu.Unlock()
+	if ok {
 		return library, nil
 	}
 	source := C.CString(kernels.SourceOf(kernel))
 	defer C.free(unsafe.Pointer(source))
 	var why C.metal_error
-	library := C.metal_library(&d.c, source, &why)
+	library = C.metal_library(&d.c, source, &why)
 	if library == nil {
 		_, text := take(why)
 		return nil, fmt.Errorf("metalkit: kernel %s does not compile: %s", kernel, text)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if first, ok := d.libraries[kernel]; ok { // another goroutine was quicker
+		C.metal_release(library)
+		return first, nil
 	}
 	d.libraries[kernel] = library
 	return library, nil
@@ -116,6 +133,8 @@ func (d *Driver) Pipeline(s driver.Specialisation) (int32, error) {
 		_, text := take(why)
 		return 0, fmt.Errorf("metalkit: kernel %s with %+v: %s", s.Kernel, s.Constants, text)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.pipelines = append(d.pipelines, p)
 	return int32(len(d.pipelines) - 1), nil
 }
@@ -125,7 +144,10 @@ func (d *Driver) Run(_ context.Context, label string, dispatches []driver.Dispat
 	defer C.free(unsafe.Pointer(name))
 	var seconds C.double
 	var why C.metal_error
-	if C.metal_run(&d.c, name, (*C.metal_dispatch)(unsafe.Pointer(&dispatches[0])), C.size_t(len(dispatches)), &d.pipelines[0], &seconds, &why) == 0 {
+	d.mu.Lock()
+	pipelines := d.pipelines
+	d.mu.Unlock()
+	if C.metal_run(&d.c, name, (*C.metal_dispatch)(unsafe.Pointer(&dispatches[0])), C.size_t(len(dispatches)), &pipelines[0], &seconds, &why) == 0 {
 		return 0, runError(take(why))
 	}
 	return float64(seconds), nil
