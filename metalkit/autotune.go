@@ -129,7 +129,9 @@ func (e *encoder) beside() *encoder {
 // results are not the fixed one's are switched off.
 func (e *encoder) fastest(a *autotune) (best tune.Candidate, ok bool) {
 	defer e.dev.Trim()
-	defer e.dev.prepared(1)
+	e.dev.toPrepare(1)
+	e.dev.tellPreparation()
+	defer e.dev.prepared()
 	if i := slices.IndexFunc(a.candidates, func(c tune.Candidate) bool { return c.Variant == a.fixed }); i > 0 {
 		a.candidates[0], a.candidates[i] = a.candidates[i], a.candidates[0]
 	}

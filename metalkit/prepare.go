@@ -21,6 +21,7 @@ type preparation struct {
 	contests    map[tune.Shape]*contest
 	submission  int
 	done, total int
+	made        int // pipelines beside the run
 }
 
 // contest is one of variants at a shape.
@@ -34,11 +35,19 @@ func (d *gpu) OnPreparation(tell func(device.Preparation)) {
 	d.Locked(func() { d.prepare.tell = tell })
 }
 
-// prepared notes that n more things are done.
-func (d *gpu) prepared(n int) {
+// prepared notes that one more thing of those that were begun is done.
+func (d *gpu) prepared() {
 	p := &d.prepare
 	p.mu.Lock()
-	p.done += n
+	p.done++
+	p.mu.Unlock()
+}
+
+// toPrepare notes that n more things are begun.
+func (d *gpu) toPrepare(n int) {
+	p := &d.prepare
+	p.mu.Lock()
+	p.total += n
 	p.mu.Unlock()
 }
 
@@ -98,17 +107,18 @@ func (e *encoder) makeReady(a *autotune, ready chan struct{}) {
 		each.lacks = missing
 		a.benchmark(each, c.Variant)
 	}
-	d.prepare.mu.Lock()
-	d.prepare.total += len(missing) + 1
-	d.prepare.mu.Unlock()
+	d.toPrepare(len(missing))
 	turn := make(chan struct{}, max(1, d.limits.Compilers))
 	var group sync.WaitGroup
 	for s := range missing {
 		compile := func() {
 			turn <- struct{}{}
 			d.pipeline(s) // what fails is told when it is recorded
+			d.prepare.mu.Lock()
+			d.prepare.made++
+			d.prepare.mu.Unlock()
 			<-turn
-			d.prepared(1)
+			d.prepared()
 		}
 		if d.limits.Compilers > 0 {
 			group.Go(compile)
