@@ -72,7 +72,7 @@ func (w *twin) frames(f device.Frames, t, h, width, c int) device.Frames {
 func (w *twin) of(op device.Op) (like device.Op, result device.Mat, ok bool) {
 	switch op := op.(type) {
 	case device.Linear:
-		like, result, ok = w.linear(op)
+		like, result = w.linear(op)
 	case device.Attention:
 		like, result = w.attention(op)
 	case device.Norm:
@@ -115,7 +115,7 @@ func (w *twin) of(op device.Op) (like device.Op, result device.Mat, ok bool) {
 	return like, result, like != nil && like.Check() == nil
 }
 
-func (w *twin) linear(l device.Linear) (device.Op, device.Mat, bool) {
+func (w *twin) linear(l device.Linear) (device.Op, device.Mat) {
 	m, n, k := few(l.X.Rows), few(l.W.Out), few(l.W.In)
 	l.W.Out = n
 	switch l.W.Format {
@@ -124,7 +124,7 @@ func (w *twin) linear(l device.Linear) (device.Op, device.Mat, bool) {
 		l.W.Data, l.W.Scale = w.mat(l.W.Data, n, k), w.row(l.W.Scale, n)
 	case device.NF4: // whole blocks in a row, as those of a multiple of 4
 		if l.W.In%l.W.Block != 0 {
-			return nil, device.Mat{}, false
+			return nil, device.Mat{}
 		}
 		k = l.W.Block
 		l.W.In = k
@@ -134,11 +134,11 @@ func (w *twin) linear(l device.Linear) (device.Op, device.Mat, bool) {
 			l.W.Nested = w.row(l.W.Nested, ceilDiv(n, l.W.NestedBlock))
 		}
 	default:
-		return nil, device.Mat{}, false
+		return nil, device.Mat{}
 	}
 	l.X, l.Y, l.Add = w.mat(l.X, m, k), w.mat(l.Y, m, n), w.mat(l.Add, m, n)
 	l.Bias, l.Gate = w.row(l.Bias, n), w.row(l.Gate, n)
-	return l, l.Y, true
+	return l, l.Y
 }
 
 func (w *twin) attention(a device.Attention) (device.Op, device.Mat) {
