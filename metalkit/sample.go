@@ -25,10 +25,12 @@ func sampleBytes(t device.DType, n int, seed uint32, limit int) []byte {
 			binary.LittleEndian.PutUint16(at, uint16(math.Float32bits(v)>>16))
 		case device.F16:
 			binary.LittleEndian.PutUint16(at, halfOf(v))
-		case device.F8E4M3:
+		case device.F8E4M3, device.F8E5M2:
 			at[0] = byte(state>>9&0x80) | byte(state>>16&0x37) // below 1
 		case device.I32:
 			binary.LittleEndian.PutUint32(at, uint32(int(state>>8)%limit))
+		case device.U8:
+			at[0] = byte(state>>16) & byte(limit)
 		default:
 			at[0] = byte(state >> 16)
 		}

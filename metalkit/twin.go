@@ -11,7 +11,8 @@ import (
 // them, few columns.
 type twin struct {
 	aligned bool // rows begin at multiples of 4 elements
-	// alloc returns a buffer with contents; those of I32 are below limit.
+	// alloc returns a buffer with contents; those of I32 are below limit, those of U8 have no
+	// other bits.
 	alloc func(t device.DType, n int, seed uint32, limit int) device.Buffer
 	made  map[device.Mat]device.Mat
 	seed  uint32
@@ -119,7 +120,7 @@ func (w *twin) linear(l device.Linear) (device.Op, device.Mat) {
 	m, n, k := few(l.X.Rows), few(l.W.Out), few(l.W.In)
 	l.W.Out = n
 	switch l.W.Format {
-	case device.Dense, device.INT8:
+	case device.Dense, device.INT8, device.FP8:
 		l.W.In = k
 		l.W.Data, l.W.Scale = w.mat(l.W.Data, n, k), w.row(l.W.Scale, n)
 	case device.NF4: // whole blocks in a row, as those of a multiple of 4
@@ -133,8 +134,13 @@ func (w *twin) linear(l device.Linear) (device.Op, device.Mat) {
 		if !l.W.Nested.IsZero() {
 			l.W.Nested = w.row(l.W.Nested, ceilDiv(n, l.W.NestedBlock))
 		}
-	default:
-		return nil, device.Mat{}
+	default: // whole blocks of which each byte is one of a small scale, too
+		values, bytes := l.W.Format.Block()
+		if values == 0 {
+			return nil, device.Mat{}
+		}
+		k, l.W.In = values, values
+		l.W.Data = w.matBelow(l.W.Data, n, bytes, 0x37)
 	}
 	l.X, l.Y, l.Add = w.mat(l.X, m, k), w.mat(l.Y, m, n), w.mat(l.Add, m, n)
 	l.Bias, l.Gate = w.row(l.Bias, n), w.row(l.Gate, n)
