@@ -20,7 +20,8 @@ const (
 // keyLayout is a way to name the tensors of a model.
 type keyLayout struct {
 	kind      Kind
-	signature []string // names that tell it
+	signature []string  // names that tell it
+	unless    [2]string // a name, if it is there, that must not be without the other
 	rename    func(name string) string
 }
 
@@ -28,9 +29,9 @@ type keyLayout struct {
 // tables and everything else know the tensors. To add one: a file keys_NAME.go and an entry
 // here.
 var keyLayouts = []keyLayout{
-	{KindExpert, []string{"head.modulation", "text_embedding.2.weight", "blocks.0.self_attn.norm_q.weight"}, asItIs},
-	{KindText, []string{umt5Embedding, umt5Query}, asItIs},
-	{KindVAE, []string{"encoder.conv1.weight", "decoder.conv1.weight", "decoder.head.0.gamma"}, asItIs},
+	{KindExpert, []string{"head.modulation", "text_embedding.2.weight", "blocks.0.self_attn.norm_q.weight"}, [2]string{}, asItIs},
+	{KindText, []string{umt5Embedding, umt5Query}, [2]string{}, asItIs},
+	{KindVAE, []string{"encoder.conv1.weight", "decoder.conv1.weight", "decoder.head.0.gamma"}, [2]string{}, asItIs},
 	diffusersExpert, fastVideoExpert,
 	huggingFaceText, llamaText,
 	diffusersVAE,
@@ -70,7 +71,8 @@ func models(tensors map[string]*entry) map[Kind]model {
 			if _, already := found[layout.kind]; already {
 				continue
 			}
-			if !slices.ContainsFunc(layout.signature, func(name string) bool { return tensors[prefix+name] == nil }) {
+			has := func(name string) bool { return tensors[prefix+name] != nil }
+			if !slices.ContainsFunc(layout.signature, func(name string) bool { return !has(name) }) && has(layout.unless[0]) == has(layout.unless[1]) {
 				found[layout.kind] = model{layout, prefix}
 			}
 		}
@@ -78,10 +80,11 @@ func models(tensors map[string]*entry) map[Kind]model {
 	return found
 }
 
-// canonical returns the tensors by the original names: those of the model of a kind, or, for
-// no kind, of the only model that there is. Names that the model has not stay.
-func canonical(tensors map[string]*entry, kind Kind) map[string]*entry {
-	found := models(tensors)
+// canonical returns the tensors by the original names: those of the one of the models in
+// found that is of a kind, or, for no kind, of the only one. Names that the model has not
+// stay.
+func canonical(tensors map[string]*entry, found map[Kind]model, kind Kind) map[string]*entry {
+	found = maps.Clone(found)
 	if kind == "" && len(found) == 1 {
 		kind = slices.Collect(maps.Keys(found))[0]
 	}

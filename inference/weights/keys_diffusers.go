@@ -5,6 +5,7 @@ package weights
 var diffusersExpert = keyLayout{
 	KindExpert,
 	[]string{"scale_shift_table", "condition_embedder.text_embedder.linear_2.weight", "blocks.0.attn1.norm_q.weight"},
+	[2]string{},
 	rules{
 		{"condition_embedder.text_embedder.linear_1", "text_embedding.0"},
 		{"condition_embedder.text_embedder.linear_2", "text_embedding.2"},
@@ -42,6 +43,7 @@ var diffusersExpert = keyLayout{
 var fastVideoExpert = keyLayout{
 	KindExpert,
 	[]string{"scale_shift_table", "condition_embedder.text_embedder.fc_out.weight", "blocks.0.norm_q.weight"},
+	[2]string{},
 	rules{
 		{"condition_embedder.text_embedder.fc_in", "text_embedding.0"},
 		{"condition_embedder.text_embedder.fc_out", "text_embedding.2"},

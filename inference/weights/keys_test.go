@@ -57,12 +57,12 @@ func TestAllInOne(t *testing.T) {
 		KindText:   {"blocks.0.attn.q.weight", "blocks.0.pos_embedding.embedding.weight", "norm.weight"},
 		KindVAE:    append([]string{"extra"}, keyLayouts[2].signature...),
 	} {
-		got := slices.Sorted(maps.Keys(canonical(tensors, kind)))
+		got := slices.Sorted(maps.Keys(canonical(tensors, models(tensors), kind)))
 		if slices.Sort(want); !slices.Equal(got, want) {
 			t.Errorf("%s is %v, want %v", kind, got, want)
 		}
 	}
-	if got := canonical(tensors, ""); !maps.Equal(got, tensors) {
+	if got := canonical(tensors, models(tensors), ""); !maps.Equal(got, tensors) {
 		t.Errorf("no model in particular is %v", got)
 	}
 }
@@ -73,7 +73,7 @@ func TestSecondCopy(t *testing.T) {
 	for _, name := range huggingFaceText.signature {
 		tensors[name] = &entry{}
 	}
-	got := canonical(tensors, "")
+	got := canonical(tensors, models(tensors), "")
 	if e := got["token_embedding.weight"]; e == nil || e.stored != "shared" || got["encoder.embed_tokens.weight"] == nil {
 		t.Errorf("the tensors are %v", slices.Sorted(maps.Keys(got)))
 	}

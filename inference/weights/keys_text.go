@@ -4,6 +4,8 @@ package weights
 var huggingFaceText = keyLayout{
 	KindText,
 	[]string{"encoder.final_layer_norm.weight", "encoder.block.0.layer.0.SelfAttention.q.weight", "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"},
+	// T5 of version 1.1, which has the same names, has position embeddings in the first layer only.
+	[2]string{"encoder.block.1.layer.0.SelfAttention.q.weight", "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight"},
 	rules{
 		{"shared", "token_embedding"},
 		{"encoder.embed_tokens", "token_embedding"},
@@ -22,6 +24,7 @@ var huggingFaceText = keyLayout{
 var llamaText = keyLayout{
 	KindText,
 	[]string{"token_embd.weight", "enc.blk.0.attn_q.weight", "enc.blk.0.attn_rel_b.weight"},
+	[2]string{"enc.blk.1.attn_q.weight", "enc.blk.1.attn_rel_b.weight"},
 	rules{
 		{"token_embd", "token_embedding"},
 		{"enc.output_norm", "norm"},

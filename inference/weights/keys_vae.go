@@ -9,6 +9,7 @@ import (
 var diffusersVAE = keyLayout{
 	KindVAE,
 	[]string{"encoder.conv_in.weight", "decoder.conv_in.weight", "decoder.norm_out.gamma"},
+	[2]string{},
 	func(name string) string { return vaeLayers.rename(vaeLevels(name)) },
 }
 

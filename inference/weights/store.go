@@ -32,6 +32,7 @@ type Store struct {
 	names    []string // sorted
 	metadata map[string]string
 	gguf     map[string]ggufValue
+	kinds    map[Kind]model // that its files hold
 	bytes    int64
 	shapes   bool // there is no data
 
@@ -52,7 +53,8 @@ type entry struct {
 }
 
 func newStore(path string, files []*mapping, c contents, kind Kind) *Store {
-	s := &Store{path: path, files: files, tensors: canonical(c.tensors, kind), metadata: c.metadata, gguf: c.gguf}
+	s := &Store{path: path, files: files, metadata: c.metadata, gguf: c.gguf, kinds: models(c.tensors)}
+	s.tensors = canonical(c.tensors, s.kinds, kind)
 	s.names = slices.Sorted(maps.Keys(s.tensors))
 	for _, f := range files {
 		s.bytes += int64(len(f.data))

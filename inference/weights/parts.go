@@ -1,0 +1,314 @@
+package weights
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Parts name a model's parts: files, or folders of shards. "" is for those that are to be
+// found.
+type Parts struct {
+	HighNoise string `json:"high_noise,omitempty"`
+	LowNoise  string `json:"low_noise,omitempty"`
+	Text      string `json:"text_encoder,omitempty"`
+	VAE       string `json:"vae,omitempty"`
+	Tokenizer string `json:"tokenizer,omitempty"` // a folder with tokenizer.json or spiece.model, or one of the two
+}
+
+// PartsFile is the name of a file that names the parts of a model, as the JSON of Parts;
+// paths are from its folder.
+const PartsFile = "model.json"
+
+// fields are p's by their names in a PartsFile.
+func (p *Parts) fields() map[string]*string {
+	return map[string]*string{"high_noise": &p.HighNoise, "low_noise": &p.LowNoise, "text_encoder": &p.Text, "vae": &p.VAE, "tokenizer": &p.Tokenizer}
+}
+
+// fill takes what p does not name from others.
+func (p *Parts) fill(others Parts) {
+	from := others.fields()
+	for name, to := range p.fields() {
+		if *to == "" {
+			*to = *from[name]
+		}
+	}
+}
+
+// Paths are the files and folders that p names, in order of the parts' names.
+func (p Parts) Paths() (paths []string) {
+	fields := p.fields()
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if *fields[name] != "" {
+			paths = append(paths, *fields[name])
+		}
+	}
+	return paths
+}
+
+// ReadParts reads a PartsFile.
+func ReadParts(path string) (Parts, error) {
+	values, err := readObject(path, maxConfig)
+	if err != nil {
+		return Parts{}, err
+	}
+	var p Parts
+	fields := p.fields()
+	known := strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(values.values)) {
+		to := fields[name]
+		if to == nil {
+			errs = append(errs, &Error{path, name, "a part of this name", "one of " + known})
+			continue
+		}
+		if err := values.read(name, to, "the path of a file or folder"); err != nil {
+			errs = append(errs, err)
+		} else if *to == "" {
+			errs = append(errs, &Error{path, name, "no path", "the path of a file or folder"})
+		} else if !filepath.IsAbs(*to) {
+			*to = filepath.Join(filepath.Dir(path), *to)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Parts{}, err
+	}
+	if p == (Parts{}) {
+		return p, &Error{path, "contents", "no part", "one of " + known}
+	}
+	return p, nil
+}
+
+// unit is a file, or a folder of shards, that holds models.
+type unit struct {
+	path  string
+	kinds map[Kind]model
+}
+
+// find completes c.Parts by what there is in c.Dir: a folder, a file of weights or a
+// PartsFile. It does not say what is missing.
+func (c Checkpoint) find() (Parts, error) {
+	p, root := c.Parts, c.Dir
+	if root == "" {
+		return p, nil
+	}
+	info, err := os.Stat(root)
+	if err != nil {
+		return p, fmt.Errorf("weights: %w", err)
+	}
+	list := root
+	if info.IsDir() {
+		list = filepath.Join(root, PartsFile)
+	}
+	switch named, err := ReadParts(list); {
+	case err == nil:
+		p.fill(named)
+		return p, nil
+	case info.IsDir() && !errors.Is(err, fs.ErrNotExist), !info.IsDir() && strings.EqualFold(filepath.Ext(root), ".json"):
+		return p, err
+	case !info.IsDir():
+		if root, err = p.fillFile(root); err != nil {
+			return p, err
+		}
+	}
+	return p, p.search(root, info.IsDir())
+}
+
+// fillFile takes from a file what it holds, and returns the folder in which the rest is to
+// be looked for.
+func (p *Parts) fillFile(path string) (root string, err error) {
+	u, err := classify(path)
+	if err != nil {
+		return "", err
+	}
+	var own Parts
+	if _, ok := u.kinds[KindExpert]; ok {
+		if own.HighNoise, own.LowNoise = path, otherExpert(path); noiseOf(path) == LowNoise {
+			own.HighNoise, own.LowNoise = own.LowNoise, own.HighNoise
+		}
+	}
+	if _, ok := u.kinds[KindText]; ok {
+		own.Text = path
+	}
+	if _, ok := u.kinds[KindVAE]; ok {
+		own.VAE = path
+	}
+	p.fill(own)
+	return rootOf(filepath.Dir(path)), nil
+}
+
+// partFolders are the folders of single parts in ComfyUI and in diffusers' models.
+var partFolders = []string{
+	"diffusion_models", "unet", "checkpoints", "text_encoders", "clip", "vae",
+	"transformer", "transformer_2", "text_encoder", HighNoise, LowNoise,
+}
+
+// rootOf returns the folder that holds all parts of a model of which one is in dir.
+func rootOf(dir string) string {
+	for _, at := range []string{dir, filepath.Dir(dir)} {
+		if name := filepath.Base(at); slices.Contains(partFolders, name) {
+			return filepath.Dir(at)
+		}
+	}
+	return dir
+}
+
+// noiseOf returns the expert that a file or folder is by its name, or by that of the folder
+// that it is in; "" if nothing tells.
+func noiseOf(path string) string {
+	for _, name := range []string{filepath.Base(path), filepath.Base(filepath.Dir(path))} {
+		switch {
+		case name == "transformer":
+			return HighNoise
+		case name == "transformer_2":
+			return LowNoise
+		}
+		words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return strings.ContainsRune("_-. ", r) })
+		high := slices.ContainsFunc(words, func(w string) bool { return w == "high" || w == "highnoise" || w == "h" })
+		low := slices.ContainsFunc(words, func(w string) bool { return w == "low" || w == "lownoise" || w == "l" })
+		switch {
+		case high && !low:
+			return HighNoise
+		case low && !high:
+			return LowNoise
+		}
+	}
+	return ""
+}
+
+// otherExpert returns the file that has the same path as an expert's but for which expert it
+// is; "" if there is none.
+func otherExpert(path string) string {
+	for _, pair := range [][2]string{{"high", "low"}, {"High", "Low"}, {"HIGH", "LOW"}, {"_H_", "_L_"}, {"_H.", "_L."}} {
+		for _, way := range [][2]string{pair, {pair[1], pair[0]}} {
+			other := strings.ReplaceAll(path, way[0], way[1])
+			if info, err := os.Stat(other); other != path && err == nil && info.Mode().IsRegular() {
+				return other
+			}
+		}
+	}
+	return ""
+}
+
+// search looks for the parts that p does not name, experts only if asked for, in a folder and
+// those in it. Of several files that would do for a part it takes none: the error names them.
+func (p *Parts) search(root string, wantExperts bool) error {
+	experts := map[string][]string{}
+	var texts, vaes []string
+	for _, u := range units(root) {
+		if _, ok := u.kinds[KindExpert]; ok {
+			noise := noiseOf(u.path)
+			experts[noise] = append(experts[noise], u.path)
+		}
+		if _, ok := u.kinds[KindText]; ok {
+			texts = append(texts, u.path)
+		}
+		if _, ok := u.kinds[KindVAE]; ok {
+			vaes = append(vaes, u.path)
+		}
+	}
+	if p.HighNoise == "" && p.LowNoise == "" && len(experts[HighNoise])+len(experts[LowNoise]) == 0 {
+		experts[HighNoise] = experts[""] // the only one runs at every step
+	}
+	var errs []error
+	for _, part := range []struct {
+		name  string
+		to    *string
+		found []string
+	}{
+		{HighNoise, &p.HighNoise, experts[HighNoise]}, {LowNoise, &p.LowNoise, experts[LowNoise]},
+		{string(KindText), &p.Text, texts}, {string(KindVAE), &p.VAE, vaes},
+	} {
+		if *part.to != "" || !wantExperts && (part.name == HighNoise || part.name == LowNoise) {
+			continue
+		}
+		if len(part.found) > 1 {
+			names := make([]string, len(part.found))
+			for i, path := range part.found {
+				names[i], _ = filepath.Rel(root, path)
+			}
+			errs = append(errs, &Error{root, part.name, strings.Join(names, ", "), fmt.Sprintf("one: name it in a %s beside them, or on its own", PartsFile)})
+		} else if len(part.found) == 1 {
+			*part.to = part.found[0]
+		}
+	}
+	if p.Tokenizer == "" {
+		p.Tokenizer = findTokenizer(root, filepath.Dir(p.Text))
+	}
+	return errors.Join(errs...)
+}
+
+// tokenizerFiles are those of a tokenizer, the better one first.
+var tokenizerFiles = []string{"tokenizer.json", "spiece.model"}
+
+// findTokenizer returns the first of the usual folders with a tokenizer.
+func findTokenizer(root, text string) string {
+	for _, dir := range []string{
+		filepath.Join(root, "google", "umt5-xxl"), filepath.Join(root, "tokenizer"), text, root,
+		filepath.Join(root, "text_encoders"), filepath.Join(root, "text_encoder"),
+	} {
+		for _, name := range tokenizerFiles {
+			if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() {
+				return dir
+			}
+		}
+	}
+	return ""
+}
+
+// Limits on a search.
+const (
+	searchDepth = 3
+	searchUnits = 500
+)
+
+// units lists what holds models in a folder and those below it.
+func units(root string) (all []unit) {
+	add := func(path string) {
+		if u, err := classify(path); err == nil && len(u.kinds) > 0 {
+			all = append(all, u)
+		}
+	}
+	var look func(dir string, depth int)
+	look = func(dir string, depth int) {
+		if hasIndex(dir) {
+			add(dir)
+			return
+		}
+		names, _ := fileNames(dir) // what cannot be read holds nothing
+		for _, name := range names {
+			path := filepath.Join(dir, name)
+			info, err := os.Stat(path)
+			switch {
+			case err != nil || strings.HasPrefix(name, ".") || len(all) >= searchUnits:
+			case info.IsDir() && depth < searchDepth && name != CacheDir:
+				look(path, depth+1)
+			case info.Mode().IsRegular() && isWeights(path):
+				add(path)
+			}
+		}
+	}
+	look(root, 0)
+	return all
+}
+
+// hasIndex reports whether a folder holds one model in shards.
+func hasIndex(dir string) bool {
+	names, err := filepath.Glob(filepath.Join(dir, "*.index.json"))
+	return err == nil && len(names) == 1
+}
+
+// classify says which models are in a file or a folder of shards.
+func classify(path string) (unit, error) {
+	s, err := Open(path)
+	if err != nil {
+		return unit{}, err
+	}
+	defer s.Close()
+	return unit{path, s.kinds}, nil
+}
