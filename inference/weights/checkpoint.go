@@ -8,7 +8,11 @@ import (
 
 // Checkpoint says where a checkpoint is and what of it is to be opened.
 type Checkpoint struct {
+	// Dir is a folder, a file of weights beside which, or in the folders around which, the
+	// other parts are looked for, or a PartsFile. "" where Parts names all there is.
 	Dir string
+	// Parts are taken in place of those in Dir.
+	Parts Parts
 	// Assets is a folder with a text encoder, a tokenizer and a VAE for a checkpoint that has
 	// none: each is looked for in Dir first. Without it they are looked for in the folder
 	// around Dir, and in one that lies beside it.
@@ -19,7 +23,9 @@ type Checkpoint struct {
 }
 
 // Open opens all parts. One of the experts may be missing, or be there as quantised weights
-// only, in a folder such as high_noise_model_bnb_nf4 (bitsandbytes' layout). The text encoder
+// only, in a folder such as high_noise_model_bnb_nf4 (bitsandbytes' layout). Without folders of
+// these names, parts are told by what is in the files of Dir and the folders in it, such as
+// diffusers' or ComfyUI's. The text encoder
 // and the VAE may have other names than the original's, if only one *t5* and one *vae* .pth or
 // .safetensors file is there. The error joins everything that is wrong.
 func (c Checkpoint) Open() (*Layout, error) {

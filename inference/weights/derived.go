@@ -28,6 +28,7 @@ type derived struct {
 	part   string // such as "high_noise_model"
 	recipe string // such as "nf4-double"
 	base   string // fingerprint of the weights that it is made of; "" for any
+	shared bool   // its folder is one of several checkpoints, whose parts have the same names
 }
 
 // derivedVersion is part of a derived file's name: it changes with what is written by a
@@ -44,7 +45,7 @@ const (
 // deriveFrom returns the file that source becomes.
 func deriveFrom(source *Store, part string, q Quant) (derived, error) {
 	base, err := source.Fingerprint()
-	return derived{part, q.String(), base}, err
+	return derived{part, q.String(), base, !strings.Contains(source.path, part)}, err
 }
 
 // file returns the file's name, a pattern if the base is any.
@@ -146,7 +147,7 @@ func lock(ctx context.Context, folder string) (unlock func() error, err error) {
 }
 
 // evict removes from a locked folder what killed processes left half written and, if it is
-// a checkpoint's own, what was made of weights that the part no longer has, or by an earlier
+// one checkpoint's own, what was made of weights that the part no longer has, or by an earlier
 // version: only files that say of themselves what their names say. What is linked may be
 // another checkpoint's, and stays.
 func (d derived) evict(folder string, own bool) {
@@ -154,7 +155,7 @@ func (d derived) evict(folder string, own bool) {
 	for _, name := range leftovers {
 		os.Remove(filepath.Join(folder, name))
 	}
-	if info, err := os.Lstat(folder); err != nil || !info.IsDir() || !own {
+	if info, err := os.Lstat(folder); err != nil || !info.IsDir() || !own || d.shared {
 		return
 	}
 	listing, _ := os.ReadDir(folder)
@@ -167,7 +168,7 @@ func (d derived) evict(folder string, own bool) {
 		if err != nil {
 			continue
 		}
-		old := derived{d.part, store.metadata[metaRecipe], store.metadata[metaBase]}
+		old := derived{part: d.part, recipe: store.metadata[metaRecipe], base: store.metadata[metaBase]}
 		version, err := strconv.Atoi(store.metadata[metaVersion])
 		store.Close()
 		if err == nil && file.Name() == old.fileOf(version) && old.base != "" && (old.base != d.base || version < derivedVersion) {

@@ -9,10 +9,15 @@ import (
 
 // OpenExpert opens an expert in a file, of any container and with any names that are known,
 // or in a folder. Its config.json lies in the folder, or beside the file, where it may be
-// another model's: then, and without one, the sizes are those of the tensors.
+// another model's: then, and without one, the sizes are those of the tensors. A file of another
+// model gives an Error that says which.
 func OpenExpert(path string) (Expert, error) {
 	store, err := OpenKind(path, KindExpert)
 	if err != nil {
+		return Expert{}, err
+	}
+	if err := checkExpert(store); err != nil {
+		store.Close()
 		return Expert{}, err
 	}
 	dir, isFile := path, false

@@ -78,18 +78,22 @@ func (s *Store) mustBe(kind Kind) error {
 	return &Error{s.path, "contents", found, wants[kind]}
 }
 
-// wrongExpert says which other model of the same names a transformer is; "" for one that is
-// known here.
-func wrongExpert(s *Store) (what, want string) {
-	in, out := s.size(patchWeight, 1), s.size("head.head.weight", 0)
-	const i2v = "Wan2.2-I2V-A14B or LingBot-World: an expert of 36 channels"
-	switch {
-	case s.Has("img_emb.proj.0.weight") || s.Has("blocks.0.cross_attn.k_img.weight"):
-		return "a Wan2.1 image-to-video model, with a picture branch", i2v
-	case in == 16:
-		return "a Wan text-to-video model, which starts from no picture", i2v
-	case in == 48 && out == 48*4:
-		return "Wan2.2-TI2V-5B, which has another VAE", i2v
+// checkExpert returns an error that says which other model a transformer is, if it is none
+// that is known here.
+func checkExpert(s *Store) error {
+	if err := s.mustBe(KindExpert); err != nil {
+		return err
 	}
-	return "", ""
+	what := ""
+	switch in, out := s.size(patchWeight, 1), s.size("head.head.weight", 0); {
+	case s.Has("img_emb.proj.0.weight") || s.Has("blocks.0.cross_attn.k_img.weight"):
+		what = "a Wan2.1 image-to-video model, with a picture branch"
+	case in == 16:
+		what = "a Wan text-to-video model, which starts from no picture"
+	case in == 48 && out == 48*4:
+		what = "Wan2.2-TI2V-5B, which has another VAE"
+	default:
+		return nil
+	}
+	return &Error{s.path, "contents", what, wants[KindExpert]}
 }

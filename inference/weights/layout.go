@@ -23,13 +23,14 @@ type Layout struct {
 	Dir          string
 	Experts      map[string]Expert // HighNoise and LowNoise, at least one, or Causal
 	Text         *Store            // models_t5_*.pth
-	TokenizerDir string            // google/umt5-xxl, or tokenizer
+	TokenizerDir string            // google/umt5-xxl, or tokenizer; "" where Text holds it
 	VAE          *Store            // Wan2.1_VAE.pth
 	VAEConfig    *VAEConfig        // vae_config.json; nil if there is none
 	Recipe       json.RawMessage   // recipe.json; nil if there is none
 
 	parts  []Part
 	places []string // where the other parts are looked for
+	named  bool     // parts were named or found one by one: see Files
 }
 
 // Expert is a diffusion transformer for one range of noise.
@@ -76,6 +77,9 @@ func (l *Layout) Close() error {
 
 // openParts opens what it can and notes the rest in the parts.
 func openParts(c Checkpoint) (*Layout, error) {
+	if !c.isOriginal() {
+		return openNamed(c)
+	}
 	var err error
 	if c.Dir, err = Find(c.Dir); err != nil {
 		return nil, err
@@ -241,6 +245,8 @@ func (p *Part) describe(s *Store, model Table) {
 	p.Bytes, p.Tensors, p.Unused = s.Bytes(), len(s.names), model.Unused(s)
 	p.DTypes = make(map[string]int)
 	for _, e := range s.tensors {
-		p.DTypes[e.stored]++
+		if e.stored != "" {
+			p.DTypes[e.stored]++
+		}
 	}
 }

@@ -90,6 +90,11 @@ type unit struct {
 	kinds map[Kind]model
 }
 
+func (u unit) isExpert() bool {
+	_, ok := u.kinds[KindExpert]
+	return ok
+}
+
 // find completes c.Parts by what there is in c.Dir: a folder, a file of weights or a
 // PartsFile. It does not say what is missing.
 func (c Checkpoint) find() (Parts, error) {
@@ -127,7 +132,7 @@ func (p *Parts) fillFile(path string) (root string, err error) {
 		return "", err
 	}
 	var own Parts
-	if _, ok := u.kinds[KindExpert]; ok {
+	if u.isExpert() {
 		if own.HighNoise, own.LowNoise = path, otherExpert(path); noiseOf(path) == LowNoise {
 			own.HighNoise, own.LowNoise = own.LowNoise, own.HighNoise
 		}
@@ -201,7 +206,7 @@ func (p *Parts) search(root string, wantExperts bool) error {
 	experts := map[string][]string{}
 	var texts, vaes []string
 	for _, u := range units(root) {
-		if _, ok := u.kinds[KindExpert]; ok {
+		if u.isExpert() {
 			noise := noiseOf(u.path)
 			experts[noise] = append(experts[noise], u.path)
 		}
