@@ -108,15 +108,24 @@ func BenchmarkQuantizedLinear(b *testing.B) {
 	nf4Weight := device.Weight{Out: n, In: k, Data: r.mat(device.U8, n*k/2), Format: device.NF4, Block: 64,
 		Code: r.mat(device.F32, 16), Scale: r.mat(device.F32, n*k/64)}
 	x, y := r.mat(device.F32, m, k), r.mat(device.F32, m, n)
-	kinds := []struct {
+	type kind struct {
 		name   string
 		weight device.Weight
 		best   float64 // seconds
-	}{
+	}
+	kinds := []kind{
 		{"f32", device.DenseWeight(r.mat(device.F32, n, k)), math.Inf(1)},
 		{"bf16", device.DenseWeight(r.mat(device.BF16, n, k)), math.Inf(1)},
 		{"int8", int8Weight, math.Inf(1)},
 		{"nf4", nf4Weight, math.Inf(1)},
+		{"f16", device.DenseWeight(r.mat(device.F16, n, k)), math.Inf(1)},
+		{"f8_e4m3", device.DenseWeight(r.mat(device.F8E4M3, n, k)), math.Inf(1)},
+		{"f8_e5m2", device.DenseWeight(r.mat(device.F8E5M2, n, k)), math.Inf(1)},
+		{"fp8", device.Weight{Out: n, In: k, Format: device.FP8, Data: r.mat(device.F8E4M3, n, k), Scale: r.mat(device.F32, n)}, math.Inf(1)},
+	}
+	for _, f := range device.BlockFormats() {
+		data := device.AsMat(r.zeros(device.U8, n, f.RowBytes(k))) // any bytes could be scales that are no numbers
+		kinds = append(kinds, kind{f.String(), device.Weight{Out: n, In: k, Format: f, Data: data}, math.Inf(1)})
 	}
 	for b.Loop() {
 		for i := range kinds {
