@@ -50,9 +50,9 @@ func notFolder(err error, path string) error {
 }
 
 // isCheckpoint reports whether a folder looks like a checkpoint, whole or not: an expert or a
-// causal model's folder is in it, or a causal model and what it takes besides.
+// causal model's folder is in it, or what names the parts of a model, or a causal model and what it takes besides.
 func (f listing) isCheckpoint() bool {
-	return slices.ContainsFunc(f.names, ofExpert) || slices.ContainsFunc(causalFolders(""), func(name string) bool { return f.find(name) != "" }) ||
+	return slices.ContainsFunc(f.names, ofExpert) || f.find(PartsFile) != "" || f.find("model_index.json") != "" || slices.ContainsFunc(causalFolders(""), func(name string) bool { return f.find(name) != "" }) ||
 		f.isModel() && hasAssets(f.path, len(assetWords))
 }
 

@@ -6,16 +6,20 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // isOriginal reports whether c is a folder with the original's names, or a causal model's,
 // and nothing else was named.
 func (c Checkpoint) isOriginal() bool {
 	info, err := os.Stat(c.Dir)
-	if c.Parts != (Parts{}) || c.Dir != "" && err == nil && !info.IsDir() {
+	if c.Parts != (Parts{}) {
 		return false
 	}
-	if _, err := os.Stat(filepath.Join(c.Dir, PartsFile)); err == nil {
+	if err == nil && !info.IsDir() {
+		return !isWeights(c.Dir) && !strings.EqualFold(filepath.Ext(c.Dir), ".json")
+	}
+	if exists(findFile(c.Dir, PartsFile)) {
 		return false
 	}
 	causal, _ := c.FindCausal()
@@ -24,6 +28,11 @@ func (c Checkpoint) isOriginal() bool {
 
 // openNamed opens the parts that c names or that are found in its folder.
 func openNamed(c Checkpoint) (*Layout, error) {
+	if info, err := os.Stat(c.Dir); err == nil && info.IsDir() {
+		if c.Dir, err = Find(c.Dir); err != nil {
+			return nil, err
+		}
+	}
 	parts, err := c.find()
 	if err != nil {
 		return nil, err

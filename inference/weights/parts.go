@@ -127,6 +127,9 @@ func (c Checkpoint) find() (Parts, error) {
 // fillFile takes from a file what it holds, and returns the folder in which the rest is to
 // be looked for.
 func (p *Parts) fillFile(path string) (root string, err error) {
+	if shardName.MatchString(filepath.Base(path)) {
+		path = filepath.Dir(path)
+	}
 	u, err := classify(path)
 	if err != nil {
 		return "", err
@@ -144,23 +147,23 @@ func (p *Parts) fillFile(path string) (root string, err error) {
 		own.VAE = path
 	}
 	p.fill(own)
-	return rootOf(filepath.Dir(path)), nil
+	return rootOf(path), nil
 }
 
 // partFolders are the folders of single parts in ComfyUI and in diffusers' models.
 var partFolders = []string{
 	"diffusion_models", "unet", "checkpoints", "text_encoders", "clip", "vae",
-	"transformer", "transformer_2", "text_encoder", HighNoise, LowNoise,
+	"transformer", "transformer_2", "text_encoder",
 }
 
-// rootOf returns the folder that holds all parts of a model of which one is in dir.
-func rootOf(dir string) string {
-	for _, at := range []string{dir, filepath.Dir(dir)} {
-		if name := filepath.Base(at); slices.Contains(partFolders, name) {
+// rootOf returns the folder that holds all parts of a model of which one is at path.
+func rootOf(path string) string {
+	for _, at := range []string{path, filepath.Dir(path), filepath.Dir(filepath.Dir(path))} {
+		if name := filepath.Base(at); slices.Contains(partFolders, name) || ofExpert(name) {
 			return filepath.Dir(at)
 		}
 	}
-	return dir
+	return filepath.Dir(path)
 }
 
 // noiseOf returns the expert that a file or folder is by its name, or by that of the folder
@@ -281,16 +284,16 @@ func units(root string) (all []unit) {
 	}
 	var look func(dir string, depth int)
 	look = func(dir string, depth int) {
-		if hasIndex(dir) {
+		f, _ := readFolder(dir) // what cannot be read holds nothing
+		if f.sharded() {
 			add(dir)
 			return
 		}
-		names, _ := fileNames(dir) // what cannot be read holds nothing
-		for _, name := range names {
+		for _, name := range f.names {
 			path := filepath.Join(dir, name)
 			info, err := os.Stat(path)
 			switch {
-			case err != nil || strings.HasPrefix(name, ".") || len(all) >= searchUnits:
+			case err != nil || len(all) >= searchUnits:
 			case info.IsDir() && depth < searchDepth && name != CacheDir:
 				look(path, depth+1)
 			case info.Mode().IsRegular() && isWeights(path):
@@ -302,10 +305,27 @@ func units(root string) (all []unit) {
 	return all
 }
 
-// hasIndex reports whether a folder holds one model in shards.
-func hasIndex(dir string) bool {
-	names, err := filepath.Glob(filepath.Join(dir, "*.index.json"))
-	return err == nil && len(names) == 1
+// sharded reports whether a folder holds one model in shards.
+func (f listing) sharded() bool {
+	files := f.named(safetensorsSuffix)
+	return len(f.named(indexSuffix)) > 0 || len(files) > 1 && numbered(files)
+}
+
+// HoldsExpert reports whether a file, or a folder with those in it, holds an expert, or names
+// one as a PartsFile does.
+func HoldsExpert(path string) bool {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return false
+	case !info.IsDir() && isWeights(path):
+		u, err := classify(path)
+		return err == nil && u.isExpert()
+	case !info.IsDir():
+		p, err := ReadParts(path)
+		return err == nil && (p.HighNoise != "" || p.LowNoise != "")
+	}
+	return exists(filepath.Join(path, PartsFile)) || slices.ContainsFunc(units(path), unit.isExpert)
 }
 
 // classify says which models are in a file or a folder of shards.
