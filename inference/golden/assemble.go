@@ -12,6 +12,26 @@ import (
 	"gimbal/inference/weights"
 )
 
+// Plan is a checkpoint in another layout: the plan of it, the folder in Dir whose tensors it
+// has, and the case that it must give.
+type Plan struct{ Plan, Source, Equals string }
+
+// Plans are those of FormatsDir, by the names of their cases.
+func Plans(tb testing.TB) map[string]Plan {
+	tb.Helper()
+	all := map[string]Plan{}
+	for name, scalars := range listed(tb, filepath.Join(FormatsDir(tb), "cases")) {
+		var p Plan
+		if err := json.Unmarshal(scalars, &p); err == nil && p.Plan != "" {
+			all[name] = p
+		}
+	}
+	if len(all) == 0 {
+		tb.Fatal("golden: no plans")
+	}
+	return all
+}
+
 // Assemble writes the folder that a plan of FormatsDir describes, with the tensors of a
 // checkpoint in the original layout under other names. False if the repository is without the
 // plan.

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +52,15 @@ func Open(dir string) (*Tokenizer, error) {
 	t, err := parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
+	}
+	return t, nil
+}
+
+// FromSpiece reads a SentencePiece model that is in another file, at path.
+func FromSpiece(path string, model []byte) (*Tokenizer, error) {
+	t, err := parseSpiece(bytes.Clone(model), nil) // some of it is kept
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: in %s: %w", path, err)
 	}
 	return t, nil
 }

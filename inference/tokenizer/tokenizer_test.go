@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"gimbal/inference/golden"
+	"gimbal/inference/weights"
 )
 
 // goldenCase is a text with what the reference's tokenizer makes of it. Cleaned
@@ -39,7 +40,7 @@ func goldenDir(tb testing.TB) string {
 }
 
 // open returns the tokenizers of the golden folder: the one of tokenizer.json and
-// the one of spiece.model.
+// the one of spiece.model, and those in the files of text encoders.
 func open(tb testing.TB) map[string]*Tokenizer {
 	tb.Helper()
 	all := make(map[string]*Tokenizer)
@@ -55,6 +56,26 @@ func open(tb testing.TB) map[string]*Tokenizer {
 		if all[name], err = Open(dir); err != nil {
 			tb.Fatal(err)
 		}
+	}
+	for _, c := range golden.FormatCases(tb, "t5_") {
+		var scalars struct{ File string }
+		c.Scalars(tb, &scalars)
+		path, ok := golden.FormatFile(tb, scalars.File)
+		if !ok {
+			continue
+		}
+		store, err := weights.OpenKind(path, weights.KindText)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		model, err := store.Spiece()
+		if err == nil {
+			all[c.Name], err = FromSpiece(path, model)
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+		store.Close()
 	}
 	return all
 }

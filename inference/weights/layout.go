@@ -20,7 +20,8 @@ const (
 // Layout is an open checkpoint folder: one or two experts, or the transformer of a causal
 // model, a text encoder with its tokenizer, and a VAE.
 type Layout struct {
-	Dir          string
+	From         string            // what was opened: Checkpoint.Dir
+	Dir          string            // the folder for what is made of the weights
 	Experts      map[string]Expert // HighNoise and LowNoise, at least one, or Causal
 	Text         *Store            // models_t5_*.pth
 	TokenizerDir string            // google/umt5-xxl, or tokenizer; "" where Text holds it
@@ -88,7 +89,7 @@ func openParts(c Checkpoint) (*Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Layout{Dir: c.Dir, Experts: make(map[string]Expert), places: c.places()}
+	l := &Layout{From: c.Dir, Dir: c.Dir, Experts: make(map[string]Expert), places: c.places()}
 	l.openTransformers(c, f)
 	var text, vae Part
 	if l.Text, text = l.openFile("text encoder", "models_t5_umt5-xxl-enc-bf16.pth", assetWords[0]); l.Text != nil {

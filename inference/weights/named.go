@@ -37,7 +37,7 @@ func openNamed(c Checkpoint) (*Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Layout{Dir: c.Dir, Experts: make(map[string]Expert), named: true}
+	l := &Layout{From: c.Dir, Dir: c.Dir, Experts: make(map[string]Expert), named: true}
 	if info, err := os.Stat(c.Dir); c.Dir == "" || err == nil && !info.IsDir() {
 		l.Dir = filepath.Dir(cmp.Or(c.Dir, parts.HighNoise, parts.LowNoise))
 	}
@@ -49,7 +49,7 @@ func openNamed(c Checkpoint) (*Layout, error) {
 		l.parts[0].Err = &Error{cmp.Or(c.Dir, "the model"), "experts", "none", wants[KindExpert] + ", one for high and one for low noise"}
 	}
 	var text, vae Part
-	if l.Text, text = openNamedPart(KindText, parts.Text, l.Dir); l.Text != nil {
+	if l.Text, text = openNamedPart(KindText, parts.TextEncoder, l.Dir); l.Text != nil {
 		sizes, _ := ReadUMT5Sizes(l.Text)
 		text.describe(l.Text, sizes.Table())
 	}
@@ -116,8 +116,8 @@ func (l *Layout) chooseTokenizer(c Checkpoint, parts Parts) Part {
 		dir = filepath.Dir(dir)
 	}
 	switch {
-	case inside != nil && c.Parts.Tokenizer == "" && (c.Parts.Text != "" || dir == ""):
-		p.Path, p.Bytes = parts.Text, int64(len(inside))
+	case inside != nil && c.Parts.Tokenizer == "" && (c.Parts.TextEncoder != "" || dir == ""):
+		p.Path, p.Bytes = parts.TextEncoder, int64(len(inside))
 	case dir != "":
 		l.TokenizerDir, p.Path = dir, dir
 		for _, name := range tokenizerFiles {

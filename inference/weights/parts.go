@@ -14,11 +14,11 @@ import (
 // Parts name a model's parts: files, or folders of shards. "" is for those that are to be
 // found.
 type Parts struct {
-	HighNoise string `json:"high_noise,omitempty"`
-	LowNoise  string `json:"low_noise,omitempty"`
-	Text      string `json:"text_encoder,omitempty"`
-	VAE       string `json:"vae,omitempty"`
-	Tokenizer string `json:"tokenizer,omitempty"` // a folder with tokenizer.json or spiece.model, or one of the two
+	HighNoise   string `json:"high_noise,omitempty"`
+	LowNoise    string `json:"low_noise,omitempty"`
+	TextEncoder string `json:"text_encoder,omitempty"`
+	VAE         string `json:"vae,omitempty"`
+	Tokenizer   string `json:"tokenizer,omitempty"` // a folder with tokenizer.json or spiece.model, or one of the two
 }
 
 // PartsFile is the name of a file that names the parts of a model, as the JSON of Parts;
@@ -27,7 +27,7 @@ const PartsFile = "model.json"
 
 // fields are p's by their names in a PartsFile.
 func (p *Parts) fields() map[string]*string {
-	return map[string]*string{"high_noise": &p.HighNoise, "low_noise": &p.LowNoise, "text_encoder": &p.Text, "vae": &p.VAE, "tokenizer": &p.Tokenizer}
+	return map[string]*string{"high_noise": &p.HighNoise, "low_noise": &p.LowNoise, "text_encoder": &p.TextEncoder, "vae": &p.VAE, "tokenizer": &p.Tokenizer}
 }
 
 // fill takes what p does not name from others.
@@ -141,7 +141,7 @@ func (p *Parts) fillFile(path string) (root string, err error) {
 		}
 	}
 	if _, ok := u.kinds[KindText]; ok {
-		own.Text = path
+		own.TextEncoder = path
 	}
 	if _, ok := u.kinds[KindVAE]; ok {
 		own.VAE = path
@@ -230,7 +230,7 @@ func (p *Parts) search(root string, wantExperts bool) error {
 		found []string
 	}{
 		{HighNoise, &p.HighNoise, experts[HighNoise]}, {LowNoise, &p.LowNoise, experts[LowNoise]},
-		{string(KindText), &p.Text, texts}, {string(KindVAE), &p.VAE, vaes},
+		{string(KindText), &p.TextEncoder, texts}, {string(KindVAE), &p.VAE, vaes},
 	} {
 		if *part.to != "" || !wantExperts && (part.name == HighNoise || part.name == LowNoise) {
 			continue
@@ -246,7 +246,7 @@ func (p *Parts) search(root string, wantExperts bool) error {
 		}
 	}
 	if p.Tokenizer == "" {
-		p.Tokenizer = findTokenizer(root, filepath.Dir(p.Text))
+		p.Tokenizer = findTokenizer(root, filepath.Dir(p.TextEncoder))
 	}
 	return errors.Join(errs...)
 }

@@ -79,7 +79,7 @@ func TestParts(t *testing.T) {
 		t.Skip("not in the repository")
 	}
 	dir := t.TempDir()
-	list, err := json.Marshal(weights.Parts{HighNoise: gguf, LowNoise: fp8, Text: text, VAE: vae})
+	list, err := json.Marshal(weights.Parts{HighNoise: gguf, LowNoise: fp8, TextEncoder: text, VAE: vae})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,9 +88,9 @@ func TestParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]weights.Checkpoint{
-		"parts":  {Parts: weights.Parts{HighNoise: gguf, LowNoise: fp8, Text: text, VAE: vae}},
+		"parts":  {Parts: weights.Parts{HighNoise: gguf, LowNoise: fp8, TextEncoder: text, VAE: vae}},
 		"folder": {Dir: dir}, "file": {Dir: file},
-		"over a checkpoint": {Dir: golden.Checkpoint(t), Parts: weights.Parts{HighNoise: gguf, LowNoise: fp8, Text: text}},
+		"over a checkpoint": {Dir: golden.Checkpoint(t), Parts: weights.Parts{HighNoise: gguf, LowNoise: fp8, TextEncoder: text}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := c.Open()
@@ -123,10 +123,10 @@ func TestForeign(t *testing.T) {
 	vae := filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth")
 	expert, _ := golden.FormatFile(t, "expert/diffusion_pytorch_model.safetensors")
 	for says, p := range map[string]weights.Parts{
-		"found a LoRA": {HighNoise: lora, Text: vae, VAE: vae},
-		"found the VAE of Wan2.1, expected the text": {HighNoise: expert, Text: vae, VAE: vae},
-		"found an expert":       {HighNoise: expert, Text: vae, VAE: expert},
-		"tokenizer: found none": {HighNoise: expert, Text: vae, VAE: vae},
+		"found a LoRA": {HighNoise: lora, TextEncoder: vae, VAE: vae},
+		"found the VAE of Wan2.1, expected the text": {HighNoise: expert, TextEncoder: vae, VAE: vae},
+		"found an expert":       {HighNoise: expert, TextEncoder: vae, VAE: expert},
+		"tokenizer: found none": {HighNoise: expert, TextEncoder: vae, VAE: vae},
 	} {
 		_, err := weights.Checkpoint{Parts: p}.Open()
 		if err == nil || !strings.Contains(err.Error(), says) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -38,18 +40,19 @@ var recipeKeys = map[string]struct {
 
 // ReadRecipe reads the recipe in a checkpoint's folder; nil if there is none. Values of the
 // right type that a setting cannot have are found by whoever uses them.
+// In its place diffusers' files may say boundary and shift. dir may be a file in the folder.
 func ReadRecipe(dir string) (json.RawMessage, error) {
-	dir, err := Find(dir)
-	if errors.Is(err, fs.ErrNotExist) { // as whoever opens the checkpoint says
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() && (isWeights(dir) || strings.EqualFold(filepath.Ext(dir), ".json")) {
+		dir = rootOf(dir) // which may hold other checkpoints, too
+	} else if dir, err = Find(dir); errors.Is(err, fs.ErrNotExist) { // as whoever opens the checkpoint says
 		return nil, nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return nil, err
 	}
 	path := findFile(dir, RecipeFile)
 	values, err := readObject(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return readDiffusersRecipe(dir)
 	}
 	if err != nil {
 		return nil, err
@@ -67,4 +70,34 @@ func ReadRecipe(dir string) (json.RawMessage, error) {
 		return nil, err
 	}
 	return json.Marshal(values.values)
+}
+
+// readDiffusersRecipe reads what the files of a diffusers pipeline say of how it is sampled;
+// nil if there are none.
+func readDiffusersRecipe(dir string) (json.RawMessage, error) {
+	recipe := map[string]float64{}
+	for _, f := range []struct{ file, key, setting string }{
+		{"model_index.json", "boundary_ratio", "boundary"},
+		{filepath.Join("scheduler", "scheduler_config.json"), "flow_shift", "sample_shift"},
+	} {
+		o, err := readObject(filepath.Join(dir, f.file), maxConfig)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if text, ok := o.values[f.key]; !ok || string(text) == "null" {
+			continue
+		}
+		var v float64
+		if err := o.read(f.key, &v, "a number"); err != nil {
+			return nil, err
+		}
+		recipe[f.setting] = v
+	}
+	if len(recipe) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(recipe)
 }
