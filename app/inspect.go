@@ -17,6 +17,7 @@ import (
 
 func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("inspect", flag.ContinueOnError)
+	full := fs.Bool("full", false, "read all of a checkpoint's weights and not only samples, or compare them with the hashes that Hugging Face's programs left beside them")
 	fs.Usage = func() {
 		fmt.Fprintln(fs.Output(), "usage: gimbal inspect [flags] DIR\n\nDIR is a checkpoint or a camera action folder.")
 		fs.PrintDefaults()
@@ -24,6 +25,9 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	var c weights.Checkpoint
 	fs.StringVar(&c.Assets, "assets_dir", "", inference.FindSetting("assets_dir").Help)
 	fs.StringVar(&c.Model, "infer_mode", "", inference.FindSetting("infer_mode").Help)
+	if i := slices.Index(args, "--full"); i > 0 { // it may stand behind the folder
+		args = slices.Concat(args[i:i+1], args[:i], args[i+1:])
+	}
 	if err := parse(fs, args, stdout, 1); err != nil {
 		return err
 	}
@@ -64,6 +68,9 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	fmt.Fprintf(stdout, "  %s: every tensor that the model uses is there and of the right shape; the model %s\n", found, control)
 	fmt.Fprintf(stdout, "  model: %s; licence %s\n", m.Variant.Title, m.Variant.Licence)
 	fmt.Fprintf(stdout, "  recipe: %s\n", recipeText(m.Recipe))
+	if *full {
+		return verify(ctx, local, c, stdout, stderr)
+	}
 	return nil
 }
 
@@ -78,6 +85,21 @@ func recipeText(r inference.Recipe) string {
 		return fmt.Sprintf("chunk by chunk of %d latent frames, %d steps of %s each, shift %g, guidance %g", r.Chunk, r.Steps, r.Solver, r.Shift, r.Guidance.Low)
 	}
 	return fmt.Sprintf("%d frames at once, %d steps of %s, shift %g, %s", r.Frames, r.Steps, r.Solver, r.Shift, guidance)
+}
+
+// verify reads all of a model's files.
+func verify(ctx context.Context, local *engine.Local, c weights.Checkpoint, stdout, stderr io.Writer) error {
+	tenths := int64(0)
+	err := local.Verify(ctx, c, func(done, total int64) {
+		if t := 10 * done / max(1, total); t > tenths {
+			tenths = t
+			fmt.Fprintf(stderr, "read %s of %s\n", inference.Size(done), inference.Size(total))
+		}
+	})
+	if err == nil {
+		fmt.Fprintln(stdout, "  all of it was read: no runs of zeros, NaN or infinities, and every hash that is known is right")
+	}
+	return err
 }
 
 func inspectCamera(w io.Writer, dir string) error {

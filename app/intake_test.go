@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io/fs"
 	"os"
@@ -231,6 +232,15 @@ func TestNamed(t *testing.T) {
 	write := func(name, text string) func(tree) string {
 		return func(c tree) string { c.write(name, text); return "" }
 	}
+	// zeros clears a part of a file, in kB.
+	zeros := func(name string, from, to int) func(tree) string {
+		return func(c tree) string {
+			data := c.read(name)
+			clear(data[from<<10 : min(to<<10, len(data))])
+			c.write(name, string(data))
+			return ""
+		}
+	}
 	link := func(target, name string) func(tree) string {
 		return func(c tree) string { c.link(target, name); return "" }
 	}
@@ -257,6 +267,18 @@ func TestNamed(t *testing.T) {
 		{"zeros", write(highFile, strings.Repeat("\x00", 1<<20)), []string{highFile, "only zeros", "download"}},
 		{"archive", write(textFile, "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"), []string{textFile, "gzip"}},
 		{"nothing", write(lowShard1, ""), []string{lowShard1, "0 bytes"}},
+		{"part of a file not there yet", zeros(highFile, 1000, 1100), []string{highFile, "bytes of zeros", "download complete"}},
+		{"the end of a shard not there yet", zeros(lowShard1, 500, 1000), []string{lowShard1, "zeros"}},
+		{"part of the VAE not there yet", zeros(vaeFile, 400, 410), []string{vaeFile, "bytes of zeros"}},
+		{"no number", func(c tree) string {
+			data := c.read(highFile)
+			copy(data[len(data)-4:], "\xff\xff\xff\xff")
+			c.write(highFile, string(data))
+			return ""
+		}, []string{highFile, "NaN"}},
+		{"an unfinished download", write(highFile+".aria2", "x"), []string{high, "not finished", ".aria2"}},
+		{"an unfinished shard", write(low+"/other.safetensors.part", "x"), []string{low, "not finished", ".part"}},
+		{"an unfinished VAE", write(vaeFile+".incomplete", "x"), []string{vaeFile, "not finished", ".incomplete"}},
 		{"dangling expert", link("/nowhere/high", high), []string{high, "a link to /nowhere/high, which is not there"}},
 		{"dangling weights", link("../../blobs/0123", highFile), []string{highFile, "/blobs/0123, which is not there"}},
 		{"dangling shard", link("../blobs/0123", lowShard1), []string{lowShard1, "blobs/0123, which is not there"}},
@@ -289,7 +311,7 @@ func TestNamed(t *testing.T) {
 				{"generate", "--ckpt_dir", path, "--image", filepath.Join(golden.Dir(t), "image.png"), "--prompt", "x", "--save_file", video},
 			} {
 				out, errs, code := runCommand(t, args...)
-				if code != 1 || strings.Count(errs, "\n") != 1 {
+				if code != 1 || strings.Count(errs, "\n")-strings.Count(errs, "opened ") != 1 {
 					t.Errorf("%s: exit code %d\n%s%s", args[0], code, out, errs)
 				}
 				for _, want := range c.says {
@@ -322,5 +344,28 @@ func TestOneExpert(t *testing.T) {
 		if strings.Contains(out, "note:") {
 			t.Errorf("a plan for %s alone as it should be: %s", c.there, out)
 		}
+	}
+}
+
+// TestInspectFull makes sure that a model's files are compared with what the hub says of them,
+// and read whole where it says nothing.
+func TestInspectFull(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	model := checkpointTree(t)
+	metadata := func(hash string) {
+		model.write(".cache/huggingface/download/"+highFile+".metadata", "0123\n"+hash+"\n1700000000\n")
+	}
+	metadata(fmt.Sprintf("%x", sha256.Sum256(model.read(highFile))))
+	out, errs, code := runCommand(t, "inspect", model.dir, "--full")
+	if code != 0 || !strings.Contains(out, "every hash that is known is right") || !strings.Contains(errs, "read ") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	metadata(strings.Repeat("0", 64))
+	if out, _, code := runCommand(t, "inspect", model.dir); code != 0 {
+		t.Errorf("without --full: exit code %d\n%s", code, out)
+	}
+	out, errs, code = runCommand(t, "inspect", "--full", model.dir)
+	if code != 1 || !strings.Contains(errs, highFile+": SHA-256: found") || strings.Contains(out, "is right") {
+		t.Errorf("another hash: exit code %d\n%s%s", code, out, errs)
 	}
 }

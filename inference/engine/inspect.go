@@ -43,7 +43,7 @@ func (l *Local) InspectModel(ctx context.Context, c weights.Checkpoint) (_ Model
 	if err != nil {
 		return m, err
 	}
-	p, err := LoadModel(ctx, dev, c, inference.QuantNone, func(inference.Event) {})
+	p, err := loadChecked(ctx, dev, c, inference.QuantNone, func(inference.Event) {}, l.checkSamples)
 	if err != nil {
 		return m, err
 	}

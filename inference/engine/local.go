@@ -20,8 +20,8 @@ import (
 type Options struct {
 	// Open opens the device; it is called once, when it is first needed.
 	Open func(context.Context) (device.Device, error)
-	// RatesDir is the folder for what the device was measured to do; "" for the
-	// user's cache folder.
+	// RatesDir is the folder for what the device was measured to do, and for which checkpoints
+	// were looked at; "" for the user's cache folder.
 	RatesDir string
 	// Also are files that the client writes itself beside those of a run.
 	Also []output.File
@@ -162,7 +162,7 @@ func (l *Local) load(ctx context.Context, dev device.Device, c weights.Checkpoin
 		}
 	}
 	if l.pipeline == nil {
-		if l.pipeline, err = LoadModel(ctx, dev, c, q, emit); err != nil {
+		if l.pipeline, err = loadChecked(ctx, dev, c, q, emit, l.checkSamples); err != nil {
 			return err
 		}
 		l.of = seen(c, q) // quantising may have added files

@@ -53,6 +53,12 @@ func Load(ctx context.Context, dev device.Device, dir string, q inference.Quant,
 
 // LoadModel is Load of one of the models of a checkpoint.
 func LoadModel(ctx context.Context, dev device.Device, c weights.Checkpoint, q inference.Quant, emit func(inference.Event)) (*Pipeline, error) {
+	return loadChecked(ctx, dev, c, q, emit, func(context.Context, *weights.Layout) error { return nil })
+}
+
+// loadChecked is LoadModel that has check look at the open files before weights are made of them.
+func loadChecked(ctx context.Context, dev device.Device, c weights.Checkpoint, q inference.Quant, emit func(inference.Event),
+	check func(context.Context, *weights.Layout) error) (*Pipeline, error) {
 	layout, err := c.Open()
 	if err != nil {
 		return nil, err
@@ -64,6 +70,9 @@ func LoadModel(ctx context.Context, dev device.Device, c weights.Checkpoint, q i
 	}
 	if err == nil {
 		err = p.open(ctx, emit)
+	}
+	if err == nil {
+		err = check(ctx, layout)
 	}
 	if err == nil && q != inference.QuantNone {
 		p.source.Quant = q

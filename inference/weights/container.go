@@ -56,9 +56,13 @@ func openFile(path string) (*mapping, contents, error) {
 	if err != nil {
 		return nil, contents{}, err
 	}
-	c, err := parse(file)
-	if err != nil {
+	err = checkFinished(path)
+	var c contents
+	if err == nil {
+		c, err = parse(file)
 		err = instead(err, path, file.data)
+	}
+	if err != nil {
 		file.close()
 		return nil, contents{}, err
 	}

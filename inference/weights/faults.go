@@ -31,7 +31,7 @@ type faultKind struct{ field, found string }
 // add notes what is wrong with a field of the tensor called name.
 func (f *faults) add(name, field string, err *Error) {
 	kind := faultKind{field, err.Found}
-	if field == "shape" {
+	if field == "shape" || field == "contents" || field == "values" { // each has its own
 		kind.found = ""
 	}
 	i := slices.IndexFunc(f.groups, func(g *faultGroup) bool { return g.kind == kind })

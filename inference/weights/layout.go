@@ -62,6 +62,14 @@ func Inspect(dir string) ([]Part, error) { return Checkpoint{Dir: dir}.Inspect()
 // Parts says what was found of each part.
 func (l *Layout) Parts() []Part { return l.parts }
 
+// WeightFiles returns the paths of all files of weights.
+func (l *Layout) WeightFiles() (paths []string) {
+	for _, p := range l.tables() {
+		paths = append(paths, p.store.Files()...)
+	}
+	return paths
+}
+
 // Close closes all parts.
 func (l *Layout) Close() error {
 	var errs []error

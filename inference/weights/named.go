@@ -17,13 +17,20 @@ func (c Checkpoint) isOriginal() bool {
 		return false
 	}
 	if err == nil && !info.IsDir() {
-		return !isWeights(c.Dir) && !strings.EqualFold(filepath.Ext(c.Dir), ".json")
+		return !isWeights(c.Dir) && !isPartsFile(c.Dir)
 	}
 	if exists(findFile(c.Dir, PartsFile)) {
 		return false
 	}
 	causal, _ := c.FindCausal()
 	return err != nil || c.HasExperts() || c.Model != "" || causal != "" || !slices.ContainsFunc(units(c.Dir), unit.isExpert)
+}
+
+// isPartsFile reports whether a file may be a PartsFile by its name: any JSON file that is not
+// called like another one of a model.
+func isPartsFile(path string) bool {
+	name := strings.ToLower(filepath.Base(path))
+	return strings.HasSuffix(name, ".json") && !strings.HasSuffix(name, indexSuffix) && !slices.Contains([]string{ConfigFile, RecipeFile, tokenizerFiles[0]}, name)
 }
 
 // openNamed opens the parts that c names or that are found in its folder.

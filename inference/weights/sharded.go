@@ -29,6 +29,9 @@ func openFolder(dir string, kind Kind) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.checkFinished(); err != nil {
+		return nil, err
+	}
 	if indexes := f.named(indexSuffix); len(indexes) > 0 {
 		index, err := f.chooseIndex(indexes)
 		if err != nil {
