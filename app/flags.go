@@ -96,7 +96,7 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	fs.StringVar(&r.task, "task", tasks[0], "the model's `task`: "+strings.Join(tasks, " or "))
 	fs.StringVar(&r.saveDir, "save_dir", "", "`folder` of the video where --save_file does not say one")
 	fs.StringVar(&r.size, "size", "480*832", "area of a frame as `W*H`: 480*832, 832*480, 720*1280 or 1280*720; the picture's shape is kept")
-	fs.StringVar(&r.ckptDir, "ckpt_dir", r.ckptDir, "`folder` of the checkpoint")
+	fs.StringVar(&r.ckptDir, "ckpt_dir", r.ckptDir, "`folder` of the checkpoint, a file of its weights, or a "+weights.PartsFile+" that names its parts")
 	fs.BoolVar(&r.auto, "auto", false, "choose settings that fit the device where these do not")
 	deviceFlags(fs, &r.device)
 	fs.StringVar(&r.device.capture, "metal_capture", "", "`file` .gputrace for a capture of one block of the transformer by Metal, for Xcode; wants MTL_CAPTURE_ENABLED=1 in the environment")
@@ -148,8 +148,8 @@ func (r *reference) complete(planned bool) error {
 	if r.resume != "" {
 		return nil // the run's own settings count
 	}
-	if r.ckptDir == "" && r.dims == (weights.Dims{}) {
-		return usagef("--ckpt_dir: none given; name the folder of the checkpoint, or use 'gimbal demo'")
+	if c := r.checkpoint(); c.Dir == "" && c.Parts == (weights.Parts{}) && r.dims == (weights.Dims{}) {
+		return usagef("--ckpt_dir: none given; name the folder of the checkpoint, a file of it, or its parts by --high_noise and the like, or use 'gimbal demo'")
 	}
 	if r.dims == (weights.Dims{}) {
 		recipe, err := engine.RecipeOf(r.checkpoint())
@@ -177,13 +177,14 @@ func (r *reference) complete(planned bool) error {
 // checkpoint is what the flags say of the checkpoint, before its recipe is read.
 func (r *reference) checkpoint() weights.Checkpoint {
 	c := weights.Checkpoint{Dir: r.ckptDir, Model: r.mode}
+	var said inference.Job
 	for _, t := range r.typed {
-		var said inference.Job
-		if t.Name != "infer_mode" && t.Name != "assets_dir" || t.Set(&said, t.text) != nil {
-			continue // applyTyped says what is wrong
+		switch t.Name {
+		case "infer_mode", "assets_dir", "high_noise", "low_noise", "text_encoder", "vae", "tokenizer":
+			t.Set(&said, t.text) // applyTyped says what is wrong
 		}
-		c.Assets, c.Model = cmp.Or(said.Assets, c.Assets), cmp.Or(said.Causal.Mode, c.Model)
 	}
+	c.Assets, c.Model, c.Parts = said.Assets, cmp.Or(said.Causal.Mode, c.Model), weights.Parts(said.Parts)
 	return c
 }
 

@@ -19,10 +19,13 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	fs := flag.NewFlagSet("inspect", flag.ContinueOnError)
 	full := fs.Bool("full", false, "read all of a checkpoint's weights and not only samples, or compare them with the hashes that Hugging Face's programs left beside them")
 	fs.Usage = func() {
-		fmt.Fprintln(fs.Output(), "usage: gimbal inspect [flags] DIR\n\nDIR is a checkpoint or a camera action folder.")
+		fmt.Fprintln(fs.Output(), "usage: gimbal inspect [flags] PATH\n\nPATH is a checkpoint, a file of weights, a "+weights.PartsFile+" that names a model's parts, or a camera action folder.")
 		fs.PrintDefaults()
 	}
 	var c weights.Checkpoint
+	for name, to := range map[string]*string{"high_noise": &c.Parts.HighNoise, "low_noise": &c.Parts.LowNoise, "text_encoder": &c.Parts.TextEncoder, "vae": &c.Parts.VAE, "tokenizer": &c.Parts.Tokenizer} {
+		fs.StringVar(to, name, "", inference.FindSetting(name).Help)
+	}
 	fs.StringVar(&c.Assets, "assets_dir", "", inference.FindSetting("assets_dir").Help)
 	fs.StringVar(&c.Model, "infer_mode", "", inference.FindSetting("infer_mode").Help)
 	if i := slices.Index(args, "--full"); i > 0 { // it may stand behind the folder

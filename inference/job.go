@@ -25,6 +25,7 @@ type Job struct {
 	EvenJumps          bool `json:"even_jumps,omitempty"`           // steps of the path that dwarf all others become as long as these
 	PerFrameIntrinsics bool `json:"per_frame_intrinsics,omitempty"` // the model is told the intrinsics of every frame, not the first ones only
 
+	Parts
 	Assets string `json:"assets_dir,omitempty"` // folder of text encoder, tokenizer and VAE where the checkpoint has none; "" to look around it
 
 	Output    string `json:"save_file"`            // path of the .mp4
@@ -36,6 +37,16 @@ type Job struct {
 	VAEChunkThreshold int    `json:"vae_chunk_threshold"`       // frames up to which all are decoded at once
 	VAETile           int    `json:"vae_tile,omitempty"`        // side of the VAE's tiles in pixels; 0 for none
 	AttentionDType    string `json:"attention_dtype,omitempty"` // of queries, keys and values: f32 (or ""), f16 or bf16
+}
+
+// Parts are files, or folders of shards, that are taken in place of a checkpoint's parts, in any
+// format: "" for those of the checkpoint.
+type Parts struct {
+	HighNoise   string `json:"high_noise,omitempty"`
+	LowNoise    string `json:"low_noise,omitempty"`
+	TextEncoder string `json:"text_encoder,omitempty"`
+	VAE         string `json:"vae,omitempty"`
+	Tokenizer   string `json:"tokenizer,omitempty"` // a folder; "" for what the text encoder's file holds, too
 }
 
 // Recipe is how a checkpoint wants to be sampled: what its makers recommend. A

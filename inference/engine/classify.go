@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -39,6 +40,12 @@ func Classify(path string) (kind Kind, use string, err error) {
 		return KindCamera, source.Path, nil
 	case info.IsDir():
 		return classifyFolder(path)
+	case weights.IsModelFile(path):
+		if !weights.HoldsExpert(path) {
+			_, err := weights.OpenLayout(path)
+			return "", path, cmp.Or(err, fmt.Errorf("found %s without an expert, want a model", path))
+		}
+		return KindCheckpoint, path, nil
 	}
 	if _, _, err := picture.Bounds(path); errors.As(err, new(picture.UnreadError)) {
 		return "", path, err
@@ -57,7 +64,7 @@ func classifyFolder(dir string) (kind Kind, use string, err error) {
 	if err != nil {
 		return "", dir, err
 	}
-	if weights.IsCheckpoint(checkpoint) {
+	if weights.IsCheckpoint(checkpoint) || weights.HoldsExpert(checkpoint) {
 		return KindCheckpoint, checkpoint, nil
 	}
 	entries, err := os.ReadDir(dir)

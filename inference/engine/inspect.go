@@ -128,7 +128,7 @@ func openVocabulary(dir string) (*vocabulary, error) {
 			if p.Err != nil {
 				return nil, p.Err
 			}
-			if v.tokenizer, err = tokenizer.Open(p.Path); err != nil {
+			if v.tokenizer, err = tokenizerAt(p.Path); err != nil {
 				return nil, err
 			}
 		}

@@ -176,6 +176,9 @@ func seen(c weights.Checkpoint, q inference.Quant) pipelineOf {
 	if c.Assets != "" {
 		files += watch.See(c.Assets)
 	}
+	for _, path := range c.Parts.Paths() {
+		files += watch.See(path)
+	}
 	return pipelineOf{c, q, files}
 }
 

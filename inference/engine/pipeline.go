@@ -95,7 +95,7 @@ type part struct {
 // open opens all parts and checks that they belong together.
 func (p *Pipeline) open(ctx context.Context, emit func(inference.Event)) error {
 	parts := append([]part{{"tokenizer", 0, func() (err error) {
-		p.tokenizer, err = tokenizer.Open(p.layout.TokenizerDir)
+		p.tokenizer, err = openTokenizer(p.layout)
 		return err
 	}}}, p.parts(ctx)...)
 	var done, total int64

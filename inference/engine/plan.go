@@ -132,7 +132,7 @@ func (r Request) checkpoint() weights.Checkpoint { return checkpointOf(r.Checkpo
 
 // checkpointOf says what of the checkpoint in a folder a job is for.
 func checkpointOf(dir string, job inference.Job) weights.Checkpoint {
-	return weights.Checkpoint{Dir: dir, Assets: job.Assets, Model: job.Causal.Mode}
+	return weights.Checkpoint{Dir: dir, Parts: weights.Parts(job.Parts), Assets: job.Assets, Model: job.Causal.Mode}
 }
 
 // variant says which variant the request's checkpoint is.

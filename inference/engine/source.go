@@ -19,7 +19,7 @@ import (
 
 // source says which checkpoint a video comes from.
 type source struct {
-	Dir string `json:"dir"`
+	Dir string `json:"dir"` // or file; "" where the job names all parts
 	// Fingerprint is the SHA-256 of the names, the sizes and both ends of the
 	// checkpoint's files: it tells checkpoints apart without reading them whole.
 	Fingerprint string `json:"fingerprint"`
@@ -33,9 +33,18 @@ const fingerprintEnd = 64 << 10
 // fingerprint describes an open checkpoint. It looks at the files of its own
 // folders, which may be links, and not at what lies below them: caches change.
 func fingerprint(l *weights.Layout) (source, error) {
-	absolute, err := filepath.Abs(l.Dir)
+	absolute, err := absolutePath(l.From)
 	if err != nil {
 		return source{}, err
+	}
+	if files := l.Files(); files != nil {
+		hash := sha256.New()
+		for _, file := range files {
+			if err := hashEnds(hash, filepath.Dir(file), file); err != nil {
+				return source{}, err
+			}
+		}
+		return source{Dir: absolute, Fingerprint: hex.EncodeToString(hash.Sum(nil))}, nil
 	}
 	folders := []string{l.Dir, l.TokenizerDir}
 	for _, s := range []*weights.Store{l.Text, l.VAE} {
@@ -88,6 +97,14 @@ func Fingerprint(checkpoint string) (string, error) {
 	defer layout.Close()
 	s, err := fingerprint(layout)
 	return s.Fingerprint, err
+}
+
+// absolutePath is filepath.Abs, but of no path none.
+func absolutePath(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	return filepath.Abs(path)
 }
 
 // hashEnds hashes the name of the file at path, its size and both ends.

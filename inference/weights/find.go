@@ -11,8 +11,11 @@ import (
 // Find returns the folder of the checkpoint that path leads to: path itself, the snapshot in
 // a repository of Hugging Face's cache, or the one checkpoint in a folder of folders. A folder
 // that leads to none is returned as it is: whoever opens it says what is missing. The error
-// names what is there instead.
+// names what is there instead. A file that can stand for a checkpoint is itself.
 func Find(path string) (string, error) {
+	if path == "" || IsModelFile(path) {
+		return path, nil
+	}
 	f, err := readFolder(path)
 	if err != nil {
 		return path, notFolder(err, path)

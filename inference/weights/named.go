@@ -12,18 +12,11 @@ import (
 // isOriginal reports whether c is a folder with the original's names, or a causal model's,
 // and nothing else was named.
 func (c Checkpoint) isOriginal() bool {
-	info, err := os.Stat(c.Dir)
-	if c.Parts != (Parts{}) {
-		return false
-	}
-	if err == nil && !info.IsDir() {
-		return !isWeights(c.Dir) && !isPartsFile(c.Dir)
-	}
-	if exists(findFile(c.Dir, PartsFile)) {
+	if c.Parts != (Parts{}) || IsModelFile(c.Dir) || exists(findFile(c.Dir, PartsFile)) {
 		return false
 	}
 	causal, _ := c.FindCausal()
-	return err != nil || c.HasExperts() || c.Model != "" || causal != "" || !slices.ContainsFunc(units(c.Dir), unit.isExpert)
+	return !exists(c.Dir) || c.HasExperts() || c.Model != "" || causal != "" || !slices.ContainsFunc(units(c.Dir), unit.isExpert)
 }
 
 // isPartsFile reports whether a file may be a PartsFile by its name: any JSON file that is not
@@ -35,10 +28,9 @@ func isPartsFile(path string) bool {
 
 // openNamed opens the parts that c names or that are found in its folder.
 func openNamed(c Checkpoint) (*Layout, error) {
-	if info, err := os.Stat(c.Dir); err == nil && info.IsDir() {
-		if c.Dir, err = Find(c.Dir); err != nil {
-			return nil, err
-		}
+	var err error
+	if c.Dir, err = Find(c.Dir); err != nil {
+		return nil, err
 	}
 	parts, err := c.find()
 	if err != nil {

@@ -305,6 +305,13 @@ func units(root string) (all []unit) {
 	return all
 }
 
+// IsModelFile reports whether a file can stand for a checkpoint: it holds tensors or lists
+// parts, by its name.
+func IsModelFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir() && (isWeights(path) || isPartsFile(path))
+}
+
 // sharded reports whether a folder holds one model in shards.
 func (f listing) sharded() bool {
 	files := f.named(safetensorsSuffix)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,8 +40,8 @@ var recipeKeys = map[string]struct {
 // ReadRecipe reads the recipe in a checkpoint's folder; nil if there is none. Values of the
 // right type that a setting cannot have are found by whoever uses them.
 // In its place diffusers' files may say boundary and shift. dir may be a file in the folder.
-func ReadRecipe(dir string) (json.RawMessage, error) {
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() && (isWeights(dir) || strings.EqualFold(filepath.Ext(dir), ".json")) {
+func ReadRecipe(dir string) (_ json.RawMessage, err error) {
+	if IsModelFile(dir) {
 		dir = rootOf(dir) // which may hold other checkpoints, too
 	} else if dir, err = Find(dir); errors.Is(err, fs.ErrNotExist) { // as whoever opens the checkpoint says
 		return nil, nil
