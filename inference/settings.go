@@ -13,7 +13,7 @@ import (
 // places its entry in the form.
 var Settings = []Setting{
 	{Name: "image", Flag: true, Form: true, Use: Reads,
-		Help:  "`picture` to start from: PNG, JPEG, WebP, BMP, TIFF or GIF",
+		Help:  "`picture` to start from: PNG, JPEG, WebP, TIFF, GIF, BMP, Netpbm, TGA or ICO; on a Mac also what Preview opens, such as HEIC and AVIF",
 		value: required("the picture to start from", func(j *Job) *string { return &j.Image })},
 	{Name: "action_path", Flag: true, Form: true, Use: Reads,
 		Help: "`folder` of a camera path: poses.npy and intrinsics.npy, for an act checkpoint action.npy too; wasd_action.npy and ijkl_action.npy; " +
