@@ -8,6 +8,7 @@ import (
 
 	"github.com/kovidgoyal/imaging/prism/meta/icc"
 
+	"gimbal/inference/picture/internal/rows"
 	"gimbal/inference/picture/tiff"
 )
 
@@ -157,7 +158,7 @@ func toSRGB(src image.Image, t transform) *image.RGBA {
 		shallow = opaque(src)
 		dst = shallow
 	}
-	rowsInParallel(dst.Rect.Dy(), func(from, to int) {
+	rows.InParallel(dst.Rect.Dy(), func(from, to int) {
 		memory := newMemory(t)
 		for y := from; y < to; y++ {
 			row := dst.Pix[y*dst.Stride:][:dst.Stride]

@@ -117,19 +117,18 @@ var others = []struct {
 	files []string
 	magic []string
 }{
-	{"HEIC", []string{"heic", "heif", "hif"}, []string{"????ftyphei", "????ftyphev", "????ftypmif", "????ftypmsf"}},
-	{"AVIF", []string{"avif"}, []string{"????ftypavi"}},
+	{"AVIF", []string{"avif"}, isoMagic("avif", "avis")},
+	{"HEIC", []string{"heic", "heif", "hif"}, isoMagic("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1")},
 	{"JPEG 2000", []string{"jp2", "j2k", "jpf", "jpx"}, []string{"\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"}},
 	{"JPEG XL", []string{"jxl"}, []string{"\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"}},
 	{"Photoshop", []string{"psd"}, []string{"8BPS"}},
 	{"OpenEXR", []string{"exr"}, []string{"\x76\x2f\x31\x01"}},
 	{"Radiance HDR", []string{"hdr"}, []string{"#?RADIANCE", "#?RGBE"}},
 	{"DDS", []string{"dds"}, []string{"DDS "}},
-	{"SVG", nil, []string{"<svg", "<?xml"}},
 	{"PDF", nil, []string{"%PDF"}},
 	{"QOI", nil, []string{"qoif"}},
 	{"Farbfeld", nil, []string{"farbfeld"}},
-	{"a camera's raw format", []string{"raf", "cr3", "orf", "rw2", "dng", "nef", "arw", "cr2"}, []string{"FUJIFILMCCD-RAW", "????ftypcrx", "IIRO", "IIRS", "IIU\x00", "II*\x00????CR"}},
+	{"a camera's raw format", []string{"raf", "cr3", "orf", "rw2", "dng", "nef", "arw", "cr2"}, []string{"FUJIFILMCCD-RAW", "????ftypcrx", "IIRO", "IIRS", "IIU\x00", "II*\x00????CR\x02\x00"}},
 }
 
 // UnreadError says that a file is whole, or looks so, but of a kind that is not read.
@@ -158,10 +157,32 @@ func sniff(data []byte) (*format, error) {
 			return &formats[i], nil
 		}
 	}
+	if isSVG(data) {
+		return nil, UnreadError{"a picture in SVG"}
+	}
 	if _, err := readTGA(data); err == nil {
 		return &targa, nil
 	}
 	return nil, fmt.Errorf("found a file that starts with %.16q, expected a picture: %s", data, Names())
+}
+
+// isSVG reports whether data begin as XML in which a drawing comes soon.
+func isSVG(data []byte) bool {
+	start := bytes.TrimSpace(bytes.TrimPrefix(data[:min(len(data), 4096)], []byte("\xef\xbb\xbf")))
+	return bytes.HasPrefix(start, []byte("<")) && bytes.Contains(start, []byte("<svg"))
+}
+
+// isoMagic returns what files of the ISO base media format start with that name one of these
+// brands: first, or among the next few that they are compatible with.
+func isoMagic(brands ...string) (magic []string) {
+	const next = 8
+	for _, b := range brands {
+		magic = append(magic, "????ftyp"+b)
+		for i := range next {
+			magic = append(magic, "????ftyp"+strings.Repeat("?", 8+4*i)+b)
+		}
+	}
+	return magic
 }
 
 func startsWith(data []byte, magic []string) bool {

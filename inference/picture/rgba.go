@@ -4,8 +4,6 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
-	"runtime"
-	"sync"
 )
 
 // opaque returns the picture as stored, alpha dropped.
@@ -66,14 +64,4 @@ func cmykRow(dst, src []uint8) {
 			dst[i+c] = uint8(max(0, light-(ink>>8+ink)>>8))
 		}
 	}
-}
-
-// rowsInParallel calls f for ranges of h rows.
-func rowsInParallel(h int, f func(from, to int)) {
-	workers := min(h, runtime.GOMAXPROCS(0))
-	var group sync.WaitGroup
-	for i := range workers {
-		group.Go(func() { f(i*h/workers, (i+1)*h/workers) })
-	}
-	group.Wait()
 }

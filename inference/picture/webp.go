@@ -9,6 +9,8 @@ import (
 	"io"
 
 	"golang.org/x/image/webp"
+
+	"gimbal/inference/picture/internal/rows"
 )
 
 // webpSize returns the size of the canvas.
@@ -101,7 +103,7 @@ func decodeWebPFrame(data, frame []byte) (image.Image, error) {
 func webpColours(src *image.YCbCr) *image.RGBA {
 	w, h := src.Rect.Dx(), src.Rect.Dy()
 	dst := image.NewRGBA(image.Rect(0, 0, w, h))
-	rowsInParallel(h, func(from, to int) {
+	rows.InParallel(h, func(from, to int) {
 		u, v := make([]uint8, w), make([]uint8, w)
 		for y := from; y < to; y++ {
 			near, far := y/2, min((h-1)/2, max(0, y/2+y%2*2-1))

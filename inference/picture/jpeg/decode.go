@@ -74,6 +74,7 @@ type component struct {
 	quant           *[64]uint16 // in zigzag order, as it was when the first scan came
 	coefficients    [][64]int16 // of a progressive picture, row by row
 	samples         []uint8     // stride*8 wide
+	missing         [64]int8    // of a progressive picture: how many low bits are still to come, -1 all
 }
 
 type decoder struct {
@@ -237,6 +238,9 @@ func (d *decoder) readFrame(marker byte, s []byte) error {
 		c := &component{id: int(t[0]), h: int(t[1] >> 4), v: int(t[1] & 15), table: int(t[2])}
 		if c.h < 1 || c.h > maxSampling || c.v < 1 || c.v > maxSampling || c.table > 3 {
 			return errors.New("a component's sampling or table is out of range")
+		}
+		for k := range c.missing {
+			c.missing[k] = -1
 		}
 		d.maxH, d.maxV = max(d.maxH, c.h), max(d.maxV, c.v)
 		d.components[i] = c

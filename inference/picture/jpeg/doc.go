@@ -4,5 +4,6 @@
 // image/jpeg differs by up to two and a half levels.
 //
 // It reads sequential and progressive frames of 8 bits, Huffman or arithmetic coded, of one,
-// three or four components in any sampling. Source: ITU-T T.81.
+// three or four components in any sampling. Where a progressive file ends early it estimates
+// the rest as libjpeg-turbo does. Source: ITU-T T.81.
 package jpeg

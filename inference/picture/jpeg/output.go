@@ -2,19 +2,9 @@ package jpeg
 
 import (
 	"image"
-	"runtime"
-	"sync"
-)
 
-// parallel calls f for ranges of 0 to n.
-func parallel(n int, f func(from, to int)) {
-	workers := min(n, runtime.GOMAXPROCS(0))
-	var group sync.WaitGroup
-	for i := range workers {
-		group.Go(func() { f(i*n/workers, (i+1)*n/workers) })
-	}
-	group.Wait()
-}
+	"gimbal/inference/picture/internal/rows"
+)
 
 // output returns the picture that the samples make.
 func (d *decoder) output(colour Colour) image.Image {
@@ -54,7 +44,7 @@ func (d *decoder) guess() Colour {
 
 // rows calls f for every row with the components at the picture's size.
 func (d *decoder) rows(f func(y int, planes [][]uint8)) {
-	parallel(d.height, func(from, to int) {
+	rows.InParallel(d.height, func(from, to int) {
 		planes := make([][]uint8, len(d.components))
 		for i := range planes {
 			planes[i] = make([]uint8, d.width+1)

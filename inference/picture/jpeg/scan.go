@@ -3,6 +3,8 @@ package jpeg
 import (
 	"errors"
 	"fmt"
+
+	"gimbal/inference/picture/internal/rows"
 )
 
 // zigzag is where coefficient k of the coded order stands in a block, T.81, figure 5.
@@ -81,6 +83,11 @@ func (d *decoder) readScan(s []byte) error {
 			}
 		} else if !d.progressive {
 			return errors.New("a component is scanned twice")
+		}
+	}
+	for _, p := range sc.parts {
+		for k := sc.from; k <= sc.to; k++ {
+			p.missing[k] = int8(sc.low)
 		}
 	}
 	c, err := d.newCoder(&sc)
@@ -181,12 +188,18 @@ func (d *decoder) restartAt(c coder, want byte) error {
 
 // transformAll turns a progressive picture's coefficients into samples.
 func (d *decoder) transformAll() {
+	unfinished := d.unfinished()
 	for _, c := range d.components {
 		c.samples = make([]uint8, 64*c.stride*c.rows)
-		parallel(c.rows, func(from, to int) {
+		rows.InParallel(c.rows, func(from, to int) {
 			for y := from; y < to; y++ {
 				for x := range c.stride {
-					c.transform(&c.coefficients[y*c.stride+x], x, y)
+					b := &c.coefficients[y*c.stride+x]
+					if unfinished && x < c.wide && y < c.high {
+						estimate := c.smooth(x, y, d.down)
+						b = &estimate
+					}
+					c.transform(b, x, y)
 				}
 			}
 		})
