@@ -136,10 +136,10 @@ func (e *entry) raw() (shape []int, ok bool) {
 
 // Rows returns n rows of the tensor called name from row first on, in F32, whatever its
 // format: the tensor is taken as a matrix of its first dimension, one without dimensions as
-// a row. A store of shapes has none.
+// a row. A store of shapes has none, but of tensors whose data it was given.
 func (s *Store) Rows(name string, first, n int) ([]float32, error) {
 	t, err := s.Tensor(name)
-	if err != nil || s.shapes {
+	if err != nil || s.shapes && t.Data == nil {
 		return nil, err
 	}
 	f := s.format(name)

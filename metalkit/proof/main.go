@@ -23,6 +23,7 @@ import (
 // stages are what can be run, by name.
 var stages = map[string]func(*proof) error{
 	"block":     (*proof).block,
+	"chunk":     (*proof).chunk,
 	"expert":    (*proof).expert,
 	"reuse":     (*proof).reuse,
 	"pipeline":  (*proof).pipeline,

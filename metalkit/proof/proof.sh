@@ -58,6 +58,7 @@ for words in "$@"; do
   references) tests cases metalkit.test 'Test.*Reference' ;;
   variants) go -forms f32:f32,bf16:bf16 "$@" ;;
   block) go -frames 5,41,81 "$@"; torch ;;
+  chunk) go -forms bf16:bf16 "$@"; torch ;;
   vae) # every size of a chunk would have to choose its kernels, which takes ten times as long as decoding
     go -fixed -frames 41,81 -forms f32:f32 -runs 1 "$@"
     torch

@@ -51,6 +51,7 @@ func TestStages(t *testing.T) {
 		check func(r Row) bool
 	}{
 		{"expert", []string{"-frames", "5,9"}, 8, func(r Row) bool { return len(r.Sizes) == 3 && r.Peak > 0 && r.Planned > 0 }},
+		{"chunk", []string{"-forms", "f32:f32"}, 2, func(r Row) bool { return r.Peak > 0 && r.Planned > 0 && r.Values["clean_seconds"] > 0 }},
 		{"reuse", []string{"-forms", "f32:f32"}, 4, func(r Row) bool { return *r.Error < 1e-5 && r.Values["saved_tflop"] > 0 }},
 		{"pipeline", []string{"-forms", "bf16:f32"}, 2, func(r Row) bool { return *r.Error < 1e-5 && r.Values["high_noise_model_seconds"] > 0 }},
 		{"vae", []string{"-chunks", "1,2,0", "-frames", "9", "-runs", "1"}, 3, func(r Row) bool { return r.Values["same_bits"] == 1 }},
@@ -80,14 +81,14 @@ func TestTorch(t *testing.T) {
 		t.Skip("name a Python with PyTorch, safetensors and matplotlib in GIMBAL_PYTHON")
 	}
 	work := t.TempDir()
-	run(t, work, "-frames", "5,9", "-chunks", "1", "block", "attention", "vae")
+	run(t, work, "-frames", "5,9", "-chunks", "1", "block", "chunk", "attention", "vae")
 	run(t, work, "-forms", "f32:f32", "speed")
 	script := func(args ...string) {
 		if text, err := exec.CommandContext(t.Context(), python, args...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, text)
 		}
 	}
-	script("torch/proof.py", "--work", work, "--device", "cpu", "block", "attention", "vae", "speed")
+	script("torch/proof.py", "--work", work, "--device", "cpu", "block", "chunk", "attention", "vae", "speed")
 	compared := 0
 	for _, r := range read(t, work) {
 		if r.Who == "torch" && r.Error != nil {
@@ -97,7 +98,7 @@ func TestTorch(t *testing.T) {
 			}
 		}
 	}
-	if want := 2*4 + 2 + 2; compared != want {
+	if want := 2*4 + 4 + 2 + 2; compared != want {
 		t.Errorf("%d comparisons, want %d", compared, want)
 	}
 	script("torch/report.py", work, filepath.Join(work, "rows.jsonl"))

@@ -1,7 +1,7 @@
 """What command proof runs, in PyTorch: it reads the same weights and inputs, compares
 outputs in fp32, and times the same operations. Adds its rows to rows.jsonl.
 
-    python3 proof.py --work FOLDER [--device cuda] STAGE...     (block, vae, attention, speed)
+    python3 proof.py --work FOLDER [--device cuda] STAGE...     (block, chunk, vae, attention, speed)
 """
 
 import argparse
@@ -174,6 +174,68 @@ def block(p):
         del m
 
 
+def chunk(p):
+    """One block of a causal model with a full window, in fp32: the queries of the last chunk
+    against the keys and values of the frames that are remembered, made at timestep 0."""
+    window, sink = 18, 6
+    for r in p.rows():
+        path = p.path(f"chunk-output-{r['weights']}-{r['compute']}.safetensors")
+        if ", 1 blocks" not in r["case"] or not os.path.exists(path):
+            continue
+        m = expert_model(p, r["weights"], int(r["values"]["heads"]))
+        i = p.load("chunk-input.safetensors")
+        join = lambda u: u.transpose(0, 1).flatten(1, 2)[None]  # [chunks, c, f, h, w] -> [1, c, frames, h, w]
+        x, y, plucker = join(i["x"]), join(i["y"]), join(i["plucker"])
+        frames, per, words = x.shape[2], x.shape[3] * x.shape[4] // 4, i["context"].shape[0]
+        own = i["x"].shape[2]
+        angles = model.rope_table(m.dim // m.heads, frames, x.shape[3] // 2, x.shape[4] // 2, p.device)
+        angles = (angles.cos(), angles.sin())
+        attn, seen = m.blocks[0].self_attn, {}
+
+        def remember(part):
+            """Rotated keys, and values, of the frames of a part at a timestep."""
+            def hook(_, args, kwargs):
+                h = args[0]
+                split = lambda u: u.view(1, -1, m.heads, m.dim // m.heads).transpose(1, 2)
+                rows = slice(part[0] * per, part[1] * per)
+                cut = tuple(a[rows] for a in angles)
+                q, k = (model.rope(split(n(l(h))), *cut) for n, l in ((attn.norm_q, attn.q), (attn.norm_k, attn.k)))
+                seen["qkv"] = q, k, split(attn.v(h))
+            return hook
+
+        keys, values = [], []
+        for first in range(0, frames, own):
+            part, last = (first, first + own), first + own == frames
+            state = {}
+            hook = attn.register_forward_pre_hook(remember(part), with_kwargs=True)
+
+            def attend(_, args, kwargs, out):
+                if not last:
+                    return out
+                keep = list(range(sink)) + list(range(frames - (window - sink), frames))
+                rows = torch.cat([torch.arange(f * per, (f + 1) * per) for f in keep]).to(p.device)
+                k, v = (torch.cat(u + [seen["qkv"][n]], 2)[:, :, rows] for n, u in ((1, keys), (2, values)))
+                o = F.scaled_dot_product_attention(seen["qkv"][0], k, v)
+                return attn.o(o.transpose(1, 2).reshape(1, own * per, m.dim))
+
+            hooks = [hook, attn.register_forward_hook(attend, with_kwargs=True),
+                     m.blocks[0].register_forward_hook(lambda _, args, out: state.update(before=args[0], after=out))]
+            cut = slice(*part)
+            context = F.pad(i["context"], (0, 0, 0, 1 if words < m.text_len else 0))
+            velocity = m(x[:, :, cut], torch.tensor([TIMESTEP if last else 0.0], device=p.device), context[None],
+                         torch.tensor([words], device=p.device), y[:, :, cut], plucker[:, :, cut])[0]
+            keys.append(seen["qkv"][1])
+            values.append(seen["qkv"][2])
+            for h in hooks:
+                h.remove()
+        out = load_file(path, device=str(p.device))
+        before, after = state["before"][0], state["after"][0]
+        p.add(case=r["case"], weights=r["weights"], compute=r["compute"], frames=r["frames"],
+              error=error(out["hidden"], after), bound=BOUNDS[r["compute"]],
+              values=dict(increment_error=error(out["hidden"] - before, after - before),
+                          velocity_error=error(out["velocity"], velocity)))
+
+
 def in_parts():
     """Have the VAE convolve some frames at a time: cuDNN takes no more than 2^31 elements."""
     most = 16
@@ -275,7 +337,7 @@ def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--work", required=True)
     a.add_argument("--device", default="cuda")
-    a.add_argument("stages", nargs="+", choices=["block", "vae", "attention", "speed"])
+    a.add_argument("stages", nargs="+", choices=["block", "chunk", "vae", "attention", "speed"])
     a = a.parse_args()
     p = Proof(a.work, a.device)
     for p.stage in a.stages:
