@@ -43,6 +43,7 @@ type reference struct {
 	named   bool         // the video has a name that nobody gave
 	given   []string     // names of the flags on the command line
 	name    string       // of the video where no other is given; "" for one made of the settings
+	notes   []string     // for the user, about what the flags did not say
 }
 
 // tasks are the values of --task.
@@ -161,6 +162,7 @@ func (r *reference) complete(planned bool) error {
 			r.job.Shift = small.Recipe.Shift
 		}
 	}
+	r.suitLoRAs()
 	wrong := []error{r.applySize(), r.applyEnvironment(), r.applyTyped(), r.applyActions(), r.nameVideo()}
 	_, err := engine.Validate(r.job)
 	for _, e := range inference.SettingErrors(err) {
@@ -186,6 +188,27 @@ func (r *reference) checkpoint() weights.Checkpoint {
 	}
 	c.Assets, c.Model, c.Parts = said.Assets, cmp.Or(said.Causal.Mode, c.Model), weights.Parts(said.Parts)
 	return c
+}
+
+// suitLoRAs takes the settings of the LoRAs that are distilled to a few steps, for which
+// those of the checkpoint are wrong.
+func (r *reference) suitLoRAs() {
+	var list []inference.LoRA
+	for _, t := range r.typed {
+		if l, err := inference.ParseLoRA(t.text); t.Name == "lora" && err == nil { // applyTyped says what is wrong
+			list = append(list, l)
+		}
+	}
+	few, file, ok := inference.NewLoRAs(list...).FewSteps(r.job.Recipe)
+	if !ok {
+		return
+	}
+	r.job.Recipe = few
+	var words []string
+	for _, name := range []string{"sample_steps", "high_steps", "sample_solver", "sample_shift", "sample_guide_scale", "boundary"} {
+		words = append(words, "--"+name+" "+inference.FindSetting(name).Text(r.job))
+	}
+	r.notes = append(r.notes, fmt.Sprintf("%s is distilled to a few steps by its name; unless said otherwise: %s", filepath.Base(file), strings.Join(words, " ")))
 }
 
 func (r *reference) applySize() error {
@@ -227,6 +250,8 @@ func (r *reference) applyTyped() error {
 
 func (r *reference) apply(t typed) error {
 	switch t.Name {
+	case "lora": // one more
+		t.text = t.Text(r.job) + "\n" + t.text
 	case "base_seed":
 		if n, err := strconv.ParseInt(t.text, 10, 64); err == nil && n < 0 {
 			r.job.Seed = rand.Uint64N(math.MaxInt64)

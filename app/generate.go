@@ -54,6 +54,9 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) (err erro
 	defer show.close()
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	r.warnIgnored(log)
+	for _, note := range r.notes {
+		log.Warn(note)
+	}
 	var timed *timedDevice // nil unless it is profiled
 	began := false
 	local := engine.NewLocal(engine.Options{Log: log, Also: r.also(), Open: func(ctx context.Context) (device.Device, error) {

@@ -38,7 +38,9 @@
 //	                         file; the command line has it then,
 //	                         and the window once a line places its entry
 //	another solver           denoise: a file and a row of methods
+//	another step cache       denoise: a file that implements Cache, and a setting
 //	another key layout       weights: a file keys_NAME.go and a row of its adapters
+//	another style of LoRA    weights: rows of lora_keys.go, and a kind of matrix in lora_change.go
 //	another weight format    weights: a file and a row of its formats; device.Format, and a kernel
 //	another container        weights: a file and a row of its containers
 //	another kind of picture  picture: a row of its formats, and its files in testdata

@@ -54,6 +54,7 @@ const (
 	NoticeDevice  NoticeAbout = "device"  // the run began on another one, or the system stopped its work
 	NoticeExpert  NoticeAbout = "expert"  // one does the steps of both
 	NoticeTensors NoticeAbout = "tensors" // some of the checkpoint are not used
+	NoticeLoRA    NoticeAbout = "lora"    // not all of it is of this model
 )
 
 // Planned reports what the job will take.

@@ -20,6 +20,12 @@ type Job struct {
 	NoiseRNG string `json:"noise_rng"` // torch's generator: "cuda" or "cpu"
 	FPS      int    `json:"fps"`       // frames per second of the video
 	Quant    Quant  `json:"quant,omitzero"`
+	LoRAs    LoRAs  `json:"loras,omitzero"`
+
+	EasyCache        EasyCache  `json:"easycache,omitzero"`
+	GuidanceInterval [2]float64 `json:"guidance_interval,omitzero"` // shares of the schedule between which there is guidance; zero for all
+	CFGZero          bool       `json:"cfg_zero,omitempty"`         // CFG-Zero*
+	CFGZeroInit      int        `json:"cfg_zero_init,omitempty"`    // its zero-init: steps at the beginning that go nowhere
 
 	AllowAct2Cam       bool `json:"allow_act2cam,omitempty"`        // the keys in the action folder make the path, not its poses
 	EvenJumps          bool `json:"even_jumps,omitempty"`           // steps of the path that dwarf all others become as long as these

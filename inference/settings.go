@@ -115,6 +115,23 @@ var Settings = []Setting{
 		Help: "how the experts' linear layers are kept: `kind` none (as in the checkpoint), int8 (half of bf16's size), nf4 (a quarter of it, less exact) " +
 			"or nf4-double (its scales in 8 bits too, 8 % smaller); norms, modulation, embeddings of latent and timestep and the head always stay as they are",
 		value: choiceOrZero(quants, func(j *Job) *Quant { return &j.Quant })},
+	{Name: "lora", Flag: true, Form: true,
+		Help: "`file` of changes to the experts' weights, and how much of them to apply: FILE, FILE:0.8, FILE:high=1,low=0.5; given as often as there are files. " +
+			"Files of a pair are told by high or low in their names",
+		value: loras()},
+	{Name: "easycache", Flag: true, Form: true,
+		Help: "`threshold` of EasyCache, which leaves steps out that would change little: 0.05 is its default, 0.1 about twice as fast, and less exact; 0 for off. " +
+			"THRESHOLD,STEPS says how many steps at the beginning are always computed, else 10",
+		value: easyCache()},
+	{Name: "guidance_interval", Flag: true, Form: true,
+		Help:  "`low,high`: shares of the schedule between which there is guidance; a step elsewhere takes half the time",
+		value: interval()},
+	{Name: "cfg_zero", Flag: true, Form: true,
+		Help:  "`True` for CFG-Zero*, which scales the negative prompt's part of guidance to fit",
+		value: truth(func(j *Job) *bool { return &j.CFGZero })},
+	{Name: "cfg_zero_init", Flag: true, Form: true,
+		Help:  "`steps` at the beginning that go nowhere, CFG-Zero*'s zero-init; reported bad for videos that start from a picture",
+		value: whole(0, 1000, func(j *Job) *int { return &j.CFGZeroInit })},
 	{Name: "vae_tile", Flag: true, Form: true,
 		Help:  "side of the VAE's tiles in `pixels`, for sizes that do not fit otherwise; auto for the largest that fits, 0 for none",
 		value: wholeOrZero(MinTile, 4096, func(j *Job) *int { return &j.VAETile })},

@@ -12,6 +12,7 @@ import (
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
+	"gimbal/inference/wan/wantest"
 	"gimbal/inference/weights"
 )
 
@@ -45,6 +46,11 @@ func TestTransformerReference(t *testing.T) {
 			t.Run(c.Name, func(t *testing.T) { checkForward(t, dev, c, bound) })
 		}
 	})
+}
+
+func TestLoRAReference(t *testing.T) {
+	t.Parallel()
+	eachCompute(t, wantest.CheckLoRAs)
 }
 
 // checkForward runs one forward and compares its result and the hidden state after

@@ -34,6 +34,7 @@ type Studio interface {
 	SetAppearance(name string)
 	SetWindow(width, height float32)
 
+	UseFewSteps()
 	UsePreset(id string)
 	SavePreset(name string)
 	RenamePreset(id, name string)

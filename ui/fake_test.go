@@ -61,6 +61,7 @@ func (f *fake) SetOutputDir(path string)                      { f.note("output %
 func (f *fake) SetLanguage(tag string)                        { f.note("language %s", tag) }
 func (f *fake) SetAppearance(name string)                     { f.note("appearance %s", name) }
 func (f *fake) SetWindow(width, height float32)               { f.note("window %g %g", width, height) }
+func (f *fake) UseFewSteps()                                  { f.note("few steps") }
 func (f *fake) UsePreset(id string)                           { f.note("preset %s", id) }
 func (f *fake) SavePreset(name string)                        { f.note("save %s", name) }
 func (f *fake) RenamePreset(id, name string)                  { f.note("rename %s %s", id, name) }

@@ -17,6 +17,7 @@ type inputs struct {
 	camera  *cameraInput
 	prompt  *promptInput
 	video   *videoInput
+	loras   *loraInput
 	more    *advancedInput
 	scroll  *container.Scroll
 	view    fyne.CanvasObject
@@ -29,8 +30,9 @@ func newInputs(w *Window) *inputs {
 	in.camera = newCameraInput(w, in.form)
 	in.prompt = newPromptInput(in.form)
 	in.video = newVideoInput(w, in.form)
+	in.loras = newLoRAInput(w, in.form)
 	in.more = newAdvancedInput(in.form)
-	column := part.Column(22, in.model.view, in.picture.view, in.camera.view, in.prompt.view, in.video.view, in.more.view)
+	column := part.Column(22, in.model.view, in.picture.view, in.camera.view, in.prompt.view, in.video.view, in.loras.view, in.more.view)
 	in.scroll = container.NewVScroll(part.Inset(16, 24, 18, 18, column))
 	in.view = container.NewStack(part.Background(look.ColorSidebar, "", 0), part.ScrollThrough(part.Sized(columnWidth+36, 0, in.scroll), in.scroll.Scrolled))
 	return in
@@ -43,5 +45,6 @@ func (in *inputs) show(s studio.Snapshot) {
 	in.camera.show(s)
 	in.prompt.show(s)
 	in.video.show(s)
+	in.loras.show(s)
 	in.more.show(s)
 }

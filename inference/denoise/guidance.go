@@ -20,6 +20,15 @@ const (
 type Guidance struct {
 	Low, High float64
 	Boundary  float64 // share of the schedule from which the high-noise expert runs
+
+	// Interval, unless zero, is the part of the schedule, as shares from low to high, in which
+	// there is guidance at all (https://arxiv.org/abs/2404.07724).
+	Interval [2]float64
+	// Projected puts the projection of the prompt's velocity on the negative prompt's in the
+	// place of the latter: CFG-Zero* (https://arxiv.org/abs/2503.18886).
+	Projected bool
+	// Still is how many steps at the beginning go nowhere: CFG-Zero*'s zero-init.
+	Still int
 }
 
 // HighNoise reports whether timestep t is the high-noise expert's.
@@ -38,23 +47,52 @@ func (g Guidance) Scale(t float64) float64 {
 // Passes returns how often the model runs at timestep t: with a scale of 1 the negative
 // prompt has no effect.
 func (g Guidance) Passes(t float64) int {
-	if g.Scale(t) == 1 {
+	if g.Scale(t) == 1 || g.Interval != [2]float64{} && (t < g.Interval[0]*trainSteps || t > g.Interval[1]*trainSteps) {
 		return 1
 	}
 	return 2
 }
 
-// velocity leaves the guided velocity of x in out; negative has room for another one.
-func (g Guidance) velocity(ctx context.Context, m Model, x []float32, t float64, out, negative []float32) error {
-	if err := m.Velocity(ctx, x, t, Prompt, out); err != nil || g.Passes(t) == 1 {
+// passes is Passes of a step.
+func (g Guidance) passes(step int, t float64) int {
+	if step < g.Still {
+		return 0
+	}
+	return g.Passes(t)
+}
+
+// velocity leaves the guided velocity of a step in out; negative has room for another one.
+// pass computes one under a prompt.
+func (g Guidance) velocity(step Step, pass func(prompt int, out []float32) error, out, negative []float32) error {
+	if step.Passes == 0 {
+		clear(out)
+		return nil
+	}
+	if err := pass(Prompt, out); err != nil || step.Passes == 1 {
 		return err
 	}
-	if err := m.Velocity(ctx, x, t, Negative, negative); err != nil {
+	if err := pass(Negative, negative); err != nil {
 		return err
 	}
-	scale := float32(g.Scale(t))
+	if g.Projected {
+		project(negative, out)
+	}
+	scale := float32(g.Scale(step.Timestep))
 	for i, v := range negative {
 		out[i] = v + scale*(out[i]-v)
 	}
 	return nil
+}
+
+// project scales v so that it is nearest to another vector.
+func project(v, to []float32) {
+	var dot, square float64
+	for i, x := range v {
+		dot += float64(x) * float64(to[i])
+		square += float64(x) * float64(x)
+	}
+	scale := float32(dot / (square + 1e-8))
+	for i := range v {
+		v[i] *= scale
+	}
 }

@@ -7,6 +7,7 @@ import "context"
 type Loop struct {
 	Solver   *Solver
 	Guidance Guidance
+	Cache    Cache // nil for none
 	// Expert names the one for high or low noise; a checkpoint may have one for both.
 	Expert func(highNoise bool) string
 	// Model returns the expert of a step, prepared for the clip.
@@ -29,7 +30,7 @@ type Step struct {
 	Timestep float64
 	Sigma    float64 // noise level
 	Expert   string
-	Passes   int // forward passes
+	Passes   int // forward passes; 0 where a cache made do without
 }
 
 // Buffers is how many tensors of a latent's size Run works in.
@@ -45,8 +46,21 @@ func (l *Loop) Run(ctx context.Context, latent []float32, work [Buffers][]float3
 		if err != nil {
 			return err
 		}
+		pass := func(prompt int, out []float32) error {
+			return model.Velocity(ctx, latent, step.Timestep, prompt, out)
+		}
+		if l.Cache != nil && !l.Dry && step.Passes > 0 {
+			pass = func(prompt int, out []float32) error {
+				return l.Cache.pass(ctx, model, latent, step.Timestep, prompt, out)
+			}
+		}
 		err = l.Phase(step, times, func() error {
-			return l.Guidance.velocity(ctx, model, latent, step.Timestep, velocity, negative)
+			skipped := l.Cache != nil && !l.Dry && step.Passes > 0 && l.Cache.skip(step, latent)
+			if err := l.Guidance.velocity(step, pass, velocity, negative); err != nil || !skipped {
+				return err
+			}
+			step.Passes = 0
+			return nil
 		})
 		if err != nil {
 			return err
@@ -70,7 +84,7 @@ func (l *Loop) steps() (steps []Step) {
 	timesteps, sigmas := l.Solver.Timesteps(), l.Solver.Sigmas()
 	for i := l.Solver.Next(); i < len(timesteps); i++ {
 		t := timesteps[i]
-		steps = append(steps, Step{Index: i, Timestep: t, Sigma: sigmas[i], Expert: l.Expert(l.Guidance.HighNoise(t)), Passes: l.Guidance.Passes(t)})
+		steps = append(steps, Step{Index: i, Timestep: t, Sigma: sigmas[i], Expert: l.Expert(l.Guidance.HighNoise(t)), Passes: l.Guidance.passes(i, t)})
 	}
 	return steps
 }

@@ -22,6 +22,7 @@ const (
 	KindPicture    Kind = "picture"
 	KindCamera     Kind = "camera"     // a folder that controls a clip
 	KindCheckpoint Kind = "checkpoint" // a folder that looks like one, whole or not
+	KindLoRA       Kind = "lora"       // a file of changes to experts
 )
 
 // Classify finds out what is at path, without reading it whole, and what to use of it: the
@@ -40,6 +41,8 @@ func Classify(path string) (kind Kind, use string, err error) {
 		return KindCamera, source.Path, nil
 	case info.IsDir():
 		return classifyFolder(path)
+	case weights.IsLoRA(path):
+		return KindLoRA, path, nil
 	case weights.IsModelFile(path):
 		if !weights.HoldsExpert(path) {
 			_, err := weights.OpenLayout(path)

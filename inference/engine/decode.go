@@ -168,7 +168,7 @@ func (r *run) publish(out *outputs) (inference.Saved, error) {
 		return inference.Saved{}, err
 	}
 	err := video.WriteSidecar(saved.Sidecar, sidecar{
-		Program: video.Program, Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name,
+		Program: video.Program, Job: r.job, Checkpoint: r.source(), Device: r.p.dev.Info().Name,
 		Width: r.clip.Width, Height: r.clip.Height, Frames: r.clip.Frames,
 		Finished: time.Now(), Seconds: time.Since(r.started).Seconds(),
 	})

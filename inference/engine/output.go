@@ -32,6 +32,15 @@ func absolute(j inference.Job) (inference.Job, error) {
 			return j, fmt.Errorf("%s: %w", s.Text(j), err)
 		}
 	}
+	list := j.LoRAs.List()
+	for i := range list {
+		absolute, err := filepath.Abs(list[i].File)
+		if err != nil {
+			return j, fmt.Errorf("%s: %w", list[i].File, err)
+		}
+		list[i].File = absolute
+	}
+	j.LoRAs = inference.NewLoRAs(list...)
 	return j, nil
 }
 
@@ -64,6 +73,9 @@ func inputs(j inference.Job, checkpoint string) []output.Input {
 			what = "what " + s.Name + " names"
 		}
 		list = append(list, output.Input{What: what, Path: s.Text(j)})
+	}
+	for _, l := range j.LoRAs.List() {
+		list = append(list, output.Input{What: "a LoRA", Path: l.File})
 	}
 	copied, _ := inputFiles(j) // opening them says what is wrong
 	for _, path := range copied {
@@ -102,14 +114,18 @@ const (
 )
 
 // disk lists what the job writes, with what is there only while it runs: three states of
-// four latents each, copies of the inputs, and the video once more as it is encoded.
+// four latents each, and as many of a cache, copies of the inputs, and the video once more as it is encoded.
 func (r *run) disk() []inference.Disk {
 	latent := 4 * int64(r.clip.Latent(r.p.vae.Channels()))
 	pixels := int64(r.clip.Frames) * int64(r.clip.Width) * int64(r.clip.Height)
 	beside := filepath.Dir(r.job.Output)
 	mp4 := int64(mp4Bytes*float64(pixels)) + fileBytes
+	kept := int64(4)
+	if r.job.EasyCache.Threshold > 0 {
+		kept += 4
+	}
 	list := []inference.Disk{
-		{What: "run state", Folder: beside, Bytes: 3*(4*latent+fileBytes) + inputBytes(r.job)},
+		{What: "run state", Folder: beside, Bytes: 3*(kept*latent+fileBytes) + inputBytes(r.job)},
 		{What: "video while it is encoded", Folder: beside, Bytes: mp4},
 		{What: "video", Folder: beside, Bytes: mp4, Stays: true},
 		{What: "contact sheet and settings", Folder: beside, Bytes: video.SheetBytes(r.clip.Frames, r.clip.Width, r.clip.Height) + fileBytes, Stays: true},

@@ -30,6 +30,7 @@ type Pipeline struct {
 	text      *umt5.Encoder
 	vae       *vae.VAE
 	experts   map[string]*wan.Model // by folder; at least one
+	adapted   *adaptation           // what the experts were loaded with
 
 	// Reuse says what sessions keep instead of computing it again, which is everything: to
 	// be changed for measuring only.
@@ -136,7 +137,7 @@ func (p *Pipeline) parts(ctx context.Context) []part {
 	for _, name := range transformers {
 		if e, ok := p.layout.Experts[name]; ok {
 			parts = append(parts, part{name, e.Store.Bytes(), func() error {
-				model, err := wan.Load(ctx, p.dev, e.Store, e.Config)
+				model, err := wan.LoadAdapted(ctx, p.dev, e.Store, e.Config, p.adapted.of(name))
 				if err == nil {
 					p.experts[name] = model
 				}
@@ -222,7 +223,7 @@ func (p *Pipeline) Close() error {
 	for _, m := range p.experts {
 		m.Close()
 	}
-	return p.layout.Close()
+	return errors.Join(p.adapted.close(), p.layout.Close())
 }
 
 // stored says what package weights calls q, which is one of the choices there are.

@@ -158,6 +158,33 @@ func TestResumeAtEveryStep(t *testing.T) {
 	}
 }
 
+// TestCacheResumes makes sure that a run that leaves steps out goes on leaving out the same.
+func TestCacheResumes(t *testing.T) {
+	p := load(t, golden.Checkpoint(t))
+	job := quick(t)
+	job.Steps, job.EasyCache = 12, inference.EasyCache{Threshold: 5, First: 2}
+	left := 0
+	_, err := p.Generate(t.Context(), job, "", func(e inference.Event) {
+		if s, ok := e.(inference.Step); ok && s.Passes == 0 {
+			left++
+		}
+	})
+	if err != nil || left == 0 {
+		t.Fatalf("%d steps left out, %v", left, err)
+	}
+	want := read(t, job.Output)
+	for _, stop := range []int{1, 4, 6, 9, 11} {
+		job := job
+		job.Output = filepath.Join(t.TempDir(), "video.mp4")
+		if _, err := p.Resume(t.Context(), interrupt(t, p, job, stop), func(inference.Event) {}); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(read(t, job.Output), want) {
+			t.Errorf("stopped after step %d: the resumed video differs", stop)
+		}
+	}
+}
+
 // interrupt runs job until after step stop (at least one), or until decoding when
 // stop is the number of steps, and returns the run's folder.
 func interrupt(t *testing.T, p *engine.Pipeline, job inference.Job, stop int) (run string) {
@@ -228,6 +255,9 @@ func TestBadJobs(t *testing.T) {
 		{"no frames", func(j *inference.Job) { j.Frames = -3 }, []string{"1 and 5"}},
 		{"steps", func(j *inference.Job) { j.Steps = 0 }, []string{"sample_steps"}},
 		{"solver", func(j *inference.Job) { j.Solver = "heun" }, []string{"sample_solver", "heun", "unipc"}},
+		{"a cache and few steps", func(j *inference.Job) { j.EasyCache.Threshold, j.EasyCache.First = 0.1, 1 }, []string{"easycache", "few steps"}},
+		{"a cache and few computed steps", func(j *inference.Job) { j.Steps, j.EasyCache.Threshold, j.EasyCache.First = 11, 0.1, 10 }, []string{"easycache", "more steps"}},
+		{"an interval", func(j *inference.Job) { j.GuidanceInterval = [2]float64{0.5, 0.4} }, []string{"guidance_interval", "the larger"}},
 		{"shift", func(j *inference.Job) { j.Shift = -1 }, []string{"sample_shift"}},
 		{"guidance", func(j *inference.Job) { j.Guidance.High = math.NaN() }, []string{"sample_guide_scale", "NaN"}},
 		{"boundary", func(j *inference.Job) { j.Boundary = 2 }, []string{"boundary"}},

@@ -24,6 +24,7 @@ func (p *Pipeline) Plan(ctx context.Context, job inference.Job) (inference.Plan,
 	if err != nil {
 		return inference.Plan{}, err
 	}
+	defer r.adapted.close()
 	return r.plan(ctx)
 }
 
@@ -77,7 +78,7 @@ func (r *run) dryRun(ctx context.Context, count *plan.Device, layout *weights.La
 		dry.done, dry.noise = 0, nil
 		r.chunks = &dry
 	}
-	r.p = &Pipeline{dev: count, layout: layout, Reuse: r.p.Reuse}
+	r.p = &Pipeline{dev: count, layout: layout, Reuse: r.p.Reuse, adapted: r.adapted}
 	for _, part := range r.p.parts(ctx) {
 		if err := part.open(); err != nil {
 			return err
@@ -116,6 +117,10 @@ func Plan(ctx context.Context, dev device.Device, r Request) (inference.Plan, er
 	}
 	q := (&Pipeline{Reuse: wan.AllReuse}).newRun(job, c, nil)
 	q.camera = q.camera || r.Camera
+	if q.adapted, err = openAdaptation(layout, job.LoRAs); err != nil {
+		return inference.Plan{}, err
+	}
+	defer q.adapted.close()
 	if _, causal := layout.Experts[weights.Causal]; causal {
 		if err := errors.Join(q.stand(), q.newChunks(r.variant(layout))); err != nil {
 			return inference.Plan{}, err

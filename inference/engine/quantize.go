@@ -48,7 +48,7 @@ func (p *Pipeline) replace(ctx context.Context, name string, store *weights.Stor
 	if store == e.Store {
 		return nil
 	}
-	model, err := wan.Load(ctx, p.dev, store, e.Config)
+	model, err := wan.LoadAdapted(ctx, p.dev, store, e.Config, p.adapted.of(name))
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}

@@ -23,11 +23,14 @@ type run struct {
 	camera  bool       // it has a control; a plan may know no more of it
 	prompts [2][]int32 // the ids of the prompt and the negative prompt
 	notices []inference.Notice
+	adapted *adaptation // the job's LoRAs
 
 	solver   *denoise.Solver
 	chunks   *chunks // nil unless the model is causal: it has a solver for each
 	guidance denoise.Guidance
-	latent   []float32 // [channels, f, h, w]
+	cache    denoise.Cache      // nil for none
+	cached   denoise.CacheState // that it goes on from
+	latent   []float32          // [channels, f, h, w]
 	picture  *decoded
 
 	emit    func(inference.Event)
@@ -63,8 +66,9 @@ func (r *run) phase(name string, times int, work func() error) error {
 func (p *Pipeline) prepare(job inference.Job) (*run, error) {
 	solver, err := Validate(job)
 	c, errClip := clip.Open(job)
-	if err := errors.Join(err, errClip, checkOutputs(job, p.layout.Dir, nil)); err != nil {
-		return nil, err
+	adapted, errLoRA := openAdaptation(p.layout, job.LoRAs)
+	if err := errors.Join(err, errClip, errLoRA, checkOutputs(job, p.layout.Dir, nil)); err != nil {
+		return nil, errors.Join(err, adapted.close())
 	}
 	r := p.newRun(job, c, solver)
 	r.notices = modelNotices(p.layout, job.Boundary)
@@ -72,11 +76,14 @@ func (p *Pipeline) prepare(job inference.Job) (*run, error) {
 		err = r.stand()
 	}
 	if err := errors.Join(err, r.checkControl(), r.video().Check()); err != nil {
-		return nil, err
+		return nil, errors.Join(err, adapted.close())
+	}
+	if r.adapted = adapted; adapted != nil {
+		r.notices = append(r.notices, adapted.notices...)
 	}
 	if p.causal() {
-		if err := r.newChunks(p.variant); err != nil {
-			return nil, err
+		if err := errors.Join(r.newChunks(p.variant), r.checkCausal()); err != nil {
+			return nil, errors.Join(err, adapted.close())
 		}
 	}
 	for i, prompt := range [2]string{r.job.Prompt, r.job.NegativePrompt} {
@@ -91,7 +98,8 @@ func (p *Pipeline) prepare(job inference.Job) (*run, error) {
 func (p *Pipeline) newRun(job inference.Job, c *clip.Clip, solver *denoise.Solver) *run {
 	return &run{
 		p: p, job: job, clip: c, camera: c.Control != nil, solver: solver, picture: &decoded{path: job.Image}, started: time.Now(),
-		guidance: denoise.Guidance{Low: job.Guidance.Low, High: job.Guidance.High, Boundary: job.Boundary},
+		guidance: denoise.Guidance{Low: job.Guidance.Low, High: job.Guidance.High, Boundary: job.Boundary,
+			Interval: job.GuidanceInterval, Projected: job.CFGZero, Still: job.CFGZeroInit},
 	}
 }
 
@@ -162,6 +170,7 @@ func (p *Pipeline) generate(ctx context.Context, job inference.Job, inputs strin
 	if err != nil {
 		return inference.Saved{}, err
 	}
+	defer r.close()
 	first, err := r.plan(ctx)
 	if err == nil {
 		err = planned(first)
@@ -188,6 +197,7 @@ func (p *Pipeline) Resume(ctx context.Context, dir string, emit func(inference.E
 	if err != nil {
 		return inference.Saved{}, err
 	}
+	defer r.close()
 	return r.finish(ctx, emit)
 }
 
@@ -221,7 +231,10 @@ func (r *run) finish(ctx context.Context, emit func(inference.Event)) (inference
 		p.OnPreparation(func(n device.Preparation) { emit(inference.Preparing(n)) })
 		defer p.OnPreparation(nil)
 	}
-	saved, err := r.work(ctx)
+	saved, err := inference.Saved{}, r.p.adapt(ctx, r.adapted)
+	if err == nil {
+		saved, err = r.work(ctx)
+	}
 	if err != nil {
 		if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 			err = fmt.Errorf("%w: %w", ctx.Err(), err)
@@ -231,6 +244,21 @@ func (r *run) finish(ctx context.Context, emit func(inference.Event)) (inference
 	saved.Seconds = time.Since(r.started).Seconds()
 	emit(saved)
 	return saved, nil
+}
+
+// checkCausal refuses what a causal model does not do.
+func (r *run) checkCausal() error {
+	if r.job.EasyCache.Threshold > 0 {
+		return &inference.SettingError{Setting: "easycache", Mistake: inference.Unusable, Found: fmt.Sprint(r.job.EasyCache.Threshold), Want: "0: a causal model needs all its steps"}
+	}
+	return nil
+}
+
+// close closes the LoRAs of a run that was not begun.
+func (r *run) close() {
+	if r.p.adapted != r.adapted {
+		r.adapted.close()
+	}
 }
 
 // work goes from the prompt to the video. A plan takes the very same way.

@@ -45,14 +45,29 @@ func (r *run) sample(ctx context.Context, c conditioning) error {
 		work[i] = device.Floats(r.p.dev, n)
 	}
 	r.p.dev.Hold(4 * int64(r.solver.Kept()*n))
+	if err := r.openCache(); err != nil {
+		return err
+	}
+	if r.cache != nil {
+		r.p.dev.Hold(4 * int64(r.cache.Kept()*n))
+		defer r.p.dev.Hold(-4 * int64(r.cache.Kept()*n))
+	}
 	defer r.p.dev.Hold(-4 * int64(len(work)*n))
 	loop := denoise.Loop{
-		Solver: r.solver, Guidance: r.guidance, Expert: r.p.expert, Model: s.model, After: s.after, Dry: r.planning(),
+		Solver: r.solver, Guidance: r.guidance, Cache: r.cache, Expert: r.p.expert, Model: s.model, After: s.after, Dry: r.planning(),
 		Phase: func(step denoise.Step, times int, work func() error) error {
 			return r.phase("sample "+step.Expert, times, work)
 		},
 	}
 	return loop.Run(ctx, r.latent, work)
+}
+
+// openCache makes the cache that the job asks for, unless the run has it from its state.
+func (r *run) openCache() (err error) {
+	if c := r.job.EasyCache; c.Threshold > 0 && r.cache == nil {
+		r.cache, err = denoise.NewEasyCache(denoise.EasyCache(c), r.solver.Steps(), r.cached)
+	}
+	return err
 }
 
 // model returns the session of a step's expert, made at its first use. The other expert's is

@@ -25,6 +25,17 @@ type source struct {
 	Fingerprint string `json:"fingerprint"`
 	// Quant says how the experts' weights were quantised.
 	Quant inference.Quant `json:"quant,omitzero"`
+	// LoRAs are those that the experts are changed by, in order.
+	LoRAs []loraSource `json:"loras,omitempty"`
+}
+
+// source says which checkpoint and LoRAs the run's video comes from.
+func (r *run) source() source {
+	s := r.p.source
+	if r.adapted != nil {
+		s.LoRAs = r.adapted.sources
+	}
+	return s
 }
 
 // fingerprintEnd is how much of a file's beginning and end is hashed.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"gimbal/inference"
 	"gimbal/inference/clip"
@@ -26,6 +27,8 @@ type record struct {
 	Device     string        `json:"device"`
 	Solver     denoise.State `json:"solver"`
 	Chunks     int           `json:"chunks,omitempty"` // of a causal model's that are done; nothing of them is kept but the latent
+
+	Cache denoise.CacheState `json:"cache,omitzero"`
 }
 
 // Paused is an interrupted run.
@@ -119,9 +122,13 @@ func (p *Pipeline) reopen(ctx context.Context, dir string) (_ *run, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var r *run
 	defer func() {
 		if err != nil {
 			state.Close()
+			if r != nil {
+				r.close()
+			}
 		}
 	}()
 	saved, rec, err := load(state)
@@ -135,10 +142,14 @@ func (p *Pipeline) reopen(ctx context.Context, dir string) (_ *run, err error) {
 		return nil, &inference.SettingError{Setting: "quant", Mistake: inference.Unusable,
 			Found: p.source.Quant.String(), Want: fmt.Sprintf("%s, which the run in %s began with", rec.Job.Quant, dir)}
 	}
-	r, err := p.prepare(keptInputs(dir, rec.Job))
-	if err != nil {
+	if r, err = p.prepare(keptInputs(dir, rec.Job)); err != nil {
 		return nil, err
 	}
+	if now := r.source(); !slices.Equal(now.LoRAs, rec.Checkpoint.LoRAs) {
+		return nil, &inference.SettingError{Setting: "lora", Mistake: inference.Unusable,
+			Found: "another file, or another version of it", Want: fmt.Sprintf("those that the run in %s began with", dir)}
+	}
+	r.cached = rec.Cache
 	r.job, r.state, r.latent = rec.Job, state, saved.Tensors["latent"]
 	if r.chunks != nil {
 		r.noise()
@@ -170,8 +181,17 @@ func (r *run) save() error {
 		tensors[name] = *history
 		*history = nil
 	}
+	var cache denoise.CacheState
+	if r.cache != nil {
+		cache = r.cache.State()
+		for name, tensor := range cache.Tensors() {
+			if len(*tensor) > 0 {
+				tensors[name] = *tensor
+			}
+		}
+	}
 	settings, err := json.Marshal(record{
-		Job: r.job, Checkpoint: r.p.source, Device: r.p.dev.Info().Name, Solver: solver, Chunks: r.chunksDone(),
+		Job: r.job, Checkpoint: r.source(), Device: r.p.dev.Info().Name, Solver: solver, Chunks: r.chunksDone(), Cache: cache,
 	})
 	if err != nil {
 		return fmt.Errorf("run state: %w", err)
@@ -201,6 +221,9 @@ func load(s *runstate.Run) (runstate.State, record, error) {
 	}
 	for name, history := range histories(&rec.Solver) {
 		*history = saved.Tensors[name]
+	}
+	for name, tensor := range rec.Cache.Tensors() {
+		*tensor = saved.Tensors[name]
 	}
 	return saved, rec, nil
 }

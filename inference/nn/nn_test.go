@@ -112,3 +112,39 @@ func TestLinear(t *testing.T) {
 		}
 	}
 }
+
+// TestSides adds products to a layer's, in front of all that its epilogue does.
+func TestSides(t *testing.T) {
+	dev := openCPU(t, 10000)
+	a := NewArena(dev)
+	defer a.Release()
+	row := func(values ...float32) device.Mat {
+		return a.Filled(t.Context(), "row", 1, len(values), func(to []float32) { copy(to, values) })
+	}
+	column := func(values ...float32) device.Weight {
+		return device.DenseWeight(a.Filled(t.Context(), "column", len(values), 1, func(to []float32) { copy(to, values) }))
+	}
+	l := Linear{Weight: column(1, 2), Bias: row(0.5, -1), Narrow: &Narrow{Mat: a.Mat("narrow", 0, 4, 3)}, Sides: []Side{
+		{Down: column(1, 2, 3), Up: device.DenseWeight(a.Filled(t.Context(), "up", 2, 3, func(to []float32) { copy(to, []float32{1, 1, 1, 0, 1, 0}) })), Scale: row(2, 2, 0)},
+		{Up: column(-1, 0)},
+	}}
+	if l.Rank() != 3 {
+		t.Errorf("rank %d", l.Rank())
+	}
+	x := row(2) // W·x + bias is 2.5, 3; the sides add 2*(2+4) - 2 and 8
+	for _, c := range []struct {
+		e    Epilogue
+		want [2]float32
+	}{
+		{Epilogue{}, [2]float32{12.5, 11}},
+		{Epilogue{Act: device.Clamp1}, [2]float32{1, 1}},
+		{Epilogue{Gate: row(2, -1), Add: row(1, 2)}, [2]float32{26, -9}},
+	} {
+		y := row(0, 0)
+		err := dev.Do(t.Context(), "linear", func(e device.Encoder) { l.Record(e, x, y, c.e) })
+		var got [2]float32
+		if err := errors.Join(a.Err(), err, dev.Read(t.Context(), device.Bytes(got[:]), y.Buf)); err != nil || got != c.want {
+			t.Errorf("%v, want %v, %v", got, c.want, err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"gimbal/inference/device"
+	"gimbal/inference/nn"
 	"gimbal/inference/weights"
 )
 
@@ -15,7 +16,9 @@ type Model struct {
 
 	dev    device.Device
 	loader *weights.Loader
-	bytes  int64 // of the checkpoint
+	bytes  int64     // of the checkpoint
+	narrow nn.Narrow // of LoRAs
+	rank   int       // of the largest; 0 for none
 	eps    float32
 	w      modelWeights
 }
@@ -25,6 +28,13 @@ type Model struct {
 // or misshapen. A checkpoint without a camera branch loads; NewSession then
 // refuses a camera path.
 func Load(ctx context.Context, dev device.Device, store *weights.Store, cfg Config) (*Model, error) {
+	return LoadAdapted(ctx, dev, store, cfg, nil)
+}
+
+// LoadAdapted is Load of an expert that LoRAs change, nil for none: those of linear layers
+// are products beside the layer's own, so that its weight stays as it is; the others are
+// added to what is loaded.
+func LoadAdapted(ctx context.Context, dev device.Device, store *weights.Store, cfg Config, a *weights.Adaptation) (*Model, error) {
 	if err := checkConfig(cfg); err != nil {
 		return nil, fmt.Errorf("wan: config of %s: %w", store.Path(), err)
 	}
@@ -36,7 +46,8 @@ func Load(ctx context.Context, dev device.Device, store *weights.Store, cfg Conf
 		bytes:    store.Bytes(),
 		eps:      float32(cfg.Eps),
 	}
-	w, err := loader{m.loader}.weights(ctx, sizes)
+	m.loader.Adapt(a)
+	w, err := loader{m.loader, &m.narrow, &m.rank}.weights(ctx, sizes)
 	if err == nil {
 		err = errors.Join(bad, m.loader.Err())
 	}
@@ -49,4 +60,25 @@ func Load(ctx context.Context, dev device.Device, store *weights.Store, cfg Conf
 }
 
 // Close gives the weights' buffers back. Sessions must be closed before.
-func (m *Model) Close() { m.loader.Release() }
+func (m *Model) Close() {
+	m.loader.Release()
+	if m.narrow.Mat.Buf != nil {
+		m.narrow.Mat.Buf.Release()
+	}
+}
+
+// reserve sees to it that LoRAs have memory for so many rows.
+func (m *Model) reserve(rows int) error {
+	if m.rank == 0 || rows <= m.narrow.Mat.Rows {
+		return nil
+	}
+	if m.narrow.Mat.Buf != nil {
+		m.narrow.Mat.Buf.Release()
+	}
+	m.narrow.Mat = device.Mat{}
+	buf, err := m.dev.Alloc(device.Desc{Label: "narrow", DType: device.F32, Shape: []int{rows, m.rank}})
+	if err == nil {
+		m.narrow.Mat = device.AsMat(buf)
+	}
+	return err
+}

@@ -2,6 +2,7 @@ package wan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"gimbal/inference/device"
@@ -9,7 +10,8 @@ import (
 )
 
 // Session runs forward passes for one clip, or, where it is causal, for one chunk of a video
-// after the other. It is used by one goroutine at a time.
+// after the other. It is used by one goroutine at a time, and so are all sessions of a model
+// with LoRAs, which have some memory in common.
 type Session struct {
 	// Inspect, unless nil, is called after every block of a forward. hidden reads
 	// the residual stream, [tokens, dim]. An error ends the forward.
@@ -64,7 +66,7 @@ func (s *Session) prepare(ctx context.Context, in Input) error {
 	s.patches = s.arena.Mat("patches", device.F32, tokens, cfg.InDim*patch)
 	s.out = s.arena.Mat("out", device.F32, tokens, cfg.OutDim*patch)
 	s.act = newActivations(s.arena, cfg, tokens)
-	if err := s.arena.Err(); err != nil {
+	if err := errors.Join(s.arena.Err(), s.m.reserve(tokens)); err != nil {
 		return err
 	}
 	s.hostPatches = s.arena.Staging().Floats(tokens * s.patches.Cols)
@@ -109,7 +111,7 @@ func (s *Session) prepareText(ctx context.Context, contexts []Context) error {
 	in := s.in
 	in.Contexts = contexts
 	s.prompts.load(ctx, s.texts, s.m, in)
-	if err := s.texts.Err(); err != nil {
+	if err := errors.Join(s.texts.Err(), s.m.reserve(s.prompts.text.Rows)); err != nil {
 		return err
 	}
 	if !s.in.Reuse.CrossAttention {

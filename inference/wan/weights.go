@@ -48,10 +48,19 @@ func (w *blockWeights) cameraBytes() (n int64) {
 }
 
 // loader reads layers.
-type loader struct{ *weights.Loader }
+type loader struct {
+	*weights.Loader
+	narrow *nn.Narrow
+	rank   *int // largest of the layers'
+}
 
 func (l loader) linear(name string) nn.Linear {
-	return nn.Linear{Weight: l.Weight(name + ".weight"), Bias: l.Vector(name + ".bias")}
+	layer := nn.Linear{Weight: l.Weight(name + ".weight"), Bias: l.Vector(name + ".bias"), Narrow: l.narrow}
+	for _, s := range l.Sides(name + ".weight") {
+		layer.Sides = append(layer.Sides, nn.Side(s))
+	}
+	*l.rank = max(*l.rank, layer.Rank())
+	return layer
 }
 
 // weights loads all layers. What is missing or misshapen is noted in l and left out.

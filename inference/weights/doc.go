@@ -18,6 +18,10 @@
 //     tensors beside it tell which. A Loader puts it on the device as it is, as a
 //     device.Weight; Store.Rows widens rows of it on the host.
 //
+// A LoRA (lora.go; lora_keys.go names its keys' modules and parts, lora_change.go makes matrices
+// of them) changes what a Loader loads: vectors by what is added to them, weights by products
+// beside theirs.
+//
 // A checkpoint (layout.go, config.go, recipe.go) is a folder of parts. OpenQuantised
 // (quantise.go) gives an expert's weights as a Quant says: those that the checkpoint has,
 // or a derived file (derived.go), which is known by the fingerprint of the weights that it

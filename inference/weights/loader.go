@@ -21,6 +21,7 @@ type Loader struct {
 	buffers []device.Buffer
 	tables  map[string]device.Mat // of codes, by content: all layers have the same
 	faults  faults
+	changes map[string][]change // by LoRAs, by tensor
 }
 
 // NewLoader returns a loader of the tensors of s that are in table onto dev. Without a
@@ -75,6 +76,10 @@ func (l *Loader) vector(name string, n int) device.Mat {
 		var err error
 		if values, err = l.store.Values(name); err != nil {
 			l.note(name, err)
+			return device.Mat{}
+		}
+		if err := l.change(name, values); err != nil {
+			l.faults.fail(err)
 			return device.Mat{}
 		}
 	}

@@ -23,6 +23,7 @@ func (s *Studio) derive(n *Snapshot) {
 	s.deriveModel(n)
 	s.derivePicture(n)
 	s.deriveCamera(n)
+	s.deriveFewSteps(n)
 	unpacking := s.usesDemo(n) && s.state.demo.Checkpoint == "" && s.state.demoErr == nil
 	n.Form.Checking = unpacking || n.Model.Checking || s.pending("picture", "camera")
 	n.Form.Problems = s.problems(n)

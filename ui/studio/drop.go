@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"gimbal/inference"
 	"gimbal/inference/engine"
 	"gimbal/inference/library"
 	"gimbal/inference/picture"
@@ -66,6 +67,15 @@ func (s *Studio) useDropped(n *Snapshot, all []dropped) {
 	if cameras := of[engine.KindCamera]; len(cameras) > 0 {
 		s.fillOne(n, FieldCamera, func(in *Inputs) { in.Camera, in.Job.ActionPath = "", cameras[0] })
 		s.tellOthers(n, DroppedCameras, cameras)
+	}
+	if files := of[engine.KindLoRA]; len(files) > 0 {
+		s.fillOne(n, FieldLoRAs, func(in *Inputs) {
+			list := in.Job.LoRAs.List()
+			for _, path := range files {
+				list = append(list, inference.NewLoRA(path))
+			}
+			in.Job.LoRAs = inference.NewLoRAs(list...)
+		})
 	}
 	for _, path := range of[engine.KindCheckpoint] {
 		s.useModel(n, path)

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"syscall"
 
+	"gimbal/inference"
 	"gimbal/inference/clip"
+	"gimbal/inference/engine"
 	"gimbal/inference/library"
 	"gimbal/inference/picture"
 )
@@ -20,6 +22,8 @@ func (s *Studio) startChecks(n *Snapshot) {
 	image, folder := n.Form.Inputs.Job.Image, n.Form.Inputs.Job.ActionPath
 	s.check("picture", image, immediate, func(context.Context) func(*Snapshot) { return s.readPicture(image) })
 	s.check("camera", folder, immediate, func(context.Context) func(*Snapshot) { return s.readCamera(folder) })
+	loras := n.Form.Inputs.Job.LoRAs
+	s.check("loras", loras, immediate, func(context.Context) func(*Snapshot) { return s.readLoRAs(loras) })
 	s.checkModel(n, true)
 	s.checkModel(n, false)
 	s.checkTokens(n)
@@ -124,6 +128,23 @@ func (s *Studio) readCamera(folder string) func(n *Snapshot) {
 		s.state.path = loadedPath{folder: folder, path: path}
 		s.report("camera", wrong)
 	}
+}
+
+// readLoRAs looks at those that are used. Whether they fit the model its plan says.
+func (s *Studio) readLoRAs(loras inference.LoRAs) func(n *Snapshot) {
+	var wrong *Problem
+	for _, l := range loras.Used() {
+		kind, _, err := engine.Classify(l.File)
+		if wrong == nil && kind != engine.KindLoRA {
+			details := ""
+			if err != nil {
+				details = err.Error()
+			}
+			p := problem(FieldLoRAs, Error, LoRABad, map[string]any{"Path": l.File}, details)
+			wrong = &p
+		}
+	}
+	return func(*Snapshot) { s.report("loras", wrong) }
 }
 
 // maxRecents is how many pictures are remembered.

@@ -24,6 +24,7 @@ const (
 	FieldSteps    Field = "sample_steps"
 	FieldSeed     Field = "base_seed" // typing one locks it
 	FieldQuant    Field = "quant"
+	FieldLoRAs    Field = "lora" // one a line
 
 	// These are no settings of a run.
 	FieldOutput Field = "output" // folder for the videos

@@ -14,6 +14,7 @@ var problemTexts = map[Code]string{
 	PictureGone:      "The picture {{.Path}} is not there any more. Choose another, or put it back.",
 	PictureBad:       "This picture cannot be read: {{.Path}}. Choose a PNG, JPEG, WebP, BMP, TIFF or GIF.",
 	PictureUnread:    "This picture is of a kind that Gimbal does not read: {{.Path}}. Export it as PNG.",
+	LoRABad:          "This LoRA cannot be used: {{.Path}}. Remove it, or put the file back.",
 	CameraGone:       "The camera folder {{.Path}} is not there any more. Choose another, or put it back.",
 	CameraBad:        "This is no camera folder that can be used: {{.Path}}. It needs poses.npy and intrinsics.npy.",
 	CameraUnused:     "This model does not follow camera paths. Choose no path, or a model with camera control.",

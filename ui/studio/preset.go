@@ -44,9 +44,9 @@ func withValues(j, values inference.Job) inference.Job {
 }
 
 // alike reports whether v and w differ in frames and steps at most, which every model
-// bears, or in how weights are kept.
+// bears, or in how weights are kept and changed.
 func alike(v, w inference.Job) bool {
-	v.Frames, v.Steps, v.Quant = w.Frames, w.Steps, w.Quant
+	v.Frames, v.Steps, v.Quant, v.LoRAs = w.Frames, w.Steps, w.Quant, w.LoRAs
 	return v == w
 }
 
@@ -59,17 +59,23 @@ func (s *Studio) suiting(n *Snapshot, demo bool) inference.Job {
 	return v
 }
 
-// builtins returns the built-in presets. All but the demo keep the quantisation that
-// is chosen, and are about the user's own model if there is one.
+// builtins returns the built-in presets. All but the demo keep the quantisation and the LoRAs
+// that are chosen, and are about the user's own model if there is one. With a LoRA that is
+// distilled to a few steps they are about these, as the others would spoil the video.
 func (s *Studio) builtins(n *Snapshot) []Preset {
 	base := s.suiting(n, n.Settings.ModelFolder == "")
-	base.Quant = n.Form.Inputs.Job.Quant
+	base.Quant, base.LoRAs = n.Form.Inputs.Job.Quant, n.Form.Inputs.Job.LoRAs
+	few, _, isFew := base.LoRAs.FewSteps(base.Recipe)
 	all := []Preset{
 		{ID: PresetQuick, Name: "Quick"}, {ID: PresetProduction, Name: "Production"}, {ID: PresetFull, Name: "Full length"},
 	}
 	for i, size := range [][2]int{{5, 5}, {41, 20}, {81, base.Steps}} {
 		all[i].Values, all[i].Builtin = base, true
 		all[i].Values.Frames, all[i].Values.Steps = size[0], size[1]
+		if isFew {
+			few.Frames = size[0]
+			all[i].Values.Recipe = few
+		}
 	}
 	return append(all, Preset{ID: PresetDemo, Name: "Demo", Builtin: true, Values: s.suiting(n, true)})
 }
@@ -217,5 +223,23 @@ func (s *Studio) RenamePreset(id, name string) {
 func (s *Studio) DeletePreset(id string) {
 	s.userChange(func(*Snapshot) {
 		s.state.presets = slices.DeleteFunc(slices.Clone(s.state.presets), func(p storedPreset) bool { return p.ID == id })
+	})
+}
+
+// deriveFewSteps finds what a distilled LoRA offers.
+func (s *Studio) deriveFewSteps(n *Snapshot) {
+	job := n.Form.Inputs.Job
+	n.Form.FewSteps = 0
+	if few, _, ok := job.LoRAs.FewSteps(job.Recipe); ok && few != job.Recipe {
+		n.Form.FewSteps = few.Steps
+	}
+}
+
+// UseFewSteps sets the form to what a distilled LoRA wants.
+func (s *Studio) UseFewSteps() {
+	s.userChange(func(n *Snapshot) {
+		if few, _, ok := n.Form.Inputs.Job.LoRAs.FewSteps(n.Form.Inputs.Job.Recipe); ok {
+			s.fill(n, func(in *Inputs) { in.Job.Recipe, in.Job.EasyCache = few, inference.EasyCache{} })
+		}
 	})
 }

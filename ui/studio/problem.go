@@ -38,6 +38,7 @@ const (
 	PictureGone      Code = "picture_gone"      // Path: the file is not there (any more)
 	PictureBad       Code = "picture_bad"       // Path; Details says why it cannot be read
 	PictureUnread    Code = "picture_unread"    // Path: whole, but of a kind that is not read; Details names it
+	LoRABad          Code = "lora_bad"          // Path
 	CameraGone       Code = "camera_gone"       // Path
 	CameraBad        Code = "camera_bad"        // Path; Details
 	CameraUnused     Code = "camera_unused"     // the model has no camera control

@@ -49,6 +49,7 @@ type Form struct {
 	Frames         int     // that the video will have: fewer where the camera path is shorter
 	Seconds        float64 // of video
 	Width, Height  int     // pixels of the video; 0 while there is no picture
+	FewSteps       int     // that a LoRA is distilled to, where the form's settings are others; 0 for none
 	Estimate       Estimate
 
 	typed map[Field]string
