@@ -24,6 +24,7 @@ const maxStrength = 100
 // NewLoRA returns the LoRA in a file at full strength: on both experts, unless the file's
 // name says that it is one of a pair.
 func NewLoRA(file string) LoRA {
+	file = Path(file)
 	high, low := noiseOf(file)
 	return LoRA{File: file, High: truthOf(high || !low), Low: truthOf(low || !high)}
 }

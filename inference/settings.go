@@ -115,7 +115,7 @@ var Settings = []Setting{
 		Help: "how the experts' linear layers are kept: `kind` none (as in the checkpoint), int8 (half of bf16's size), nf4 (a quarter of it, less exact) " +
 			"or nf4-double (its scales in 8 bits too, 8 % smaller); norms, modulation, embeddings of latent and timestep and the head always stay as they are",
 		value: choiceOrZero(quants, func(j *Job) *Quant { return &j.Quant })},
-	{Name: "lora", Flag: true, Form: true,
+	{Name: "lora", Flag: true, Form: true, Use: Reads,
 		Help: "`file` of changes to the experts' weights, and how much of them to apply: FILE, FILE:0.8, FILE:high=1,low=0.5; given as often as there are files. " +
 			"Files of a pair are told by high or low in their names",
 		value: loras()},

@@ -65,7 +65,7 @@ func files(j inference.Job) []output.File {
 func inputs(j inference.Job, checkpoint string) []output.Input {
 	list := []output.Input{{What: "the checkpoint", Path: checkpoint, Whole: true}}
 	for _, s := range inference.Settings {
-		if s.Use != inference.Reads {
+		if s.Use != inference.Reads || s.Name == "lora" { // which names several
 			continue
 		}
 		what, ok := map[string]string{"image": "the picture that the video starts from", "action_path": "the camera path"}[s.Name]
