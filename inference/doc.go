@@ -53,7 +53,7 @@
 //
 //	action folder    the reference's folder of a camera path: poses.npy, intrinsics.npy
 //	boundary         the share of the schedule from which the high-noise expert runs
-//	checkpoint       a folder with experts, text encoder, tokenizer and VAE
+//	checkpoint       experts, text encoder, tokenizer and VAE, in a folder or file by file
 //	clip             a video to be, with its latent's size and its control
 //	derived store    weights that were made from a checkpoint's, such as quantised ones
 //	dry              without contents: a dry device counts what the code on it would take

@@ -1,7 +1,8 @@
 package engine
 
 import (
-	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -21,7 +22,8 @@ type Kind string
 const (
 	KindPicture    Kind = "picture"
 	KindCamera     Kind = "camera"     // a folder that controls a clip
-	KindCheckpoint Kind = "checkpoint" // a folder that looks like one, whole or not
+	KindCheckpoint Kind = "checkpoint" // a folder that looks like one, whole or not, or a file that stands for one
+	KindPart       Kind = "part"       // a file of weights without all that goes with it
 	KindLoRA       Kind = "lora"       // a file of changes to experts
 )
 
@@ -44,11 +46,7 @@ func Classify(path string) (kind Kind, use string, err error) {
 	case weights.IsLoRA(path):
 		return KindLoRA, path, nil
 	case weights.IsModelFile(path):
-		if !weights.HoldsExpert(path) {
-			_, err := weights.OpenLayout(path)
-			return "", path, cmp.Or(err, fmt.Errorf("found %s without an expert, want a model", path))
-		}
-		return KindCheckpoint, path, nil
+		return classifyFile(path)
 	}
 	if _, _, err := picture.Bounds(path); errors.As(err, new(picture.UnreadError)) {
 		return "", path, err
@@ -57,6 +55,34 @@ func Classify(path string) (kind Kind, use string, err error) {
 			"want a picture (%s), a camera folder with poses.npy and intrinsics.npy, or a model folder", err, picture.Names())
 	}
 	return KindPicture, path, nil
+}
+
+// classifyFile says what a file of weights, or a list of parts, is.
+func classifyFile(path string) (kind Kind, use string, err error) {
+	if filepath.Ext(path) == filepath.Ext(weights.PartsFile) {
+		_, err := weights.ReadParts(path)
+		return KindCheckpoint, path, err
+	}
+	parts, err := weights.PartsOf(path)
+	switch {
+	case parts == weights.Parts{}:
+		return "", path, err
+	case err != nil || !parts.Whole(): // there may be several of the rest
+		return KindPart, path, nil
+	}
+	return KindCheckpoint, path, nil
+}
+
+// Join writes a list of the parts in files, with the rest of those of the model at base, "" for
+// none, to a file in folder, which then stands for a model.
+func Join(folder, base string, files []string) (path string, err error) {
+	parts, err := weights.JoinParts(base, files)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(fmt.Append(nil, parts))
+	path = filepath.Join(folder, hex.EncodeToString(sum[:8]), weights.PartsFile)
+	return path, weights.WriteParts(path, parts)
 }
 
 func classifyFolder(dir string) (kind Kind, use string, err error) {

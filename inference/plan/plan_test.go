@@ -125,3 +125,13 @@ func TestLearn(t *testing.T) {
 		t.Error("an estimate from nothing")
 	}
 }
+
+// TestUnmeasuredFormats takes products with weights in a format that was not measured for as
+// slow as the slowest that was.
+func TestUnmeasuredFormats(t *testing.T) {
+	r := plan.Rates{Kinds: map[string]float64{"linear bf16": 4e9, "linear int8": 2e9, "attention f32": 1e9}, Bandwidth: 1e12}
+	work := inference.Work{Kinds: map[string]device.Cost{"linear q4_k": {FLOPs: 8e9}}}
+	if got := r.Of("sample", work).Likely; got != 4*time.Second {
+		t.Errorf("%v, want 4s", got)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -46,7 +47,7 @@ func (r Rates) Of(phase string, w inference.Work) inference.Estimate {
 	}
 	seconds := float64(w.Submissions) * r.Submission
 	for kind, c := range w.Kinds {
-		rate := r.Kinds[kind]
+		rate := r.of(kind)
 		if kind == Memory || rate == 0 {
 			seconds += float64(c.Bytes) / r.Bandwidth
 		} else {
@@ -60,6 +61,24 @@ func (r Rates) Of(phase string, w inference.Work) inference.Estimate {
 	}
 	return inference.Estimate{Low: duration(low * seconds), Likely: duration(seconds), High: duration(high * seconds)}
 }
+
+// of returns the rate of a kind of work; of products with weights in a format that was not
+// measured, that of the slowest that was.
+func (r Rates) of(kind string) float64 {
+	rate, known := r.Kinds[kind]
+	if known || !strings.HasPrefix(kind, linearKind) {
+		return rate
+	}
+	for other, its := range r.Kinds {
+		if strings.HasPrefix(other, linearKind) && its > 0 && (rate == 0 || its < rate) {
+			rate = its
+		}
+	}
+	return rate
+}
+
+// linearKind begins the kinds of products with weights.
+const linearKind = "linear "
 
 func duration(seconds float64) time.Duration {
 	return time.Duration(min(seconds*float64(time.Second), math.MaxInt64/4))

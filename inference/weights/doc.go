@@ -22,7 +22,9 @@
 // of them) changes what a Loader loads: vectors by what is added to them, weights by products
 // beside theirs.
 //
-// A checkpoint (layout.go, config.go, recipe.go) is a folder of parts. OpenQuantised
+// A checkpoint (layout.go, config.go, recipe.go) is a folder of parts in the original layout, or
+// parts that are named or told by their contents (parts.go, named.go), such as ComfyUI's files;
+// foreign.go says what files are that cannot be used. OpenQuantised
 // (quantise.go) gives an expert's weights as a Quant says: those that the checkpoint has,
 // or a derived file (derived.go), which is known by the fingerprint of the weights that it
 // was made of and by its recipe, and made at first use, layer by layer, on all cores

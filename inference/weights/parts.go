@@ -1,6 +1,8 @@
 package weights
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/google/renameio/v2"
 )
 
 // Parts name a model's parts: files, or folders of shards. "" is for those that are to be
@@ -127,27 +131,99 @@ func (c Checkpoint) find() (Parts, error) {
 // fillFile takes from a file what it holds, and returns the folder in which the rest is to
 // be looked for.
 func (p *Parts) fillFile(path string) (root string, err error) {
-	if shardName.MatchString(filepath.Base(path)) {
-		path = filepath.Dir(path)
-	}
-	u, err := classify(path)
+	own, err := partsIn(path)
 	if err != nil {
 		return "", err
 	}
-	var own Parts
-	if u.isExpert() {
-		if own.HighNoise, own.LowNoise = path, otherExpert(path); noiseOf(path) == LowNoise {
-			own.HighNoise, own.LowNoise = own.LowNoise, own.HighNoise
-		}
+	p.fill(own)
+	p.fill(Parts{HighNoise: otherExpert(own.LowNoise), LowNoise: otherExpert(own.HighNoise)})
+	return rootOf(cmp.Or(own.Paths()...)), nil
+}
+
+// partsIn says which parts a file holds, or the folder of the shard that it is.
+func partsIn(path string) (own Parts, err error) {
+	if shardName.MatchString(filepath.Base(path)) {
+		path = filepath.Dir(path)
 	}
-	if _, ok := u.kinds[KindText]; ok {
+	s, err := Open(path)
+	if err != nil {
+		return own, err
+	}
+	defer s.Close()
+	if len(s.kinds) == 0 {
+		return own, s.mustBe(KindExpert) // which says what it is
+	}
+	if _, ok := s.kinds[KindExpert]; ok && noiseOf(path) == LowNoise {
+		own.LowNoise = path
+	} else if ok {
+		own.HighNoise = path
+	}
+	if _, ok := s.kinds[KindText]; ok {
 		own.TextEncoder = path
 	}
-	if _, ok := u.kinds[KindVAE]; ok {
+	if _, ok := s.kinds[KindVAE]; ok {
 		own.VAE = path
 	}
-	p.fill(own)
-	return rootOf(path), nil
+	return own, nil
+}
+
+// Whole reports whether p names all that a model cannot do without; a tokenizer may be in the
+// text encoder's file.
+func (p Parts) Whole() bool {
+	return (p.HighNoise != "" || p.LowNoise != "") && p.TextEncoder != "" && p.VAE != ""
+}
+
+// PartsOf returns the parts that a file gives: those in it and, if there is an expert, those
+// that are found around it.
+func PartsOf(path string) (Parts, error) {
+	own, err := partsIn(path)
+	if err != nil || own.HighNoise == "" && own.LowNoise == "" {
+		return own, err
+	}
+	return Checkpoint{Dir: path}.find()
+}
+
+// JoinParts returns the parts in files and, for those that none of them holds, what the model
+// at base has; of its experts only if the files hold none. "" is for no model.
+func JoinParts(base string, files []string) (Parts, error) {
+	var p Parts
+	for _, path := range files {
+		own, err := partsIn(path)
+		if err != nil {
+			return p, err
+		}
+		for name, to := range p.fields() {
+			if from := *own.fields()[name]; from != "" && *to != "" && from != *to {
+				return p, &Error{path, name, "a second one, beside " + *to, "one file for each part (an expert for low noise has low in its name)"}
+			}
+		}
+		p.fill(own)
+	}
+	p.fill(Parts{HighNoise: otherExpert(p.LowNoise), LowNoise: otherExpert(p.HighNoise)})
+	if base == "" {
+		return p, nil
+	}
+	others, err := Checkpoint{Dir: base}.find()
+	if err != nil {
+		return p, err
+	}
+	if !isPartsFile(base) && (p.HighNoise != "" || p.LowNoise != "") {
+		others.HighNoise, others.LowNoise = "", ""
+	}
+	p.fill(others)
+	return p, nil
+}
+
+// WriteParts writes a PartsFile.
+func WriteParts(path string, p Parts) error {
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return renameio.WriteFile(path, append(text, '\n'), 0o644)
 }
 
 // partFolders are the folders of single parts in ComfyUI and in diffusers' models.
@@ -192,6 +268,9 @@ func noiseOf(path string) string {
 // otherExpert returns the file that has the same path as an expert's but for which expert it
 // is; "" if there is none.
 func otherExpert(path string) string {
+	if path == "" {
+		return ""
+	}
 	for _, pair := range [][2]string{{"high", "low"}, {"High", "Low"}, {"HIGH", "LOW"}, {"_H_", "_L_"}, {"_H.", "_L."}} {
 		for _, way := range [][2]string{pair, {pair[1], pair[0]}} {
 			other := strings.ReplaceAll(path, way[0], way[1])
@@ -246,7 +325,7 @@ func (p *Parts) search(root string, wantExperts bool) error {
 		}
 	}
 	if p.Tokenizer == "" {
-		p.Tokenizer = findTokenizer(root, filepath.Dir(p.TextEncoder))
+		p.Tokenizer = findTokenizer(root, filepath.Dir(cmp.Or(p.TextEncoder, filepath.Join(root, "none"))))
 	}
 	return errors.Join(errs...)
 }

@@ -159,3 +159,34 @@ func FuzzParts(f *testing.F) {
 		}
 	})
 }
+
+// TestJoinParts makes a model of files, with what they lack of a model that there is.
+func TestJoinParts(t *testing.T) {
+	gguf, ok := golden.FormatFile(t, "gguf/q4_k_m.gguf")
+	text, ok2 := golden.FormatFile(t, "t5/umt5-encoder-q8_0.gguf")
+	if !ok || !ok2 {
+		t.Skip("not in the repository")
+	}
+	dir := t.TempDir()
+	low := filepath.Join(dir, "x_low.gguf")
+	if err := os.Symlink(gguf, low); err != nil {
+		t.Fatal(err)
+	}
+	p, err := weights.JoinParts(golden.Checkpoint(t), []string{text, low})
+	if err != nil || !p.Whole() || p.LowNoise != low || p.HighNoise != "" || p.TextEncoder != text || p.Tokenizer == "" {
+		t.Errorf("parts %+v, %v", p, err)
+	}
+	list := filepath.Join(dir, "models", weights.PartsFile)
+	if err := weights.WriteParts(list, p); err != nil {
+		t.Fatal(err)
+	}
+	if q, err := weights.JoinParts(list, []string{gguf}); err != nil || q.LowNoise != low || q.HighNoise != gguf || q.VAE != p.VAE {
+		t.Errorf("parts %+v, %v", q, err)
+	}
+	if _, err := weights.JoinParts("", []string{gguf, filepath.Join(golden.Checkpoint(t), weights.HighNoise)}); err == nil || !strings.Contains(err.Error(), "a second one") {
+		t.Errorf("two experts for high noise: %v", err)
+	}
+	if p, err := weights.PartsOf(gguf); err != nil || p.Whole() {
+		t.Errorf("an expert on its own: %+v, %v", p, err)
+	}
+}

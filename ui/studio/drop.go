@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ type dropped struct {
 
 // Drop takes files and folders that were dropped, opened from the Finder or pasted
 // as paths (file:// addresses too): pictures, action folders or a file in one, a
-// model folder, a video or sidecar that Gimbal made. A notice explains the others.
+// model folder or files of one, a video or sidecar that Gimbal made. A notice explains the others.
 func (s *Studio) Drop(paths []string) {
 	s.background(func() {
 		var all []dropped
@@ -39,8 +40,36 @@ func (s *Studio) Drop(paths []string) {
 			}
 			all = append(all, d)
 		}
+		all = s.joinParts(all)
 		s.userChange(func(n *Snapshot) { s.useDropped(n, all) })
 	})
+}
+
+// joinParts makes one model of all parts of one that were dropped, and of what the model in
+// use has besides.
+func (s *Studio) joinParts(all []dropped) []dropped {
+	var parts []string
+	var rest []dropped
+	for _, d := range all {
+		if d.err == nil && (d.kind == engine.KindPart || d.kind == engine.KindCheckpoint && !isFolder(d.path)) {
+			parts = append(parts, d.path)
+		} else {
+			rest = append(rest, d)
+		}
+	}
+	if len(parts) == 0 || len(parts) == 1 && !slices.ContainsFunc(all, func(d dropped) bool { return d.kind == engine.KindPart }) {
+		return all
+	}
+	path, err := engine.Join(filepath.Join(s.o.Dir, "models"), s.Snapshot().Settings.ModelFolder, parts)
+	if err != nil {
+		return append(rest, dropped{path: parts[0], err: err})
+	}
+	return append(rest, dropped{kind: engine.KindCheckpoint, path: path})
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // useDropped puts what was dropped where it belongs. s.mu is held.

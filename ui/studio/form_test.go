@@ -16,7 +16,9 @@ import (
 	"gimbal/inference/clip"
 	"gimbal/inference/engine"
 	"gimbal/inference/engine/enginetest"
+	"gimbal/inference/golden"
 	"gimbal/inference/picture/picturetest"
+	"gimbal/inference/weights"
 )
 
 func writeCamera(t *testing.T, dir string, poses int) {
@@ -419,6 +421,24 @@ func TestDrop(t *testing.T) {
 		b.notice(DroppedModel)
 		if s := b.Snapshot(); s.Settings.ModelFolder != model || s.Form.Camera.Folder != cam {
 			t.Errorf("settings %+v, camera %+v", s.Settings, s.Form.Camera)
+		}
+	})
+}
+
+// TestDropParts makes a model of an expert, a text encoder and a VAE.
+func TestDropParts(t *testing.T) {
+	expert, ok := golden.FormatFile(t, "gguf/q4_k_m.gguf")
+	text, ok2 := golden.FormatFile(t, "t5/umt5-encoder-q8_0.gguf")
+	if !ok || !ok2 {
+		t.Skip("not in the repository")
+	}
+	vae := filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth")
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.Drop([]string{expert, text, vae})
+		b.notice(DroppedModel)
+		p, err := weights.ReadParts(b.Snapshot().Settings.ModelFolder)
+		if want := (weights.Parts{HighNoise: expert, TextEncoder: text, VAE: vae}); err != nil || p != want {
+			t.Errorf("parts %+v, want %+v, %v", p, want, err)
 		}
 	})
 }
