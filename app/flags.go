@@ -33,6 +33,7 @@ type reference struct {
 	size    string
 	ulysses int
 	resume  string
+	server  string
 	device  deviceChoice
 	json    bool
 	profile string

@@ -17,7 +17,7 @@ import (
 
 func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	r := reference{job: inference.DefaultJob()}
-	return r.generate(ctx, "generate", args, stdout, stderr)
+	return r.generate(ctx, "generate", args, stdout, stderr, r.serverFlag)
 }
 
 // runGenerateFast is the reference's generate_fast.py.
@@ -27,9 +27,12 @@ func runGenerateFast(ctx context.Context, args []string, stdout, stderr io.Write
 }
 
 // generate makes a video with the settings in r, as far as args do not change them.
-func (r *reference) generate(ctx context.Context, name string, args []string, stdout, stderr io.Writer) error {
-	if err := r.parse(name, args, stdout); err != nil {
+func (r *reference) generate(ctx context.Context, name string, args []string, stdout, stderr io.Writer, more ...func(*flag.FlagSet)) error {
+	if err := r.parse(name, args, stdout, more...); err != nil {
 		return err
+	}
+	if r.server != "" {
+		return r.remote(ctx, stdout, stderr)
 	}
 	if err := r.complete(false); err != nil {
 		return err

@@ -176,6 +176,27 @@ func TestServe(t *testing.T) {
 	if err != nil || !json.Valid(sidecar) || bytes.Contains(sidecar, []byte(store)) || bytes.Contains(sidecar, []byte(demo.Checkpoint)) || !bytes.Contains(sidecar, []byte("a green meadow")) {
 		t.Errorf("the sidecar is %s, %v", sidecar, err)
 	}
+	output := filepath.Join(t.TempDir(), "there.mp4")
+	remote := []string{"generate", "--server", url, "--ckpt_dir", "demo", "--image", filepath.Join(demo.Pictures, "meadow.png"), "--base_seed", "3", "--save_file", output}
+	for name, value := range serviceJob {
+		if name != "model" {
+			remote = append(remote, "--"+name, value)
+		}
+	}
+	if out, errs, code := gimbal(t, remote...); code != 0 || !strings.Contains(out, output) {
+		t.Errorf("--server: exit code %d\n%s%s", code, out, errs)
+	}
+	if data, err := os.ReadFile(output); err != nil || fmt.Sprintf("%x", sha256.Sum256(data)) != v.SHA256 {
+		t.Errorf("--server: another video, %v", err)
+	}
+	for _, ext := range []string{".png", ".json"} {
+		if _, err := os.Stat(strings.TrimSuffix(output, ".mp4") + ext); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, errs, code := gimbal(t, "generate", "--server", url, "--ckpt_dir", "other", "--image", filepath.Join(demo.Pictures, "meadow.png"), "--prompt", "x", "--save_file", output+".2.mp4"); code != exitFailed || !strings.Contains(errs, `"demo"`) {
+		t.Errorf("--server with an unknown model: exit code %d, %s", code, errs)
+	}
 	p.kill()
 	p, lines = startProcess(t, 1, args...)
 	url = strings.TrimPrefix(lines[0], "listening on ")

@@ -94,6 +94,12 @@ func checkOutputs(j inference.Job, checkpoint string, also []output.File) error 
 	return output.Check(append(files(j), also...), inputs(j, checkpoint))
 }
 
+// CheckOutputs makes sure that the files of a job that is made elsewhere can be written here,
+// and that they replace neither what the job reads nor what Gimbal did not make.
+func CheckOutputs(j inference.Job) error {
+	return output.Check(files(j), inputs(j, "")[1:])
+}
+
 // checkFrames returns an error if the folder for a new run's frames has some already.
 func checkFrames(j inference.Job) error {
 	if j.FramesDir == "" {

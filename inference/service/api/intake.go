@@ -41,9 +41,11 @@ const (
 	maxText   = 64 << 10 // bytes of a value
 )
 
-// cameraFiles are the fields of a form that hold a file of an action folder, such as
-// poses for poses.npy.
-var cameraFiles = []string{"poses", "intrinsics", "action", "wasd_action", "ijkl_action"}
+// CameraFiles are the files of an action folder by the fields of a form that hold them.
+var CameraFiles = map[string]string{
+	"poses": "poses.npy", "intrinsics": "intrinsics.npy", "action": "action.npy", "wasd_action": "wasd_action.npy", "ijkl_action": "ijkl_action.npy",
+	"poses_npz": "poses.npz", "intrinsics_npz": "intrinsics.npz",
+}
 
 // read reads a request's body. The caller removes what comes back.
 func (s *Server) read(w http.ResponseWriter, r *http.Request) (_ *intake, err error) {
@@ -91,8 +93,8 @@ func (in *intake) readForm(r *http.Request) error {
 		switch name := part.FormName(); {
 		case name == "image":
 			err = in.keepPicture(part)
-		case slices.Contains(cameraFiles, name):
-			err = in.keepCamera(name, part)
+		case CameraFiles[name] != "":
+			err = in.keepCamera(CameraFiles[name], part)
 		default:
 			err = in.keepValue(name, part)
 		}
@@ -142,9 +144,9 @@ func (in *intake) keepPicture(r io.Reader) error {
 	return in.keepFile(in.picture, r)
 }
 
-func (in *intake) keepCamera(field string, r io.Reader) error {
+func (in *intake) keepCamera(name string, r io.Reader) error {
 	in.camera = filepath.Join(in.dir, "camera")
-	return in.keepFile(filepath.Join(in.camera, field+".npy"), r)
+	return in.keepFile(filepath.Join(in.camera, name), r)
 }
 
 func (in *intake) keepFile(path string, r io.Reader) error {
@@ -153,7 +155,7 @@ func (in *intake) keepFile(path string, r io.Reader) error {
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return badRequest("%s: given twice", strings.TrimSuffix(filepath.Base(path), ".npy"))
+		return badRequest("%s: given twice", filepath.Base(path))
 	}
 	if err != nil {
 		return err

@@ -25,11 +25,12 @@ type Video struct {
 	Seconds  float64  `json:"remaining_seconds"` // until the last step is done; 0 if not known
 	Preview  bool     `json:"preview"`           // there is one
 	Notices  []string `json:"notices"`
-	Error    *Error   `json:"error,omitempty"` // why it failed
-	Bytes    int64    `json:"bytes"`           // of the video, once it is there
-	SHA256   string   `json:"sha256,omitempty"`
-	Worker   string   `json:"worker,omitempty"`
-	Attempt  int      `json:"attempt"`
+	jobs.Size
+	Error   *Error `json:"error,omitempty"` // why it failed
+	Bytes   int64  `json:"bytes"`           // of the video, once it is there
+	SHA256  string `json:"sha256,omitempty"`
+	Worker  string `json:"worker,omitempty"`
+	Attempt int    `json:"attempt"`
 
 	Settings map[string]string `json:"settings"` // by their flags' names
 }
@@ -39,7 +40,7 @@ func view(j *jobs.Job) Video {
 	v := Video{
 		ID: j.ID, Object: "video", Status: j.Status, Model: j.Name, Priority: j.Priority, Created: j.Created,
 		Phase: j.Phase, Step: j.Step, Steps: j.Steps, Seconds: j.Remaining.Seconds(), Preview: len(j.Preview) > 0,
-		Notices: append([]string{}, j.Notices...), Worker: j.Worker, Attempt: j.Attempt, Settings: map[string]string{},
+		Notices: append([]string{}, j.Notices...), Size: j.Size, Worker: j.Worker, Attempt: j.Attempt, Settings: map[string]string{},
 	}
 	if !j.Started.IsZero() {
 		v.Started = &j.Started

@@ -76,12 +76,21 @@ type Job struct {
 	Steps     int           `json:"steps"`
 	Remaining time.Duration `json:"remaining_ns,omitempty"` // until the last step is done
 	Notices   []string      `json:"notices,omitempty"`
+	Size      Size          `json:"size,omitzero"`
 	Failure   *Failure      `json:"failure,omitempty"`
 
 	// State is the run's folder after Step, from which another worker goes on.
 	State   Files `json:"state,omitempty"`
 	Preview Files `json:"preview,omitempty"` // "preview.png", of the last step
 	Results Files `json:"results,omitempty"`
+}
+
+// Size is that of a video, known once its run is prepared.
+type Size struct {
+	Width        int `json:"width"`  // pixels
+	Height       int `json:"height"` // pixels
+	Frames       int `json:"frames"`
+	LatentFrames int `json:"latent_frames"`
 }
 
 // Failure says why a job failed.

@@ -40,6 +40,7 @@ type news struct {
 	steps    int
 	snapshot string // folder with the run's state after the step
 	notices  []string
+	size     jobs.Size
 	told     bool
 }
 
@@ -69,6 +70,7 @@ func (r *report) event(e inference.Event) {
 		r.next.notices = append(r.next.notices, e.Text)
 	case inference.Prepared:
 		r.runDir, r.next.steps = e.RunDir, e.Steps
+		r.next.size = jobs.Size{Width: e.Width, Height: e.Height, Frames: e.Frames, LatentFrames: e.LatentShape[1]}
 	case inference.Step:
 		r.next.step = e
 		if err := r.snapshot(e.Index); err != nil {
@@ -130,7 +132,7 @@ func (r *report) tell() {
 	state, preview, err := r.put(ctx, n)
 	if err == nil {
 		err = r.claim.Update(ctx, func(j *jobs.Job) {
-			j.Phase, j.Steps, j.Notices = n.phase, n.steps, n.notices
+			j.Phase, j.Steps, j.Notices, j.Size = n.phase, n.steps, n.notices, n.size
 			if state != nil {
 				j.State, j.Step = state, n.step.Index
 			}
