@@ -116,9 +116,6 @@ func inspectCamera(w io.Writer, dir string) error {
 	for _, n := range path.Notes(frames) {
 		fmt.Fprintln(w, n.Text)
 	}
-	if path.SpeedLost() {
-		fmt.Fprintln(w, "the model sees the path scaled so that its largest step has length 1: absolute speed is lost")
-	}
 	return nil
 }
 

@@ -14,6 +14,7 @@
 //	weights       checkpoints: containers, tensor tables, formats, quantising
 //	wan           the diffusion transformer, one expert of it
 //	vae           Wan 2.1's causal video VAE
+//	taehv         a small decoder in its place
 //	umt5          the text encoder
 //	tokenizer     its vocabulary
 //	noise         torch's random numbers
@@ -51,7 +52,7 @@
 //
 // # Words
 //
-//	action folder    the reference's folder of a camera path: poses.npy, intrinsics.npy
+//	action folder    the reference's folder of a camera path or of keys: poses.npy, intrinsics.npy, action.npy
 //	boundary         the share of the schedule from which the high-noise expert runs
 //	checkpoint       experts, text encoder, tokenizer and VAE, in a folder or file by file
 //	clip             a video to be, with its latent's size and its control

@@ -49,6 +49,7 @@ type NoticeAbout string
 const (
 	NoticePrompt  NoticeAbout = "prompt"  // the model does not read all of it
 	NoticeFrames  NoticeAbout = "frames"  // fewer than asked for
+	NoticeDecoder NoticeAbout = "decoder" // the small one cannot be used
 	NoticeCamera  NoticeAbout = "camera"  // the control is not quite what it seems
 	NoticeReloads NoticeAbout = "reloads" // weights do not stay in memory
 	NoticeDevice  NoticeAbout = "device"  // the run began on another one, or the system stopped its work

@@ -42,6 +42,8 @@ type Job struct {
 	VAEChunk          int    `json:"vae_chunk_size"`            // latent frames decoded at once; 0 for all
 	VAEChunkThreshold int    `json:"vae_chunk_threshold"`       // frames up to which all are decoded at once
 	VAETile           int    `json:"vae_tile,omitempty"`        // side of the VAE's tiles in pixels; 0 for none
+	Decoder           string `json:"decoder,omitempty"`         // that makes the video's pictures: "" for the VAE's, or DecoderTiny
+	DecoderPath       string `json:"decoder_path,omitempty"`    // file of a small decoder; "" for one that lies with the checkpoint
 	AttentionDType    string `json:"attention_dtype,omitempty"` // of queries, keys and values: f32 (or ""), f16 or bf16
 }
 
@@ -54,6 +56,9 @@ type Parts struct {
 	VAE         string `json:"vae,omitempty"`
 	Tokenizer   string `json:"tokenizer,omitempty"` // a folder; "" for what the text encoder's file holds, too
 }
+
+// DecoderTiny is the small decoder.
+const DecoderTiny = "tiny"
 
 // Recipe is how a checkpoint wants to be sampled: what its makers recommend. A
 // checkpoint that differs from LingBot-World brings its own as recipe.json, by these keys.

@@ -19,17 +19,17 @@ var Settings = []Setting{
 		Help: "`folder` of a camera path: poses.npy and intrinsics.npy, for an act checkpoint action.npy too; wasd_action.npy and ijkl_action.npy; " +
 			"or ViPE's pose and intrinsics; none for no camera control",
 		value: path(func(j *Job) *string { return &j.ActionPath })},
-	{Name: "action_string", Flag: true,
+	{Name: "action_string", Flag: true, Form: true,
 		Help: "`keys` that make the camera path and for how many frames they are held, such as w-20,none-5,wd-10: w, a, s and d move, " +
 			"i, k, j and l look up, down, left and right; of --action_path only the intrinsics are then used",
 		value: words(func(j *Job) *string { return &j.ActionString })},
-	{Name: "allow_act2cam", Flag: true, Switch: true,
+	{Name: "allow_act2cam", Flag: true, Form: true, Switch: true,
 		Help:  "make the camera path of the keys in wasd_action.npy and ijkl_action.npy where there are poses too",
 		value: truth(func(j *Job) *bool { return &j.AllowAct2Cam })},
-	{Name: "per_frame_intrinsics", Flag: true, Switch: true,
+	{Name: "per_frame_intrinsics", Flag: true, Form: true, Switch: true,
 		Help:  "tell the model the intrinsics of every frame, such as a zoom, not only those of the first as the reference does",
 		value: truth(func(j *Job) *bool { return &j.PerFrameIntrinsics })},
-	{Name: "even_jumps", Flag: true, Switch: true,
+	{Name: "even_jumps", Flag: true, Form: true, Switch: true,
 		Help:  "shorten steps of the camera path that dwarf all others to the longest of these",
 		value: truth(func(j *Job) *bool { return &j.EvenJumps })},
 	{Name: "prompt", Flag: true, Form: true,
@@ -139,6 +139,14 @@ var Settings = []Setting{
 		value: whole(0, 1024, func(j *Job) *int { return &j.VAEChunk })},
 	{Name: "vae_chunk_threshold", Env: "VAE_CHUNK_THRESHOLD",
 		value: whole(0, Wan.MaxFrames(), func(j *Job) *int { return &j.VAEChunkThreshold })},
+	{Name: "decoder", Flag: true, Form: true, Choices: decoders,
+		Help: "`decoder` of the video: full is the checkpoint's VAE, tiny the small one of --decoder_path, more than ten times as fast and a little less sharp. " +
+			"Where there is one, previews are made by it either way",
+		value: choiceOrZero(decoders, func(j *Job) *string { return &j.Decoder })},
+	{Name: "decoder_path", Flag: true, Form: true, Use: Reads,
+		Help: "`file` of a small decoder for Wan 2.1: taew2_1, lighttaew2_1 or lightvaew2_1, as .safetensors or .pth; " +
+			"if not given, one of these that lies with the checkpoint",
+		value: path(func(j *Job) *string { return &j.DecoderPath })},
 	{Name: "attention_dtype", Flag: true, Form: true, Choices: attentionDTypes,
 		Help:  "`type` of attention's queries, keys and values: f32, f16 or bf16; sums are f32 always",
 		value: choiceOrZero(attentionDTypes, func(j *Job) *string { return &j.AttentionDType })},
@@ -164,6 +172,7 @@ var (
 	inferModes      = []string{"auto", CausalFast, CausalPretrain}
 	noiseRNGs       = []string{"cuda", "cpu"}
 	quants          = []string{quantNone, string(QuantINT8), string(QuantNF4), string(QuantNF4Double)}
+	decoders        = []string{"full", DecoderTiny}
 	attentionDTypes = []string{"f32", "f16", "bf16"}
 )
 

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"gimbal/inference/device"
 	"gimbal/inference/golden"
+	"gimbal/inference/taehv"
 	"gimbal/inference/umt5"
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
@@ -193,4 +195,55 @@ func tokenIDs(t *testing.T, c golden.Case, n int) []int32 {
 		ids[i] = int32(binary.LittleEndian.Uint32(stored.Data[i*stored.DType.Size():])) // I64 begins with it, too
 	}
 	return ids
+}
+
+// TestTinyDecoderReference decodes the reference videos of the small decoder.
+func TestTinyDecoderReference(t *testing.T) {
+	t.Parallel()
+	eachCompute(t, func(t *testing.T, dev device.Device, bound float64) {
+		for _, name := range []string{"taew2_1", "lighttaew2_1"} {
+			t.Run(name, func(t *testing.T) {
+				open := func(name string) *weights.Store {
+					store, err := weights.Open(filepath.Join("..", "inference", "taehv", "testdata", name+".safetensors"))
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { store.Close() })
+					return store
+				}
+				read := func(name string) ([]float32, []int) {
+					tensor, err := open(name[:strings.Index(name, ".")] + "_case").Tensor(name[strings.Index(name, ".")+1:])
+					if err != nil {
+						t.Fatal(err)
+					}
+					values, err := tensor.Float32s()
+					if err != nil {
+						t.Fatal(err)
+					}
+					return values, tensor.Shape
+				}
+				mean, _ := read(name + ".mean")
+				std, _ := read(name + ".std")
+				latent, shape := read(name + ".latent")
+				want, _ := read(name + ".video")
+				m, err := taehv.Load(t.Context(), dev, open(name), vae.Statistics{Mean: mean, Std: std})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				got, plane := make([]float32, len(want)), 64*shape[2]*shape[3]
+				err = m.Decode(t.Context(), latent, shape[1], shape[2], shape[3], vae.DecodeOptions{}, func(f int, rgb []float32) error {
+					for c := range 3 {
+						copy(got[(c*(4*shape[1]-3)+f)*plane:][:plane], rgb[c*plane:])
+					}
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("relative error %.2g", golden.RelL2(got, want))
+				golden.Check(t, "video", got, want, bound)
+			})
+		}
+	})
 }

@@ -210,7 +210,7 @@ func TestEnumerations(t *testing.T) {
 		"F32": uint32(device.F32), "F16": uint32(device.F16), "BF16": uint32(device.BF16), "F8E4M3": uint32(device.F8E4M3),
 		"I8": uint32(device.I8), "U8": uint32(device.U8), "I32": uint32(device.I32), "I64": uint32(device.I64),
 		"F8E5M2": uint32(device.F8E5M2), "NF4": typeNF4, "NF4_NESTED": typeNF4Nested,
-		"IDENTITY": uint32(device.Identity), "SILU": uint32(device.SiLU), "GELU": uint32(device.GELU), "CLAMP1": uint32(device.Clamp1),
+		"IDENTITY": uint32(device.Identity), "SILU": uint32(device.SiLU), "GELU": uint32(device.GELU), "CLAMP1": uint32(device.Clamp1), "RELU": uint32(device.ReLU),
 		"ADD": uint32(device.Add), "MUL": uint32(device.Mul),
 		"LINEAR_BIAS": linearBias, "LINEAR_GATE": linearGate, "LINEAR_ADD": linearAdd, "LINEAR_SCALE": linearScale,
 		"ATTENTION_REL": attentionRel, "ATTENTION_KEY": attentionKey,

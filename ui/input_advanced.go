@@ -32,11 +32,16 @@ func newAdvancedInput(f *form) *advancedInput {
 		f.entry("easycache"),
 		f.entry("sample_shift"),
 		f.entry("boundary"),
+		f.check("even_jumps"),
+		f.check("per_frame_intrinsics"),
+		f.check("allow_act2cam"),
 		f.entry("fps"),
 		f.choice("noise_rng", "CUDA", "CPU"),
 		f.choice("attention_dtype", "F32", "F16", "BF16"),
 		f.entry("vae_chunk_size"),
 		f.entry("vae_tile"),
+		f.choice("decoder", tr("decoder.full"), tr("decoder.tiny")),
+		f.entry("decoder_path"),
 		f.check("offload_model"),
 	)
 	a.view = part.NewDisclosure(tr("advanced"), content)

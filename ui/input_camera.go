@@ -1,7 +1,9 @@
 package ui
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -27,6 +29,7 @@ type cameraInput struct {
 	name      *part.Text
 	top, side *plot.Panel
 	plots     fyne.CanvasObject
+	way       *part.Hint // where the path goes, in words
 	shown     []studio.Point
 	view      fyne.CanvasObject
 }
@@ -48,7 +51,8 @@ func newCameraInput(w *Window, f *form) *cameraInput {
 	c.folder = add("folder", tileIcon(theme.FolderOpenIcon()), w.openCamera)
 	c.plots = container.NewGridWithColumns(2, framed(c.top, tr("camera.top")), framed(c.side, tr("camera.side")))
 	c.plots.Hide()
-	c.view = measures.Section(tr("camera"), c.name, grid, f.hint(studio.FieldCamera, columnWidth), c.plots)
+	c.way = part.NewHint(columnWidth)
+	c.view = measures.Section(tr("camera"), c.name, grid, f.entry("action_string"), f.hint(studio.FieldCamera, columnWidth), c.plots, c.way)
 	return c
 }
 
@@ -73,7 +77,7 @@ func plotPoints(points []studio.Point) []plot.Point {
 func (c *cameraInput) show(s studio.Snapshot) {
 	path := s.Form.Camera
 	for name, tile := range c.tiles {
-		tile.SetSelected(name == path.Name && path.Folder == "")
+		tile.SetSelected(name == path.Name && path.Folder == "" && path.Actions == "")
 	}
 	c.folder.SetSelected(path.Folder != "")
 	name := ""
@@ -91,14 +95,30 @@ func (c *cameraInput) show(s studio.Snapshot) {
 		c.side.SetPath(points)
 		setVisible(c.plots, len(points) > 0)
 	}
+	c.way.Set(look.ColorSecondary, wayText(path)...)
 	c.mark(s, c.w.stage.player.Frame())
+}
+
+// wayText says where a path of the user's own goes: what is wrong with its axes shows there.
+func wayText(path studio.CameraPath) []string {
+	if path.Poses == 0 || path.Name != "" {
+		return nil
+	}
+	parts := make([]string, 0, len(path.Legs))
+	for _, l := range path.Legs {
+		parts = append(parts, tr("way."+string(l.Direction), map[string]any{"N": fmt.Sprintf("%.3g", l.Amount)}))
+	}
+	if len(parts) == 0 {
+		parts = append(parts, tr("way.rest"))
+	}
+	return []string{strings.Join(parts, tr("way.then"))}
 }
 
 // mark moves the marker to where the camera is at a frame of the video on the stage, as
 // long as that was made on the path that is shown.
 func (c *cameraInput) mark(s studio.Snapshot, frame int) {
 	made := s.Stage.Camera
-	if frame < 0 || s.Stage.Video == nil || len(made.Points) == 0 || made.Folder != s.Form.Camera.Folder || made.Name != s.Form.Camera.Name {
+	if frame < 0 || s.Stage.Video == nil || len(made.Points) == 0 || made.Folder != s.Form.Camera.Folder || made.Actions != s.Form.Camera.Actions || made.Name != s.Form.Camera.Name {
 		if c.top.Marker() != nil {
 			c.top.SetMarker(nil)
 			c.side.SetMarker(nil)

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"fyne.io/fyne/v2"
+
+	"gimbal/inference/clip"
 	"gimbal/inference/engine"
 	"gimbal/inference/library"
 	"gimbal/inference/queue"
@@ -27,6 +30,11 @@ func TestRender(t *testing.T) {
 	attempted.Notices = []studio.Notice{{ID: 1, Level: studio.Warning, Code: studio.DroppedUnknown, Args: map[string]any{"Path": "notes.docx"}, Details: "a Word file"}}
 	failed := running(t)
 	failed.Run.Phase, failed.Run.Entry.State, failed.Run.Entry.Cause = queue.Finished, library.Failed, library.Unhealthy
+	keys := filled(t)
+	keys.Form.Inputs.Camera, keys.Form.Inputs.Job.ActionString = "", "w-20,wl-20"
+	keys.Form.Camera = studio.BuiltinCamera("orbit-right", 41)
+	keys.Form.Camera.Name, keys.Form.Camera.Actions = "", "w-20,wl-20"
+	keys.Form.Camera.Legs = []clip.Leg{{Direction: clip.Forward, Amount: 2}, {Direction: clip.TurnRight, Amount: 40, Turning: true}}
 	states := []struct {
 		name       string
 		state      studio.Snapshot
@@ -44,6 +52,7 @@ func TestRender(t *testing.T) {
 			w.inputs.scroll.Refresh()
 			w.inputs.scroll.ScrollToBottom()
 		}},
+		{"keys", keys, look.Light, 1280, 800, func(w *Window) { w.inputs.scroll.ScrollToOffset(fyne.NewPos(0, 250)) }},
 		{"running", running(t), look.Dark, 1280, 800, nil},
 		{"running-small", running(t), look.Light, 1000, 700, nil},
 		{"failed", failed, look.Light, 1000, 700, nil},

@@ -3,6 +3,7 @@ package clip
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gimbal/inference"
 )
@@ -22,22 +23,24 @@ const (
 // unitsPerFrame is a unit per latent frame.
 var unitsPerFrame = 1 / float64(inference.Wan.FrameStride)
 
-// builtins gives, for frame i, the camera's position and its heading, to the right.
+// builtins gives, for frame i, the camera's position and its heading, to the right, and the
+// keys that an act model is told.
 var builtins = []struct {
 	name string
+	keys WASD
 	at   func(i float64) (x, y, z, heading float64)
 }{
-	{"still", func(i float64) (x, y, z, heading float64) { return 0, 0, 0, 0 }},
-	{"forward", func(i float64) (x, y, z, heading float64) { return 0, 0, i * unitsPerFrame, 0 }},
-	{"backward", func(i float64) (x, y, z, heading float64) { return 0, 0, -i * unitsPerFrame, 0 }},
-	{"strafe-left", func(i float64) (x, y, z, heading float64) { return -i * unitsPerFrame, 0, 0, 0 }},
-	{"strafe-right", func(i float64) (x, y, z, heading float64) { return i * unitsPerFrame, 0, 0, 0 }},
-	{"rise", func(i float64) (x, y, z, heading float64) { return 0, -i * unitsPerFrame, 0, 0 }},
-	{"orbit-left", func(i float64) (x, y, z, heading float64) { return orbit(i) }},
-	{"orbit-right", func(i float64) (x, y, z, heading float64) { return orbit(-i) }},
-	{"look-left", func(i float64) (x, y, z, heading float64) { return 0, 0, 0, -i * lookRate }},
-	{"look-right", func(i float64) (x, y, z, heading float64) { return 0, 0, 0, i * lookRate }},
-	{"look-around", func(i float64) (x, y, z, heading float64) {
+	{"still", WASD{}, func(i float64) (x, y, z, heading float64) { return 0, 0, 0, 0 }},
+	{"forward", WASD{1}, func(i float64) (x, y, z, heading float64) { return 0, 0, i * unitsPerFrame, 0 }},
+	{"backward", WASD{2: 1}, func(i float64) (x, y, z, heading float64) { return 0, 0, -i * unitsPerFrame, 0 }},
+	{"strafe-left", WASD{1: 1}, func(i float64) (x, y, z, heading float64) { return -i * unitsPerFrame, 0, 0, 0 }},
+	{"strafe-right", WASD{3: 1}, func(i float64) (x, y, z, heading float64) { return i * unitsPerFrame, 0, 0, 0 }},
+	{"rise", WASD{}, func(i float64) (x, y, z, heading float64) { return 0, -i * unitsPerFrame, 0, 0 }},
+	{"orbit-left", WASD{}, func(i float64) (x, y, z, heading float64) { return orbit(i) }},
+	{"orbit-right", WASD{}, func(i float64) (x, y, z, heading float64) { return orbit(-i) }},
+	{"look-left", WASD{}, func(i float64) (x, y, z, heading float64) { return 0, 0, 0, -i * lookRate }},
+	{"look-right", WASD{}, func(i float64) (x, y, z, heading float64) { return 0, 0, 0, i * lookRate }},
+	{"look-around", WASD{}, func(i float64) (x, y, z, heading float64) {
 		return 0, 0, 0, lookAroundSwing * math.Sin(i*lookAroundTurn)
 	}},
 }
@@ -68,7 +71,7 @@ func Builtin(name string, frames int) (*Path, error) {
 		if b.name != name {
 			continue
 		}
-		p := &Path{poses: make([]Pose, frames), intrinsics: make([]Intrinsics, frames)}
+		p := &Path{poses: make([]Pose, frames), intrinsics: make([]Intrinsics, frames), keys: slices.Repeat([]Keys{{Move: b.keys}}, frames)}
 		for i := range p.poses {
 			x, y, z, heading := b.at(float64(i))
 			sin, cos := math.Sincos(heading)

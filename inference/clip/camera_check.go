@@ -46,7 +46,7 @@ func checkPose(p *Pose) error {
 	}
 	r := rotation(p)
 	if off := r.offOrthonormal(); off > rigidTolerance {
-		return fmt.Errorf("found a rotation whose axes are off orthonormal by %.3g, expected at most %g", off, float64(rigidTolerance))
+		return fmt.Errorf("found a rotation whose axes are off orthonormal by %.3g, expected at most %g", off, float64(mendTolerance))
 	}
 	if r.det() < 0 {
 		return errors.New("found mirrored axes (determinant -1), expected x right, y down, z forward")

@@ -165,7 +165,7 @@ func TestJump(t *testing.T) {
 		if len(jumps) != 1 || jumps[0].Frame != frame || jumps[0].Times < 20 {
 			t.Fatalf("jump at %d: found %v", frame, jumps)
 		}
-		if notes := p.Notes(41); len(notes) != 1 || !strings.Contains(notes[0].Text, fmt.Sprintf("frame %d,", frame)) {
+		if notes := p.Notes(41); len(notes) != 2 || !strings.Contains(notes[0].Text, fmt.Sprintf("frame %d,", frame)) {
 			t.Errorf("noted %v, want the frame %d", notes, frame)
 		}
 		even := p.Even(41)
@@ -184,6 +184,21 @@ func TestJump(t *testing.T) {
 				t.Error("a jump after the last frame is told")
 			}
 		}
+	}
+	astray := builtin(t, "forward", 29).Poses() // one pose
+	for i := range astray {
+		astray[i][2][3] = float64(i)
+	}
+	astray[16][0][3] = 80
+	p, err := NewPath(astray, []Intrinsics{builtinIntrinsics})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if jumps := p.Jumps(29); len(jumps) != 2 || jumps[0].Frame != 16 || jumps[1].Frame != 17 {
+		t.Errorf("one pose astray: jumps %v, want 16 and 17", jumps)
+	}
+	if even := p.Even(29); even.Jumps(29) != nil || math.Abs(even.poses[28][0][3]) > 1e-9 {
+		t.Errorf("evened out, it ends at %v", even.poses[28])
 	}
 	for _, name := range BuiltinNames() {
 		if p := builtin(t, name, 81); p.Jumps(81) != nil || p.Even(81) != p {

@@ -13,7 +13,8 @@ const (
 	// jumpTimes is how many times longer than every other step between two latent frames a
 	// jump is: the model sees the longest step as 1 and so all others as less than that part.
 	jumpTimes = 4
-	// maxJumps is the share of the steps up to which they can be jumps; at least one can.
+	// maxJumps is the share of the steps up to which they can be jumps; at least two can, as
+	// one pose astray is a jump there and back.
 	maxJumps = 0.05
 	// minSteps is the number of other steps that there are to be.
 	minSteps = 3
@@ -30,7 +31,7 @@ func (p *Path) Jumps(frames int) []Jump {
 	steps := p.steps(frames)
 	sorted := slices.SortedFunc(slices.Values(steps), func(a, b step) int { return cmp.Compare(b.length, a.length) })
 	n := 0
-	for k := 1; k <= max(1, int(maxJumps*float64(len(sorted)))) && k+minSteps <= len(sorted); k++ {
+	for k := 1; k <= max(2, int(maxJumps*float64(len(sorted)))) && k+minSteps <= len(sorted); k++ {
 		if sorted[k-1].length > jumpTimes*sorted[k].length {
 			n = k
 		}

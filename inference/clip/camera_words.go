@@ -133,6 +133,9 @@ func shorten(legs []Leg) []Leg {
 	}
 }
 
+// Directions are all of them.
+var Directions = []Direction{Forward, Backward, Left, Right, Up, Down, TurnLeft, TurnRight, LookUp, LookDown}
+
 // Way says in words where the camera goes in the first frames poses, such as "forward 2,
 // then turns left 30°".
 func (p *Path) Way(frames int) string {
@@ -151,6 +154,9 @@ func (p *Path) Way(frames int) string {
 	return strings.Join(parts, ", then ")
 }
 
+// maxJumpNotes is how many jumps are told.
+const maxJumpNotes = 3
+
 // Notes implements Control.
 func (p *Path) Notes(frames int) []Note {
 	notes := slices.Clone(p.notes)
@@ -158,8 +164,11 @@ func (p *Path) Notes(frames int) []Note {
 		notes = append(notes, Note{NoteFromKeys, nil, "the camera path is made of the keys"})
 	}
 	jumps := p.Jumps(frames)
-	for _, j := range jumps[:min(1, len(jumps))] {
+	for _, j := range jumps[:min(maxJumpNotes, len(jumps))] {
 		notes = append(notes, j.note())
+	}
+	if scale := p.Motion(frames).Scale; !p.fromKeys && p.SpeedLost() {
+		notes = append(notes, Note{NoteSpeedLost, map[string]any{"Scale": fmt.Sprintf("%.3g", scale)}, "the model sees the path scaled so that its largest step has length 1: absolute speed is lost"})
 	}
 	if p.ZoomLost() {
 		notes = append(notes, Note{NoteZoomLost, nil, "the intrinsics change along the path and the model is told the first only, as in the reference: the zoom is lost unless every frame's are told (per_frame_intrinsics)"})

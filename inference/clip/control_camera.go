@@ -121,7 +121,7 @@ func (p *Path) ZoomLost() bool {
 	return false
 }
 
-// Write writes the path to the folder dir, which it makes if needed, as float32.
+// Write writes a path of poses to the folder dir, which it makes if needed, as float32.
 func (p *Path) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("camera: %w", err)
@@ -136,7 +136,15 @@ func (p *Path) Write(dir string) error {
 	for _, k := range p.intrinsics {
 		intrinsics.values = append(intrinsics.values, k[:]...)
 	}
-	for name, a := range map[string]array{posesFile: poses, intrinsicsFile: intrinsics} {
+	files := map[string]array{posesFile: poses, intrinsicsFile: intrinsics}
+	if p.keys != nil {
+		keys := array{shape: []int{len(p.keys), len(WASD{})}}
+		for _, k := range p.keys {
+			keys.values = append(keys.values, k.Move[:]...)
+		}
+		files[actionFile] = keys
+	}
+	for name, a := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), formatNPY(a), 0o666); err != nil {
 			return fmt.Errorf("camera: %w", err)
 		}

@@ -12,6 +12,7 @@ HOT void gb_unary(void *y, long ldy, const void *x, long ldx, int f, long rows, 
 	case FN_SILU: unary(y, ldy, x, ldx, FN_SILU, rows, cols); break;
 	case FN_GELU: unary(y, ldy, x, ldx, FN_GELU, rows, cols); break;
 	case FN_CLAMP1: unary(y, ldy, x, ldx, FN_CLAMP1, rows, cols); break;
+	case FN_RELU: unary(y, ldy, x, ldx, FN_RELU, rows, cols); break;
 	default: unary(y, ldy, x, ldx, FN_IDENTITY, rows, cols);
 	}
 }
@@ -51,6 +52,7 @@ HOT void gb_epilogue(void *y, long ldy, const void *acc, long lda, const void *b
 	case FN_SILU: epilogue(y, ldy, acc, lda, bias, FN_SILU, gate, add, ldadd, rows, cols); break;
 	case FN_GELU: epilogue(y, ldy, acc, lda, bias, FN_GELU, gate, add, ldadd, rows, cols); break;
 	case FN_CLAMP1: epilogue(y, ldy, acc, lda, bias, FN_CLAMP1, gate, add, ldadd, rows, cols); break;
+	case FN_RELU: epilogue(y, ldy, acc, lda, bias, FN_RELU, gate, add, ldadd, rows, cols); break;
 	default: epilogue(y, ldy, acc, lda, bias, FN_IDENTITY, gate, add, ldadd, rows, cols);
 	}
 }

@@ -9,7 +9,7 @@
 
 // Element types and functions, numbered as package device does.
 enum { DT_F32 = 1, DT_F16, DT_BF16, DT_F8E4M3, DT_I8, DT_U8, DT_I32, DT_I64, DT_F8E5M2 };
-enum { FN_IDENTITY, FN_SILU, FN_GELU, FN_CLAMP1 };
+enum { FN_IDENTITY, FN_SILU, FN_GELU, FN_CLAMP1, FN_RELU };
 enum { OP_ADD = 1, OP_MUL };
 enum { W_Q4_0 = 4, W_Q4_1, W_Q5_0, W_Q5_1, W_Q8_0, W_Q2_K, W_Q3_K, W_Q4_K, W_Q5_K, W_Q6_K, W_IQ4_NL, W_IQ4_XS };
 

@@ -41,6 +41,7 @@ HOT void gb_norm(void *y, long ldy, const void *x, long ldx, int layer, float ep
 	case FN_SILU: norm(y, ldy, x, ldx, layer, eps, mul, plus, FN_SILU, rows, cols); break;
 	case FN_GELU: norm(y, ldy, x, ldx, layer, eps, mul, plus, FN_GELU, rows, cols); break;
 	case FN_CLAMP1: norm(y, ldy, x, ldx, layer, eps, mul, plus, FN_CLAMP1, rows, cols); break;
+	case FN_RELU: norm(y, ldy, x, ldx, layer, eps, mul, plus, FN_RELU, rows, cols); break;
 	default: norm(y, ldy, x, ldx, layer, eps, mul, plus, FN_IDENTITY, rows, cols);
 	}
 }

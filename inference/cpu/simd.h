@@ -111,6 +111,8 @@ INLINE vf apply(int f, vf x) {
 	case FN_CLAMP1:
 		x = pick(x > 1.0f, splat(1.0f), x);
 		return pick(x < -1.0f, splat(-1.0f), x);
+	case FN_RELU:
+		return pick(x < 0.0f, splat(0.0f), x);
 	}
 	return x;
 }

@@ -73,7 +73,7 @@ func TestCheck(t *testing.T) {
 		{with(linear, func(l *Linear) { l.W.Format = FP8 }), "W.Data is F32, want F8_E4M3 or F8_E5M2"},
 		{with(linear, func(l *Linear) { l.W.Format = Q8_0 }), "a multiple of 32"},
 		{Linear{}, "X is missing"},
-		{with(linear, func(l *Linear) { l.Act = Clamp1 + 1 }), "no such function"},
+		{with(linear, func(l *Linear) { l.Act = ReLU + 1 }), "no such function"},
 		{nf4, ""},
 		{with(nf4, func(l *Linear) { l.W.Block = 16 }), "W.Scale is [1, 4], want [1, 2]"},
 		{with(nf4, func(l *Linear) { l.W.Nested = newMat(F32, 1, 1) }), "W.Scale is F32 beside W.Nested"},

@@ -87,7 +87,7 @@ func (k *checker) heads(n, cols int) {
 }
 
 func (k *checker) known(name string, f Func) {
-	if f > Clamp1 {
+	if f > ReLU {
 		k.fail("%s is no such function: %d", name, f)
 	}
 }

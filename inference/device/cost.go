@@ -114,6 +114,8 @@ func (f Func) flops() int64 {
 		return 8
 	case Clamp1:
 		return 2
+	case ReLU:
+		return 1
 	}
 	return 0
 }

@@ -40,6 +40,7 @@ const (
 	SiLU          // x / (1 + exp(-x))
 	GELU          // the tanh form: x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))
 	Clamp1        // to [-1, 1]
+	ReLU          // max(x, 0)
 )
 
 // Linear computes Y = Add + Gate * Act(X·Wᵀ + Bias).

@@ -136,8 +136,12 @@ func TestCausalEvents(t *testing.T) {
 
 // TestCausalPlannedBuffers compares what plans say of a device's buffers with what runs take.
 func TestCausalPlannedBuffers(t *testing.T) {
+	tiny := filepath.Join(t.TempDir(), "taew2_1.safetensors")
+	smallDecoder(t, tiny, 16)
 	for name, change := range map[string]func(*inference.Job){
 		"window":           func(*inference.Job) {},
+		"small decoder":    func(j *inference.Job) { j.Decoder, j.DecoderPath = inference.DecoderTiny, tiny },
+		"small previews":   func(j *inference.Job) { j.DecoderPath = tiny },
 		"everything":       func(j *inference.Job) { j.Window, j.Sink = -1, 0 },
 		"last tokens":      func(j *inference.Job) { j.MaxAttention = 7 },
 		"one chunk":        func(j *inference.Job) { j.Frames = 5 },

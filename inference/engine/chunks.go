@@ -110,7 +110,7 @@ type streaming struct {
 	session *wan.Session
 	cache   *wan.Cache
 	encoder *vae.PictureEncoder // nil where the picture's latent is there as a whole
-	decoder *vae.Decoder        // nil where frames are decoded at the end
+	decoder partDecoder         // nil where frames are decoded at the end
 	out     *outputs            // nil for nobody
 
 	contexts int       // prompts that the model is told
@@ -150,7 +150,7 @@ func (r *run) stream(ctx context.Context) (saved inference.Saved, err error) {
 		k += times
 	}
 	if s.decoder == nil {
-		if err := r.phase("decode", r.tiles(), func() error { return r.decodeTo(ctx, s.out) }); err != nil {
+		if err := r.phase("decode", r.tiles(r.videoDecoder()), func() error { return r.decodeTo(ctx, s.out) }); err != nil {
 			return saved, fmt.Errorf("decoding: %w", err)
 		}
 	}
@@ -206,7 +206,7 @@ func (s *streaming) open(ctx context.Context, c conditioning) (err error) {
 // where the parts of the model stay in memory anyway, chunk by chunk. Pictures in tiles are
 // decoded after the last chunk.
 func (s *streaming) openVAE(ctx context.Context) (err error) {
-	tiles := s.tiles()
+	tiles := s.tiles(s.p.vae)
 	if tiles > 1 || s.job.Offload {
 		begin := time.Now()
 		err = s.phase("picture", tiles, func() (err error) {
@@ -221,12 +221,12 @@ func (s *streaming) openVAE(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("encoding the picture: %w", err)
 	}
-	if tiles == 1 {
+	if s.tiles(s.videoDecoder()) == 1 {
 		chunk := s.job.VAEChunk
 		if s.clip.Frames <= s.job.VAEChunkThreshold {
 			chunk = 0
 		}
-		s.decoder = s.p.vae.NewDecoder(chunk)
+		s.decoder = s.newPartDecoder(chunk)
 	}
 	return nil
 }
@@ -290,7 +290,9 @@ func (s *streaming) chunk(ctx context.Context, k, times int) error {
 			return err
 		}
 	}
-	s.addPreviews(s.x)
+	if err := s.addPreviews(ctx, s.x, k, times); err != nil {
+		return err
+	}
 	return s.decodeChunk(ctx, k, times)
 }
 
@@ -372,7 +374,9 @@ func (s *streaming) sample(ctx context.Context, k, times int) error {
 		Phase: func(step denoise.Step, equal int, work func() error) error {
 			return s.phase("sample "+step.Expert, equal*times, work)
 		},
-		After: func(step denoise.Step, clean []float32) error { return s.after(k, step, clean) },
+		After: func(step denoise.Step, clean []float32) error {
+			return s.after(ctx, k, step, clean, times*(solver.Next()-step.Index))
+		},
 	}
 	return loop.Run(ctx, s.x, s.work)
 }
@@ -388,19 +392,18 @@ func (s *streaming) draw(dst []float32) {
 	}
 }
 
-// after checks what a step gave and reports it.
-func (s *streaming) after(k int, step denoise.Step, clean []float32) error {
-	if s.planning() {
-		return nil
+// after checks what a step gave and reports it. In a plan it stands for so many steps.
+func (s *streaming) after(ctx context.Context, k int, step denoise.Step, clean []float32, times int) error {
+	pictures, err := s.pictures(ctx, clean, k, times)
+	if err != nil || s.planning() {
+		return err
 	}
 	index, total := k*s.chunks.steps+step.Index+1, s.chunks.total*s.chunks.steps
 	if bad := unhealthy(s.x); bad != "" {
 		return &inference.UnhealthyError{Step: index, Expert: weights.Causal, Where: "latent after the solver", Found: bad}
 	}
 	e := inference.Step{Index: index, Total: total, Expert: weights.Causal, Timestep: step.Timestep, Passes: step.Passes}
-	if s.p.vae.RGB.Factors != nil {
-		e.Preview = append(s.previews[:len(s.previews):len(s.previews)], s.pictures(clean, k)...)
-	}
+	e.Preview = append(s.previews[:len(s.previews):len(s.previews)], pictures...)
 	e.Seconds = time.Since(s.stepBegin).Seconds()
 	e.Elapsed = time.Since(s.begin)
 	e.Remaining = e.Elapsed / time.Duration(index-s.first) * time.Duration(total-index)
@@ -409,19 +412,50 @@ func (s *streaming) after(k int, step denoise.Step, clean []float32) error {
 	return nil
 }
 
-// pictures returns a small picture of each latent frame of chunk k.
-func (s *streaming) pictures(latent []float32, k int) []image.Image {
+// pictures returns a small picture of each latent frame of chunk k, or none: of the small
+// decoder where there is one, which sees the frame before the chunk too.
+func (s *streaming) pictures(ctx context.Context, latent []float32, k, times int) ([]image.Image, error) {
+	if d := s.previewer(); d != nil {
+		before := min(k, 1)
+		n := s.chunks.Chunk + before
+		part := device.Floats(s.p.dev, s.p.vae.Channels()*n*s.plane())
+		defer s.p.dev.Hold(-4 * int64(s.p.vae.Channels()*n*s.plane()))
+		copyFrames(part, s.latent, s.plane(), n, 0, s.clip.LatentFrames, s.chunks.from(k)-before, before)
+		copyFrames(part, latent, s.plane(), n, before, s.chunks.Chunk, 0, s.chunks.Chunk)
+		pictures, err := s.smallPreviews(ctx, d, part, n, times)
+		if err != nil {
+			return nil, err
+		}
+		return pictures[before:], nil
+	}
+	if s.planning() || s.p.vae.RGB.Factors == nil {
+		return nil, nil
+	}
 	list := make([]image.Image, s.chunks.Chunk)
 	for i := range list {
 		list[i] = s.p.vae.PreviewPart(latent, s.chunks.Chunk, s.clip.LatentHeight, s.clip.LatentWidth, i, k == 0 && i == 0)
 	}
-	return list
+	return list, nil
 }
 
-func (s *streaming) addPreviews(latent []float32) {
-	if !s.planning() && s.p.vae.RGB.Factors != nil {
-		s.previews = append(s.previews, s.pictures(latent, len(s.previews)/s.chunks.Chunk)...)
+// copyFrames copies n frames of a plane each, from frame at of src, which has so many, to
+// frame to of dst.
+func copyFrames(dst, src []float32, plane, frames, to, of, at, n int) {
+	if dst == nil || src == nil {
+		return
 	}
+	for c := range len(dst) / (frames * plane) {
+		copy(dst[(c*frames+to)*plane:][:n*plane], src[(c*of+at)*plane:])
+	}
+}
+
+// addPreviews adds the previews of a chunk that is done.
+func (s *streaming) addPreviews(ctx context.Context, latent []float32, k, times int) error {
+	pictures, err := s.pictures(ctx, latent, k, times)
+	if !s.planning() {
+		s.previews = append(s.previews, pictures...)
+	}
+	return err
 }
 
 // decodeChunk decodes chunk k and writes its frames.
@@ -478,22 +512,11 @@ func (s *streaming) plane() int { return s.clip.LatentHeight * s.clip.LatentWidt
 
 // copyChunk copies chunk k of all, a tensor of the whole video, to chunk.
 func (s *streaming) copyChunk(chunk, all []float32, k int) {
-	if chunk == nil || all == nil {
-		return
-	}
-	n, frames := s.chunks.Chunk*s.plane(), s.clip.LatentFrames*s.plane()
-	for c := range len(all) / frames {
-		copy(chunk[c*n:(c+1)*n], all[c*frames+k*n:])
-	}
+	copyFrames(chunk, all, s.plane(), s.chunks.Chunk, 0, s.clip.LatentFrames, s.chunks.from(k), s.chunks.Chunk)
 }
 
 // copyBack copies part, n frames of a plane each, to all, which has so many frames, from
 // frame from on.
 func copyBack(all, part []float32, frames, from, n, plane int) {
-	if all == nil || part == nil {
-		return
-	}
-	for c := range len(all) / (frames * plane) {
-		copy(all[(c*frames+from)*plane:], part[c*n*plane:(c+1)*n*plane])
-	}
+	copyFrames(all, part, plane, frames, from, n, 0, n)
 }

@@ -67,7 +67,7 @@ func (r *run) decodeTo(ctx context.Context, out *outputs) error {
 	if r.clip.Frames <= r.job.VAEChunkThreshold {
 		o.Chunk = 0
 	}
-	err := r.p.vae.Decode(ctx, r.latent, r.clip.LatentFrames, r.clip.LatentHeight, r.clip.LatentWidth, o, func(t int, rgb []float32) error {
+	err := r.videoDecoder().Decode(ctx, r.latent, r.clip.LatentFrames, r.clip.LatentHeight, r.clip.LatentWidth, o, func(t int, rgb []float32) error {
 		if out == nil {
 			return nil
 		}

@@ -23,7 +23,7 @@ func (r *run) condition(ctx context.Context) (c conditioning, err error) {
 		return c, err
 	}
 	begin := time.Now()
-	err = r.phase("picture", r.tiles(), func() (err error) {
+	err = r.phase("picture", r.tiles(r.p.vae), func() (err error) {
 		c.picture, err = r.encodePicture(ctx)
 		return err
 	})
@@ -114,9 +114,9 @@ func (r *run) firstFrame() ([]float32, error) {
 	return picture.Tensor(img, r.clip.Width, r.clip.Height), nil
 }
 
-// tiles returns how many tiles the VAE sees a picture in.
-func (r *run) tiles() int {
-	return r.p.vae.Tiles(r.clip.LatentHeight, r.clip.LatentWidth, r.job.VAETile)
+// tiles returns how many tiles the VAE, or another decoder, sees a picture in.
+func (r *run) tiles(of interface{ Tiles(h, w, side int) int }) int {
+	return of.Tiles(r.clip.LatentHeight, r.clip.LatentWidth, r.job.VAETile)
 }
 
 // decoded is a picture that is decoded when it is first needed.

@@ -32,6 +32,7 @@ type run struct {
 	cached   denoise.CacheState // that it goes on from
 	latent   []float32          // [channels, f, h, w]
 	picture  *decoded
+	small    *smallDecoder // while it works; nil for none
 
 	emit    func(inference.Event)
 	started time.Time
@@ -75,7 +76,7 @@ func (p *Pipeline) prepare(job inference.Job) (*run, error) {
 	if p.causal() {
 		err = r.stand()
 	}
-	if err := errors.Join(err, r.checkControl(), r.video().Check()); err != nil {
+	if err := errors.Join(err, r.checkControl(), r.checkSmall(), r.video().Check()); err != nil {
 		return nil, errors.Join(err, adapted.close())
 	}
 	if r.adapted = adapted; adapted != nil {
@@ -263,6 +264,10 @@ func (r *run) close() {
 
 // work goes from the prompt to the video. A plan takes the very same way.
 func (r *run) work(ctx context.Context) (saved inference.Saved, err error) {
+	if r.small, err = r.p.openSmall(ctx, r.p.dev, r.job); err != nil && (asksForSmall(r.job) || ctx.Err() != nil) {
+		return saved, err
+	}
+	defer func() { r.small.close() }()
 	if r.chunks != nil {
 		return r.stream(ctx)
 	}
@@ -278,7 +283,7 @@ func (r *run) work(ctx context.Context) (saved inference.Saved, err error) {
 		return saved, err
 	}
 	r.p.collect()
-	err = r.phase("decode", r.tiles(), func() (err error) {
+	err = r.phase("decode", r.tiles(r.videoDecoder()), func() (err error) {
 		saved, err = r.decode(ctx, c)
 		return err
 	})

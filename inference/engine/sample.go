@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"time"
 
 	"gimbal/inference"
@@ -54,7 +53,8 @@ func (r *run) sample(ctx context.Context, c conditioning) error {
 	}
 	defer r.p.dev.Hold(-4 * int64(len(work)*n))
 	loop := denoise.Loop{
-		Solver: r.solver, Guidance: r.guidance, Cache: r.cache, Expert: r.p.expert, Model: s.model, After: s.after, Dry: r.planning(),
+		Solver: r.solver, Guidance: r.guidance, Cache: r.cache, Expert: r.p.expert, Model: s.model, Dry: r.planning(),
+		After: func(step denoise.Step, clean []float32) error { return s.after(ctx, step, clean) },
 		Phase: func(step denoise.Step, times int, work func() error) error {
 			return r.phase("sample "+step.Expert, times, work)
 		},
@@ -137,14 +137,15 @@ func (r *run) mask() []float32 {
 }
 
 // after checks what a step gave, saves the run's state and reports the step.
-func (s *sampling) after(step denoise.Step, clean []float32) error {
-	if s.planning() {
-		return nil
+func (s *sampling) after(ctx context.Context, step denoise.Step, clean []float32) error {
+	pictures, err := s.previews(ctx, clean, s.solver.Next()-step.Index)
+	if err != nil || s.planning() {
+		return err
 	}
 	if bad := unhealthy(s.latent); bad != "" {
 		return &inference.UnhealthyError{Step: step.Index + 1, Expert: s.expert, Where: "latent after the solver", Found: bad}
 	}
-	e := inference.Step{Index: step.Index + 1, Total: s.solver.Steps(), Expert: s.expert, Timestep: step.Timestep, Passes: step.Passes, Preview: s.preview(clean)}
+	e := inference.Step{Index: step.Index + 1, Total: s.solver.Steps(), Expert: s.expert, Timestep: step.Timestep, Passes: step.Passes, Preview: pictures}
 	if err := s.save(); err != nil {
 		return err
 	}
@@ -162,19 +163,6 @@ func (s *sampling) close() {
 		s.p.dev.Trim()
 	}
 	s.expert, s.session = "", nil
-}
-
-// preview returns a small picture of each latent frame, or none where the VAE's
-// statistics do not say how a latent looks.
-func (s *sampling) preview(latent []float32) []image.Image {
-	if s.p.vae.RGB.Factors == nil {
-		return nil
-	}
-	pictures := make([]image.Image, s.clip.LatentFrames)
-	for i := range pictures {
-		pictures[i] = s.p.vae.Preview(latent, s.clip.LatentFrames, s.clip.LatentHeight, s.clip.LatentWidth, i)
-	}
-	return pictures
 }
 
 // checked is an expert whose velocities are looked at.

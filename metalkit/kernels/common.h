@@ -37,7 +37,7 @@ CONSTANT(uint, ALIGNED, 6); // rows begin at multiples of four elements, and so 
 enum : uint { F32 = 1, F16, BF16, F8E4M3, I8, U8, I32, I64, F8E5M2, NF4, NF4_NESTED };
 enum : uint { Q4_0 = 12, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS };
 
-enum : uint { IDENTITY, SILU, GELU, CLAMP1 };
+enum : uint { IDENTITY, SILU, GELU, CLAMP1, RELU };
 
 // f8 widens an F8_E4M3 code.
 inline float f8(uint code) {
@@ -123,6 +123,8 @@ inline float apply(uint f, float x) {
         return x / (1 + precise::exp(-1.5957691216057308f * (x + 0.044715f * x * x * x)));
     case CLAMP1:
         return x < -1 ? -1.0f : x > 1 ? 1.0f : x; // keeps NaN
+    case RELU:
+        return x < 0 ? 0.0f : x; // keeps NaN
     default:
         return x;
     }

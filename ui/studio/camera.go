@@ -18,19 +18,20 @@ type Point struct {
 
 // CameraPath is a camera path as the model sees it. The zero value is none.
 type CameraPath struct {
-	Name      string // of a built-in path; "" for none or a folder
-	Folder    string // "" for none or a built-in path
-	Checking  bool
-	Poses     int     // in the folder; 0 if it cannot be read
-	Frames    int     // of a video of the form's frames on this path
-	Points    []Point // one per latent frame; for a top view draw X and Z, for a side view Z and Y
-	Scale     float64 // length of the longest step, in the path's units
-	SpeedLost bool    // the model is not told how long the steps are
-	ZoomLost  bool    // the model is told the first intrinsics only
+	Name     string // of a built-in path; "" for none or a folder
+	Folder   string // "" for none or a built-in path
+	Actions  string // keys that make the path; "" for none
+	Checking bool
+	Poses    int         // in the folder; 0 if it cannot be read
+	Frames   int         // of a video of the form's frames on this path
+	Points   []Point     // one per latent frame; for a top view draw X and Z, for a side view Z and Y
+	Scale    float64     // length of the longest step, in the path's units
+	Legs     []clip.Leg  // where the camera goes, in a few parts
+	Notes    []clip.Note // what is to be known of it
 }
 
 // Chosen reports whether there is a path.
-func (c CameraPath) Chosen() bool { return c.Name != "" || c.Folder != "" }
+func (c CameraPath) Chosen() bool { return c.Name != "" || c.Folder != "" || c.Actions != "" }
 
 // describe says what the model sees of path in a video of frames. The speed of built-in
 // paths is nobody's choice, so that nothing of it is lost.
@@ -39,8 +40,9 @@ func (c *CameraPath) describe(path *clip.Path, frames int) {
 	motion := path.Motion(frames)
 	c.Poses, c.Frames = path.Frames(), frames
 	c.Points, c.Scale = points(motion), float64(motion.Scale)
+	c.Legs = path.Legs(frames)
 	if c.Name == "" {
-		c.SpeedLost, c.ZoomLost = path.SpeedLost(), path.ZoomLost()
+		c.Notes = path.Notes(frames)
 	}
 }
 

@@ -11,10 +11,25 @@ import (
 	"gimbal/inference/clip"
 )
 
-// loadedPath is the action folder as it was read.
+// loadedPath is a camera path as it was read.
 type loadedPath struct {
-	folder string
-	path   *clip.Path // nil if it cannot be read
+	of   askedPath
+	path *clip.Path // nil if it cannot be read, and for none
+}
+
+// askedPath is what of the inputs a camera path depends on.
+type askedPath struct {
+	folder, actions string
+	keys, zoom      bool
+}
+
+func pathOf(job inference.Job) askedPath {
+	return askedPath{job.ActionPath, job.ActionString, job.AllowAct2Cam, job.PerFrameIntrinsics}
+}
+
+// open reads the path.
+func (a askedPath) open() (*clip.Path, error) {
+	return clip.OpenJob(inference.Job{ActionPath: a.folder, ActionString: a.actions, AllowAct2Cam: a.keys, PerFrameIntrinsics: a.zoom})
 }
 
 // derive computes what follows at once from the inputs and the state, and nothing else.
@@ -56,19 +71,31 @@ func (s *Studio) derivePicture(n *Snapshot) {
 // deriveCamera finds what the model will see of the path.
 func (s *Studio) deriveCamera(n *Snapshot) {
 	f, in := &n.Form, n.Form.Inputs
-	if folder := in.Job.ActionPath; s.state.path.folder != folder {
-		s.state.path = loadedPath{folder: folder}
+	if asked := pathOf(in.Job); s.state.path.of != asked {
+		s.state.path = loadedPath{of: asked}
 		s.report("camera", nil)
 	}
 	f.Frames = in.Job.Frames
-	f.Camera = CameraPath{Name: in.Camera, Folder: in.Job.ActionPath, Checking: s.pending("camera")}
+	f.Camera = CameraPath{Name: in.Camera, Folder: in.Job.ActionPath, Actions: in.Job.ActionString, Checking: s.pending("camera")}
 	path := s.state.path.path
 	if in.Camera != "" {
 		path, _ = clip.Builtin(in.Camera, f.Frames) // problems checks the name
 	}
+	s.report("control", nil)
 	if path != nil {
 		f.Frames = path.EffectiveFrames(f.Frames)
+		if in.Job.EvenJumps {
+			path = path.Even(f.Frames)
+		}
 		f.Camera.describe(path, f.Frames)
+		channels := clip.CameraChannels
+		if n.Model.ReadsKeys {
+			channels = clip.ActChannels
+		}
+		if err := path.Check(channels, f.Frames); err != nil && n.Model.Whole {
+			p := problem(FieldCamera, Error, OtherProblem, map[string]any{"Text": err.Error()}, "")
+			s.report("control", &p)
+		}
 	}
 	f.Seconds = float64(f.Frames) / float64(in.Job.FPS)
 }
@@ -129,13 +156,19 @@ func cameraProblems(n *Snapshot, add func(Field, Level, Code, map[string]any, st
 	if c.Poses > 0 && c.Frames < in.Job.Frames {
 		add(FieldCamera, Warning, CameraShort, map[string]any{"Poses": c.Poses, "Frames": c.Frames}, "")
 	}
-	if c.SpeedLost {
-		add(FieldCamera, Warning, SpeedLost, map[string]any{"Scale": fmt.Sprintf("%.3g", c.Scale)}, "")
-	}
-	if c.ZoomLost {
-		add(FieldCamera, Warning, ZoomLost, nil, "")
+	for _, note := range c.Notes {
+		level := Warning
+		if slices.Contains(harmless, note.About) {
+			level = Info
+		}
+		add(FieldCamera, level, noteCode(note.About), note.Args, "")
 	}
 }
+
+// harmless are the notes that need nothing to be done.
+var harmless = []clip.NoteAbout{clip.NoteIntrinsicsGuessed, clip.NoteIntrinsicsScaled, clip.NoteGaps, clip.NoteFromKeys}
+
+func noteCode(about clip.NoteAbout) Code { return Code("note_" + about) }
 
 func (s *Studio) modelProblems(n *Snapshot, add func(Field, Level, Code, map[string]any, string)) {
 	m := n.Model

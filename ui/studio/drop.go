@@ -94,7 +94,8 @@ func (s *Studio) useDropped(n *Snapshot, all []dropped) {
 		s.tellOthers(n, DroppedPictures, pictures)
 	}
 	if cameras := of[engine.KindCamera]; len(cameras) > 0 {
-		s.fillOne(n, FieldCamera, func(in *Inputs) { in.Camera, in.Job.ActionPath = "", cameras[0] })
+		s.forget(n, FieldActions)
+		s.fillOne(n, FieldCamera, func(in *Inputs) { in.Camera, in.Job.ActionString, in.Job.ActionPath = "", "", cameras[0] })
 		s.tellOthers(n, DroppedCameras, cameras)
 	}
 	if files := of[engine.KindLoRA]; len(files) > 0 {

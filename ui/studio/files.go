@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"gimbal/inference"
-	"gimbal/inference/clip"
 	"gimbal/inference/engine"
 	"gimbal/inference/library"
 	"gimbal/inference/picture"
@@ -19,9 +18,9 @@ import (
 
 // startChecks starts the checks that the inputs ask for. s.mu is held.
 func (s *Studio) startChecks(n *Snapshot) {
-	image, folder := n.Form.Inputs.Job.Image, n.Form.Inputs.Job.ActionPath
+	image, folder, path := n.Form.Inputs.Job.Image, n.Form.Inputs.Job.ActionPath, pathOf(n.Form.Inputs.Job)
 	s.check("picture", image, immediate, func(context.Context) func(*Snapshot) { return s.readPicture(image) })
-	s.check("camera", folder, immediate, func(context.Context) func(*Snapshot) { return s.readCamera(folder) })
+	s.check("camera", path, immediate, func(context.Context) func(*Snapshot) { return s.readCamera(path) })
 	loras := n.Form.Inputs.Job.LoRAs
 	s.check("loras", loras, immediate, func(context.Context) func(*Snapshot) { return s.readLoRAs(loras) })
 	s.checkModel(n, true)
@@ -109,23 +108,23 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// readCamera looks at the chosen action folder.
-func (s *Studio) readCamera(folder string) func(n *Snapshot) {
-	if folder == "" {
-		return func(*Snapshot) {}
-	}
-	path, err := clip.OpenPath(folder)
+// readCamera looks at the chosen camera path, or makes it of keys.
+func (s *Studio) readCamera(asked askedPath) func(n *Snapshot) {
+	path, err := asked.open()
 	var wrong *Problem
 	if err != nil {
 		code := CameraBad
-		if gone(err) && !exists(folder) {
+		if gone(err) && !exists(asked.folder) {
 			code = CameraGone
 		}
-		p := problem(FieldCamera, Error, code, map[string]any{"Path": folder}, err.Error())
+		p := problem(FieldCamera, Error, code, map[string]any{"Path": asked.folder}, err.Error())
+		if errs := inference.SettingErrors(err); len(errs) > 0 {
+			p = problem(FieldActions, Error, ActionsBad, nil, errs[0].Err.Error())
+		}
 		wrong = &p
 	}
 	return func(n *Snapshot) {
-		s.state.path = loadedPath{folder: folder, path: path}
+		s.state.path = loadedPath{of: asked, path: path}
 		s.report("camera", wrong)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gimbal/inference"
+	"gimbal/inference/clip"
 )
 
 // Field names a part of the form, for Edit and for the place of a Problem: a setting, by
@@ -17,6 +18,7 @@ type Field string
 const (
 	FieldPicture  Field = "image"
 	FieldCamera   Field = "action_path" // also of a built-in path
+	FieldActions  Field = "action_string"
 	FieldPrompt   Field = "prompt"
 	FieldNegative Field = "negative_prompt"
 	FieldFrames   Field = "frame_num"
@@ -50,7 +52,7 @@ func (f Field) isSetting() bool { return f != FieldModel && f != FieldOutput && 
 type Inputs struct {
 	// Demo asks for the demo model even where a model folder is chosen.
 	Demo bool `json:"demo,omitempty"`
-	// Camera is the name of a built-in camera path; Job.ActionPath is "" then.
+	// Camera is the name of a built-in camera path; Job.ActionPath and ActionString are "" then.
 	Camera     string `json:"camera,omitempty"`
 	SeedLocked bool   `json:"seed_locked,omitempty"` // otherwise Generate draws a new one
 	// Job holds every setting; what it writes is not chosen in the form.
@@ -80,8 +82,16 @@ func (s *Studio) Edit(field Field, text string) {
 			n.Settings.OutputDir = strings.TrimSpace(text)
 			return
 		}
+		before := n.Form.Inputs
+		if field == FieldCamera { // in place of the keys
+			s.forget(n, FieldActions)
+		}
 		if p := edit(&n.Form.Inputs, field, text); p != nil {
 			s.state.typed[field] = *p
+		}
+		if field == FieldActions && n.Form.Inputs.Job.Frames != before.Job.Frames { // the keys say how long the video is
+			s.forget(n, FieldFrames)
+			n.Form.Revision++
 		}
 	})
 }
@@ -92,7 +102,14 @@ func edit(in *Inputs, field Field, text string) *Problem {
 	case FieldPicture:
 		text = strings.TrimSpace(text)
 	case FieldCamera:
-		in.Camera, text = "", strings.TrimSpace(text)
+		in.Camera, in.Job.ActionString, text = "", "", strings.TrimSpace(text)
+	case FieldActions:
+		if text = strings.TrimSpace(text); text != "" {
+			in.Camera = ""
+		}
+		if keys, err := clip.ParseActions(text); err == nil {
+			in.Job.Frames = len(keys)
+		}
 	}
 	if err := inference.FindSetting(string(field)).Set(&in.Job, text); err != nil {
 		p := settingProblem(inference.SettingErrors(err)[0], Error)
@@ -135,7 +152,8 @@ func (s *Studio) SetPicture(path string) { s.set(FieldPicture, absolute(path)) }
 // SetCamera chooses a built-in camera path; "" for none.
 func (s *Studio) SetCamera(name string) {
 	s.userChange(func(n *Snapshot) {
-		s.fillOne(n, FieldCamera, func(in *Inputs) { in.Camera, in.Job.ActionPath = name, "" })
+		s.forget(n, FieldActions)
+		s.fillOne(n, FieldCamera, func(in *Inputs) { in.Camera, in.Job.ActionPath, in.Job.ActionString = name, "", "" })
 	})
 }
 
@@ -186,7 +204,7 @@ func (in Inputs) sanitized() Inputs {
 	}
 	in.Job = job
 	if in.Camera != "" {
-		in.Job.ActionPath = ""
+		in.Job.ActionPath, in.Job.ActionString = "", ""
 	}
 	return in
 }

@@ -94,6 +94,7 @@ func TestEveryFieldIsShown(t *testing.T) {
 	other := map[Field]string{
 		"image": "/a.png", "action_path": "/a", "prompt": "p", "negative_prompt": "n", "sample_solver": "dpm++", "high_steps": "3", "easycache": "0.05,10", "lora": "/a.safetensors:high=1,low=0.5", "guidance_interval": "0.2,0.9", "cfg_zero": "True", "cfg_zero_init": "2", "sample_shift": "2.5", "guidance_low": "2",
 		"guidance_high": "3", "boundary": "0.5", "noise_rng": "cpu", "quant": "int8", "attention_dtype": "f16", "offload_model": "False", "vae_tile": "128", "frame_num": "9",
+		"action_string": "w-3", "allow_act2cam": "True", "per_frame_intrinsics": "True", "even_jumps": "True", "decoder": "tiny",
 	}
 	for _, field := range fields {
 		if !field.isSetting() {
@@ -197,7 +198,7 @@ func TestCamera(t *testing.T) {
 			t.Errorf("frames %d, points %v", s.Form.Frames, s.Form.Camera.Points)
 		}
 		b.problem(FieldCamera, CameraShort)
-		b.problem(FieldCamera, SpeedLost)
+		b.problem(FieldCamera, noteCode(clip.NoteSpeedLost))
 		if last := s.Form.Camera.At(8); math.Abs(last.Z-2) > 1e-3 || math.Abs(last.Forward[2]-1) > 1e-6 {
 			t.Errorf("at the end the camera is at %+v", last)
 		}
@@ -222,6 +223,39 @@ func TestCamera(t *testing.T) {
 		}
 		b.SetCamera("")
 		if s := b.Snapshot(); s.Form.Camera.Chosen() || !s.Form.CanRun {
+			t.Errorf("none: %+v", s.Form.Camera)
+		}
+	})
+}
+
+// TestActions types keys: the path follows as they are typed, and the video is as long.
+func TestActions(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.SetCamera(demoCamera)
+		b.Edit(FieldActions, "w-6, l-5")
+		s := b.await("the path", func(s Snapshot) bool { return s.Form.Camera.Poses == 13 })
+		if s.Form.Inputs.Camera != "" || s.Form.Frames != 13 || s.Form.Text(FieldFrames) != "13" || len(s.Form.Camera.Points) != 4 {
+			t.Errorf("%+v", s.Form)
+		}
+		if way := s.Form.Camera.Legs; len(way) != 2 || way[0].Direction != clip.Forward || way[1].Direction != clip.TurnRight {
+			t.Errorf("the way is %v", way)
+		}
+		b.Edit(FieldActions, "w-6, l-")
+		if p := b.problem(FieldActions, ActionsBad); p.Level != Error || p.Details == "" {
+			t.Errorf("%+v", p)
+		}
+		if text := b.Snapshot().Form.Text(FieldActions); text != "w-6, l-" {
+			t.Errorf("the field has %q", text)
+		}
+		dir := filepath.Join(b.dir, "camera")
+		writeCamera(t, dir, 11)
+		b.SetCameraFolder(dir)
+		s = b.await("the folder", func(s Snapshot) bool { return s.Form.Camera.Poses == 11 })
+		if s.Form.Camera.Actions != "" || s.Form.Text(FieldActions) != "" {
+			t.Errorf("the keys stay: %+v", s.Form.Camera)
+		}
+		b.SetCamera("")
+		if s := b.Snapshot(); s.Form.Camera.Chosen() {
 			t.Errorf("none: %+v", s.Form.Camera)
 		}
 	})

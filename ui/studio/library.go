@@ -61,7 +61,7 @@ func (s *Studio) checkStage(n *Snapshot) {
 			return func(*Snapshot) {}
 		}
 		v, err := s.lib.Video(e.ID)
-		path := s.pathOf(e)
+		path := s.madeOn(e)
 		return func(n *Snapshot) {
 			n.Stage = Stage{Entry: n.Stage.Entry, Video: v, Camera: path}
 			if err != nil && e.State == library.Done {
@@ -71,11 +71,15 @@ func (s *Studio) checkStage(n *Snapshot) {
 	})
 }
 
-// pathOf returns the camera path on which a run was made.
-func (s *Studio) pathOf(e library.Entry) CameraPath {
-	c := CameraPath{Name: e.Settings.Camera, Folder: e.Settings.Job.ActionPath}
-	path, err := clip.OpenPath(s.queue.KeptCamera(e.ID))
-	if err != nil {
+// madeOn returns the camera path on which a run was made.
+func (s *Studio) madeOn(e library.Entry) CameraPath {
+	job := e.Settings.Job
+	c := CameraPath{Name: e.Settings.Camera, Folder: job.ActionPath, Actions: job.ActionString}
+	if job.ActionPath = ""; exists(s.queue.KeptCamera(e.ID)) {
+		job.ActionPath = s.queue.KeptCamera(e.ID)
+	}
+	path, err := clip.OpenJob(job)
+	if err != nil || path == nil {
 		return CameraPath{}
 	}
 	c.describe(path, path.EffectiveFrames(cmp.Or(e.Frames, e.Settings.Job.Frames)))

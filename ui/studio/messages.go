@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"text/template"
+
+	"gimbal/inference/clip"
 )
 
 // The messages in English, as templates over their arguments: the syntax of Fyne's
@@ -19,8 +21,7 @@ var problemTexts = map[Code]string{
 	CameraBad:        "This is no camera folder that can be used: {{.Path}}. It needs poses.npy and intrinsics.npy.",
 	CameraUnused:     "This model does not follow camera paths. Choose no path, or a model with camera control.",
 	CameraShort:      "The path has {{.Poses}} poses: the video gets {{.Frames}} frames.",
-	SpeedLost:        "The model sees this path scaled, its longest step as 1 instead of {{.Scale}}: it does not know how fast the camera moves.",
-	ZoomLost:         "The zoom changes along this path. The model only knows the first one.",
+	ActionsBad:       "These keys cannot be read. Write them as w-20,none-5,wd-10: keys, a hyphen and for how many frames they are held.",
 	PromptEmpty:      "Say in words what the video shows.",
 	PromptLong:       "The text has {{.Tokens}} tokens. The model reads the first {{.Limit}}.",
 	NotANumber:       "“{{.Found}}” is not a number.",
@@ -39,6 +40,17 @@ var problemTexts = map[Code]string{
 	OtherProblem:     "{{.Text}}",
 	SizeBad:          "No video can be made of this picture in this size.",
 	DemoBad:          "The demo model cannot be unpacked. Choose a model folder.",
+
+	noteCode(clip.NoteIntrinsicsGuessed): "The path has no intrinsics: a usual lens is taken (fx, fy, cx, cy = 500, 500, 416, 240).",
+	noteCode(clip.NoteIntrinsicsScaled):  "The intrinsics are of a video of {{.Width}} × {{.Height}}: they were scaled.",
+	noteCode(clip.NoteOffCentre):         "The optical centre {{.X}}, {{.Y}} is far from the middle of 832 × 480: intrinsics for another size must be scaled to this one.",
+	noteCode(clip.NoteNearestRotations):  "The rotations of {{.N}} poses are not exact, that of frame {{.Frame}} is off by {{.Error}}: the nearest rotations are used.",
+	noteCode(clip.NoteScaledRotations):   "The rotations of {{.N}} poses are scaled, that of frame {{.Frame}} by {{.Scale}}: they are taken without the scale.",
+	noteCode(clip.NoteGaps):              "{{.N}} frames have no pose: they lie between those around them.",
+	noteCode(clip.NoteFromKeys):          "The path is made of the keys.",
+	noteCode(clip.NoteJump):              "The camera jumps at frame {{.Frame}}, {{.Times}} times as far as in any other step, so that the model sees all others as a crawl. “Even out jumps”, under Advanced, mends it.",
+	noteCode(clip.NoteSpeedLost):         "The model sees this path scaled, its longest step as 1 instead of {{.Scale}}: it does not know how fast the camera moves.",
+	noteCode(clip.NoteZoomLost):          "The zoom changes along this path and the model only knows the first one. “Tell the zoom”, under Advanced, changes that.",
 }
 
 var noticeTexts = map[Code]string{

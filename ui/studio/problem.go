@@ -43,8 +43,7 @@ const (
 	CameraBad        Code = "camera_bad"        // Path; Details
 	CameraUnused     Code = "camera_unused"     // the model has no camera control
 	CameraShort      Code = "camera_short"      // Poses, Frames: the video gets fewer frames (warning)
-	SpeedLost        Code = "speed_lost"        // Scale (warning)
-	ZoomLost         Code = "zoom_lost"         // (warning)
+	ActionsBad       Code = "actions_bad"       // Details
 	PromptEmpty      Code = "prompt_empty"      //
 	PromptLong       Code = "prompt_long"       // Tokens, Limit (warning)
 	QuantUnsupported Code = "quant_unsupported" // Quant; Details says why

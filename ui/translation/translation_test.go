@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"gimbal/inference"
+	"gimbal/inference/clip"
 	"gimbal/inference/library"
 	"gimbal/inference/queue"
 	"gimbal/ui/studio"
@@ -61,7 +62,7 @@ func used(t *testing.T) map[string]bool {
 	if err != nil || len(sources) == 0 {
 		t.Fatal("no sources", err)
 	}
-	literal := regexp.MustCompile(`(?:\btr\(|appearance\([^,]+, |step\("\d", |item\(library\.\w+, |add\("\w+", |f\.(?:entry|choice|check)\()"([a-z_]+(?:\.[a-z_0-9]+)*)"`)
+	literal := regexp.MustCompile(`(?:\btr\(|appearance\([^,]+, |step\("\d", |item\(library\.\w+, |add\("\w+", |f\.(?:entry|choice|check)\()"([a-z_0-9]+(?:\.[a-z_0-9]+)*)"`)
 	for _, path := range sources {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
@@ -79,6 +80,9 @@ func used(t *testing.T) map[string]bool {
 	}
 	for _, name := range append(studio.BuiltinCameras(), "none", "folder") {
 		keys["camera."+name] = true
+	}
+	for _, d := range clip.Directions {
+		keys["way."+string(d)] = true
 	}
 	for _, s := range []library.State{library.Queued, library.Running, library.Done, library.Failed, library.Cancelled, library.Interrupted} {
 		keys["state."+string(s)] = true

@@ -274,11 +274,13 @@ func apply(f device.Func, x float64) float64 {
 		return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
 	case device.Clamp1:
 		return max(-1, min(1, x)) // Go's min and max keep NaN
+	case device.ReLU:
+		return max(0, x)
 	}
 	return x
 }
 
 var (
 	floats  = []device.DType{device.F32, device.F16, device.BF16}
-	actions = []device.Func{device.Identity, device.SiLU, device.GELU, device.Clamp1}
+	actions = []device.Func{device.Identity, device.SiLU, device.GELU, device.Clamp1, device.ReLU}
 )
