@@ -7,7 +7,10 @@ import (
 )
 
 // Flags of kernels/attention.metal.
-const attentionRel, attentionKey = 1, 2
+const (
+	attentionRel, attentionKey                                  = 1, 2
+	attentionRawQ, attentionRawK, attentionRawV, attentionWhole = 4, 8, 16, 32
+)
 
 type attentionArgs struct {
 	nq, nk, d, ldq, ldk, ldv, ldo, ldrel uint32
@@ -42,6 +45,14 @@ func (e *encoder) attention(a device.Attention) {
 	}
 	s.with = driver.Constants{A: s.q.dt, B: s.k.dt, C: s.v.dt, Y: s.o.dt, Flags: s.rel.flag(attentionRel) | s.key.flag(attentionKey)}
 	s.with.Aligned = aligned(s.head, s.q, s.k, s.v)
+	for _, o := range []struct{ dt, flag uint32 }{{s.q.dt, attentionRawQ}, {s.k.dt, attentionRawK}, {s.v.dt, attentionRawV}} {
+		if o.dt == e.dev.variants.dtype {
+			s.with.Flags |= o.flag
+		}
+	}
+	if s.head%s.width == 0 {
+		s.with.Flags |= attentionWhole
+	}
 	if !s.sliced || a.O != a.Q {
 		e.attend(&s, e.variantOfAttention(&s))
 		return

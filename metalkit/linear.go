@@ -1,6 +1,8 @@
 package metalkit
 
 import (
+	"math/bits"
+
 	"gimbal/inference/device"
 	"gimbal/metalkit/internal/driver"
 	"gimbal/metalkit/internal/tune"
@@ -15,7 +17,10 @@ const (
 )
 
 // Flags of kernels/linear.metal.
-const linearBias, linearGate, linearAdd, linearScale = 1, 2, 4, 8
+const (
+	linearBias, linearGate, linearAdd, linearScale   = 1, 2, 4, 8
+	linearShift, linearRawX, linearRawW, linearWhole = 16, 32, 64, 128
+)
 
 // skinnyRows is how many rows of X, at most, go to linear_rows.
 const skinnyRows = 4
@@ -65,6 +70,9 @@ func (e *encoder) linear(l device.Linear) {
 	}
 	p.with = driver.Constants{A: p.x.dt, B: weightType(l.W), C: p.add.dt, Y: p.y.dt, Func: uint32(l.Act)}
 	p.with.Flags = p.bias.flag(linearBias) | p.gate.flag(linearGate) | p.add.flag(linearAdd)
+	if l.W.Format == device.NF4 && l.W.Block&(l.W.Block-1) == 0 && l.W.NestedBlock&(l.W.NestedBlock-1) == 0 {
+		p.with.Flags |= linearShift
+	}
 	switch {
 	case l.W.Format == device.INT8 || l.W.Format == device.FP8:
 		p.with.Flags |= linearScale
@@ -90,6 +98,7 @@ func (e *encoder) product(p *product, number int) {
 	if v.expand {
 		e.expand(&q)
 	}
+	q.with.Flags |= q.shortcuts(e.dev.variants.dtype)
 	t := e.dev.variants.linear[v.tile]
 	wide, high := ceilDiv(q.n, t.cols), ceilDiv(q.m, t.rows)
 	row, col := int64(t.rows)*q.rowBytes(), q.W.Bytes()/int64(wide)
@@ -100,6 +109,20 @@ func (e *encoder) product(p *product, number int) {
 	}
 	d.moved = s.moved + q.rest()
 	e.linearDispatch(&q, d, s)
+}
+
+// shortcuts are the flags of what the tiles need not convert or test.
+func (p *product) shortcuts(dtype uint32) (flags uint32) {
+	if p.x.dt == dtype {
+		flags |= linearRawX
+	}
+	if p.with.B == dtype {
+		flags |= linearRawW
+	}
+	if p.k%32 == 0 {
+		flags |= linearWhole
+	}
+	return flags
 }
 
 func (p *product) sizes() [4]int { return [4]int{p.m, p.k, p.n} }
@@ -115,9 +138,13 @@ func (p *product) rest() int64 {
 
 func (p *product) args(s swizzle) linearArgs {
 	band, byColumns := s.args()
+	block, nested := uint32(p.W.Block), uint32(p.W.NestedBlock)
+	if p.with.Flags&linearShift != 0 {
+		block, nested = uint32(bits.TrailingZeros32(block)), uint32(bits.TrailingZeros32(nested))
+	}
 	return linearArgs{
 		m: uint32(p.m), n: uint32(p.n), k: uint32(p.k), ldx: p.x.ld, ldw: p.w.ld, ldadd: p.add.ld, ldy: p.y.ld,
-		block: uint32(p.W.Block), nestedBlock: uint32(p.W.NestedBlock), nestedOffset: p.W.NestedOffset,
+		block: block, nestedBlock: nested, nestedOffset: p.W.NestedOffset,
 		band: band, byColumns: byColumns,
 	}
 }

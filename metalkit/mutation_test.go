@@ -102,7 +102,14 @@ var needsMore = regexp.MustCompile(`"gimbal/inference/[^d]`)
 func copyModule(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
-	for _, dir := range []string{"go.mod", "go.sum", "inference/device", "metalkit"} {
+	own, err := filepath.Glob("../inference/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, file := range own {
+		own[i] = strings.TrimPrefix(file, "../")
+	}
+	for _, dir := range append(own, "go.mod", "go.sum", "inference/device", "inference/output", "inference/weights", "metalkit") {
 		to := filepath.Join(root, dir)
 		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 			t.Fatal(err)

@@ -213,6 +213,8 @@ func TestEnumerations(t *testing.T) {
 		"IDENTITY": uint32(device.Identity), "SILU": uint32(device.SiLU), "GELU": uint32(device.GELU), "CLAMP1": uint32(device.Clamp1), "RELU": uint32(device.ReLU),
 		"ADD": uint32(device.Add), "MUL": uint32(device.Mul),
 		"LINEAR_BIAS": linearBias, "LINEAR_GATE": linearGate, "LINEAR_ADD": linearAdd, "LINEAR_SCALE": linearScale,
+		"LINEAR_SHIFT": linearShift, "LINEAR_RAW_X": linearRawX, "LINEAR_RAW_W": linearRawW, "LINEAR_WHOLE": linearWhole,
+		"ATTENTION_RAW_Q": attentionRawQ, "ATTENTION_RAW_K": attentionRawK, "ATTENTION_RAW_V": attentionRawV, "ATTENTION_WHOLE": attentionWhole,
 		"ATTENTION_REL": attentionRel, "ATTENTION_KEY": attentionKey,
 		"CONV_BIAS": convBias, "CONV_ADD": convAdd, "CONV_PREV0": convPrev0, "CONV_PREV1": convPrev1,
 		"NORM_WEIGHT": normWeight, "NORM_BIAS": normBias, "NORM_SCALE": normScale, "NORM_SHIFT": normShift, "NORM_LAYER": normLayer,

@@ -16,24 +16,37 @@ struct AttentionArgs {
 
 // FLAGS
 enum : uint { ATTENTION_REL = 1, ATTENTION_KEY = 2 };
+enum : uint { ATTENTION_RAW_Q = 4, ATTENTION_RAW_K = 8, ATTENTION_RAW_V = 16, ATTENTION_WHOLE = 32 }; // WHOLE: d is a multiple of width
 
 // load_rows brings columns column to column+width-1 of rows row0 to row0+count-1
-// of one head to threadgroup memory; what is not there is 0.
+// of one head to threadgroup memory. Columns that are not there are 0; the last row stands in
+// for those after it, whose scores nobody counts. What is of type T as it is, of 16 bits, is
+// copied raw.
 template <typename T, int width, int count, int threads>
-inline void load_rows(threadgroup T *to, device const void *from, uint type, uint ld_from, uint rows, uint row0, uint head,
+inline void load_rows(threadgroup T *to, device const void *from, uint type, bool of_t, uint ld_from, uint rows, uint row0, uint head,
                       uint columns, uint column, uint tid) {
     constexpr uint ld = width + 16 / sizeof(T);
     if (ALIGNED) { // everything is under way before the first element is stored
         constexpr uint parts = count * width / (threads * 4);
         static_assert(parts * threads * 4 == count * width, "a tile is no whole number of loads");
+        bool raw = sizeof(T) == 2 && of_t;
         float4 v[parts];
+        ushort4 u[parts];
         UNROLL for (uint p = 0; p < parts; p++) {
-            uint e = (p * threads + tid) * 4, r = row0 + e / width, c = e % width;
-            v[p] = r < rows && column + c < columns ? load4(from, type, ulong(r) * ld_from + head + column + c) : float4(0.0f);
+            uint e = (p * threads + tid) * 4, c = e % width;
+            bool inside = (FLAGS & ATTENTION_WHOLE) || column + c < columns;
+            ulong at = ulong(min(row0 + e / width, rows - 1)) * ld_from + head + column + c;
+            if (raw)
+                u[p] = inside ? QUAD(ushort, from, at) : ushort4(0);
+            else
+                v[p] = inside ? load4(from, type, at) : float4(0.0f);
         }
         UNROLL for (uint p = 0; p < parts; p++) {
             uint e = (p * threads + tid) * 4;
-            put4(to + e / width * ld + e % width, v[p]);
+            if (raw)
+                put_raw(to + e / width * ld + e % width, u[p]);
+            else
+                put4(to + e / width * ld + e % width, v[p]);
         }
         return;
     }
@@ -101,8 +114,8 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
             if (!direct) {
                 threadgroup_barrier(mem_flags::mem_threadgroup); // what memory held has been used
                 if (sliced)
-                    load_rows<T, width, queries, 32 * simds>(qs, q, TYPE_A, a.ldq, a.nq, i0, head, a.d, d0, tid);
-                load_rows<T, width, keys, 32 * simds>(kv, k, TYPE_B, a.ldk, a.nk, j0, head, a.d, d0, tid);
+                    load_rows<T, width, queries, 32 * simds>(qs, q, TYPE_A, FLAGS & ATTENTION_RAW_Q, a.ldq, a.nq, i0, head, a.d, d0, tid);
+                load_rows<T, width, keys, 32 * simds>(kv, k, TYPE_B, FLAGS & ATTENTION_RAW_K, a.ldk, a.nk, j0, head, a.d, d0, tid);
                 threadgroup_barrier(mem_flags::mem_threadgroup);
             }
             UNROLL for (uint c = 0; c < width / 8; c++) {
@@ -161,7 +174,7 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
             simdgroup_barrier(mem_flags::mem_threadgroup);
         } else {
             threadgroup_barrier(mem_flags::mem_threadgroup); // kv has been used, too
-            load_rows<T, width, keys, 32 * simds>(kv, v, TYPE_C, a.ldv, a.nk, j0, head, a.d, column, tid);
+            load_rows<T, width, keys, 32 * simds>(kv, v, TYPE_C, FLAGS & ATTENTION_RAW_V, a.ldv, a.nk, j0, head, a.d, column, tid);
             threadgroup_barrier(mem_flags::mem_threadgroup);
         }
         if (!simd_all(same)) {
@@ -229,6 +242,9 @@ INSTANCE(attention_bf16_128x16x4, attention, bfloat, 128, 16, 4, false, false);
 INSTANCE(attention_f32_128x16x8, attention, float, 128, 16, 8, false, false);
 INSTANCE(attention_f16_128x32x8, attention, half, 128, 32, 8, false, false);
 INSTANCE(attention_bf16_128x32x8, attention, bfloat, 128, 32, 8, false, false);
+INSTANCE(attention_f32_128x32x4, attention, float, 128, 32, 4, false, false);
+INSTANCE(attention_f16_128x64x4, attention, half, 128, 64, 4, false, false);
+INSTANCE(attention_bf16_128x64x4, attention, bfloat, 128, 64, 4, false, false);
 INSTANCE(attention_f32_128x16x4_kv, attention, float, 128, 16, 4, false, true);
 INSTANCE(attention_f16_128x32x4_kv, attention, half, 128, 32, 4, false, true);
 INSTANCE(attention_bf16_128x32x4_kv, attention, bfloat, 128, 32, 4, false, true);

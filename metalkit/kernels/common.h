@@ -16,7 +16,9 @@ using namespace metal;
 
 #ifdef __METAL_VERSION__
 #define CONSTANT(type, name, i) constant type name [[function_constant(i)]]
-#define SHARED(type, name, n) threadgroup type name[n]
+#define SHARED(type, name, n) /* at a multiple of 16 bytes */        \
+    threadgroup float4 name##_all[(sizeof(type) * (n) + 15) / 16]; \
+    threadgroup type *name = (threadgroup type *)name##_all
 #define KERNEL(f)
 #define INSTANCE(name, f, ...) template [[host_name(#name)]] [[kernel]] decltype(f<__VA_ARGS__>) f<__VA_ARGS__>
 #define QUAD(type, p, i) (((device const type##4 *)(p))[(i) / 4])
@@ -94,11 +96,15 @@ inline float4 load4(device const void *p, uint type, ulong i) {
     }
 }
 
-// put4 writes four elements, rounded to T.
+// put4 writes four elements, rounded to T, where a quad begins.
 template <typename T> inline void put4(threadgroup T *to, float4 v) {
     UNROLL for (uint i = 0; i < 4; i++)
         to[i] = T(v[i]);
 }
+template <> inline void put4(threadgroup float *to, float4 v) { *(threadgroup float4 *)to = v; }
+
+// put_raw writes four elements of 16 bits as they are, where a quad begins.
+template <typename T> inline void put_raw(threadgroup T *to, ushort4 v) { *(threadgroup ushort4 *)to = v; }
 
 // store rounds v to nearest even where the type is narrower.
 inline void store(device void *p, uint type, ulong i, float v) {

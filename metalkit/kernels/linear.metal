@@ -13,21 +13,23 @@
 // TYPE_A is X, TYPE_B the weights, TYPE_C Add.
 struct LinearArgs {
     uint m, n, k, ldx, ldw, ldadd, ldy;
-    uint block, nested_block; // NF4: weights per scale, scales per nested scale
+    uint block, nested_block; // NF4: weights per scale, scales per nested scale; with SHIFT their logarithms
     float nested_offset;
     uint band, by_columns; // the swizzle, see tile_of
 };
 
 // FLAGS
 enum : uint { LINEAR_BIAS = 1, LINEAR_GATE = 2, LINEAR_ADD = 4, LINEAR_SCALE = 8 }; // SCALE: INT8's and FP8's, of each row
+enum : uint { LINEAR_SHIFT = 16, LINEAR_RAW_X = 32, LINEAR_RAW_W = 64, LINEAR_WHOLE = 128 }; // WHOLE: k is a multiple of 32
 
 // block_scale is the scale of NF4 weight i of the flattened matrix.
 inline float block_scale(constant LinearArgs &a, device const void *scale, device const float *nested,
                          device const float *nested_code, ulong i) {
-    uint b = uint(i / a.block);
+    bool shift = FLAGS & LINEAR_SHIFT;
+    uint b = shift ? uint(i >> a.block) : uint(i / a.block);
     if (TYPE_B == NF4)
         return ((device const float *)scale)[b];
-    return nested_code[((device const uchar *)scale)[b]] * nested[b / a.nested_block] + a.nested_offset;
+    return nested_code[((device const uchar *)scale)[b]] * nested[shift ? b >> a.nested_block : b / a.nested_block] + a.nested_offset;
 }
 
 // weight is W[o, k] but for INT8 and FP8, where the scale of row o is left to finish.
@@ -102,30 +104,54 @@ kernel void linear(constant LinearArgs &a [[buffer(0)]], device const void *x [[
     uint i1 = min(i0 + simd_row, a.m - min(a.m, 8u)), o1 = min(o0 + simd_col, a.n - min(a.n, 8u));
     constexpr uint step = threads * 4 / depth; // rows that the threadgroup loads at a time, four elements per thread
     static_assert(rows % step == 0 && cols % step == 0, "a slice is no whole number of loads");
+    // Where this thread's quads are. The last row stands in for those after it, whose results
+    // nobody stores. What is of type T as it is, of 16 bits, is copied raw.
+    bool raw_x = sizeof(T) == 2 && (FLAGS & LINEAR_RAW_X), raw_w = sizeof(T) == 2 && (FLAGS & LINEAR_RAW_W);
+    uint column = tid * 4 % depth, first = tid * 4 / depth, o_of[cols / step];
+    ulong x_at[rows / step], w_at[cols / step];
+    UNROLL for (uint r = 0; r < rows / step; r++)
+        x_at[r] = ulong(min(i0 + first + r * step, a.m - 1)) * a.ldx + column;
+    UNROLL for (uint r = 0; r < cols / step; r++) {
+        o_of[r] = min(o0 + first + r * step, a.n - 1);
+        w_at[r] = ulong(o_of[r]) * a.ldw + column;
+    }
     for (uint k0 = 0; k0 < a.k; k0 += depth) {
         if (direct < 2)
             threadgroup_barrier(mem_flags::mem_threadgroup);
         if (ALIGNED && direct < 2) { // everything is under way before the first element is stored
-            uint column = tid * 4 % depth, k = k0 + column, first = tid * 4 / depth;
+            bool inside = (FLAGS & LINEAR_WHOLE) || k0 + column < a.k;
             float4 xv[rows / step], wv[cols / step];
+            ushort4 xr[rows / step], wr[cols / step];
             UNROLL for (uint r = 0; r < rows / step; r++) {
-                uint i = i0 + first + r * step;
-                xv[r] = k < a.k && i < a.m ? load4(x, TYPE_A, ulong(i) * a.ldx + k) : float4(0.0f);
+                if (raw_x)
+                    xr[r] = inside ? QUAD(ushort, x, x_at[r] + k0) : ushort4(0);
+                else
+                    xv[r] = inside ? load4(x, TYPE_A, x_at[r] + k0) : float4(0.0f);
             }
             UNROLL for (uint r = 0; r < (direct < 1 ? cols / step : 0); r++) {
-                uint o = o0 + first + r * step;
-                wv[r] = k < a.k && o < a.n ? weight4(a, w, scale, code, nested, nested_code, o, k) : float4(0.0f);
+                if (raw_w)
+                    wr[r] = inside ? QUAD(ushort, w, w_at[r] + k0) : ushort4(0);
+                else
+                    wv[r] = inside ? weight4(a, w, scale, code, nested, nested_code, o_of[r], k0 + column) : float4(0.0f);
             }
-            UNROLL for (uint r = 0; r < rows / step; r++)
-                put4(xs + (first + r * step) * ld + column, xv[r]);
-            UNROLL for (uint r = 0; r < (direct < 1 ? cols / step : 0); r++)
-                put4(ws + (first + r * step) * ld + column, wv[r]);
+            UNROLL for (uint r = 0; r < rows / step; r++) {
+                if (raw_x)
+                    put_raw(xs + (first + r * step) * ld + column, xr[r]);
+                else
+                    put4(xs + (first + r * step) * ld + column, xv[r]);
+            }
+            UNROLL for (uint r = 0; r < (direct < 1 ? cols / step : 0); r++) {
+                if (raw_w)
+                    put_raw(ws + (first + r * step) * ld + column, wr[r]);
+                else
+                    put4(ws + (first + r * step) * ld + column, wv[r]);
+            }
         } else if (direct < 2) {
-            uint column = tid % depth, k = k0 + column;
+            uint c = tid % depth, k = k0 + c;
             for (uint r = tid / depth; r < rows; r += threads / depth)
-                xs[r * ld + column] = T(k < a.k && i0 + r < a.m ? load(x, TYPE_A, ulong(i0 + r) * a.ldx + k) : 0.0f);
+                xs[r * ld + c] = T(k < a.k && i0 + r < a.m ? load(x, TYPE_A, ulong(i0 + r) * a.ldx + k) : 0.0f);
             for (uint r = tid / depth; r < cols && direct < 1; r += threads / depth)
-                ws[r * ld + column] =
+                ws[r * ld + c] =
                     T(k < a.k && o0 + r < a.n ? weight(a, w, scale, code, nested, nested_code, o0 + r, k) : 0.0f);
         }
         if (direct < 2)
@@ -169,6 +195,12 @@ INSTANCE(linear_bf16_128x64x32x8, linear, bfloat, 128, 64, 32, 4, 2, 0);
 INSTANCE(linear_f32_128x64x16x4, linear, float, 128, 64, 16, 2, 2, 0);
 INSTANCE(linear_f16_128x64x32x4, linear, half, 128, 64, 32, 2, 2, 0);
 INSTANCE(linear_bf16_128x64x32x4, linear, bfloat, 128, 64, 32, 2, 2, 0);
+INSTANCE(linear_f32_64x64x8x2, linear, float, 64, 64, 8, 1, 2, 0);
+INSTANCE(linear_f16_64x64x16x2, linear, half, 64, 64, 16, 1, 2, 0);
+INSTANCE(linear_bf16_64x64x16x2, linear, bfloat, 64, 64, 16, 1, 2, 0);
+INSTANCE(linear_f32_64x64x16x2, linear, float, 64, 64, 16, 1, 2, 0);
+INSTANCE(linear_f16_64x64x32x2, linear, half, 64, 64, 32, 1, 2, 0);
+INSTANCE(linear_bf16_64x64x32x2, linear, bfloat, 64, 64, 32, 1, 2, 0);
 INSTANCE(linear_f32_64x64x16x4_w, linear, float, 64, 64, 16, 2, 2, 1);
 INSTANCE(linear_f16_64x64x32x4_w, linear, half, 64, 64, 32, 2, 2, 1);
 INSTANCE(linear_bf16_64x64x32x4_w, linear, bfloat, 64, 64, 32, 2, 2, 1);
