@@ -41,6 +41,21 @@
 // is too little (buffer.go). Count lets a plan know all that before. The autotuner times
 // large operations in part, so that benchmarkBytes of results are enough for it.
 //
+// # Never wrong because fast
+//
+// A run begins with the fixed variants. When a shape comes again in a later submission the others
+// are made beside the run (prepare.go), and timed once they are ready (autotune.go). Two
+// things keep a wrong one out; what they find is switched off by name in the file of choices,
+// logged, and listed by Describe:
+//
+//   - check.go runs a small twin (twin.go) of the operation by every kernel that is new to the
+//     chip, the system or the build, and compares it with Options.Oracle, which is the CPU.
+//   - autotune.go compares some rows of each variant's results at the real size with the fixed
+//     one's before it times it.
+//
+// Tiles copy operands that are of their type already as they are; which they are, and that no slice
+// ends within a row, are flags that product and attend set (linear.go, attention.go).
+//
 // # Arithmetic
 //
 // Linear, Attention and Conv multiply in the type of Options.Compute, with sums in
