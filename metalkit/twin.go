@@ -117,7 +117,10 @@ func (w *twin) of(op device.Op) (like device.Op, result device.Mat, ok bool) {
 }
 
 func (w *twin) linear(l device.Linear) (device.Op, device.Mat) {
-	m, n, k := few(l.X.Rows), few(l.W.Out), few(l.W.In)
+	m, n, k := few(l.X.Rows), few(l.W.Out), l.W.In
+	if k > 80 {
+		k = 64 + k%32 // whole slices where those are
+	}
 	l.W.Out = n
 	switch l.W.Format {
 	case device.Dense, device.INT8, device.FP8:
