@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"gimbal/inference/device"
+	"gimbal/inference/mapped"
 	"gimbal/metalkit/internal/driver"
 	"gimbal/metalkit/internal/tune"
 )
@@ -104,6 +105,9 @@ func (e *encoder) in(m device.Mat) operand {
 	handle, at := scratchHandle, uint64(m.Offset)*size
 	if _, own := m.Buf.(*scratch); !own && !e.counts {
 		b := e.dev.Find(m.Buf)
+		if b.Mapped && m.Rows > 0 {
+			e.touch(b.Bytes()[at : at+uint64((m.Rows-1)*m.Stride+m.Cols)*size])
+		}
 		handle, at = b.Mem.Handle, at+b.Mem.Offset
 	}
 	return operand{
@@ -111,6 +115,15 @@ func (e *encoder) in(m device.Mat) operand {
 		dt:      uint32(m.DType),
 		ld:      uint32(m.Stride),
 		aligned: at%(4*size) == 0 && (m.Stride%4 == 0 || m.Rows <= 1),
+	}
+}
+
+// touch reads what the GPU will read of a mapped file: the loss of it raises a signal here, and
+// none on a GPU. Reading a byte of every page costs nothing beside what is done with the rest.
+func (e *encoder) touch(data []byte) {
+	mapped.Touch(data)
+	if err := mapped.Lost(); err != nil && e.err == nil {
+		e.err = err
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
+	"gimbal/inference/mapped"
 	"gimbal/inference/output"
 	"gimbal/inference/plan"
 	"gimbal/inference/watch"
@@ -127,6 +128,7 @@ func (l *Local) Run(ctx context.Context, r Request, emit func(inference.Event)) 
 		return inference.Saved{}, err
 	}
 	defer l.running.unlock()
+	defer l.dropLost()
 	if err := l.load(ctx, dev, checkpointOf(r.Checkpoint, job), job.Quant, emit); err != nil {
 		return inference.Saved{}, err
 	}
@@ -180,6 +182,18 @@ func seen(c weights.Checkpoint, q inference.Quant) pipelineOf {
 		files += watch.See(path)
 	}
 	return pipelineOf{c, q, files}
+}
+
+// dropLost closes a checkpoint whose files could not be read any more: the next run opens what
+// is there then. l.running is held.
+func (l *Local) dropLost() {
+	if l.pipeline == nil || mapped.Lost() == nil {
+		return
+	}
+	if err := l.pipeline.Close(); err != nil {
+		l.o.Log.Warn("closing a model that is gone", "err", err)
+	}
+	l.pipeline = nil
 }
 
 // longWork is the work, in floating-point operations, of jobs that are worth the two

@@ -2,6 +2,7 @@ package weights
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,7 +61,7 @@ func openFile(path string) (*mapping, contents, error) {
 	var c contents
 	if err == nil {
 		c, err = parse(file)
-		err = instead(err, path, file.data)
+		err = cmp.Or(file.lost(), instead(err, path, file.data))
 	}
 	if err != nil {
 		file.close()

@@ -23,5 +23,5 @@ func (s *Store) Fingerprint() (string, error) {
 		hash.Write(t.Data[:min(fingerprintEnd, len(t.Data))])
 		hash.Write(t.Data[max(0, len(t.Data)-fingerprintEnd):])
 	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
+	return hex.EncodeToString(hash.Sum(nil)), s.lost()
 }

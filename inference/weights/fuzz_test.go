@@ -22,7 +22,7 @@ func FuzzSafetensors(f *testing.F) {
 	f.Add(safetensors(`{"a":{"dtype":"F8_E4M3","shape":[],"data_offsets":[0,1]},"b":{"dtype":"?","shape":[9,0],"data_offsets":[1,1]}}`, 1))
 	f.Add(safetensors(`{"a":{"dtype":"I64","shape":[4611686018427387904,4],"data_offsets":[0,9223372036854775807]}}`, 0))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file := &mapping{"fuzz", data}
+		file := &mapping{path: "fuzz", data: data}
 		if c, err := parseSafetensors(file); err == nil {
 			readAll(c, file)
 		}
@@ -33,7 +33,7 @@ func FuzzTorch(f *testing.F) {
 	root := pairs{"a", view("BFloat16Storage", "0", 1, tuple(2, 2), tuple(1, 2))}
 	f.Add(torchFile(member{"x/data.pkl", pickle(root)}, member{"x/byteorder", []byte("little")}, twelve))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file := &mapping{"fuzz", data}
+		file := &mapping{path: "fuzz", data: data}
 		if c, err := parseTorch(file); err == nil {
 			readAll(c, file)
 		}
@@ -45,7 +45,7 @@ func FuzzPickle(f *testing.F) {
 	f.Add(pickle(pairs{"state_dict", orderedAs(pairs{"a", tensor, "p", call{rebuildParameter, tuple(tensor, true, nil)}})}))
 	f.Add(pickle(pairs{"a", raw("q\x05h\x05N\x85r\x01\x00\x00\x00j\x01\x00\x00\x000\x94\x95........M\xff\xffJ\xff\xff\xff\xff\x8c\x01b")}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file := &mapping{"fuzz", torchFile(member{"x/data.pkl", data}, twelve)}
+		file := &mapping{path: "fuzz", data: torchFile(member{"x/data.pkl", data}, twelve)}
 		if c, err := parseTorch(file); err == nil {
 			readAll(c, file)
 		}

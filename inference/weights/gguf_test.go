@@ -122,7 +122,7 @@ func TestGGUFErrors(t *testing.T) {
 func FuzzGGUF(f *testing.F) {
 	f.Add(someGGUF().bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file := &mapping{"fuzz", data}
+		file := &mapping{path: "fuzz", data: data}
 		c, err := parseGGUF(file)
 		if err != nil {
 			return

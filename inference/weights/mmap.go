@@ -4,16 +4,15 @@ import (
 	"fmt"
 	"os"
 
-	"golang.org/x/sys/unix"
+	"gimbal/inference/mapped"
 )
 
-// mapping is a file mapped read-only into memory. Nobody may shrink a file while
-// it is mapped: reading a page that is gone ends the process (SIGBUS), and
-// debug.SetPanicOnFault can turn that into a panic in Go code only, not in a
-// device's C kernels.
+// mapping is a file mapped read-only into memory. What is lost of it meanwhile reads as zeros,
+// and is an error of lost.
 type mapping struct {
 	path string
 	data []byte
+	file *mapped.File // nil for what is no file
 }
 
 func mapFile(path string) (*mapping, error) {
@@ -35,21 +34,28 @@ func mapFile(path string) (*mapping, error) {
 		return nil, fmt.Errorf("weights: %w", err)
 	}
 	defer file.Close()
-	data, err := unix.Mmap(int(file.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	m, err := mapped.Map(file, int(info.Size()))
 	if err != nil {
 		return nil, fmt.Errorf("weights: map %s of %s: %w", path, plural(info.Size(), "byte"), err)
 	}
-	return &mapping{path, data}, nil
+	return &mapping{path, m.Data(), m}, nil
 }
 
 func (m *mapping) close() error {
-	data := m.data
 	m.data = nil
-	if data == nil {
+	if m.file == nil {
 		return nil
 	}
-	if err := unix.Munmap(data); err != nil {
+	if err := m.file.Close(); err != nil {
 		return fmt.Errorf("weights: unmap %s: %w", m.path, err)
 	}
 	return nil
+}
+
+// lost returns an error if some of the file was read in vain.
+func (m *mapping) lost() error {
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Lost()
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gimbal/inference/mapped"
 )
 
 // AsStored leaves weights in the format that the checkpoint has them in.
@@ -221,6 +223,12 @@ func (c *converter) write(to io.Writer, x conversion) (err error) {
 	data := x.Data
 	if x.place >= 0 {
 		data = c.encoded[x.place]
+	}
+	if x.place < 0 {
+		mapped.Touch(data) // writing what is lost is an error that does not say so
+	}
+	if err := mapped.Lost(); err != nil {
+		return err
 	}
 	if _, err := to.Write(data); err != nil {
 		return err

@@ -204,6 +204,16 @@ func (s *Store) Close() error {
 	return closeAll(s.files)
 }
 
+// lost returns an error if some of the store's files was read in vain.
+func (s *Store) lost() error {
+	for _, f := range s.files {
+		if err := f.lost(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func closeAll(files []*mapping) error {
 	var errs []error
 	for _, f := range files {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"gimbal/inference/device"
+	"gimbal/inference/mapped"
 )
 
 // Buffer is a device.Buffer.
@@ -178,6 +179,9 @@ func (d *Device[M]) copy(ctx context.Context, what string, b *Buffer[M], dst, sr
 			return fmt.Errorf("%s: %s of %q: %w", d.name, what, b.desc.Label, err)
 		}
 		n := copy(dst[:min(part, len(dst))], src)
+		if err := mapped.Lost(); err != nil {
+			return fmt.Errorf("%s: %s of %q: %w", d.name, what, b.desc.Label, err)
+		}
 		if dst, src = dst[n:], src[n:]; len(src) == 0 {
 			return nil
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"gimbal/inference/device"
+	"gimbal/inference/mapped"
 )
 
 // Memory is a piece of a device's memory.
@@ -85,7 +86,14 @@ func (d *Device[M]) submit(ctx context.Context, f func() error) error {
 	if err := d.open(); err != nil {
 		return fmt.Errorf("%s: %w", d.name, err)
 	}
-	return f()
+	if err := mapped.Lost(); err != nil {
+		return err
+	}
+	err := f()
+	if lost := mapped.Lost(); lost != nil { // what it came to is not to be believed
+		return lost
+	}
+	return err
 }
 
 func (d *Device[M]) open() error {
