@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -367,5 +371,56 @@ func TestInspectFull(t *testing.T) {
 	out, errs, code = runCommand(t, "inspect", "--full", model.dir)
 	if code != 1 || !strings.Contains(errs, highFile+": SHA-256: found") || strings.Contains(out, "is right") {
 		t.Errorf("another hash: exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// TestLostWeights takes weights away while they are in use: the run is kept, and goes on to
+// the same video once they are back.
+func TestLostWeights(t *testing.T) {
+	c := golden.Cases(t, "e2e_")[0]
+	var scalars e2e
+	c.Scalars(t, &scalars)
+	scalars.Steps = 40
+	args := func(ckpt, video string) []string {
+		args := scalars.args(t, video)
+		args[slices.Index(args, "--ckpt_dir")+1] = ckpt
+		return args
+	}
+	whole := filepath.Join(t.TempDir(), "v.mp4")
+	if out, errs, code := gimbal(t, args(golden.Checkpoint(t), whole)...); code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	want, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{highFile, lowShard1} {
+		model := checkpointTree(t)
+		weights := model.read(file)
+		model.write(file, string(weights)) // a file of its own
+		video := filepath.Join(t.TempDir(), "v.mp4")
+		cmd := exec.Command(program, args(model.dir, video)...)
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		out, err := cmd.StdoutPipe()
+		model.check(err)
+		model.check(cmd.Start())
+		for s := bufio.NewScanner(out); s.Scan() && !strings.Contains(s.Text(), `"event":"step"`); {
+		}
+		model.check(os.Truncate(model.at(file), 100))
+		io.Copy(io.Discard, out)
+		cmd.Wait()
+		run := strings.TrimSuffix(video, ".mp4") + ".run"
+		if code := cmd.ProcessState.ExitCode(); code != 1 || strings.Count(errs.String(), "\n") != 1 || !strings.Contains(errs.String(), filepath.Base(file)+" could not be read") ||
+			!strings.Contains(errs.String(), "--resume "+run) {
+			t.Errorf("%s: exit code %d\n%s", file, code, errs.String())
+		}
+		model.check(os.WriteFile(model.at(file), weights, 0o644))
+		if out, errs, code := gimbal(t, "generate", "--json", "--resume", run); code != 0 {
+			t.Fatalf("%s: resuming: exit code %d\n%s%s", file, code, out, errs)
+		}
+		if got, err := os.ReadFile(video); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: the resumed video differs from the unbroken one, %v", file, err)
+		}
 	}
 }

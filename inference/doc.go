@@ -6,9 +6,9 @@
 //
 //	device        the seam to the machine: buffers and ten operations as values
 //	  host        what every device does on the host's side
+//	  mapped      files in memory, whose loss is an error
 //	  devicetest  the suite that a device must pass
 //	  profile     times what a device runs
-//	mapped        files in memory, whose loss is an error
 //	cpu           the CPU device: the oracle, and the one that runs everywhere
 //	output        what is written: whether it may be, whether there is room, in one step
 //	nn            layers and working memory that all models share

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 
 	"gimbal/inference/device"
-	"gimbal/inference/mapped"
+	"gimbal/inference/device/mapped"
 	"gimbal/metalkit/internal/driver"
 	"gimbal/metalkit/internal/tune"
 )

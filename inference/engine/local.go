@@ -10,7 +10,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
-	"gimbal/inference/mapped"
+	"gimbal/inference/device/mapped"
 	"gimbal/inference/output"
 	"gimbal/inference/plan"
 	"gimbal/inference/watch"

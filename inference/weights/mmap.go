@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 
-	"gimbal/inference/mapped"
+	"gimbal/inference/device/mapped"
 )
 
 // mapping is a file mapped read-only into memory. What is lost of it meanwhile reads as zeros,

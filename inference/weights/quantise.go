@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"gimbal/inference/mapped"
+	"gimbal/inference/device/mapped"
 )
 
 // AsStored leaves weights in the format that the checkpoint has them in.

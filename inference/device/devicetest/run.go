@@ -44,6 +44,7 @@ func Run(t *testing.T, dev device.Device, opts Options) {
 		{"GatedAdd", gatedAdd},
 		{"Gather", gather},
 		{"Move", move},
+		{"Lost", lost},
 	} {
 		if len(opts.Parts) > 0 && !slices.Contains(opts.Parts, part.name) {
 			continue

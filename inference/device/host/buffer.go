@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 
 	"gimbal/inference/device"
-	"gimbal/inference/mapped"
+	"gimbal/inference/device/mapped"
 )
 
 // Buffer is a device.Buffer.

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"gimbal/inference/device"
-	"gimbal/inference/mapped"
+	"gimbal/inference/device/mapped"
 )
 
 // Memory is a piece of a device's memory.
