@@ -118,10 +118,13 @@ func (e *encoder) in(m device.Mat) operand {
 	}
 }
 
-// touch reads what the GPU will read of a mapped file: the loss of it raises a signal here, and
-// none on a GPU. Reading a byte of every page costs nothing beside what is done with the rest.
+// touchStep is how much of a mapped file is read for one byte of it that the host reads first.
+const touchStep = 1 << 20
+
+// touch reads some of what the GPU will read of a mapped file: the loss of it raises a signal
+// here, and none on a GPU.
 func (e *encoder) touch(data []byte) {
-	mapped.Touch(data)
+	mapped.Touch(data, touchStep)
 	if err := mapped.Lost(); err != nil && e.err == nil {
 		e.err = err
 	}

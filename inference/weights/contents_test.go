@@ -84,7 +84,7 @@ func TestContentFaults(t *testing.T) {
 		{"part of a bias", zero("a.bias", 0, 4096), `"a.bias" contents: found 4096 bytes of zeros from byte 0`, true},
 		{"a norm of zeros", zero("d.weight", 0, 2*rows), `"d.weight" contents: found zeros only`, true},
 		{"a weight of zeros", zero("b.weight", 0, rows*2*cols), `"b.weight" contents: found zeros only`, true},
-		{"a megabyte of zeros", zero("b.weight", 77777, 77777+sampleEvery+sampleSize), `found 1052672 bytes of zeros from byte 77777`, true},
+		{"a megabyte of zeros", zero("b.weight", 77777, 77777+(1<<20)+sampleSize), `found 1052672 bytes of zeros from byte 77777`, true},
 		{"the end of a file", func(data []byte, at map[string]span) { clear(data[at["c.weight"].begin+1000*1024+100:]) }, `2 tensors, "c.weight", "d.weight", contents`, true},
 		{"a page of zeros", zero("b.weight", 70001, 70001+leastZeros), `found 4096 bytes of zeros from byte 70001`, false},
 		{"fewer zeros", zero("b.weight", 70001, 70001+leastZeros-1), "", false},
@@ -96,7 +96,7 @@ func TestContentFaults(t *testing.T) {
 	} {
 		s, table := contentFile(t, rows, cols, c.change)
 		for _, full := range []bool{true, false} {
-			check := &contentCheck{full: full, files: map[*mapping]*os.File{}, progress: func(int64) {}}
+			check := &contentCheck{full: full, every: 1 << 20, files: map[*mapping]*os.File{}, progress: func(int64) {}}
 			f, err := os.Open(s.files[0].path)
 			if err != nil {
 				t.Fatal(err)
@@ -122,7 +122,7 @@ func TestContentFaults(t *testing.T) {
 func TestHoles(t *testing.T) {
 	s, table := contentFile(t, 3000, 512, nil)
 	e := s.tensors["b.weight"]
-	begin := (e.offset + sampleEvery/2) &^ 4095
+	begin := (e.offset + 1<<19) &^ 4095
 	path := s.files[0].path
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -143,7 +143,7 @@ func TestHoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	check := &contentCheck{files: map[*mapping]*os.File{s.files[0]: f}, holes: map[*mapping][]span{s.files[0]: holesOf(f, int64(len(data)))}, progress: func(int64) {}}
+	check := &contentCheck{every: 1 << 20, files: map[*mapping]*os.File{s.files[0]: f}, holes: map[*mapping][]span{s.files[0]: holesOf(f, int64(len(data)))}, progress: func(int64) {}}
 	if err := check.all(t.Context(), s.toLookAt(table)); err != nil {
 		t.Fatal(err)
 	}

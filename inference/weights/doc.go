@@ -24,7 +24,10 @@
 //
 // A checkpoint (layout.go, config.go, recipe.go) is a folder of parts in the original layout, or
 // parts that are named or told by their contents (parts.go, named.go), such as ComfyUI's files;
-// foreign.go says what files are that cannot be used. OpenQuantised
+// foreign.go says what files are that cannot be used. Find finds the folder in what disks make of
+// it (find.go, folder.go). What is no file of weights is named (sniff.go, unfinished.go); what a
+// file holds is looked at (contents.go, hub.go), and what of it nobody reads (unused.go).
+// OpenQuantised
 // (quantise.go) gives an expert's weights as a Quant says: those that the checkpoint has,
 // or a derived file (derived.go), which is known by the fingerprint of the weights that it
 // was made of and by its recipe, and made at first use, layer by layer, on all cores

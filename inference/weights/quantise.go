@@ -225,7 +225,7 @@ func (c *converter) write(to io.Writer, x conversion) (err error) {
 		data = c.encoded[x.place]
 	}
 	if x.place < 0 {
-		mapped.Touch(data) // writing what is lost is an error that does not say so
+		mapped.Touch(data, os.Getpagesize()) // writing what is lost is an error that does not say so
 	}
 	if err := mapped.Lost(); err != nil {
 		return err

@@ -101,10 +101,12 @@ func Lost() error {
 // touched keeps the compiler from leaving reads out.
 var touched atomic.Uint32
 
-// Touch reads a byte of every page of data, so that what is lost of a file is noted.
-func Touch(data []byte) {
+// Touch reads a byte of data in every step, a page or more, and the last one, so that what is
+// lost of a file is noted: all of it with steps of a page, and with longer ones a file that
+// shrank, for then the last byte is gone.
+func Touch(data []byte, step int) {
 	var sum byte
-	for i := 0; i < len(data); i += os.Getpagesize() {
+	for i := 0; i < len(data); i += step {
 		sum += data[i]
 	}
 	if len(data) > 0 {

@@ -43,7 +43,7 @@ func TestLost(t *testing.T) {
 	}
 	var group sync.WaitGroup
 	for range 8 {
-		group.Go(func() { Touch(m.Data()) })
+		group.Go(func() { Touch(m.Data(), os.Getpagesize()) })
 	}
 	group.Wait()
 	lost := (*LostError)(nil)
@@ -53,7 +53,7 @@ func TestLost(t *testing.T) {
 	if data := m.Data()[200:]; bytes.Count(data, []byte{0}) != len(data) {
 		t.Error("what is lost reads as other than zeros")
 	}
-	Touch(other.Data())
+	Touch(other.Data(), os.Getpagesize())
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestLost(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 	again, _ := mapFile(t, 1) // in the slot of the lost one
-	if Touch(again.Data()); again.Lost() != nil || again.Data()[0] != 1 {
+	if Touch(again.Data(), os.Getpagesize()); again.Lost() != nil || again.Data()[0] != 1 {
 		t.Errorf("a new file is lost: %v", again.Lost())
 	}
 }
@@ -80,5 +80,5 @@ func TestOtherFaults(t *testing.T) {
 		}
 	}()
 	panicOnFault()
-	Touch(m.Data())
+	Touch(m.Data(), os.Getpagesize())
 }
