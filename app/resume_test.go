@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gimbal/inference/golden"
 	"gimbal/inference/weights"
@@ -64,6 +66,43 @@ func TestResumeElsewhere(t *testing.T) {
 	got, err := os.ReadFile(filepath.Join(dir, "v.mp4"))
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("the resumed video differs from the unbroken one (%v)", err)
+	}
+}
+
+// TestBusy starts a run on the video of one that is under way, and tries to go on with
+// that one: both are told who works on it, and nothing happens to it. Then its folder goes.
+func TestBusy(t *testing.T) {
+	dir := t.TempDir()
+	args := []string{"generate", "--json", "--ckpt_dir", golden.Checkpoint(t), "--image", filepath.Join(golden.Dir(t), "image.png"), "--prompt", "a walk",
+		"--frame_num", "5", "--sample_steps", "900", "--max_area", "1536", "--save_file", filepath.Join(dir, "v.mp4")}
+	cmd := exec.Command(program, args...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	run := filepath.Join(dir, "v.run")
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopAt(t, cmd, `"event":"step"`, func() {
+		for _, again := range [][]string{args, {"generate", "--resume", run}} {
+			_, errs, code := gimbal(t, again...)
+			for _, word := range []string{fmt.Sprintf("process %d on %s since %d-", cmd.Process.Pid, host, time.Now().Year()), run, "wait for it"} {
+				if !strings.Contains(errs, word) {
+					t.Errorf("%v does not name %q:\n%s", again, word, errs)
+				}
+			}
+			if code != exitFailed || strings.Contains(errs, "delete") || strings.Contains(errs, "is kept") {
+				t.Errorf("%v: exit code %d\n%s", again, code, errs)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(run, "state.safetensors")); err != nil {
+			t.Error(err)
+		}
+		for os.RemoveAll(run) != nil { // it writes there
+		}
+	})
+	if code := cmd.ProcessState.ExitCode(); code != exitFailed || strings.Contains(errs.String(), "is kept in") || !strings.Contains(errs.String(), run+" is gone") {
+		t.Errorf("without its folder: exit code %d\n%s", code, errs.String())
 	}
 }
 

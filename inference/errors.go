@@ -3,6 +3,7 @@ package inference
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Mistake is a kind of wrong value, for those who say it in words of their own.
@@ -80,6 +81,40 @@ func (e *PausedError) Error() string {
 
 // Unwrap returns why the run ended.
 func (e *PausedError) Unwrap() error { return e.Err }
+
+// LostRunError says that a run ended early and that nothing of it is kept, as its folder
+// was removed.
+type LostRunError struct {
+	Dir string // the run's folder
+	Err error  // why it ended
+}
+
+func (e *LostRunError) Error() string {
+	return fmt.Sprintf("%v (the run's folder %s is gone, so nothing of the run is kept)", e.Err, e.Dir)
+}
+
+// Unwrap returns why the run ended.
+func (e *LostRunError) Unwrap() error { return e.Err }
+
+// BusyError says that another process is working on a run.
+type BusyError struct {
+	Dir    string // the run's folder
+	Output string // the video, where it is a new run that is asked for
+	PID    int    // of the process; 0 if it is not known
+	Host   string // the machine on which it runs
+	Since  time.Time
+}
+
+func (e *BusyError) Error() string {
+	by := "another process"
+	if e.PID != 0 {
+		by = fmt.Sprintf("process %d on %s since %s", e.PID, e.Host, e.Since.Format("2006-01-02 15:04:05"))
+	}
+	if e.Output == "" {
+		return fmt.Sprintf("the run in %s is being worked on by %s: wait for it, or stop it and go on with it then", e.Dir, by)
+	}
+	return fmt.Sprintf("%s is being made by %s, in %s: wait for it, or choose another name for the video", e.Output, by, e.Dir)
+}
 
 // UnfinishedError says that another run of the same video was begun and not finished.
 type UnfinishedError struct {

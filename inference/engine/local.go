@@ -107,17 +107,8 @@ func (l *Local) Memory() Memory {
 
 // Run implements Engine.
 func (l *Local) Run(ctx context.Context, r Request, emit func(inference.Event)) (inference.Saved, error) {
-	job, err := r.Job, error(nil)
-	if r.Resume != "" {
-		var run Paused
-		if run, err = ReadRun(r.Resume); err != nil {
-			return inference.Saved{}, err
-		}
-		job, r.Checkpoint = run.Job, cmp.Or(r.Checkpoint, run.Checkpoint)
-	} else {
-		err = checkFrames(job)
-	}
-	if err := errors.Join(err, checkOutputs(job, r.Checkpoint, l.o.Also)); err != nil {
+	r, err := l.check(r)
+	if err != nil {
 		return inference.Saved{}, err
 	}
 	dev, err := l.open(ctx)
@@ -129,13 +120,30 @@ func (l *Local) Run(ctx context.Context, r Request, emit func(inference.Event)) 
 	}
 	defer l.running.unlock()
 	defer l.dropLost()
-	if err := l.load(ctx, dev, checkpointOf(r.Checkpoint, job), job.Quant, emit); err != nil {
+	if err := l.load(ctx, dev, checkpointOf(r.Checkpoint, r.Job), r.Job.Quant, emit); err != nil {
 		return inference.Saved{}, err
 	}
 	if r.Resume != "" {
 		return l.pipeline.Resume(ctx, r.Resume, emit)
 	}
 	return l.generate(ctx, r, emit)
+}
+
+// check looks at what a run writes, before anything is loaded. It returns the request with
+// what the run's folder says of one that goes on.
+func (l *Local) check(r Request) (Request, error) {
+	if r.Resume == "" {
+		if err := checkRun(r.Job); err != nil {
+			return r, err
+		}
+		return r, errors.Join(checkFrames(r.Job), checkOutputs(r.Job, r.Checkpoint, l.o.Also))
+	}
+	run, err := ReadRun(r.Resume)
+	if err != nil {
+		return r, err
+	}
+	r.Job, r.Checkpoint = run.Job, cmp.Or(r.Checkpoint, run.Checkpoint)
+	return r, checkOutputs(r.Job, r.Checkpoint, l.o.Also)
 }
 
 // Quantize makes a checkpoint's quantised weights ahead of time.

@@ -240,6 +240,9 @@ func (r *run) finish(ctx context.Context, emit func(inference.Event)) (inference
 		if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 			err = fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
+		if !r.state.Kept() {
+			return inference.Saved{}, &inference.LostRunError{Dir: r.state.Dir(), Err: err}
+		}
 		return inference.Saved{}, &inference.PausedError{Dir: r.state.Dir(), Err: err}
 	}
 	saved.Seconds = time.Since(r.started).Seconds()

@@ -90,18 +90,36 @@ func (r *run) begin(inputs string) (err error) {
 		return err
 	}
 	dir := beside(r.job, ".run")
-	r.state, err = runstate.Create(dir)
-	if errors.Is(err, os.ErrExist) {
-		return &inference.UnfinishedError{Dir: dir, Output: r.job.Output}
-	}
-	if err != nil {
-		return err
+	if r.state, err = runstate.Create(dir); err != nil {
+		return ofVideo(err, r.job)
 	}
 	r.latent = r.noise()
 	if err := errors.Join(shareInputs(dir, inputs, r.job), r.save()); err != nil {
 		return errors.Join(err, r.state.Remove())
 	}
 	return nil
+}
+
+// checkRun returns an error if another run of the job's video is under way, or unfinished.
+func checkRun(j inference.Job) error {
+	j, err := absolute(j)
+	if err != nil || j.Output == "" { // Validate says so
+		return err
+	}
+	return ofVideo(runstate.Check(beside(j, ".run")), j)
+}
+
+// ofVideo says of which video a run is that is in the way.
+func ofVideo(err error, j inference.Job) error {
+	var busy *inference.BusyError
+	switch {
+	case errors.As(err, &busy):
+		busy.Output = j.Output
+		return busy
+	case errors.Is(err, os.ErrExist):
+		return &inference.UnfinishedError{Dir: beside(j, ".run"), Output: j.Output}
+	}
+	return err
 }
 
 // noise returns the latent that the run starts from, [z, f, h, w]. What a causal model draws

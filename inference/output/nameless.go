@@ -13,7 +13,6 @@ var prefixes = []string{".gimbal-", ".writable-", ".video-"}
 // unnamed is Nameless by a name that is taken away at once. What a process left that was
 // killed in between goes when the next one passes.
 func unnamed(dir string) (*os.File, error) {
-	sweepUnnamed(dir)
 	f, err := os.CreateTemp(dir, prefixes[0]+"*")
 	if err != nil {
 		return nil, err

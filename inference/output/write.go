@@ -25,6 +25,7 @@ func CheckWritable(dir string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is a file, not a folder: choose a folder to write to", dir)
 	}
+	sweepUnnamed(dir)
 	f, err := Nameless(dir)
 	if err != nil {
 		return Explain(dir, err)

@@ -14,9 +14,11 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/gofrs/flock"
 
+	"gimbal/inference"
 	"gimbal/inference/device"
 	"gimbal/inference/weights"
 )
@@ -42,22 +44,47 @@ type Run struct {
 	lock *flock.Flock
 }
 
-// Create makes the folder dir for a new run. It fails with os.ErrExist if there
-// is one with a state in it, and otherwise if there is anything that is not a
-// run's; a folder left by a process that died before its first Save is taken over.
+// Create makes the folder dir for a new run. It fails as Check does; a folder left by a
+// process that died before its first Save is taken over.
 func Create(dir string) (*Run, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
-	err := os.Mkdir(dir, 0o755)
-	switch {
-	case errors.Is(err, os.ErrExist) && stillborn(dir):
-	case errors.Is(err, os.ErrExist) && hasState(dir) != nil:
-		return nil, fmt.Errorf("run folder %s: there is something else of this name; move it away or choose another name", dir)
-	case err != nil:
+	if err := Check(dir); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
 	return hold(dir)
+}
+
+// Check returns an error if the folder dir cannot be that of a new run: an
+// *inference.BusyError if a living process works on a run there, os.ErrExist if there is
+// the state of one that nobody works on, and another if there is anything else.
+func Check(dir string) error {
+	switch _, err := os.Lstat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("run folder: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, lockFile)); err == nil {
+		lock, err := tryLock(dir)
+		if err != nil {
+			return err
+		}
+		if err := lock.Close(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case stillborn(dir):
+		return nil
+	case hasState(dir) != nil:
+		return fmt.Errorf("run folder %s: there is something else of this name; move it away or choose another name", dir)
+	}
+	return fmt.Errorf("run folder %s: %w", dir, os.ErrExist)
 }
 
 // stillborn reports whether dir is empty, or a run's folder without a state.
@@ -80,7 +107,7 @@ func hasState(dir string) error {
 }
 
 // Open takes the folder of a run that another process began. It fails if there
-// is no state in it, or if a living process holds it.
+// is no state in it, with an *inference.BusyError if a living process holds it.
 func Open(dir string) (*Run, error) {
 	if err := hasState(dir); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("run folder %s: it holds no %s, so there is no run to go on with", dir, stateFile)
@@ -90,14 +117,39 @@ func Open(dir string) (*Run, error) {
 	return hold(dir)
 }
 
-func hold(dir string) (*Run, error) {
+// holder is what a lock's file says of the process that has it.
+type holder struct {
+	PID   int       `json:"pid"`
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"`
+}
+
+// tryLock locks a folder that no living process holds.
+func tryLock(dir string) (*flock.Flock, error) {
 	lock := flock.New(filepath.Join(dir, lockFile))
 	held, err := lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("run folder %s: %w", dir, err)
 	}
-	if !held {
-		return nil, fmt.Errorf("run folder %s: another process is working on this run; wait for it or stop it", dir)
+	if held {
+		return lock, nil
+	}
+	var by holder // nobody, where it has not been written yet
+	if text, err := os.ReadFile(lock.Path()); err == nil {
+		_ = json.Unmarshal(text, &by)
+	}
+	return nil, &inference.BusyError{Dir: dir, PID: by.PID, Host: by.Host, Since: by.Since}
+}
+
+func hold(dir string) (*Run, error) {
+	lock, err := tryLock(dir)
+	if err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname()
+	text, err := json.Marshal(holder{os.Getpid(), host, time.Now().Truncate(time.Second)})
+	if err == nil {
+		_ = os.WriteFile(lock.Path(), text, 0o644) // it only tells others: a full disk is Save's affair
 	}
 	// What a killed Save left half written; a name that fails to match is no harm.
 	leftovers, _ := filepath.Glob(filepath.Join(dir, "."+nextFile+"*"))
@@ -202,7 +254,25 @@ func read(path string) (State, error) {
 // Close lets go of the folder and leaves it for Open.
 func (r *Run) Close() error { return r.lock.Close() }
 
+// Kept reports whether the folder is still there with a state: somebody may have removed
+// it, and begun another run in its place.
+func (r *Run) Kept() bool { return r.own() && hasState(r.dir) == nil }
+
+// own reports whether the folder is the one that this process holds.
+func (r *Run) own() bool {
+	there, err := os.Stat(r.lock.Path())
+	if err != nil || !r.lock.Locked() {
+		return false
+	}
+	held, err := r.lock.Stat()
+	return err == nil && os.SameFile(there, held)
+}
+
 // Remove deletes the folder of a run that is finished.
 func (r *Run) Remove() error {
-	return errors.Join(os.RemoveAll(r.dir), r.lock.Close())
+	var err error
+	if r.own() {
+		err = os.RemoveAll(r.dir)
+	}
+	return errors.Join(err, r.lock.Close())
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"gimbal/inference"
 	"gimbal/inference/runstate"
 )
 
@@ -217,11 +218,21 @@ func TestErrors(t *testing.T) {
 	if err := run.Save(state(3)); err != nil {
 		t.Fatal(err)
 	}
+	for name, take := range map[string]func(string) (*runstate.Run, error){"creating": runstate.Create, "opening": runstate.Open} {
+		host, _ := os.Hostname()
+		var busy *inference.BusyError
+		if _, err := take(dir); !errors.As(err, &busy) || busy.PID != os.Getpid() || busy.Host != host || time.Since(busy.Since) > time.Minute || busy.Dir != dir {
+			t.Errorf("%s a held run: %+v", name, err)
+		}
+	}
+	if err := errors.Join(run.Close(), os.WriteFile(filepath.Join(dir, "lock"), nil, 0o644)); err != nil { // of before it told
+		t.Fatal(err)
+	}
 	if _, err := runstate.Create(dir); !errors.Is(err, os.ErrExist) {
 		t.Errorf("creating it again: %v, want os.ErrExist", err)
 	}
-	if _, err := runstate.Open(dir); err == nil || !strings.Contains(err.Error(), "another process") {
-		t.Errorf("opening a held run: %v", err)
+	if run, err = runstate.Open(dir); err != nil || !run.Kept() {
+		t.Fatalf("going on with it: %v", err)
 	}
 	file := filepath.Join(dir, "state.safetensors")
 	if err := os.Truncate(file, 1000); err != nil {
@@ -235,5 +246,34 @@ func TestErrors(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("the folder is still there")
+	}
+}
+
+// TestReplaced takes the folder away under a run, and begins another one in its place: the
+// first keeps its hands off.
+func TestReplaced(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a.run")
+	run, err := runstate.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(run.Save(state(1)), os.RemoveAll(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if run.Kept() {
+		t.Error("a run is kept whose folder is gone")
+	}
+	other, err := runstate.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(other.Save(state(7)), run.Remove()); err != nil {
+		t.Fatal(err)
+	}
+	if run.Kept() || !other.Kept() {
+		t.Error("a run takes another's folder for its own")
+	}
+	if err := other.Remove(); err != nil {
+		t.Error(err)
 	}
 }
