@@ -139,8 +139,8 @@ func (b *benchRun) standard(ctx context.Context, args []string) error {
 // where the flags name no model.
 func (b *benchRun) commonFlags(fs *flag.FlagSet, otherwise string) {
 	fs.StringVar(&b.synthetic, "synthetic", "", "layers of these `DIMS` with random weights instead of a checkpoint: "+bench.Grammar)
-	fs.StringVar(&b.ckptDir, "ckpt_dir", "", "`folder` of the checkpoint to measure; without it and --synthetic, "+otherwise)
-	fs.StringVar(&b.out, "out", "", "`folder` for the report, made of the time if not given")
+	pathVar(fs, &b.ckptDir, "ckpt_dir", "`folder` of the checkpoint to measure; without it and --synthetic, "+otherwise)
+	pathVar(fs, &b.out, "out", "`folder` for the report, made of the time if not given")
 	deviceFlags(fs, &b.device)
 }
 
@@ -148,7 +148,7 @@ func (b *benchRun) commonFlags(fs *flag.FlagSet, otherwise string) {
 func (b *benchRun) runFlags(fs *flag.FlagSet) {
 	fs.IntVar(&b.job.Steps, "sample_steps", 0, "denoising `steps`; 2 with --synthetic, else the model's own number")
 	fs.IntVar(&b.job.MaxArea, "max_area", 0, "area of a frame in `pixels`, without --synthetic")
-	fs.StringVar(&b.image, "image", "", "`picture` to start from, without --synthetic; one of the demo's if not given")
+	pathVar(fs, &b.image, "image", "`picture` to start from, without --synthetic; one of the demo's if not given")
 }
 
 func (b *benchRun) quantizationFlags(fs *flag.FlagSet) {
@@ -244,7 +244,7 @@ func (b *benchRun) kernel(ctx context.Context, args []string) error {
 	fs.StringVar(&s.Y, "y", "f32", "`type` of results")
 	fs.StringVar(&s.Weights, "weights", "bf16", "`form` of the weights of linear and conv: f32, f16, bf16 or f8_e4m3, of linear also int8 or nf4")
 	fs.IntVar(&s.Runs, "runs", 5, "`times` that each variant runs, after one that warms up; the fastest counts")
-	fs.StringVar(&b.out, "out", "", "`folder` for the report, made of the time if not given")
+	pathVar(fs, &b.out, "out", "`folder` for the report, made of the time if not given")
 	deviceFlags(fs, &b.device)
 	operation := args
 	for i, arg := range args {

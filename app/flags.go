@@ -98,13 +98,13 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	fs.StringVar(&r.task, "task", tasks[0], "the model's `task`: "+strings.Join(tasks, " or "))
 	fs.StringVar(&r.saveDir, "save_dir", "", "`folder` of the video where --save_file does not say one")
 	fs.StringVar(&r.size, "size", "480*832", "area of a frame as `W*H`: 480*832, 832*480, 720*1280 or 1280*720; the picture's shape is kept")
-	fs.StringVar(&r.ckptDir, "ckpt_dir", r.ckptDir, "`folder` of the checkpoint, a file of its weights, or a "+weights.PartsFile+" that names its parts")
+	pathVar(fs, &r.ckptDir, "ckpt_dir", "`folder` of the checkpoint, a file of its weights, or a "+weights.PartsFile+" that names its parts")
 	fs.BoolVar(&r.auto, "auto", false, "choose settings that fit the device where these do not")
 	deviceFlags(fs, &r.device)
-	fs.StringVar(&r.device.capture, "metal_capture", "", "`file` .gputrace for a capture of one block of the transformer by Metal, for Xcode; wants MTL_CAPTURE_ENABLED=1 in the environment")
-	fs.StringVar(&r.resume, "resume", "", "go on with the run in this `folder`; its settings are kept, and its checkpoint unless --ckpt_dir says where that is now")
+	pathVar(fs, &r.device.capture, "metal_capture", "`file` .gputrace for a capture of one block of the transformer by Metal, for Xcode; wants MTL_CAPTURE_ENABLED=1 in the environment")
+	pathVar(fs, &r.resume, "resume", "go on with the run in this `folder`; its settings are kept, and its checkpoint unless --ckpt_dir says where that is now")
 	fs.BoolVar(&r.json, "json", false, "print events as JSON lines")
-	fs.StringVar(&r.profile, "profile", "", "time every operation: a trace for ui.perfetto.dev to this `file`, a table beside it in .txt and at the end")
+	pathVar(fs, &r.profile, "profile", "time every operation: a trace for ui.perfetto.dev to this `file`, a table beside it in .txt and at the end")
 	r.ignoredFlags(fs)
 	return fs
 }
@@ -317,6 +317,18 @@ func quantFlags(fs *flag.FlagSet) func() (inference.Quant, error) {
 		return r.job.Quant, nil
 	}
 }
+
+// pathFlag is a flag of a file or folder.
+type pathFlag string
+
+func (p *pathFlag) String() string { return string(*p) }
+
+func (p *pathFlag) Set(text string) error {
+	*p = pathFlag(inference.Path(text))
+	return nil
+}
+
+func pathVar(fs *flag.FlagSet, p *string, name, usage string) { fs.Var((*pathFlag)(p), name, usage) }
 
 // size is a flag of bytes, such as 20000000000 or 20GB.
 type size int64

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 
 	"gimbal/inference"
@@ -79,6 +80,9 @@ func (r *reference) run(ctx context.Context, stdout, stderr io.Writer) (err erro
 			err = fmt.Errorf("no --save_file is given, so the video is %s: %w", r.job.Output, err)
 		}
 	}()
+	if note := r.guidanceNote(); note != "" {
+		show.event(inference.Notice{About: inference.NoticeGuidance, Text: note})
+	}
 	request, choices, err := r.choose(ctx, local)
 	if err != nil {
 		return err
@@ -111,6 +115,20 @@ func (r *reference) choose(ctx context.Context, e engine.Engine) (engine.Request
 	}
 	request, _, choices, err := e.Fit(ctx, request)
 	return request, choices, err
+}
+
+// guidanceNote says what was taken of a guidance that may have been meant otherwise: two
+// numbers, or one with a comma in it.
+func (r *reference) guidanceNote() string {
+	g := r.job.Guidance
+	if !slices.Contains(r.given, "sample_guide_scale") || r.resume != "" || g.Low == g.High {
+		return ""
+	}
+	text := fmt.Sprintf("guidance %v for the low-noise expert and %v for the high-noise expert", g.Low, g.High)
+	if g.Low == math.Trunc(g.Low) && g.High == math.Trunc(g.High) && g.Low >= 0 && g.High >= 0 {
+		text += fmt.Sprintf("; one scale for both of %v and a fraction is written %v.%v", g.Low, g.Low, g.High)
+	}
+	return text
 }
 
 // also are the files that are written beside the run's.

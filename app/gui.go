@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"image"
 	"io"
 	"log/slog"
@@ -32,9 +33,12 @@ const windowUsage = "open the window"
 // runWindow opens the window and returns when it is closed. Files and folders are
 // taken as if they were dropped on it.
 func runWindow(ctx context.Context, files []string, stderr io.Writer) error {
-	if runtime.GOOS != "darwin" && os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" {
+	switch err := desktop.CheckDisplay(); {
+	case errors.Is(err, desktop.ErrNoDisplay):
 		printUsage(stderr)
-		return usagef("there is no display to open the window on (DISPLAY and WAYLAND_DISPLAY are not set): give a command")
+		return usagef("%w: give a command", err)
+	case err != nil:
+		return usagef("the window cannot be opened: %w; correct that, or give a command ('gimbal help' lists them)", err)
 	}
 	folders, err := desktop.UserFolders()
 	if err != nil {

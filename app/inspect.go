@@ -19,7 +19,7 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	fs := flag.NewFlagSet("inspect", flag.ContinueOnError)
 	full := fs.Bool("full", false, "read all of a checkpoint's weights and not only samples, or compare them with the hashes that Hugging Face's programs left beside them")
 	fs.Usage = func() {
-		fmt.Fprintln(fs.Output(), "usage: gimbal inspect [flags] PATH\n\nPATH is a checkpoint, a file of weights, a "+weights.PartsFile+" that names a model's parts, or a camera action folder.")
+		fmt.Fprintln(fs.Output(), "usage: gimbal inspect [flags] PATH\n\nSays what a file or folder is: a checkpoint or its weights, with what is wrong with them, a camera path, a run, a picture,\na video, settings of one, or a "+weights.PartsFile+" that names a model's parts.")
 		fs.PrintDefaults()
 	}
 	var c weights.Checkpoint
@@ -34,9 +34,17 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err := parse(fs, args, stdout, 1); err != nil {
 		return err
 	}
-	dir := fs.Arg(0)
-	if kind, folder, _ := engine.Classify(dir); kind == engine.KindCamera {
+	dir := inference.Path(fs.Arg(0))
+	switch kind, folder, _ := engine.Classify(dir); kind {
+	case engine.KindCamera:
 		return inspectCamera(stdout, folder)
+	case engine.KindCheckpoint:
+	default:
+		kind, text, err := engine.Identify(dir)
+		if err == nil {
+			_, err = fmt.Fprintf(stdout, "%s: %s%s\n", dir, text, takenBy[kind])
+		}
+		return err
 	}
 	local := onCPU()
 	defer local.Close()
@@ -104,6 +112,9 @@ func verify(ctx context.Context, local *engine.Local, c weights.Checkpoint, stdo
 	}
 	return err
 }
+
+// takenBy says what to do with what inspect found.
+var takenBy = map[engine.Kind]string{engine.KindPicture: "; --image takes it", engine.KindRun: "; --resume goes on with it"}
 
 func inspectCamera(w io.Writer, dir string) error {
 	path, err := clip.OpenPath(dir)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"gimbal/inference"
 )
 
 // Exit codes.
@@ -45,7 +47,8 @@ var commands = []command{
 	{"serve", "make videos for others: an HTTP API, a page for browsers and a queue of jobs", runServe},
 	{"worker", "make videos of the jobs of a server", runWorker},
 	{"devices", "list the devices that can run the model, and their limits", runDevices},
-	{"inspect", "say what a checkpoint or action folder holds and what is wrong with it", runInspect},
+	{"inspect", "say what a file or folder is: a checkpoint, a camera path, a run, a picture, a video; and what is wrong with it", runInspect},
+	{"version", "say which Gimbal this is, and on what it runs", runVersion},
 }
 
 func main() {
@@ -59,20 +62,28 @@ func main() {
 
 func runMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := dispatch(ctx, args, stdout, stderr)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return exitDone
+	}
+	text, code := errorText(err), exitFailed
 	var usage usageError
 	switch {
-	case err == nil || errors.Is(err, flag.ErrHelp):
-		return exitDone
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintf(stderr, "gimbal: interrupted: %s\n", errorText(err))
-		return exitInterrupted
+		text, code = "interrupted: "+text, exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "gimbal: %s\n", errorText(err))
-		return exitUsage
-	default:
-		fmt.Fprintf(stderr, "gimbal: %s\n", errorText(err))
-		return exitFailed
+		code = exitUsage
 	}
+	if slices.ContainsFunc(args, asksForJSON) {
+		writeError(stdout, err, text, code)
+	}
+	fmt.Fprintf(stderr, "gimbal: %s\n", text)
+	return code
+}
+
+// asksForJSON recognizes the flag where others could not be parsed.
+func asksForJSON(arg string) bool {
+	name, value, _ := strings.Cut(arg, "=")
+	return (name == "--json" || name == "-json") && value != "false"
 }
 
 func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -80,21 +91,43 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if len(args) == 0 {
 		return runWindow(ctx, nil, stderr)
 	}
+	var names []string
 	for _, c := range commands {
 		if c.name == args[0] {
 			return c.run(ctx, args[1:], stdout, stderr)
 		}
+		names = append(names, c.name)
 	}
 	switch args[0] {
-	case "help", "-h", "-help", "--help":
+	case "help":
+		if len(args) > 1 {
+			return dispatch(ctx, append(slices.Clone(args[1:]), "--help"), stdout, stderr)
+		}
+		fallthrough
+	case "-h", "-help", "--help":
 		printUsage(stdout)
 		return nil
+	case "-v", "-V", "-version", "--version":
+		return runVersion(ctx, args[1:], stdout, stderr)
 	}
-	if areFiles(args) {
-		return runWindow(ctx, args, stderr)
+	files := asPaths(args)
+	if areFiles(files) {
+		return runWindow(ctx, files, stderr)
+	}
+	if near := nearest(args[0], names); near != "" {
+		return usagef("no command and no file %q: did you mean 'gimbal %s'? 'gimbal help' lists the commands", args[0], near)
 	}
 	printUsage(stderr)
 	return usagef("no command and no file %q", args[0])
+}
+
+// asPaths returns the paths of files and folders as people write them.
+func asPaths(args []string) []string {
+	paths := make([]string, len(args))
+	for i, arg := range args {
+		paths[i] = inference.Path(arg)
+	}
+	return paths
 }
 
 // withoutFinder leaves out the process serial number that the Finder of some systems
@@ -117,8 +150,22 @@ func printUsage(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-13s %s\n", c.name, c.about)
 	}
-	fmt.Fprintf(w, "\n'gimbal COMMAND --help' lists a command's flags.\n"+
+	fmt.Fprintf(w, "\n'gimbal help COMMAND' lists a command's flags.\n"+
 		"Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted.\n")
+}
+
+// flagError says what is wrong with a command's flags, and which one was most likely meant
+// where there is none of a name.
+func flagError(fs *flag.FlagSet, err error) error {
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return usagef("%s: %w; 'gimbal %[1]s --help' lists the flags", fs.Name(), err)
+	}
+	hint := ""
+	if near := suggestFlag(fs, name); near != "" {
+		hint = fmt.Sprintf(": did you mean --%s?", near)
+	}
+	return usagef("%s: there is no flag --%s%s 'gimbal %[1]s --help' lists the flags", fs.Name(), strings.TrimLeft(name, "-"), or(hint, ";"))
 }
 
 // parse parses a command's flags; mistakes are usage errors and further
@@ -132,7 +179,7 @@ func parse(fs *flag.FlagSet, args []string, help io.Writer, rest int) error {
 		fs.Usage()
 		return err
 	case err != nil:
-		return usagef("%s: %w; 'gimbal %[1]s --help' lists the flags", fs.Name(), err)
+		return flagError(fs, err)
 	case fs.NArg() != rest:
 		return usagef("%s: %d arguments besides the flags, want %d (a value with blanks or * wants quotes): %q", fs.Name(), fs.NArg(), rest, fs.Args())
 	}

@@ -15,7 +15,8 @@ import (
 
 func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("quantize", flag.ContinueOnError)
-	dir := fs.String("ckpt_dir", "", "`folder` of the checkpoint")
+	var dir string
+	pathVar(fs, &dir, "ckpt_dir", "`folder` of the checkpoint")
 	asJSON := fs.Bool("json", false, "print events as JSON lines")
 	quant := quantFlags(fs)
 	if err := parse(fs, args, stdout, 0); err != nil {
@@ -23,7 +24,7 @@ func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	}
 	q, err := quant()
 	switch {
-	case *dir == "":
+	case dir == "":
 		return usagef("--ckpt_dir: none given; name the folder of the checkpoint")
 	case err != nil:
 		return err
@@ -34,7 +35,7 @@ func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	defer show.close()
 	local := onCPU()
 	defer local.Close()
-	return local.Quantize(ctx, *dir, q, func(e inference.Event) {
+	return local.Quantize(ctx, dir, q, func(e inference.Event) {
 		show.event(e)
 		if made, ok := e.(inference.Quantized); ok && !*asJSON {
 			fmt.Fprintln(stdout, made.File)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,9 +36,34 @@ func newReporter(asJSON bool, stdout, stderr io.Writer) *reporter {
 	return r
 }
 
+// failure is the event with which JSON lines end where a command fails.
+type failure struct {
+	Error    string   `json:"error"` // what standard error says, too
+	ExitCode int      `json:"exit_code"`
+	Settings []string `json:"settings,omitempty"` // that are wrong
+	RunDir   string   `json:"run_dir,omitempty"`  // where the run is kept, for --resume
+}
+
+// writeError ends JSON lines with what went wrong.
+func writeError(w io.Writer, err error, text string, code int) {
+	f := failure{Error: text, ExitCode: code}
+	for _, e := range inference.SettingErrors(err) {
+		f.Settings = append(f.Settings, e.Setting)
+	}
+	if paused := (*inference.PausedError)(nil); errors.As(err, &paused) {
+		f.RunDir = paused.Dir
+	}
+	writeEvent(json.NewEncoder(w), "error", f)
+}
+
+// writeEvent writes a line of JSON.
+func writeEvent(to *json.Encoder, kind string, data any) {
+	to.Encode(map[string]any{"event": kind, "time": time.Now().Format(time.RFC3339Nano), "data": data})
+}
+
 func (r *reporter) event(e inference.Event) {
 	if r.json != nil {
-		r.json.Encode(map[string]any{"event": e.Kind(), "time": time.Now().Format(time.RFC3339Nano), "data": e})
+		writeEvent(r.json, e.Kind(), e)
 		return
 	}
 	switch e := e.(type) {
@@ -58,8 +84,11 @@ func (r *reporter) event(e inference.Event) {
 			r.line("%s", text)
 		}
 	case inference.Prepared:
-		r.line("%d frames of %dx%d, latent %v, steps %d to %d; run folder %s",
-			e.Frames, e.Width, e.Height, e.LatentShape, e.FirstStep, e.Steps, e.RunDir)
+		steps := fmt.Sprintf("steps %d to %d", e.FirstStep, e.Steps)
+		if e.FirstStep > e.Steps {
+			steps = fmt.Sprintf("all %d steps are done", e.Steps)
+		}
+		r.line("%d frames of %dx%d, latent %v, %s; run folder %s", e.Frames, e.Width, e.Height, e.LatentShape, steps, e.RunDir)
 	case inference.Preparing:
 		r.preparing(e)
 	case inference.TextEncoded:

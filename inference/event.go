@@ -47,15 +47,16 @@ type NoticeAbout string
 
 // What there is to notice.
 const (
-	NoticePrompt  NoticeAbout = "prompt"  // the model does not read all of it
-	NoticeFrames  NoticeAbout = "frames"  // fewer than asked for
-	NoticeDecoder NoticeAbout = "decoder" // the small one cannot be used
-	NoticeCamera  NoticeAbout = "camera"  // the control is not quite what it seems
-	NoticeReloads NoticeAbout = "reloads" // weights do not stay in memory
-	NoticeDevice  NoticeAbout = "device"  // the run began on another one, or the system stopped its work
-	NoticeExpert  NoticeAbout = "expert"  // one does the steps of both
-	NoticeTensors NoticeAbout = "tensors" // some of the checkpoint are not used
-	NoticeLoRA    NoticeAbout = "lora"    // not all of it is of this model
+	NoticePrompt   NoticeAbout = "prompt"   // the model does not read all of it
+	NoticeFrames   NoticeAbout = "frames"   // fewer than asked for
+	NoticeDecoder  NoticeAbout = "decoder"  // the small one cannot be used
+	NoticeCamera   NoticeAbout = "camera"   // the control is not quite what it seems
+	NoticeReloads  NoticeAbout = "reloads"  // weights do not stay in memory
+	NoticeDevice   NoticeAbout = "device"   // the run began on another one, or the system stopped its work
+	NoticeExpert   NoticeAbout = "expert"   // one does the steps of both
+	NoticeTensors  NoticeAbout = "tensors"  // some of the checkpoint are not used
+	NoticeLoRA     NoticeAbout = "lora"     // not all of it is of this model
+	NoticeGuidance NoticeAbout = "guidance" // which scale is whose
 )
 
 // Planned reports what the job will take.

@@ -20,7 +20,8 @@ type Machine struct {
 	Go     string     `json:"go"`
 }
 
-func thisMachine() Machine {
+// ThisMachine describes the machine that the program runs on.
+func ThisMachine() Machine {
 	m := Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.GOMAXPROCS(0), Go: runtime.Version()}
 	if _, _, version, err := host.PlatformInformation(); err == nil {
 		m.OS += " " + version

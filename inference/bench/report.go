@@ -73,7 +73,7 @@ type Table struct {
 
 // begin returns a report of a benchmark on dev that starts now.
 func (o Options) begin(name string, dev device.Info) *Report {
-	r := &Report{Benchmark: name, Started: time.Now(), Machine: thisMachine(), Device: dev.Name}
+	r := &Report{Benchmark: name, Started: time.Now(), Machine: ThisMachine(), Device: dev.Name}
 	if r.Model.Synthetic = o.Dims; o.Dims == nil {
 		r.Model.Checkpoint = filepath.Base(o.Checkpoint)
 	}

@@ -25,6 +25,7 @@ const (
 	KindCheckpoint Kind = "checkpoint" // a folder that looks like one, whole or not, or a file that stands for one
 	KindPart       Kind = "part"       // a file of weights without all that goes with it
 	KindLoRA       Kind = "lora"       // a file of changes to experts
+	KindRun        Kind = "run"        // a folder of a run that is not finished; of Identify only
 )
 
 // Classify finds out what is at path, without reading it whole, and what to use of it: the

@@ -108,7 +108,7 @@ func (p *Pipeline) newRun(job inference.Job, c *clip.Clip, solver *denoise.Solve
 // returns its solver.
 func Validate(job inference.Job) (*denoise.Solver, error) {
 	err := job.Validate()
-	if tokenizer.Clean(job.Prompt) == "" {
+	if inference.Blank(job.Prompt) || tokenizer.Clean(job.Prompt) == "" {
 		err = errors.Join(err, &inference.SettingError{Setting: "prompt", Mistake: inference.Missing, Found: "none given", Want: "words that say what the video shows"})
 	}
 	if err != nil {

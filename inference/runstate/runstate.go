@@ -97,6 +97,9 @@ func stillborn(dir string) bool {
 	return noLock == nil && errors.Is(hasState(dir), fs.ErrNotExist)
 }
 
+// IsRun reports whether dir is the folder of a run with a state.
+func IsRun(dir string) bool { return hasState(dir) == nil }
+
 // hasState returns nil if there is a state in dir, whole or not.
 func hasState(dir string) error {
 	_, err := os.Stat(filepath.Join(dir, stateFile))

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"gimbal/inference"
 	"gimbal/inference/clip"
@@ -110,7 +109,7 @@ func (s *Studio) problems(n *Snapshot) []Problem {
 	if job.Image == "" {
 		add(FieldPicture, Error, PictureMissing, nil, "")
 	}
-	if strings.TrimSpace(job.Prompt) == "" {
+	if inference.Blank(job.Prompt) {
 		add(FieldPrompt, Error, PromptEmpty, nil, "")
 	}
 	if t := f.Tokens; t.Limit > 0 && t.N > t.Limit {
