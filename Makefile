@@ -17,6 +17,7 @@ RACE        := ./inference ./inference/bench ./inference/clip ./inference/cpu/..
 FUZZTIME    ?= 100000x
 OUT         ?= out
 VERSION     := $(shell sed -n 's/^Version = "\(.*\)"$$/\1/p' FyneApp.toml)
+COMMIT      := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(if $(shell git status --porcelain 2>/dev/null),+changes)
 SOURCES     := app inference metalkit ui assets
 
 export CGO_ENABLED := 1
@@ -24,7 +25,7 @@ export CGO_ENABLED := 1
 .PHONY: build demo app test check race fuzz bench ptx gpu-proof deps deps-window deps-test clean
 
 build: deps-window
-	$(GO) build -ldflags '-X main.version=$(VERSION)' -tags $(WINDOW_TAGS) -o gimbal ./app
+	$(GO) build -ldflags '-X main.version=$(VERSION) -X main.builtFrom=$(COMMIT)' -tags $(WINDOW_TAGS) -o gimbal ./app
 
 # The demo needs no window, and a machine that has none no libraries for it.
 demo: deps
@@ -36,7 +37,7 @@ demo: deps
 app: export MACOSX_DEPLOYMENT_TARGET := 14.0
 app: deps-window
 	@mkdir -p $(OUT)
-	$(GO) build $(TRIM) -ldflags '-s -w -X main.version=$(VERSION)' -tags $(WINDOW_TAGS) -o $(OUT)/gimbal-app ./app
+	$(GO) build $(TRIM) -ldflags '-s -w -X main.version=$(VERSION) -X main.builtFrom=$(COMMIT)' -tags $(WINDOW_TAGS) -o $(OUT)/gimbal-app ./app
 	$(GO) run ./assets/mac/icon $(OUT)/icon.icns
 	assets/mac/bundle.sh $(OUT)/gimbal-app $(OUT)/icon.icns $(OUT)
 	GIMBAL_APP=$(abspath $(OUT))/Gimbal.app $(GO) test -count 1 -run TestBundle ./assets

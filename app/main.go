@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"gimbal/inference"
+	"gimbal/ui/desktop/awake"
 )
 
 // Exit codes.
@@ -34,21 +35,22 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 type command struct {
 	name, about string
 	run         func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+	awake       string // why the machine must not sleep meanwhile; "" for a command that takes no time
 }
 
 var commands = []command{
-	{"generate", "make a video from a picture, a camera path and a prompt", runGenerate},
-	{"generate_fast", "the same with the fast model beside or in a checkpoint, chunk by chunk", runGenerateFast},
-	{"plan", "say what generate would take: memory, disk and time", runPlan},
-	{"demo", "make a video with the model, picture and camera path that come with Gimbal", runDemo},
-	{"quantize", "make a checkpoint's quantised weights ahead of time", runQuantize},
-	{"bench", "measure what this machine makes of the model", runBench},
-	{"tune", "choose the fastest kernels for this Mac's GPU anew", runTune},
-	{"serve", "make videos for others: an HTTP API, a page for browsers and a queue of jobs", runServe},
-	{"worker", "make videos of the jobs of a server", runWorker},
-	{"devices", "list the devices that can run the model, and their limits", runDevices},
-	{"inspect", "say what a file or folder is: a checkpoint, a camera path, a run, a picture, a video; and what is wrong with it", runInspect},
-	{"version", "say which Gimbal this is, and on what it runs", runVersion},
+	{"generate", "make a video from a picture, a camera path and a prompt", runGenerate, "Making a video"},
+	{"generate_fast", "the same with the fast model beside or in a checkpoint, chunk by chunk", runGenerateFast, "Making a video"},
+	{"plan", "say what generate would take: memory, disk and time", runPlan, ""},
+	{"demo", "make a video with the model, picture and camera path that come with Gimbal", runDemo, "Making a video"},
+	{"quantize", "make a checkpoint's quantised weights ahead of time", runQuantize, "Quantising a model"},
+	{"bench", "measure what this machine makes of the model", runBench, "Measuring"},
+	{"tune", "choose the fastest kernels for this Mac's GPU anew", runTune, "Choosing kernels"},
+	{"serve", "make videos for others: an HTTP API, a page for browsers and a queue of jobs", runServe, "Making videos for others"},
+	{"worker", "make videos of the jobs of a server", runWorker, "Making videos for others"},
+	{"devices", "list the devices that can run the model, and their limits", runDevices, ""},
+	{"inspect", "say what a file or folder is: a checkpoint, a camera path, a run, a picture, a video; and what is wrong with it", runInspect, ""},
+	{"version", "say which Gimbal this is, and on what it runs", runVersion, ""},
 }
 
 func main() {
@@ -94,6 +96,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	var names []string
 	for _, c := range commands {
 		if c.name == args[0] {
+			defer keepAwake(c.awake)()
 			return c.run(ctx, args[1:], stdout, stderr)
 		}
 		names = append(names, c.name)
@@ -119,6 +122,22 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	}
 	printUsage(stderr)
 	return usagef("no command and no file %q", args[0])
+}
+
+// keepAwake keeps the machine from sleeping until release is called. What asks the system
+// may take its time; where that has no such thing, there is nothing to do.
+func keepAwake(reason string) (release func()) {
+	if reason == "" {
+		return func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		if release, err := awake.Keep(reason); err == nil {
+			<-done
+			release()
+		}
+	}()
+	return func() { close(done) }
 }
 
 // asPaths returns the paths of files and folders as people write them.

@@ -71,11 +71,11 @@ func sharedWords(a, b string) float64 {
 	return float64(shared)/float64(fewer) - 0.05*float64(len(x)+len(y)-2*fewer)
 }
 
-// sameWord reports whether two words are one, in whatever number or ending.
+// sameWord reports whether two words are one, in whatever number or ending, or cut short.
 func sameWord(a, b string) bool {
 	a, b = strings.TrimSuffix(a, "s"), strings.TrimSuffix(b, "s")
 	short := min(len(a), len(b))
-	return a == b || short >= 4 && (a[:4] == b[:4])
+	return a == b || short >= 3 && a[:short] == b[:short] || short >= 4 && a[:4] == b[:4]
 }
 
 // distance is how many letters must be put in, taken away, changed or swapped with their

@@ -14,8 +14,14 @@ import (
 // version is FyneApp.toml's, which the Makefile sets.
 var version = "dev"
 
+// builtFrom is the commit that the Makefile sets.
+var builtFrom string
+
 // commit returns the commit that the program was built from, as far as it is known.
 func commit() string {
+	if builtFrom != "" {
+		return builtFrom
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""

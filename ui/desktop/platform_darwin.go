@@ -12,6 +12,8 @@ import (
 	"github.com/progrium/macdriver/macos/foundation"
 	"github.com/progrium/macdriver/objc"
 	"github.com/sqweek/dialog"
+
+	"gimbal/ui/desktop/awake"
 )
 
 // mac is a Mac.
@@ -56,20 +58,7 @@ func (mac) setIcon(png []byte) {
 	})
 }
 
-func (mac) keepAwake(reason string) (release func(), err error) {
-	var activity objc.Object
-	pooled(func() {
-		// Includes that the idle system, but not that the idle display, stays awake.
-		activity = foundation.ProcessInfo_ProcessInfo().BeginActivityWithOptionsReason(foundation.ActivityUserInitiated, reason)
-		activity.Retain()
-	})
-	return func() {
-		pooled(func() {
-			foundation.ProcessInfo_ProcessInfo().EndActivity(activity)
-			activity.Release()
-		})
-	}, nil
-}
+func (mac) keepAwake(reason string) (release func(), err error) { return awake.Keep(reason) }
 
 func (mac) reveal(path string) error {
 	pooled(func() {

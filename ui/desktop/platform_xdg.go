@@ -9,11 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/godbus/dbus/v5"
 	"github.com/jezek/xgb"
+
+	"gimbal/ui/desktop/awake"
 )
 
 // xdg is a desktop of freedesktop.org's specifications.
@@ -26,21 +27,7 @@ func newPlatform(Options, func(paths []string)) platform {
 
 func (xdg) setIcon([]byte) {} // no desktop has a picture of the program to draw on
 
-// keepAwake asks logind not to suspend an idle machine; the screen may go dark.
-func (xdg) keepAwake(reason string) (release func(), err error) {
-	bus, err := dbus.ConnectSystemBus()
-	if err != nil {
-		return nil, err
-	}
-	defer bus.Close()
-	var lock dbus.UnixFD
-	err = bus.Object("org.freedesktop.login1", "/org/freedesktop/login1").
-		Call("org.freedesktop.login1.Manager.Inhibit", 0, "idle", name, reason, "block").Store(&lock)
-	if err != nil {
-		return nil, err
-	}
-	return func() { syscall.Close(int(lock)) }, nil
-}
+func (xdg) keepAwake(reason string) (release func(), err error) { return awake.Keep(reason) }
 
 // reveal selects the file in the file manager, or where that cannot be told opens the folder.
 func (x xdg) reveal(path string) error {
