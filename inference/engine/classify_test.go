@@ -80,7 +80,7 @@ func TestIdentify(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "note.png": "hello", "page.safetensors": "<html><body>404</body></html>", "lfs.safetensors": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
 		"a.pdf": "%PDF-1.4\n", "half.json": `{"a":`, "any.json": `{"a":1}`, "movie": "\x00\x00\x00\x14ftypqt  \x00\x00\x00\x00", "film.mp4": "\x1a\x45\xdf\xa3....",
-		"model.gguf": "GGUF\x03\x00\x00\x00", "half.png": "\x89PNG\r\n\x1a\n\x00\x00", "bench.json": `{"benchmark":"vae","device":"CPU"}`, "config.json": `{"num_layers":40}`,
+		"model.gguf": "GGUF\x03\x00\x00\x00\x00\x00\x00\x00", "half.png": "\x89PNG\r\n\x1a\n\x00\x00", "bench.json": `{"benchmark":"vae","device":"CPU"}`, "config.json": `{"num_layers":40}`,
 	} {
 		if err := os.WriteFile(at(name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
