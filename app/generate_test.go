@@ -45,7 +45,7 @@ func TestBadUsage(t *testing.T) {
 		{"device", with("--device", "tpu"), 2, []string{"tpu"}},
 		{"no checkpoint", with("--ckpt_dir", ""), 2, []string{"ckpt_dir", "demo"}},
 		{"missing checkpoint", with("--ckpt_dir", filepath.Join(dir, "gone")), 1, []string{"gone"}},
-		{"empty checkpoint", with("--ckpt_dir", dir), 1, []string{"high_noise_model", "t5", "VAE", "tokenizer"}},
+		{"empty checkpoint", with("--ckpt_dir", dir), 1, []string{"high_noise_model", "text encoder", "VAE", "tokenizer"}},
 		{"empty picture", with("--image", empty), 1, []string{"empty.png"}},
 		{"no poses", with("--action_path", dir), 1, []string{"poses.npy"}},
 		{"keys", with("--action_string", "w-5,wx-2"), 2, []string{"action_string", "'x'", "wx-2"}},
