@@ -129,6 +129,13 @@ type Chunk struct {
 	Picture image.Image `json:"-"`
 }
 
+// Frame reports that a frame of the video is decoded and written.
+type Frame struct {
+	Index   int         `json:"index"` // 1 for the first frame
+	Total   int         `json:"total"`
+	Picture image.Image `json:"-"`
+}
+
 // Saved reports the files of the finished video.
 type Saved struct {
 	Video        string  `json:"video"`
@@ -172,6 +179,9 @@ func (Decoding) Kind() string { return "decoding" }
 
 // Kind implements Event.
 func (Chunk) Kind() string { return "chunk" }
+
+// Kind implements Event.
+func (Frame) Kind() string { return "frame" }
 
 // Kind implements Event.
 func (Saved) Kind() string { return "saved" }

@@ -144,7 +144,11 @@ func (f *form) show(s studio.Snapshot) {
 			if p.Level == studio.Error {
 				color = theme.ColorNameError
 			}
-			lines = append(lines, problemText(p))
+			text := problemText(p)
+			if p.Level == studio.Error {
+				text = withDetails(text, p.Details)
+			}
+			lines = append(lines, text)
 		}
 		hint.Set(color, lines...)
 	}

@@ -45,11 +45,34 @@ func (m *modelCard) show(s studio.Snapshot) {
 		about = tr("model.checking")
 	case s.Model.Whole:
 		about = modelSummary(s.Model)
+	case s.Model.Missing || s.Model.Details != "":
+		about = join(tr("model.unusable"), lacking(s.Model.Parts))
 	}
 	m.name.SetText(name)
 	m.about.SetText(about)
 	m.back.SetColors(fill, "")
 	setVisible(m.about, about != "")
+}
+
+// lacking names the parts of a model that are missing or damaged.
+func lacking(parts []engine.Part) string {
+	var missing, damaged []string
+	for _, p := range parts {
+		switch name := translated("part."+p.Name, p.Name, nil); {
+		case p.Err != nil && p.Path == "":
+			missing = append(missing, name)
+		case p.Err != nil:
+			damaged = append(damaged, name)
+		}
+	}
+	text := ""
+	if len(missing) > 0 {
+		text = tr("model.missing", map[string]any{"Parts": strings.Join(missing, ", ")})
+	}
+	if len(damaged) > 0 {
+		text = join(text, tr("model.damaged", map[string]any{"Parts": strings.Join(damaged, ", ")}))
+	}
+	return text
 }
 
 func modelSummary(m studio.Model) string {

@@ -1,6 +1,9 @@
 package ui
 
 import (
+	"cmp"
+	"slices"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
@@ -11,41 +14,79 @@ import (
 	"gimbal/ui/studio"
 )
 
-// maxNotices are shown at once; the others come when these are dismissed.
+// maxNotices are shown at once, until the user asks for all.
 const maxNotices = 2
 
-// notices are the messages that belong to no field, above the stage.
+// allNoticesHeight is the room for all of them, which scroll in it.
+const allNoticesHeight = 260
+
+// notices are the messages that belong to no field, above the stage: what is wrong first,
+// and of those the last.
 type notices struct {
 	w     *Window
 	shown []uint64
+	all   bool // as the user asked
+	count int  // of all
 	list  *fyne.Container
-	view  fyne.CanvasObject
+	more  *widget.Button
+	view  *fyne.Container
 }
 
 func newNotices(w *Window) *notices {
 	n := &notices{w: w, list: part.Column(6)}
+	n.more = widget.NewButton("", func() {
+		n.all = !n.all
+		n.show(w.now)
+	})
+	n.more.Importance = widget.LowImportance
 	n.view = part.Inset(0, 12, 0, 0, n.list)
 	n.view.Hide()
+	w.names["notices.more"] = n.more
 	return n
 }
 
 func (n *notices) show(s studio.Snapshot) {
-	now := s.Notices[max(0, len(s.Notices)-maxNotices):]
-	same := len(now) == len(n.shown)
-	for i := range now {
-		same = same && now[i].ID == n.shown[i]
+	sorted := byLevel(s.Notices)
+	now := sorted
+	if n.all = n.all && len(sorted) > maxNotices; !n.all {
+		now = sorted[:min(len(sorted), maxNotices)]
 	}
-	if same {
+	ids := make([]uint64, len(now))
+	for i, notice := range now {
+		ids[i] = notice.ID
+	}
+	if slices.Equal(ids, n.shown) && n.count == len(sorted) {
 		return
 	}
-	n.shown = n.shown[:0]
-	n.list.RemoveAll()
+	n.shown, n.count = ids, len(sorted)
+	banners := part.Column(6)
 	for _, notice := range now {
-		n.shown = append(n.shown, notice.ID)
-		n.list.Add(n.banner(notice))
+		banners.Add(n.banner(notice))
+	}
+	n.list.RemoveAll()
+	if n.all {
+		scroll := container.NewVScroll(banners)
+		n.list.Add(part.Sized(0, min(allNoticesHeight, banners.MinSize().Height), scroll))
+	} else {
+		n.list.Add(banners)
+	}
+	if len(sorted) > maxNotices {
+		n.more.SetText(tr("notices.fewer"))
+		if !n.all {
+			n.more.SetText(tr("notices.more", map[string]any{"N": len(sorted) - maxNotices}))
+		}
+		n.list.Add(container.NewHBox(n.more))
 	}
 	setVisible(n.view, len(now) > 0)
 	n.w.stagePage.Refresh()
+}
+
+// byLevel returns notices in the order in which they matter.
+func byLevel(all []studio.Notice) []studio.Notice {
+	rank := map[studio.Level]int{studio.Error: 0, studio.Warning: 1, studio.Info: 2}
+	return slices.SortedFunc(slices.Values(all), func(a, b studio.Notice) int {
+		return cmp.Or(rank[a.Level]-rank[b.Level], cmp.Compare(b.ID, a.ID))
+	})
 }
 
 func (n *notices) banner(notice studio.Notice) fyne.CanvasObject {
@@ -56,7 +97,7 @@ func (n *notices) banner(notice studio.Notice) fyne.CanvasObject {
 	case studio.Error:
 		icon, fill = theme.NewErrorThemedResource(theme.ErrorIcon()), look.ColorSunken
 	}
-	text := widget.NewLabel(noticeText(notice))
+	text := widget.NewLabel(withDetails(noticeText(notice), notice.Details))
 	text.Wrapping = fyne.TextWrapWord
 	row := []fyne.CanvasObject{}
 	if notice.Details != "" {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -18,12 +19,16 @@ import (
 	"gimbal/ui/studio"
 )
 
+// causeWidth fits the smallest window.
+const causeWidth = minWidth - 40
+
 // progress is the bar at the bottom: what runs and how far it is, or what a run would
 // take, and the buttons that start and end it.
 type progress struct {
 	w             *Window
 	headline      *part.Text
 	detail        *part.Text
+	cause         *part.Text // why a run failed or does not begin, in full
 	memory        *part.Text
 	meter         *part.Meter
 	queue         *widget.Button
@@ -35,7 +40,7 @@ type progress struct {
 
 func newProgress(w *Window) *progress {
 	p := &progress{
-		w: w, headline: part.NewTitle("").Cut(), detail: part.NewCaption("").Cut(), meter: part.NewMeter(),
+		w: w, headline: part.NewTitle("").Cut(), detail: part.NewCaption("").Cut(), cause: part.NewNote("", causeWidth), meter: part.NewMeter(),
 		memory: part.NewCaption("").Aligned(fyne.TextAlignTrailing),
 	}
 	p.queue = widget.NewButton("", w.showQueue)
@@ -47,7 +52,7 @@ func newProgress(w *Window) *progress {
 	words := part.Column(3, p.headline, p.detail)
 	row := part.Line(8, part.Spread(words), p.memory, p.queue, p.copy, p.fit, p.cancel, part.Sized(108, 0, p.start))
 	p.view = container.NewStack(part.Background(look.ColorSidebar, "", 0),
-		part.Inset(10, 12, 18, 18, part.Column(9, p.meter, row)))
+		part.Inset(10, 12, 18, 18, part.Column(9, p.meter, row, p.cause)))
 	w.names["generate"], w.names["cancel"], w.names["queue"], w.names["meter"], w.names["copy_details"] = p.start, p.cancel, p.queue, p.meter, p.copy
 	w.names["fit"] = p.fit
 	return p
@@ -56,6 +61,10 @@ func newProgress(w *Window) *progress {
 func (p *progress) show(s studio.Snapshot) {
 	r := s.Run
 	headline, detail, ink := p.idle(s)
+	cause := ""
+	if f := s.Form; f.Attempted && !f.CanRun && len(f.Problems) > 0 {
+		cause = withDetails("", f.Problems[0].Details)
+	}
 	fill, bar := 0.0, theme.ColorNamePrimary
 	failed := r.Phase == queue.Finished && r.Entry.State == library.Failed
 	switch {
@@ -64,8 +73,13 @@ func (p *progress) show(s studio.Snapshot) {
 		fill = r.Fraction
 	case failed:
 		headline, ink = failureText(r.Entry), theme.ColorNameError
+		if cause = withDetails("", r.Entry.Error); r.Entry.Cause == library.Other || r.Entry.Cause == "" {
+			headline = tr("notify.failed")
+		}
 		fill, bar = r.Fraction, theme.ColorNameError
 	}
+	p.cause.SetText(strings.TrimSpace(cause))
+	setVisible(p.cause, p.cause.Text() != "")
 	p.headline.SetText(headline)
 	p.headline.SetColor(ink)
 	p.detail.SetText(detail)

@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"image"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
@@ -73,6 +75,9 @@ func (st *stage) show(s studio.Snapshot) {
 	previewing := !watching && running
 	st.showVideo(s.Stage)
 	images := s.Run.Preview
+	if s.Run.Frame != nil { // the video itself
+		images = []image.Image{s.Run.Frame}
+	}
 	if !previewing {
 		images = nil
 	}
@@ -102,6 +107,9 @@ func (st *stage) showHead(s studio.Snapshot, previewing, watching bool) {
 		title, about = s.Stage.Entry.Title(), runSummary(s.Stage.Entry)
 	case previewing:
 		title, about = s.Run.Entry.Title(), tr("stage.preview_about")
+		if s.Run.Frame != nil {
+			about = tr("stage.frame_about")
+		}
 	}
 	st.title.SetText(title)
 	st.about.SetText(about)

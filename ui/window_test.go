@@ -3,6 +3,7 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"image"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/library"
 	"gimbal/inference/queue"
 	"gimbal/ui/desktop"
@@ -302,6 +304,78 @@ func TestNoticesCanBeDismissed(t *testing.T) {
 	}
 	test.Tap(w.names["notice.dismiss"].(fyne.Tappable))
 	expect(t, f, "dismiss 7")
+}
+
+// TestNoticesInOrder shows what is wrong first, with its cause, and the rest on request.
+func TestNoticesInOrder(t *testing.T) {
+	s := empty()
+	for id := range uint64(5) {
+		s.Notices = append(s.Notices, studio.Notice{ID: id + 1, Level: studio.Info, Code: studio.Exported, Args: map[string]any{"Path": "/x.mp4"}})
+	}
+	s.Notices[0] = studio.Notice{ID: 1, Level: studio.Warning, Code: studio.PastedBad, Details: "found a sound, want a picture"}
+	w, f := newTestWindow(t, s, 1280, 800)
+	if want := []uint64{1, 5}; !slices.Equal(w.notices.shown, want) {
+		t.Errorf("shown at first: %v, want %v", w.notices.shown, want)
+	}
+	if text := textOf(w.notices.list); !strings.Contains(text, "found a sound, want a picture") || !strings.Contains(text, "3 more") {
+		t.Errorf("the notices say %q", text)
+	}
+	test.Tap(w.names["notices.more"].(fyne.Tappable))
+	if want := []uint64{1, 5, 4, 3, 2}; !slices.Equal(w.notices.shown, want) {
+		t.Errorf("shown on request: %v, want %v", w.notices.shown, want)
+	}
+	test.Tap(w.names["notice.dismiss"].(fyne.Tappable))
+	expect(t, f, "dismiss 2")
+}
+
+// textOf returns all texts in an object.
+func textOf(o fyne.CanvasObject) string {
+	var all []string
+	switch o := o.(type) {
+	case *widget.Label:
+		all = append(all, o.Text)
+	case *widget.Button:
+		all = append(all, o.Text)
+	case *part.Text:
+		all = append(all, o.Text())
+	}
+	for _, child := range children(o) {
+		all = append(all, textOf(child))
+	}
+	return strings.Join(all, "\n")
+}
+
+// TestCausesAreShown shows why a run failed and why a model cannot be used, without a click.
+func TestCausesAreShown(t *testing.T) {
+	s := empty()
+	s.Run.Phase = queue.Finished
+	s.Run.Entry = library.Entry{ID: "1", State: library.Failed, Cause: library.Other, Error: "v.mp4 is being made by process 12 on mac: wait for it"}
+	s.Model.Demo, s.Model.Folder, s.Model.Details = false, "/models/a", "VAE: found nothing"
+	s.Model.Parts = []engine.Part{{Name: "VAE", Err: errors.New("found nothing")}, {Name: "high_noise_model", Path: "/models/a/h", Err: errors.New("cut")}, {Name: "tokenizer", Path: "/models/a/t"}}
+	s.Form.Problems = []studio.Problem{{Field: studio.FieldModel, Level: studio.Error, Code: studio.ModelBad, Args: map[string]any{"Path": "/models/a"}, Details: "VAE: found nothing, want Wan2.1_VAE.pth"}}
+	w, _ := newTestWindow(t, s, 1280, 800)
+	if got := w.progress.cause.Text(); !strings.Contains(got, "process 12 on mac: wait for it") || !w.progress.cause.Visible() {
+		t.Errorf("the bar says %q", got)
+	}
+	card := w.inputs.model.about.Text()
+	for _, want := range []string{"This model cannot be used", "missing: VAE", "damaged: High-noise expert"} {
+		if !strings.Contains(card, want) {
+			t.Errorf("the window does not say %q", want)
+		}
+	}
+	if hint := w.inputs.form.hints[studio.FieldModel].Text(); !strings.Contains(hint, "want Wan2.1_VAE.pth") {
+		t.Errorf("the model's hint is %q", hint)
+	}
+}
+
+// TestFramesOnTheStage shows the frames of the video in place of the preview.
+func TestFramesOnTheStage(t *testing.T) {
+	s := running(t)
+	s.Run.Frame = image.NewRGBA(image.Rect(0, 0, 8, 4))
+	w, _ := newTestWindow(t, s, 1280, 800)
+	if len(w.stage.preview.images) != 1 || w.stage.preview.images[0] != s.Run.Frame || !w.stage.preview.view.Visible() {
+		t.Errorf("the stage shows %v", w.stage.preview.images)
+	}
 }
 
 func TestRectanglesAreOfWhatIsSeen(t *testing.T) {

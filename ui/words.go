@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"gimbal/inference/library"
@@ -105,4 +106,19 @@ func join(parts ...string) string {
 		line += p
 	}
 	return line
+}
+
+// maxDetails is how many letters of an error are shown; all of them can be copied.
+const maxDetails = 400
+
+// withDetails is a message with what lies behind it: the cause, and what to do.
+func withDetails(text, details string) string {
+	details = strings.TrimSpace(details)
+	if details == "" || strings.Contains(text, details) {
+		return text
+	}
+	if runes := []rune(details); len(runes) > maxDetails {
+		details = strings.TrimSpace(string(runes[:maxDetails-1])) + "…"
+	}
+	return text + "\n" + details
 }

@@ -463,7 +463,10 @@ func (s *streaming) decodeChunk(ctx context.Context, k, times int) error {
 	if s.decoder == nil {
 		return nil
 	}
-	begin := time.Now()
+	begin, frame := time.Now(), 0
+	if k > 0 {
+		frame = inference.Wan.Frames(s.chunks.from(k))
+	}
 	err := s.phase("decode", times, func() error {
 		return s.decoder.Decode(ctx, s.x, s.chunks.Chunk, s.clip.LatentHeight, s.clip.LatentWidth, func(t int, rgb []float32) error {
 			if s.out == nil {
@@ -472,7 +475,12 @@ func (s *streaming) decodeChunk(ctx context.Context, k, times int) error {
 			if bad := notFinite(rgb); bad != "" {
 				return fmt.Errorf("frame %d: %s", t+1, bad)
 			}
-			return errors.Join(s.out.frame(rgb), ctx.Err())
+			if err := errors.Join(s.out.frame(rgb), ctx.Err()); err != nil {
+				return err
+			}
+			frame++
+			s.emit(inference.Frame{Index: frame, Total: s.clip.Frames, Picture: s.out.last()})
+			return nil
 		})
 	})
 	if err != nil {

@@ -74,7 +74,11 @@ func (r *run) decodeTo(ctx context.Context, out *outputs) error {
 		if bad := notFinite(rgb); bad != "" {
 			return fmt.Errorf("frame %d: %s", t+1, bad)
 		}
-		return errors.Join(out.frame(rgb), ctx.Err())
+		if err := errors.Join(out.frame(rgb), ctx.Err()); err != nil {
+			return err
+		}
+		r.emit(inference.Frame{Index: t + 1, Total: r.clip.Frames, Picture: out.last()})
+		return nil
 	})
 	r.p.dev.Trim()
 	return err

@@ -44,6 +44,7 @@ type Run struct {
 	Remaining        time.Duration // -1 while it is not known
 	Fraction         float64       // of the whole run, 0 to 1
 	Memory           Memory
+	Frame            image.Image   // of the video, the last that was decoded; nil while there are steps
 	Preview          []image.Image // what the video will be, one small picture per latent frame
 	Notices          []inference.Notice
 	Err              error // why it failed; nil if it did not
@@ -92,11 +93,13 @@ func (r *Run) apply(e inference.Event, c *clock, now time.Time) {
 		r.Phase = Sampling
 	case inference.Step:
 		r.Phase, r.Step, r.Steps, r.Expert, r.StepSeconds = Sampling, e.Index, e.Total, e.Expert, e.Seconds
-		r.Entry.Steps, r.Preview = e.Index, e.Preview
+		r.Entry.Steps, r.Preview, r.Frame = e.Index, e.Preview, nil
 		c.step, c.remaining = now, e.Remaining
 		if e.Index == e.Total {
 			r.Phase = Decoding
 		}
+	case inference.Frame:
+		r.Frame = e.Picture
 	case inference.Decoding:
 		r.Phase, r.Decoded, r.Frames = Decoding, e.Frames, e.Total
 		if c.decoding.IsZero() {

@@ -125,7 +125,7 @@ func (q *Queue) finish(ctx context.Context, saved inference.Saved, err error) {
 	e.Finished = time.Now()
 	run.Elapsed = e.Finished.Sub(e.Started)
 	e.Seconds += run.Elapsed.Seconds()
-	run.Phase, run.Preview, run.Remaining = Finished, nil, 0
+	run.Phase, run.Preview, run.Frame, run.Remaining = Finished, nil, nil, 0
 	switch {
 	case err == nil:
 		e.State, e.RunDir, e.Steps = library.Done, "", run.Steps

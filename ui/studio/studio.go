@@ -226,8 +226,9 @@ func (s *Studio) notice(n *Snapshot, level Level, code Code, args map[string]any
 		ID: s.state.noticeID, Level: level, Code: code, Args: args, Text: render("notice."+string(code), args), Details: details,
 	})
 	const most = 20
-	if len(n.Notices) > most {
-		n.Notices = n.Notices[len(n.Notices)-most:]
+	for len(n.Notices) > most { // the oldest of those that matter least
+		i := max(0, slices.IndexFunc(n.Notices, func(m Notice) bool { return m.Level == Info }))
+		n.Notices = slices.Delete(slices.Clone(n.Notices), i, i+1)
 	}
 }
 

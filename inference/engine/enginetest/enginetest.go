@@ -205,6 +205,7 @@ func writeFrames(dir string, frames int, emit func(inference.Event)) error {
 		if err := pngs.WriteFrame(frame); err != nil {
 			return err
 		}
+		emit(inference.Frame{Index: i + 1, Total: frames, Picture: frame})
 		emit(inference.Decoding{Frames: i + 1, Total: frames})
 	}
 	return nil

@@ -76,8 +76,8 @@ func (r *report) event(e inference.Event) {
 		if err := r.snapshot(e.Index); err != nil {
 			r.w.o.Log.Warn("keeping the state of a run", "job", r.claim.Job.ID, "err", err)
 		}
-	case inference.Saved:
-		return // the worker tells that
+	case inference.Frame, inference.Saved:
+		return // how many there are is told otherwise, and the worker tells the end
 	}
 	r.next.phase = e.Kind()
 	select {
