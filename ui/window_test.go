@@ -350,7 +350,7 @@ func TestCausesAreShown(t *testing.T) {
 	s := empty()
 	s.Run.Phase = queue.Finished
 	s.Run.Entry = library.Entry{ID: "1", State: library.Failed, Cause: library.Other, Error: "v.mp4 is being made by process 12 on mac: wait for it"}
-	s.Model.Demo, s.Model.Folder, s.Model.Details = false, "/models/a", "VAE: found nothing"
+	s.Model.Whole, s.Model.Demo, s.Model.Folder, s.Model.Details = false, false, "/models/a", "VAE: found nothing"
 	s.Model.Parts = []engine.Part{{Name: "VAE", Err: errors.New("found nothing")}, {Name: "high_noise_model", Path: "/models/a/h", Err: errors.New("cut")}, {Name: "tokenizer", Path: "/models/a/t"}}
 	s.Form.Problems = []studio.Problem{{Field: studio.FieldModel, Level: studio.Error, Code: studio.ModelBad, Args: map[string]any{"Path": "/models/a"}, Details: "VAE: found nothing, want Wan2.1_VAE.pth"}}
 	w, _ := newTestWindow(t, s, 1280, 800)
@@ -360,7 +360,7 @@ func TestCausesAreShown(t *testing.T) {
 	card := w.inputs.model.about.Text()
 	for _, want := range []string{"This model cannot be used", "missing: VAE", "damaged: High-noise expert"} {
 		if !strings.Contains(card, want) {
-			t.Errorf("the window does not say %q", want)
+			t.Errorf("the model's card says %q, not %q", card, want)
 		}
 	}
 	if hint := w.inputs.form.hints[studio.FieldModel].Text(); !strings.Contains(hint, "want Wan2.1_VAE.pth") {
