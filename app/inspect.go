@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -41,10 +42,14 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	case engine.KindCheckpoint:
 	default:
 		kind, text, err := engine.Identify(dir)
-		if err == nil {
+		info, errStat := os.Stat(dir)
+		switch folder := errStat == nil && info.IsDir(); {
+		case err == nil && kind != engine.KindCheckpoint:
 			_, err = fmt.Fprintf(stdout, "%s: %s%s\n", dir, text, takenBy[kind])
-		}
-		return err
+			return err
+		case err != nil && !folder:
+			return err
+		} // opening it says what is wrong with it as a model
 	}
 	local := onCPU()
 	defer local.Close()

@@ -56,7 +56,7 @@ func TestSuggestFlag(t *testing.T) {
 		"guidance_scale": "sample_guide_scale", "steps": "sample_steps", "num_inference_steps": "sample_steps", "sample_step": "sample_steps", "STEPS": "sample_steps",
 		"promt": "prompt", "negative-prompt": "negative_prompt", "neg_prompt": "negative_prompt", "imgae": "image", "output": "save_file", "o": "save_file", "ckpt": "ckpt_dir",
 		"ckptdir": "ckpt_dir", "width": "size", "widht": "size", "solver": "sample_solver", "scheduler": "sample_solver", "shift": "sample_shift", "memory-limit": "memory_limit",
-		"vae_tiling": "vae_tile", "offload": "offload_model", "colour": "", "xyz": "", "a": "", "": "",
+		"offload": "offload_model", "colour": "", "xyz": "", "a": "", "": "",
 	} {
 		if got := suggestFlag(fs, strings.TrimLeft(name, "-")); got != want {
 			t.Errorf("--%s: did you mean %q, want %q", name, got, want)

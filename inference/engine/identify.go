@@ -26,7 +26,7 @@ import (
 
 // Identify says in English what a file or folder is that is no camera path and no
 // checkpoint, as Classify tells, from what is in it and not from its name. The kind is
-// KindPicture, KindRun, or "" for what a run does not begin with. The error says why
+// KindPicture, KindRun, KindCheckpoint for a file that belongs to one, or "" for what a run does not begin with. The error says why
 // something cannot be read.
 func Identify(path string) (kind Kind, text string, err error) {
 	info, err := os.Stat(path)
@@ -53,8 +53,14 @@ func Identify(path string) (kind Kind, text string, err error) {
 			text = identify(path, head)
 		}
 	}
+	if text == indexText {
+		kind = KindCheckpoint
+	}
 	return kind, text, err
 }
+
+// indexText is what a file is that says which tensors are in which file.
+const indexText = "the index of a model's weights"
 
 // headBytes is how much of a file says what it is.
 const headBytes = 4 << 10
@@ -239,6 +245,8 @@ func identifyJSON(path string, head []byte) string {
 		Benchmark string `json:"benchmark"`
 		Layers    int    `json:"num_layers"`
 		Type      string `json:"model_type"`
+
+		Index map[string]any `json:"weight_map"`
 	}
 	err := video.ReadSidecar(path, &told)
 	syntax := (*json.SyntaxError)(nil)
@@ -249,6 +257,8 @@ func identifyJSON(path string, head []byte) string {
 		j := told.Job
 		return fmt.Sprintf("the settings of a video that Gimbal made, %s: %dx%d, %d frames, %d steps of %s, seed %d, with the checkpoint %s: %q",
 			j.Output, told.Width, told.Height, told.Frames, j.Steps, j.Solver, j.Seed, told.Checkpoint.Dir, j.Prompt)
+	case len(told.Index) > 0:
+		return indexText
 	case told.Benchmark != "":
 		return "a report of the benchmark " + told.Benchmark
 	case filepath.Base(path) == weights.RecipeFile:
