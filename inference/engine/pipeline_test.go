@@ -90,7 +90,7 @@ func TestEvents(t *testing.T) {
 	p := load(t, golden.Checkpoint(t))
 	job := quick(t)
 	var kinds []string
-	steps := 0
+	steps, frames := 0, 0
 	saved, err := p.Generate(t.Context(), job, "", func(e inference.Event) {
 		if s, ok := e.(inference.Step); ok {
 			steps++
@@ -100,6 +100,13 @@ func TestEvents(t *testing.T) {
 			if len(s.Preview) != (job.Frames-1)/4+1 || s.Preview[0].Bounds().Empty() {
 				t.Errorf("step %d: %d previews", s.Index, len(s.Preview))
 			}
+		}
+		if f, ok := e.(inference.Frame); ok {
+			frames++
+			if f.Index != frames || f.Total != job.Frames || f.Picture == nil || f.Picture.Bounds().Empty() {
+				t.Errorf("frame %d of %d with %v, want %d of %d with its picture", f.Index, f.Total, f.Picture, frames, job.Frames)
+			}
+			return
 		}
 		if kind := e.Kind(); kind != "notice" && (len(kinds) == 0 || kinds[len(kinds)-1] != kind) {
 			kinds = append(kinds, kind)
@@ -111,6 +118,9 @@ func TestEvents(t *testing.T) {
 	want := []string{"prepared", "text_encoded", "picture_encoded", "step", "decoding", "saved"}
 	if !slices.Equal(kinds, want) {
 		t.Errorf("events %v, want %v", kinds, want)
+	}
+	if frames != job.Frames {
+		t.Errorf("%d frames, want %d", frames, job.Frames)
 	}
 	if steps != job.Steps {
 		t.Errorf("%d steps, want %d", steps, job.Steps)
