@@ -11,7 +11,9 @@ import (
 	"strings"
 
 	"gimbal/inference/clip"
+	"gimbal/inference/device/profile"
 	"gimbal/inference/picture"
+	"gimbal/inference/video"
 	"gimbal/inference/weights"
 )
 
@@ -46,7 +48,7 @@ func Classify(path string) (kind Kind, use string, err error) {
 		return classifyFolder(path)
 	case weights.IsLoRA(path):
 		return KindLoRA, path, nil
-	case weights.IsModelFile(path):
+	case weights.IsModelFile(path) && !made(path):
 		return classifyFile(path)
 	}
 	if _, _, err := picture.Bounds(path); errors.As(err, new(picture.UnreadError)) {
@@ -84,6 +86,13 @@ func Join(folder, base string, files []string) (path string, err error) {
 	sum := sha256.Sum256(fmt.Append(nil, parts))
 	path = filepath.Join(folder, hex.EncodeToString(sum[:8]), weights.PartsFile)
 	return path, weights.WriteParts(path, parts)
+}
+
+// made reports whether the file at path is one of JSON that Gimbal writes, and names no
+// model's parts.
+func made(path string) bool {
+	var report struct{ Benchmark, Device string }
+	return video.MadeSidecar(path) || profile.MadeTrace(path) || video.ReadSidecar(path, &report) == nil && report.Benchmark != "" && report.Device != ""
 }
 
 func classifyFolder(dir string) (kind Kind, use string, err error) {
