@@ -57,7 +57,7 @@ func TestStages(t *testing.T) {
 		{"vae", []string{"-chunks", "1,2,0", "-frames", "9", "-runs", "1"}, 3, func(r Row) bool { return r.Values["same_bits"] == 1 }},
 		{"leak", []string{"-repeats", "3"}, 1, func(r Row) bool { return r.Values["left_bytes"] == 0 }},
 		{"speed", []string{"-forms", "int8:bf16"}, 2, func(r Row) bool { return r.Seconds > 0 }},
-		{"variants", []string{"-forms", "bf16:bf16"}, 10, func(r Row) bool { return r.Seconds > 0 && r.TFLOPS > 0 }},
+		{"variants", []string{"-forms", "bf16:bf16"}, 12, func(r Row) bool { return r.Seconds > 0 && r.TFLOPS > 0 }},
 	} {
 		t.Run(c.stage, func(t *testing.T) {
 			rows := run(t, t.TempDir(), append(c.args, c.stage)...)
