@@ -55,7 +55,6 @@ const (
 	NoteScaledRotations   NoteAbout = "scaled_rotations"   // N, Frame, Scale
 	NoteGaps              NoteAbout = "gaps"               // N: frames without a pose lie between those around them
 	NoteFromKeys          NoteAbout = "from_keys"          // poses are made of keys
-	NoteActFromKeys       NoteAbout = "act_from_keys"      // so is what an act model is told
 	NoteJump              NoteAbout = "jump"               // Frame, Times: a step so many times as long as all others
 	NoteSpeedLost         NoteAbout = "speed_lost"         // Scale
 	NoteZoomLost          NoteAbout = "zoom_lost"

@@ -124,18 +124,5 @@ func TestSmallDecoderFound(t *testing.T) {
 	t.Cleanup(func() { p.Close() })
 	job := quick(t)
 	job.Decoder = inference.DecoderTiny
-	planned, err := p.Plan(t.Context(), job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
-		t.Fatal(err)
-	}
-	var most int64
-	for _, phase := range planned.Phases {
-		most = max(most, phase.Buffers)
-	}
-	if peak := dev.Info().Peak; peak != most {
-		t.Errorf("%d bytes of buffers planned, %d measured", most, peak)
-	}
+	comparePlanned(t, dev, p, job)
 }

@@ -90,20 +90,7 @@ func TestPlannedLoRAs(t *testing.T) {
 	}
 	t.Cleanup(func() { p.Close() })
 	job := loraJob(t)
-	planned, err := p.Plan(t.Context(), job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
-		t.Fatal(err)
-	}
-	var most int64
-	for _, phase := range planned.Phases {
-		most = max(most, phase.Buffers)
-	}
-	if peak := dev.Info().Peak; peak != most {
-		t.Errorf("%d bytes of buffers planned, %d measured", most, peak)
-	}
+	comparePlanned(t, dev, p, job)
 }
 
 func TestLoRAsRefused(t *testing.T) {

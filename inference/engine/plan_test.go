@@ -206,21 +206,28 @@ func TestPlannedBuffers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dev := openDevice(t)
 			p := loadOn(t, dev)
-			planned, err := p.Plan(t.Context(), job)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
-				t.Fatal(err)
-			}
-			var most int64
-			for _, phase := range planned.Phases {
-				most = max(most, phase.Buffers)
-			}
-			if peak := dev.Info().Peak; peak != most {
-				t.Errorf("%d bytes of buffers planned, %d measured", most, peak)
-			}
+			comparePlanned(t, dev, p, job)
 		})
+	}
+}
+
+// comparePlanned makes a job's video and compares what its plan said of the device's buffers
+// with what the run took.
+func comparePlanned(t *testing.T, dev device.Device, p *engine.Pipeline, job inference.Job) {
+	t.Helper()
+	planned, err := p.Plan(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
+		t.Fatal(err)
+	}
+	var most int64
+	for _, phase := range planned.Phases {
+		most = max(most, phase.Buffers)
+	}
+	if peak := dev.Info().Peak; peak != most {
+		t.Errorf("%d bytes of buffers planned, %d measured", most, peak)
 	}
 }
 

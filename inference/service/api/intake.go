@@ -26,11 +26,10 @@ import (
 
 // intake is what a request asks for, with its files in a folder.
 type intake struct {
-	dir      string
-	values   map[string]string // as they were sent, by name
-	picture  string            // its file; "" for none
-	camera   string            // its folder; "" for none
-	settings inference.Job     // set by settle
+	dir     string
+	values  map[string]string // as they were sent, by name
+	picture string            // its file; "" for none
+	camera  string            // its folder; "" for none
 }
 
 func (in *intake) remove() { os.RemoveAll(in.dir) }
@@ -304,7 +303,6 @@ func (s *Server) settle(ctx context.Context, in *intake) (jobs.Job, error) {
 			errs = append(errs, &inference.SettingError{Setting: fmt.Sprintf("%.60s", name), Mistake: inference.Unusable, Found: "a name that is not known", Want: "one of those in /v1/capabilities"})
 		}
 	}
-	in.settings = job.Settings
 	return job, errors.Join(errs...)
 }
 
@@ -367,16 +365,5 @@ func (s *Server) keep(ctx context.Context, in *intake) (jobs.Files, error) {
 	if err := engine.KeepInputs(kept, inference.Job{Image: in.picture, ActionPath: in.camera}); err != nil {
 		return nil, in.anonymous(err)
 	}
-	files := jobs.Files{}
-	err := filepath.WalkDir(kept, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		name, err := filepath.Rel(kept, path)
-		if err == nil {
-			files[filepath.ToSlash(name)], err = s.o.Store.PutFile(ctx, path)
-		}
-		return err
-	})
-	return files, err
+	return s.o.Store.PutFolder(ctx, kept)
 }

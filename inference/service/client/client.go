@@ -245,12 +245,3 @@ func (c *Client) Fetch(ctx context.Context, id jobs.ID, part, path string) error
 		return err
 	})
 }
-
-// Cancel ends a video that is not done.
-func (c *Client) Cancel(ctx context.Context, id jobs.ID) error {
-	answer, err := c.send(ctx, http.MethodDelete, "/v1/videos/"+string(id), nil, "")
-	if err != nil {
-		return err
-	}
-	return answer.Body.Close()
-}

@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -39,6 +41,22 @@ func (s *Store) PutFile(ctx context.Context, path string) (Object, error) {
 	}
 	defer f.Close()
 	return s.Put(ctx, f)
+}
+
+// PutFolder puts the files of a folder into the store, by their names in it.
+func (s *Store) PutFolder(ctx context.Context, dir string) (Files, error) {
+	files := Files{}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err == nil {
+			files[filepath.ToSlash(name)], err = s.PutFile(ctx, path)
+		}
+		return err
+	})
+	return files, err
 }
 
 // Open opens a file of the store. Reading ends with an error unless its contents are what

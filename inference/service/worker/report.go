@@ -153,17 +153,7 @@ func (r *report) put(ctx context.Context, n news) (state, preview jobs.Files, er
 		return nil, nil, nil
 	}
 	defer os.RemoveAll(n.snapshot)
-	state = jobs.Files{}
-	err = filepath.WalkDir(n.snapshot, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		name, err := filepath.Rel(n.snapshot, path)
-		if err == nil {
-			state[filepath.ToSlash(name)], err = r.w.o.Store.PutFile(ctx, path)
-		}
-		return err
-	})
+	state, err = r.w.o.Store.PutFolder(ctx, n.snapshot)
 	if err != nil || len(n.step.Preview) == 0 {
 		return state, nil, err
 	}
