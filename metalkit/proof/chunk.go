@@ -76,6 +76,10 @@ func (p *proof) chunkOf(f form, layers int, keep bool) (err error) {
 	defer s.Close()
 	out := make([]float32, len(in.x[0]))
 	row.Values = map[string]float64{"weight_bytes": float64(e.store.Bytes()), "heads": float64(e.Config.NumHeads)}
+	for kind, cost := range work.Kinds {
+		word, _, _ := strings.Cut(kind, " ")
+		row.Values[word+"_tflop"] += float64(cost.FLOPs) / 1e12
+	}
 	for k := range timedChunk {
 		progress("%s, %v: chunk %d", row.Case, f, k)
 		err := s.Chunk(p.ctx, in.y[k], in.rays[k])

@@ -51,7 +51,9 @@ func TestStages(t *testing.T) {
 		check func(r Row) bool
 	}{
 		{"expert", []string{"-frames", "5,9"}, 8, func(r Row) bool { return len(r.Sizes) == 3 && r.Peak > 0 && r.Planned > 0 }},
-		{"chunk", []string{"-forms", "f32:f32"}, 2, func(r Row) bool { return r.Peak > 0 && r.Planned > 0 && r.Values["clean_seconds"] > 0 }},
+		{"chunk", []string{"-forms", "f32:f32"}, 2, func(r Row) bool {
+			return r.Peak == r.Planned && r.Values["clean_seconds"] > 0 && r.Values["linear_tflop"] > 0 && r.Values["attention_tflop"] > 0
+		}},
 		{"reuse", []string{"-forms", "f32:f32"}, 4, func(r Row) bool { return *r.Error < 1e-5 && r.Values["saved_tflop"] > 0 }},
 		{"pipeline", []string{"-forms", "bf16:f32"}, 2, func(r Row) bool { return *r.Error < 1e-5 && r.Values["high_noise_model_seconds"] > 0 }},
 		{"vae", []string{"-chunks", "1,2,0", "-frames", "9", "-runs", "1"}, 3, func(r Row) bool { return r.Values["same_bits"] == 1 }},

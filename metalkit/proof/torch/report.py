@@ -66,7 +66,7 @@ class Report:
 
     def errors(self):
         rows = []
-        for stage, what in (("block", "one block"), ("attention", "attention"), ("vae", "VAE decode")):
+        for stage, what in (("block", "one block"), ("chunk", "one block of a chunk"), ("attention", "attention"), ("vae", "VAE decode")):
             for r in self.of(stage, "torch"):
                 if "error" in r:
                     name = f"{what}, {r['case']}" + (f", {r['frames']} frames" if stage == "vae" else "")
@@ -89,6 +89,26 @@ class Report:
         self.table("Forwards", ["", "clip", "tokens", "weights", "products in", "s", "TFLOP/s", "PyTorch fp32, s", "prepare, s", "weights, GB",
                                 "peak, GB", "of the plan", "within 5 %", "RMS of the residual stream"], rows,
                    "Peak: buffers, without weights. No forward gave a NaN or an infinity, or its stage would have failed.")
+
+    def rate(self, operation, compute):
+        """The rate of the largest product or attention that was measured alone, TFLOP/s; 0 for none."""
+        return max((r["tflops"] for r in self.of("speed") if r["case"].startswith(operation) and r["weights"] == r["compute"] == compute), default=0)
+
+    def chunk(self):
+        rows = []
+        for r in self.of("chunk"):
+            v, off = r["values"], r["peak"] / r["planned"] - 1
+            ok = self.verdict(f"chunk, {r['case']}, {r['weights']} {r['compute']}: bytes", off == 0)
+            rates = self.rate("product", r["compute"]), self.rate("attention", r["compute"])
+            alone = v["linear_tflop"] / rates[0] + v["attention_tflop"] / rates[1] if all(rates) else 0
+            rows.append([r["case"], r["weights"], r["compute"], f"{r['seconds']:.3f}", f"{v['steps_seconds']:.3f}", f"{v['clean_seconds']:.3f}",
+                         f"{v['camera_seconds']:.3f}", f"{v['decode_seconds']:.3f}" if "decode_seconds" in v else "", f"{r['tflops']:.1f}",
+                         f"{v['linear_tflop']:.1f}", f"{v['attention_tflop']:.1f}", f"{100 * alone / r['seconds']:.0f} %" if alone else "",
+                         gb(v["weight_bytes"]), gb(r["peak"]), ok])
+        self.table("A chunk of a causal model", ["", "weights", "products in", "s", "4 steps, s", "clean forward, s", "camera, s", "decode, s", "TFLOP/s",
+                                                 "TFLOP of products", "of attention", "of the rates alone", "weights, GB", "peak, GB", "to the byte"], rows,
+                   "Four latent frames of 480x832 in a full window: four steps and the clean forward; camera branch and decoding (fp32) come on top. "
+                   "Of the rates alone: the time that its products and attention take at the rates of the largest ones measured alone, as a share of its time.")
 
     def reuse(self):
         rows = []
@@ -175,7 +195,7 @@ class Report:
 
     def error_bars(self, axis):
         bars = [(f"{s} {r['case']} {r.get('weights', '')} {r['compute']}", r["error"], r["bound"])
-                for s in ("block", "attention", "vae") for r in self.of(s, "torch") if "error" in r]
+                for s in ("block", "chunk", "attention", "vae") for r in self.of(s, "torch") if "error" in r]
         if axis and bars:
             names = [b[0] for b in bars][::-1]
             axis.barh(names, [b[1] for b in bars][::-1], color="#5b9a68")
@@ -203,7 +223,7 @@ def gb(n):
 
 def main(folder, paths):
     report = Report(read(paths))
-    for part in ("tests", "errors", "forwards", "vae", "pipeline", "reuse", "speed", "leak"):
+    for part in ("tests", "errors", "forwards", "chunk", "vae", "pipeline", "reuse", "speed", "leak"):
         getattr(report, part)()
     met = sum(ok for _, ok in report.verdicts)
     devices = sorted({r["device"] for r in report.rows if r.get("device") and r["who"] == "gimbal"})
