@@ -70,7 +70,8 @@ type replay struct {
 	of            map[string]string // what the placeholders stand for
 }
 
-// newReplay returns one with a demo of the binary's own.
+// newReplay returns one with a demo of the binary's own and a copy of the reference cases,
+// in which runs may leave quantised weights.
 func newReplay(t *testing.T, binary string) replay {
 	t.Helper()
 	if t.Setenv("GIMBAL_GOLDEN_DIR", ""); testing.Short() {
@@ -79,8 +80,8 @@ func newReplay(t *testing.T, binary string) replay {
 	r := replay{binary: binary, cache: t.TempDir()}
 	r.run(t, r.cache, oldCase{Args: []string{"demo", "--help"}}) // unpacks it
 	demo, _ := filepath.Glob(filepath.Join(r.cache, "Gimbal", "demo-*"))
-	dir, err := filepath.Abs(golden.Dir(t))
-	if err != nil || len(demo) != 1 {
+	dir := filepath.Join(t.TempDir(), "golden")
+	if err := os.CopyFS(dir, os.DirFS(golden.Dir(t))); err != nil || len(demo) != 1 {
 		t.Fatal(demo, err)
 	}
 	r.of = map[string]string{"{demo}": demo[0], "{golden}": dir}
@@ -167,8 +168,8 @@ func grow(plan any) {
 // less is where plans without a camera path hold less than they did: the tables of the
 // rotary embedding are filled when what the prompts needed is given back.
 var less = map[string][]string{
-	"two experts, int8, no camera":           {".plan.phases[2].host is 14905884, was 14908956", ".plan.phases[4].host is 14905884, was 14908956"},
-	"demo, 81 frames, no camera, guidance 1": {".plan.phases[2].buffers is 13958568, was 13989032"},
+	"two experts, int8, no camera":                 {".plan.phases[2].host is 14905884, was 14908956", ".plan.phases[4].host is 14905884, was 14908956"},
+	"one expert, 81 frames, no camera, guidance 1": {".plan.phases[2].buffers is 7831048, was 7847176"},
 }
 
 // planned returns a plan without times, names of devices and words, with the names of
