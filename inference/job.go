@@ -18,18 +18,24 @@ type Job struct {
 	Recipe
 	Seed     uint64 `json:"base_seed"`
 	NoiseRNG string `json:"noise_rng"` // torch's generator: "cuda" or "cpu"
-	FPS      int    `json:"fps"`       // frames per second of the video
-	Quant    Quant  `json:"quant,omitzero"`
-	LoRAs    LoRAs  `json:"loras,omitzero"`
+	// ChunkNoise gives every chunk of a causal model a generator of its own, so that a longer
+	// video begins as a shorter one.
+	ChunkNoise bool  `json:"chunk_noise,omitempty"`
+	FPS        int   `json:"fps"` // frames per second of the video
+	Quant      Quant `json:"quant,omitzero"`
+	LoRAs      LoRAs `json:"loras,omitzero"`
 
 	EasyCache        EasyCache  `json:"easycache,omitzero"`
 	GuidanceInterval [2]float64 `json:"guidance_interval,omitzero"` // shares of the schedule between which there is guidance; zero for all
 	CFGZero          bool       `json:"cfg_zero,omitempty"`         // CFG-Zero*
 	CFGZeroInit      int        `json:"cfg_zero_init,omitempty"`    // its zero-init: steps at the beginning that go nowhere
 
-	AllowAct2Cam       bool `json:"allow_act2cam,omitempty"`        // the keys in the action folder make the path, not its poses
-	EvenJumps          bool `json:"even_jumps,omitempty"`           // steps of the path that dwarf all others become as long as these
-	PerFrameIntrinsics bool `json:"per_frame_intrinsics,omitempty"` // the model is told the intrinsics of every frame, not the first ones only
+	AllowAct2Cam bool `json:"allow_act2cam,omitempty"` // the keys in the action folder make the path, not its poses
+	EvenJumps    bool `json:"even_jumps,omitempty"`    // steps of the path that dwarf all others become as long as these
+	// CameraScale is the length of a step of the path between two latent frames that the model
+	// is told as 1; 0 for the longest step.
+	CameraScale        float64 `json:"camera_scale,omitempty"`
+	PerFrameIntrinsics bool    `json:"per_frame_intrinsics,omitempty"` // the model is told the intrinsics of every frame, not the first ones only
 
 	Parts
 	Assets string `json:"assets_dir,omitempty"` // folder of text encoder, tokenizer and VAE where the checkpoint has none; "" to look around it

@@ -12,8 +12,8 @@ const (
 // posesOf returns the poses before, between and after the frames of keys: one more than
 // frames, the first at the origin.
 func posesOf(keys []Keys) []Pose {
-	r, at := matrix3{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, [3]float64{}
-	poses, pitch := append(make([]Pose, 0, len(keys)+1), poseOf(r, at)), 0.0
+	m := NewMover()
+	poses := append(make([]Pose, 0, len(keys)+1), m.Pose())
 	down := func(v float64) float64 {
 		if v > pressed {
 			return 1
@@ -21,19 +21,10 @@ func posesOf(keys []Keys) []Pose {
 		return 0
 	}
 	for _, k := range keys {
-		up := keyTurn * (down(k.Turn[0]) - down(k.Turn[2]))
-		if math.Abs(pitch+up) > maxPitch {
-			up = 0
-		}
-		pitch += up
-		r = mul3(mul3(turnY(keyTurn*(down(k.Turn[3])-down(k.Turn[1]))), r), turnX(up))
-		forward, right := down(k.Move[0])-down(k.Move[2]), down(k.Move[3])-down(k.Move[1])
-		for axis, much := range [3]float64{0: right, 2: forward} {
-			length := math.Hypot(r[0][axis], r[2][axis]) + 1e-6
-			at[0] += keyMove * much * r[0][axis] / length
-			at[2] += keyMove * much * r[2][axis] / length
-		}
-		poses = append(poses, poseOf(r, at))
+		poses = append(poses, m.Move(Motions{
+			Right: keyTurn * (down(k.Turn[3]) - down(k.Turn[1])), Up: keyTurn * (down(k.Turn[0]) - down(k.Turn[2])),
+			Forward: keyMove * (down(k.Move[0]) - down(k.Move[2])), Side: keyMove * (down(k.Move[3]) - down(k.Move[1])),
+		}))
 	}
 	return poses
 }

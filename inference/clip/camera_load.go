@@ -34,7 +34,7 @@ func OpenJob(job inference.Job) (*Path, error) {
 			return nil, fmt.Errorf("camera: %w", err)
 		}
 	}
-	p := &Path{perFrame: job.PerFrameIntrinsics}
+	p := &Path{perFrame: job.PerFrameIntrinsics, scale: float32(job.CameraScale)}
 	if err := p.read(s, keys, job.AllowAct2Cam); err != nil {
 		return nil, fmt.Errorf("camera: %w", err)
 	}

@@ -15,20 +15,38 @@ type Motion struct {
 	// Relative holds, for every latent frame, its pose relative to the latent frame
 	// before, with translations divided by Scale; the first is the identity.
 	Relative []Matrix
-	// Scale is the longest translation between two latent frames, in units of the
-	// path; 0 if the camera stays where it is.
+	// Scale is the longest translation between two latent frames, or what the job says, in
+	// units of the path; 0 if the camera stays where it is.
 	Scale float32
 }
 
 // Motion returns what the model is told of the first frames poses; frames is 4n+1 and
 // at most EffectiveFrames.
 func (p *Path) Motion(frames int) Motion {
-	return relative(p.latentPoses(frames, inference.Wan.LatentFrames(frames)))
+	latent := inference.Wan.LatentFrames(frames)
+	return relative(p.latentPoses(frames, latent), p.scale)
+}
+
+// motions returns the steps to the latent frames that are looked at. A path of a fixed scale
+// has them without a look at the others.
+func (p *Path) motions(v View) []Matrix {
+	if p.scale == 0 {
+		return relative(p.latentPoses(v.Frames, v.LatentFrames), 0).Relative[v.From:v.To]
+	}
+	before := min(v.From, 2) // the first pose and the one before
+	poses := p.somePoses(v.Frames, v.LatentFrames, max(v.From-1, 0), v.To)
+	if before == 2 {
+		poses = append(p.somePoses(v.Frames, v.LatentFrames, 0, 1), poses...)
+	}
+	return relative(poses, p.scale).Relative[before:]
 }
 
 // SpeedLost reports whether the path moves at a speed that the model is not told: it
 // sees the longest step between two latent frames as length 1.
 func (p *Path) SpeedLost() bool {
+	if p.scale > 0 {
+		return false
+	}
 	scale := p.Motion(p.EffectiveFrames(len(p.poses))).Scale
 	return scale > 0 && math.Abs(float64(scale)-1) > 0.01
 }
@@ -51,11 +69,16 @@ func (m Motion) Poses() []Matrix {
 // rotations by slerp; 4n+1 frames in n+1 latent ones are the poses 0, 4, 8 and so on
 // themselves. Like scipy, it takes the nearest true rotation.
 func (p *Path) latentPoses(frames, latent int) []Matrix {
+	return p.somePoses(frames, latent, 0, latent)
+}
+
+// somePoses is latentPoses of the latent frames from up to to.
+func (p *Path) somePoses(frames, latent, from, to int) []Matrix {
 	if most := p.EffectiveFrames(frames); frames < 1 || frames > most || latent < 1 || latent > inference.Wan.LatentFrames(frames) {
 		panic(fmt.Sprintf("clip: %d latent frames for %d frames of a path of %d", latent, frames, p.Frames()))
 	}
-	poses := make([]Matrix, 0, latent)
-	for _, t := range spread(p.used(frames), latent) {
+	poses := make([]Matrix, 0, to-from)
+	for _, t := range spread(p.used(frames), latent)[from:to] {
 		poses = append(poses, at(p.poses, t))
 	}
 	return poses
@@ -90,9 +113,9 @@ func at(poses []Pose, place float64) Matrix {
 	return m
 }
 
-// relative turns absolute poses into steps and scales them, with the reference's
-// detour by way of the first pose, for that rounds otherwise.
-func relative(poses []Matrix) Motion {
+// relative turns absolute poses into steps and scales them, by the longest unless scale is
+// given, with the reference's detour by way of the first pose, for that rounds otherwise.
+func relative(poses []Matrix, scale float32) Motion {
 	origin := inverse(&poses[0])
 	fromFirst := make([]Matrix, len(poses))
 	for i := range poses {
@@ -108,6 +131,9 @@ func relative(poses []Matrix) Motion {
 		length := math.Sqrt(float64(float32(x*x) + float32(y*y) + float32(z*z)))
 		m.Scale = max(m.Scale, float32(length))
 		m.Relative[i] = step
+	}
+	if scale > 0 {
+		m.Scale = scale
 	}
 	if m.Scale > 0 {
 		for i := range m.Relative {

@@ -24,7 +24,7 @@ func (p *Path) Conditioning(channels int, v View) []float32 {
 	if err := p.Check(channels, v.Frames); err != nil {
 		panic("clip: " + err.Error())
 	}
-	steps := relative(p.latentPoses(v.Frames, v.LatentFrames)).Relative[v.From:v.To]
+	steps := p.motions(v)
 	frames, pixels := len(steps), v.Height/stride*(v.Width/stride)
 	out := make([]float32, channels*frames*pixels)
 	plane := func(component, cell, f int) []float32 {

@@ -70,13 +70,15 @@ func TestCausalReference(t *testing.T) {
 			path, view := c.Control.(*Path), c.view()
 			poses := path.latentPoses(view.Frames, view.LatentFrames)
 			check("interpolated", flat(poses))
-			check("relative", flat(relative(poses).Relative))
+			check("relative", flat(relative(poses, 0).Relative))
 			var intrinsics []float32
 			for _, k := range path.latentIntrinsics(view) {
 				intrinsics = append(intrinsics, k[:]...)
 			}
 			check("intrinsics", intrinsics)
 			check("plucker", c.Conditioning(CameraChannels, 0, c.LatentFrames))
+			checkChunks(t, c, CameraChannels, s.Chunk)
+			path.scale = path.Motion(view.Frames).Scale
 			checkChunks(t, c, CameraChannels, s.Chunk)
 		})
 	}

@@ -31,7 +31,8 @@ type Path struct {
 	intrinsics []Intrinsics
 	keys       []Keys
 	fromKeys   bool
-	perFrame   bool // the model is told the intrinsics of every frame, not only the first
+	perFrame   bool    // the model is told the intrinsics of every frame, not only the first
+	scale      float32 // the step that the model sees as 1; 0 for the longest
 	notes      []Note
 }
 

@@ -272,3 +272,44 @@ func TestVariants(t *testing.T) {
 		}
 	}
 }
+
+// TestChunkNoise makes videos of two lengths whose chunks have noise of their own: the longer
+// one begins as the shorter one, also where it is resumed.
+func TestChunkNoise(t *testing.T) {
+	p := loadCausal(t, openDevice(t))
+	latent := func(frames int) weights.Tensor {
+		job := quickCausal(t)
+		job.Frames, job.ChunkNoise, job.DumpFile = frames, true, filepath.Join(t.TempDir(), "dump.safetensors")
+		if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
+			t.Fatal(err)
+		}
+		return tensor(t, job.DumpFile, "latent")
+	}
+	long, short := latent(29), latent(13)
+	frames, few := long.Shape[len(long.Shape)-3], short.Shape[len(short.Shape)-3]
+	plane := 4 * long.Shape[len(long.Shape)-2] * long.Shape[len(long.Shape)-1] // bytes
+	for c := range len(long.Data) / plane / frames {
+		if !bytes.Equal(long.Data[c*frames*plane:][:few*plane], short.Data[c*few*plane:][:few*plane]) {
+			t.Fatalf("channel %d of a video of %d latent frames differs from that of %d", c, frames, few)
+		}
+	}
+	job := quick(t)
+	job.ChunkNoise = true
+	if _, err := load(t, golden.Checkpoint(t)).Generate(t.Context(), job, "", func(inference.Event) {}); err == nil || !strings.Contains(err.Error(), "chunk_noise") {
+		t.Errorf("a model that makes its videos in one go: %v", err)
+	}
+}
+
+func tensor(t *testing.T, file, name string) weights.Tensor {
+	t.Helper()
+	store, err := weights.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	v, err := store.Tensor(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}

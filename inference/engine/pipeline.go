@@ -66,7 +66,7 @@ func loadChecked(ctx context.Context, dev device.Device, c weights.Checkpoint, q
 	}
 	c.Dir = layout.Dir
 	p := &Pipeline{dev: dev, layout: layout, variant: VariantOf(c, readsKeys(layout)), Reuse: wan.AllReuse}
-	if p.recipe, err = parseRecipe(layout.Dir, p.variant.Recipe, layout.Recipe); err == nil {
+	if p.recipe, err = parseRecipe(layout.RecipeDir, p.variant.Recipe, layout.Recipe); err == nil {
 		p.source, err = fingerprint(layout)
 	}
 	if err == nil {

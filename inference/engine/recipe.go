@@ -23,11 +23,12 @@ func RecipeOf(c weights.Checkpoint) (inference.Recipe, error) {
 		c.Dir = dir
 	}
 	v := VariantOf(c, false)
-	text, err := weights.ReadRecipe(c.Dir)
+	dir := c.RecipeDir()
+	text, err := weights.ReadRecipe(dir)
 	if err != nil {
 		return v.Recipe, err
 	}
-	return parseRecipe(c.Dir, v.Recipe, text)
+	return parseRecipe(dir, v.Recipe, text)
 }
 
 // parseRecipe is RecipeOf what was read; nil for no recipe.

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,8 +11,7 @@ import (
 	"gimbal/inference/device"
 	"gimbal/inference/engine"
 	"gimbal/inference/golden"
-
-	"context"
+	"gimbal/inference/weights"
 )
 
 // inspect returns what an engine says of a checkpoint with a recipe.
@@ -52,5 +52,44 @@ func TestRecipe(t *testing.T) {
 		if m, err := inspect(t, text); err == nil || !strings.Contains(err.Error(), word) || !strings.Contains(err.Error(), "recipe.json") || m.Whole {
 			t.Errorf("%s: %+v, %v", text, m, err)
 		}
+	}
+}
+
+// TestCausalRecipe reads the recipe of a causal model that lies beside experts: its own, or
+// else that of the checkpoint.
+func TestCausalRecipe(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("low_noise_model/config.json", "{}")
+	write("lingbot_world_fast/config.json", "{}")
+	write("recipe.json", `{"frame_num":17}`)
+	fast := weights.Checkpoint{Dir: dir, Model: inference.CausalFast}
+	frames := func(c weights.Checkpoint) int {
+		t.Helper()
+		r, err := engine.RecipeOf(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Frames
+	}
+	if n := frames(fast); n != 17 {
+		t.Errorf("without a recipe of its own: %d frames", n)
+	}
+	write("lingbot_world_fast/recipe.json", `{"frame_num":49}`)
+	if n, experts := frames(fast), frames(weights.Checkpoint{Dir: dir}); n != 49 || experts != 17 {
+		t.Errorf("%d frames, and %d of the experts", n, experts)
+	}
+	write("lingbot_world_fast/recipe.json", `{"frame_num":"many"}`)
+	if _, err := engine.RecipeOf(fast); err == nil || !strings.Contains(err.Error(), filepath.Join("lingbot_world_fast", "recipe.json")) {
+		t.Errorf("a broken recipe: %v", err)
 	}
 }

@@ -75,6 +75,8 @@ func (p *Pipeline) prepare(job inference.Job) (*run, error) {
 	r.notices = modelNotices(p.layout, job.Boundary)
 	if p.causal() {
 		err = r.stand()
+	} else if job.ChunkNoise {
+		err = &inference.SettingError{Setting: "chunk_noise", Mistake: inference.Unusable, Found: "True", Want: "False: the model does not make its videos chunk by chunk"}
 	}
 	if err := errors.Join(err, r.checkControl(), r.checkSmall(), r.video().Check()); err != nil {
 		return nil, errors.Join(err, adapted.close())

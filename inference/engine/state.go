@@ -127,9 +127,18 @@ func ofVideo(err error, j inference.Job) error {
 func (r *run) noise() []float32 {
 	values := make([]float32, r.clip.Latent(r.p.vae.Channels()))
 	generator := noise.New(r.job.NoiseRNG, r.job.Seed)
-	generator.Normal(values)
 	if r.chunks != nil {
 		r.chunks.noise = generator
+	}
+	if !r.job.ChunkNoise {
+		generator.Normal(values)
+		return values
+	}
+	plane := r.clip.LatentHeight * r.clip.LatentWidth
+	part := make([]float32, len(values)/r.chunks.total)
+	for k := range r.chunks.total {
+		chunkNoise(r.job, k).Normal(part)
+		copyBack(values, part, r.clip.LatentFrames, r.chunks.from(k), r.chunks.Chunk, plane)
 	}
 	return values
 }

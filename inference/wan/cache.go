@@ -148,6 +148,11 @@ func newCache(arena *nn.Arena, m *Model, c Cache, g grid, contexts int, dtype de
 // next goes on to the next chunk.
 func (k *cache) next(ctx context.Context, dev device.Device) error {
 	k.end += k.chunk
+	return k.place(ctx, dev)
+}
+
+// place finds the rows of the chunk at hand.
+func (k *cache) place(ctx context.Context, dev device.Device) error {
 	k.spans = k.writes()
 	var hidden []bool
 	k.from, k.to, hidden = k.attended()

@@ -38,8 +38,17 @@ func (s *Session) Again(ctx context.Context, y, plucker []float32) error {
 	if s.cache.end == 0 {
 		return errNoChunk
 	}
+	if err := s.cache.place(ctx, s.m.dev); err != nil {
+		return err
+	}
 	return s.begin(ctx, y, plucker)
 }
+
+// AtChunk returns the number of the chunk at hand, from 0; -1 before the first call of Chunk.
+func (s *Session) AtChunk() int { return s.cache.end/s.cache.chunk - 1 }
+
+// Restart forgets everything: the next chunk is the first of a video.
+func (s *Session) Restart() { s.cache.end = 0 }
 
 func (s *Session) checkChunk(y, plucker []float32) error {
 	if s.cache == nil {

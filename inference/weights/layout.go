@@ -28,6 +28,7 @@ type Layout struct {
 	VAE          *Store            // Wan2.1_VAE.pth
 	VAEConfig    *VAEConfig        // vae_config.json; nil if there is none
 	Recipe       json.RawMessage   // recipe.json; nil if there is none
+	RecipeDir    string            // its folder
 
 	parts  []Part
 	places []string // where the other parts are looked for
@@ -112,8 +113,9 @@ func openParts(c Checkpoint) (*Layout, error) {
 		}
 	}
 	l.parts = append(l.parts, text, l.openTokenizer(), vae)
-	if l.Recipe, err = ReadRecipe(c.Dir); err != nil {
-		l.parts = append(l.parts, Part{Name: "recipe", Path: filepath.Join(c.Dir, RecipeFile), Err: err})
+	l.RecipeDir = c.RecipeDir()
+	if l.Recipe, err = ReadRecipe(l.RecipeDir); err != nil {
+		l.parts = append(l.parts, Part{Name: "recipe", Path: filepath.Join(l.RecipeDir, RecipeFile), Err: err})
 	}
 	if !slices.ContainsFunc(l.parts, func(p Part) bool { return strings.HasPrefix(p.Path, c.Dir) }) {
 		l.Close()

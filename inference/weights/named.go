@@ -60,8 +60,9 @@ func openNamed(c Checkpoint) (*Layout, error) {
 		}
 	}
 	l.parts = append(l.parts, text, l.chooseTokenizer(c, parts), vae)
-	if l.Recipe, err = ReadRecipe(l.Dir); err != nil {
-		l.parts = append(l.parts, Part{Name: "recipe", Path: filepath.Join(l.Dir, RecipeFile), Err: err})
+	l.RecipeDir = l.Dir
+	if l.Recipe, err = ReadRecipe(l.RecipeDir); err != nil {
+		l.parts = append(l.parts, Part{Name: "recipe", Path: filepath.Join(l.RecipeDir, RecipeFile), Err: err})
 	}
 	return l, nil
 }

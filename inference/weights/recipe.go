@@ -37,6 +37,17 @@ var recipeKeys = map[string]struct {
 	"sample_guide_scale": {`{"low": number, "high": number}`, func() any { return new(struct{ Low, High float64 }) }},
 }
 
+// RecipeDir returns where c's recipe is: the folder of its causal model, where one is chosen
+// that has a recipe of its own, or else Dir.
+func (c Checkpoint) RecipeDir() string {
+	if dir, _ := c.FindCausal(); dir != "" && (c.Model != "" || !c.HasExperts()) {
+		if f, err := readFolder(dir); err == nil && f.find(RecipeFile) != "" {
+			return dir
+		}
+	}
+	return c.Dir
+}
+
 // ReadRecipe reads the recipe in a checkpoint's folder; nil if there is none. Values of the
 // right type that a setting cannot have are found by whoever uses them.
 // In its place diffusers' files may say boundary and shift. dir may be a file in the folder.
