@@ -65,10 +65,20 @@ func (r *run) phase(name string, times int, work func() error) error {
 // prepare checks the job's settings and looks at its files, without long work. It reports
 // everything that is wrong at once.
 func (p *Pipeline) prepare(job inference.Job) (*run, error) {
-	solver, err := Validate(job)
+	_, err := Validate(job)
+	return p.prepareRun(job, errors.Join(err, checkOutputs(job, p.layout.Dir, nil)))
+}
+
+// prepareRun is prepare of a job whose settings were looked at, of which err says what is
+// wrong.
+func (p *Pipeline) prepareRun(job inference.Job, err error) (*run, error) {
 	c, errClip := clip.Open(job)
 	adapted, errLoRA := openAdaptation(p.layout, job.LoRAs)
-	if err := errors.Join(err, errClip, errLoRA, checkOutputs(job, p.layout.Dir, nil)); err != nil {
+	if err := errors.Join(err, errClip, errLoRA); err != nil {
+		return nil, errors.Join(err, adapted.close())
+	}
+	solver, err := newSolver(job)
+	if err != nil {
 		return nil, errors.Join(err, adapted.close())
 	}
 	r := p.newRun(job, c, solver)

@@ -1,0 +1,220 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/draw"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gimbal/inference"
+	"gimbal/inference/clip"
+	"gimbal/inference/device"
+	"gimbal/inference/engine"
+	"gimbal/inference/golden"
+)
+
+// openWalk opens a walk by the causal checkpoint of the tests.
+func openWalk(t *testing.T, job inference.Job) *engine.Walk {
+	t.Helper()
+	w, err := loadCausal(t, openDevice(t)).Walk(t.Context(), job, func(inference.Event) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	return w
+}
+
+// turning returns a path that goes ahead and turns, with poses for so many frames.
+func turning(frames int) *clip.Path {
+	path, m := clip.StartWalk(), clip.NewMover()
+	for i := 1; i < frames; i++ {
+		by := clip.Motions{Forward: clip.WalkScale / 4., Right: 0.01 * float64(i%7)}
+		path = path.Extend([]clip.Pose{m.Move(by)}, []clip.Keys{{Move: clip.WASD{1}, Turn: clip.IJKL{3: 1}}})
+	}
+	return path
+}
+
+// walkOn makes n chunks and returns their latents.
+func walkOn(t *testing.T, w *engine.Walk, path *clip.Path, prompt *engine.Prompt, n int) (latents [][]float32) {
+	t.Helper()
+	for range n {
+		x, err := w.Make(t.Context(), path, prompt)
+		if err == nil {
+			err = w.Remember(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		latents = append(latents, x)
+	}
+	return latents
+}
+
+func encode(t *testing.T, w *engine.Walk, text string) *engine.Prompt {
+	t.Helper()
+	p, err := w.Encode(t.Context(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestWalkIsAJob compares a walk with the job of its path: latents and pictures have the same
+// bits, from the first chunk to those that the window has moved past.
+func TestWalkIsAJob(t *testing.T) {
+	job := quickCausal(t)
+	w := openWalk(t, job)
+	const chunks = 4
+	path := turning(w.Shape().Frames(chunks))
+	latents := walkOn(t, w, path, encode(t, w, job.Prompt), chunks)
+
+	same := w.Job()
+	same.ActionPath, same.Frames = filepath.Join(t.TempDir(), "camera"), w.Shape().Frames(chunks)
+	same.Output, same.DumpFile = job.Output, filepath.Join(t.TempDir(), "dump.safetensors")
+	same.FramesDir = filepath.Join(t.TempDir(), "frames")
+	if err := path.Write(same.ActionPath); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loadCausal(t, openDevice(t)).Generate(t.Context(), same, "", func(inference.Event) {}); err != nil {
+		t.Fatal(err)
+	}
+	whole := tensor(t, same.DumpFile, "latent")
+	shape := whole.Shape[len(whole.Shape)-4:]
+	plane, part := 4*shape[2]*shape[3], same.Chunk
+	for k, x := range latents {
+		for c := range shape[0] {
+			got, want := device.Bytes(x)[c*part*plane:][:part*plane], whole.Data[(c*shape[1]+k*part)*plane:][:part*plane]
+			if !bytes.Equal(got, want) {
+				t.Fatalf("chunk %d, channel %d differs from the job's", k+1, c)
+			}
+		}
+	}
+	checkDecoded(t, w, latents, same.FramesDir)
+}
+
+// checkDecoded compares a walk's pictures with a run's.
+func checkDecoded(t *testing.T, w *engine.Walk, latents [][]float32, dir string) {
+	t.Helper()
+	d := w.NewDecoder(false)
+	defer d.Close()
+	n := 0
+	for k, x := range latents {
+		err := d.Decode(t.Context(), x, func(p *image.RGBA) error {
+			n++
+			if !slices.Equal(p.Pix, readFrame(t, dir, n).Pix) {
+				t.Errorf("picture %d differs", n)
+			}
+			return nil
+		})
+		if err != nil || n != w.Shape().Frames(k+1) {
+			t.Fatalf("%d pictures after %d chunks, %v", n, k+1, err)
+		}
+	}
+}
+
+// TestWalkBack goes back in a walk and on another way, and again the first way.
+func TestWalkBack(t *testing.T) {
+	job := quickCausal(t)
+	w := openWalk(t, job)
+	path := turning(w.Shape().Frames(6))
+	first, other := encode(t, w, job.Prompt), encode(t, w, "a hall of mirrors")
+	want := walkOn(t, w, path, first, 6)
+	back := func(to int) {
+		t.Helper()
+		w.Restart()
+		for k := range to {
+			if err := w.Replay(t.Context(), want[k], path, first); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	back(3)
+	if got := walkOn(t, w, path, other, 1); slices.Equal(got[0], want[3]) {
+		t.Error("another prompt made the same chunk")
+	}
+	back(3)
+	still := path.Until(w.Shape().Frames(3)) // and stay there
+	for still.Frames() < path.Frames() {
+		still = still.Extend([]clip.Pose{still.Last()}, []clip.Keys{{}})
+	}
+	if x, err := w.Make(t.Context(), still, first); err != nil || slices.Equal(x, want[3]) {
+		t.Errorf("another path made the same chunk, %v", err)
+	}
+	for k, x := range walkOn(t, w, path, first, 3) { // the chunk at hand is made again
+		if !slices.Equal(x, want[3+k]) {
+			t.Errorf("chunk %d differs after the way back", 4+k)
+		}
+	}
+}
+
+// TestWalkCancelled stops a chunk: the walk goes on from where it was.
+func TestWalkCancelled(t *testing.T) {
+	job := quickCausal(t)
+	w := openWalk(t, job)
+	path := turning(w.Shape().Frames(3))
+	prompt := encode(t, w, job.Prompt)
+	want := walkOn(t, w, path, prompt, 2)[1]
+	w.Restart()
+	walkOn(t, w, path, prompt, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.Make(ctx, path, prompt); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := w.Remember(t.Context()); err == nil {
+		t.Error("a chunk that was not made is remembered")
+	}
+	if got := walkOn(t, w, path, prompt, 1)[0]; !slices.Equal(got, want) {
+		t.Error("the chunk differs after it was stopped once")
+	}
+}
+
+func TestWalkMistakes(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*inference.Job)
+		want   string
+	}{
+		"no picture": {func(j *inference.Job) { j.Image = "" }, "image"},
+		"no prompt":  {func(j *inference.Job) { j.Prompt = " " }, "prompt"},
+		"no window":  {func(j *inference.Job) { j.Window, j.Sink = 2, 1 }, "local_attn_size"},
+	} {
+		job := quickCausal(t)
+		c.change(&job)
+		_, err := loadCausal(t, openDevice(t)).Walk(t.Context(), job, func(inference.Event) {})
+		if wrong := inference.SettingErrors(err); len(wrong) != 1 || wrong[0].Setting != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err := load(t, golden.Checkpoint(t)).Walk(t.Context(), quick(t), func(inference.Event) {})
+	if wrong := inference.SettingErrors(err); len(wrong) != 1 || wrong[0].Setting != "infer_mode" {
+		t.Errorf("a model that makes its videos in one go: %v", err)
+	}
+	w := openWalk(t, quickCausal(t))
+	if _, err := w.Make(t.Context(), turning(2), encode(t, w, "a hall")); err == nil || !strings.Contains(err.Error(), "poses") {
+		t.Errorf("a path that is too short: %v", err)
+	}
+}
+
+func readFrame(t *testing.T, dir string, n int) *image.RGBA {
+	t.Helper()
+	f, err := os.Open(filepath.Join(dir, fmt.Sprintf("frame_%05d.png", n)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	img, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rgba := image.NewRGBA(img.Bounds())
+	draw.Draw(rgba, rgba.Rect, img, image.Point{}, draw.Src)
+	return rgba
+}
