@@ -163,6 +163,11 @@ func (r *reference) complete(planned bool) error {
 			r.job.Shift = small.Recipe.Shift
 		}
 	}
+	return r.settle(planned)
+}
+
+// settle makes the job of the flags, over a recipe.
+func (r *reference) settle(planned bool) error {
 	r.suitLoRAs()
 	wrong := []error{r.applySize(), r.applyEnvironment(), r.applyTyped(), r.applyActions(), r.nameVideo()}
 	_, err := engine.Validate(r.job)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -22,7 +23,7 @@ func runPlan(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	r := reference{job: inference.DefaultJob()}
 	r.job.Output = "plan.mp4"
 	var synthetic, model string
-	err := r.parse("plan", args, stdout, func(fs *flag.FlagSet) {
+	err := r.parse("plan", args, stdout, r.serverFlag, func(fs *flag.FlagSet) {
 		fs.StringVar(&model, "model", "", "plan for the `model` of this name, which need not be here, instead of --ckpt_dir: "+strings.Join(variantNames(), ", "))
 		fs.StringVar(&synthetic, "synthetic", "", "plan for a model of these `sizes`, with a camera path, instead of --ckpt_dir: "+
 			"real, or dim=…,ffn=…,heads=…,layers=…,vae=…,text=… where they differ from the real model's")
@@ -33,23 +34,19 @@ func runPlan(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err == nil && synthetic != "" {
 		r.dims, err = parseDims(synthetic, cmp.Or(r.dims, weights.LingBotWorld))
 	}
-	if err == nil {
-		err = r.complete(true)
-	}
 	if err != nil {
 		return err
 	}
-	local := engine.NewLocal(engine.Options{
-		Open: func(context.Context) (device.Device, error) {
-			return r.device.open(func(text string) { fmt.Fprintln(stderr, text) })
-		}, Log: slog.Default(),
-	})
-	defer local.Close()
-	request, choices, err := r.choose(ctx, local)
+	e, err := r.planner(ctx, stderr)
 	if err != nil {
 		return err
 	}
-	p, err := local.Plan(ctx, request)
+	defer e.Close()
+	request, choices, err := r.choose(ctx, e)
+	if err != nil {
+		return err
+	}
+	p, err := e.Plan(ctx, request)
 	if err != nil {
 		return err
 	}
@@ -58,6 +55,31 @@ func runPlan(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return json.NewEncoder(stdout).Encode(planned)
 	}
 	return planTable(stdout, planned)
+}
+
+// planner returns the engine that plans, and makes r a job for it.
+func (r *reference) planner(ctx context.Context, stderr io.Writer) (engine.Engine, error) {
+	if r.server != "" {
+		if r.dims != (weights.Dims{}) {
+			return nil, usagef("--server: it plans for its own models, not for --model or --synthetic")
+		}
+		e, err := r.connect(slog.Default())
+		if err != nil {
+			return nil, err
+		}
+		if err := r.completeThere(ctx, e, true); err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
+		return e, nil
+	}
+	if err := r.complete(true); err != nil {
+		return nil, err
+	}
+	return engine.NewLocal(engine.Options{
+		Open: func(context.Context) (device.Device, error) {
+			return r.device.open(func(text string) { fmt.Fprintln(stderr, text) })
+		}, Log: slog.Default(),
+	}), nil
 }
 
 // planFor makes r about a model of the family.

@@ -1,21 +1,17 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
-	"strings"
-	"time"
 
 	"gimbal/inference"
-	"gimbal/inference/clip"
 	"gimbal/inference/engine"
-	"gimbal/inference/service/api"
 	"gimbal/inference/service/client"
 	"gimbal/inference/service/jobs"
 )
@@ -26,139 +22,98 @@ const serverKeyVariable = "GIMBAL_SERVER_KEY"
 // serverFlag adds the flag that has a server make the video.
 func (r *reference) serverFlag(fs *flag.FlagSet) {
 	fs.StringVar(&r.server, "server", "", "have the service at this `address`, such as http://studio:7860, make the video; --ckpt_dir is then a model's name there, "+
-		"--resume a video's id, and the environment's "+serverKeyVariable+" the key")
+		"--lora the name of one there, --resume the folder of a run on it or a video's id, and the environment's "+serverKeyVariable+" the key")
 }
 
 // onlyHere are flags that a server has no use for.
-var onlyHere = []string{"device", "compute", "memory_limit", "metal_capture", "profile", "auto"}
+var onlyHere = []string{"device", "compute", "memory_limit", "metal_capture", "profile"}
 
-// remote has a server make the video, or goes on with one that it makes.
-func (r *reference) remote(ctx context.Context, stdout, stderr io.Writer) error {
-	c, err := client.New(r.server, os.Getenv(serverKeyVariable))
-	if err != nil {
-		return usagef("--server: %w", err)
-	}
-	order, err := r.order()
-	if err != nil {
-		return usageError{err}
-	}
-	if err := engine.CheckOutputs(r.job); err != nil {
-		return err
-	}
-	show := newReporter(r.json, stdout, stderr)
-	defer show.close()
-	id := jobs.ID(r.resume)
-	if id == "" {
-		v, err := c.Create(ctx, order)
-		if err != nil {
-			return err
-		}
-		id = v.ID
-	}
-	f := &following{c: c, emit: show.event, started: time.Now()}
-	v, err := c.Follow(ctx, id, func(v api.Video) { f.video(ctx, v) }, func(err error) {
-		show.event(inference.Notice{Text: fmt.Sprintf("the server is away, the video goes on there (%v); trying again", err)})
-	})
-	switch {
-	case err != nil:
-		return fmt.Errorf("the server goes on with the video; --server %s --resume %s --save_file %q fetches it: %w", r.server, id, r.job.Output, err)
-	case v.Status != jobs.Done:
-		return failed(v)
-	}
-	return f.fetch(ctx, id, r.job)
-}
+// filesForServer are the settings that name files and go with a server.
+var filesForServer = []string{"image", "action_path", "save_file", "save_frames", "lora"}
 
-// failed is why a video did not come to be.
-func failed(v api.Video) error {
-	if v.Error != nil {
-		return fmt.Errorf("the server's worker: %w", v.Error)
-	}
-	return fmt.Errorf("video %s: %s", v.ID, v.Status)
-}
-
-// order is what the flags ask for. What they leave out is for the server to fill in.
-func (r *reference) order() (o client.Order, err error) {
+// connect returns the engine of --server. The caller closes it.
+func (r *reference) connect(log *slog.Logger) (*client.Engine, error) {
+	var wrong []error
 	for _, name := range r.given {
 		if slices.Contains(onlyHere, name) {
-			return o, fmt.Errorf("--%s: the server decides that; it does not go with --server", name)
+			wrong = append(wrong, fmt.Errorf("--%s: the server decides that; it does not go with --server", name))
 		}
 	}
-	wrong := []error{r.applySize(), r.applyTyped(), r.applyActions()}
-	if r.resume == "" || r.job.Output != "" {
-		wrong = append(wrong, r.nameVideo())
-	} else {
-		wrong = append(wrong, errors.New("--resume: want --save_file, too: where the video goes"))
-	}
-	o = client.Order{Settings: map[string]string{}, Picture: r.job.Image}
-	if r.ckptDir != "" {
-		o.Settings["model"] = r.ckptDir
-	}
 	for _, t := range r.typed {
-		switch {
-		case t.Use == inference.NoFile:
-			o.Settings[t.Name] = t.Text(r.job)
-		case !slices.Contains([]string{"image", "action_path", "save_file"}, t.Name):
+		if t.Use != inference.NoFile && !slices.Contains(filesForServer, t.Name) {
 			wrong = append(wrong, fmt.Errorf("--%s: a server takes and writes no such file", t.Name))
 		}
 	}
-	if slices.Contains(r.given, "size") && o.Settings["max_area"] == "" {
-		o.Settings["max_area"] = inference.FindSetting("max_area").Text(r.job)
+	c, err := client.New(r.server, os.Getenv(serverKeyVariable))
+	if err != nil {
+		wrong = append(wrong, fmt.Errorf("--server: %w", err))
 	}
-	if r.double {
-		o.Settings["quant"] = inference.FindSetting("quant").Text(r.job)
+	if err := errors.Join(wrong...); err != nil {
+		return nil, usageError{err}
 	}
-	if r.job.ActionString != "" {
-		o.Settings["frame_num"] = inference.FindSetting("frame_num").Text(r.job)
-	}
-	if r.job.ActionPath != "" {
-		control, err := clip.Find(r.job.ActionPath)
-		o.Camera, wrong = control.Files, append(wrong, err)
-	}
-	if o.Picture == "" && r.resume == "" {
-		wrong = append(wrong, errors.New("--image: none given, want the picture to start from"))
-	}
-	return o, errors.Join(wrong...)
+	return client.NewEngine(c, log), nil
 }
 
-// following turns what a server says of a video into an engine's events.
-type following struct {
-	c       *client.Client
-	emit    func(inference.Event)
-	started time.Time
-	last    api.Video
+// completeThere is complete over what the model's makers recommend, as the server has it.
+func (r *reference) completeThere(ctx context.Context, e engine.Engine, planned bool) error {
+	m, err := e.Inspect(ctx, r.ckptDir)
+	if err != nil {
+		return err
+	}
+	r.ckptDir, r.job.Recipe = m.Dir, m.Recipe
+	return r.settle(planned)
 }
 
-func (f *following) video(ctx context.Context, v api.Video) {
-	for _, text := range v.Notices[min(len(f.last.Notices), len(v.Notices)):] {
-		f.emit(inference.Notice{Text: text})
+// remote has a server make the video, or goes on with one that it makes.
+func (r *reference) remote(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	e, err := r.connect(log)
+	if err != nil {
+		return err
 	}
-	if v.Position != nil && *v.Position > 0 && f.last.ID == "" {
-		f.emit(inference.Notice{Text: fmt.Sprintf("%d videos wait before this one", *v.Position)})
+	defer e.Close()
+	r.warnIgnored(log)
+	if r.resume == "" {
+		err = r.completeThere(ctx, e, false)
+	} else {
+		err = r.attach(ctx, e)
 	}
-	if v.Frames > 0 && f.last.Frames == 0 {
-		f.emit(inference.Prepared{Width: v.Width, Height: v.Height, Frames: v.Frames, FirstStep: v.Step + 1, Steps: v.Steps, RunDir: "on " + cmp.Or(v.Worker, "the server")})
+	if err != nil {
+		return err
 	}
-	if v.Step > f.last.Step && v.Step <= v.Steps {
-		e := inference.Step{Index: v.Step, Total: v.Steps, Expert: v.Worker, Elapsed: time.Since(f.started), Remaining: time.Duration(v.Seconds * float64(time.Second))}
-		if v.Preview {
-			e.Preview, _ = f.c.Preview(ctx, v) // the next one comes soon
+	for _, note := range r.notes {
+		log.Warn(note)
+	}
+	show := newReporter(r.json, stdout, stderr)
+	defer show.close()
+	request, choices, err := r.choose(ctx, e)
+	if err != nil {
+		return err
+	}
+	for _, c := range choices {
+		show.event(inference.Notice{Text: fmt.Sprintf("chosen: %s (%s)", choiceText(c), c.Why)})
+	}
+	_, err = e.Run(ctx, request, show.event)
+	if paused := (*inference.PausedError)(nil); errors.As(err, &paused) {
+		if ctx.Err() != nil {
+			return fmt.Errorf("the server goes on with the video; --server %s --resume %q fetches it: %w", r.server, paused.Dir, paused.Err)
 		}
-		f.emit(e)
+		return fmt.Errorf("%w (--server %s --resume %q goes on with it)", paused.Err, r.server, paused.Dir)
 	}
-	f.last = v
+	return err
 }
 
-// fetch brings a video that is done, with its contact sheet and settings, to where the job
-// wants it.
-func (f *following) fetch(ctx context.Context, id jobs.ID, job inference.Job) error {
-	base := strings.TrimSuffix(job.Output, ".mp4")
-	saved := inference.Saved{Video: job.Output, ContactSheet: base + ".png", Sidecar: base + ".json"}
-	for part, path := range map[string]string{"video": saved.Video, "contact_sheet": saved.ContactSheet, "sidecar": saved.Sidecar} {
-		if err := f.c.Fetch(ctx, id, part, path); err != nil {
-			return err
-		}
+// attach finds the run that --resume names: its folder, or a video's id.
+func (r *reference) attach(ctx context.Context, e *client.Engine) (err error) {
+	if _, ok := client.IsRun(r.resume); ok {
+		return nil
 	}
-	saved.Seconds = time.Since(f.started).Seconds()
-	f.emit(saved)
-	return nil
+	if err := r.applyTyped(); err != nil {
+		return usageError{err}
+	}
+	if r.job.Output == "" {
+		return usagef("--resume %s: want --save_file, too: where the video goes", r.resume)
+	}
+	r.resume, err = e.Attach(ctx, jobs.ID(r.resume), r.job)
+	return err
 }

@@ -89,11 +89,25 @@ func (r *reporter) event(e inference.Event) {
 			steps = fmt.Sprintf("all %d steps are done", e.Steps)
 		}
 		r.line("%d frames of %dx%d, latent %v, %s; run folder %s", e.Frames, e.Width, e.Height, e.LatentShape, steps, e.RunDir)
+	case inference.Waiting:
+		r.line("the server has it; %d videos are made before it", e.Before)
+	case inference.Connection:
+		if e.Away {
+			r.line("the server %s is away, the video goes on there (%s); trying again", e.Server, e.Why)
+		} else {
+			r.line("the server %s is back", e.Server)
+		}
 	case inference.Preparing:
 		r.preparing(e)
 	case inference.TextEncoded:
+		if e.Seconds == 0 { // not known, of a server's
+			return
+		}
 		r.line("encoded the prompts: %d and %d tokens, %.1f s", e.Tokens, e.NegativeTokens, e.Seconds)
 	case inference.PictureEncoded:
+		if e.Seconds == 0 {
+			return
+		}
 		r.line("encoded the picture: %.1f s", e.Seconds)
 	case inference.Step:
 		r.step(e)

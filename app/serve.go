@@ -35,6 +35,7 @@ type serving struct {
 	lease                  time.Duration
 	store                  string
 	models                 modelFlags
+	loras                  string // folder
 	workers                int
 	device                 deviceChoice
 
@@ -74,7 +75,30 @@ func (s *serving) common(fs *flag.FlagSet, store string) {
 	fs.DurationVar(&s.lease, "lease", 30*time.Second, "how long a worker may be silent before another one goes on with its job: the same `time` for all")
 	fs.StringVar(&s.store, "store", store, "`folder` for what is kept between starts")
 	fs.Var(&s.models, "model", "a checkpoint as `NAME=FOLDER`, by the name that jobs ask for it; may be given several times. The demo model is always there, as demo")
+	pathVar(fs, &s.loras, "loras", "`folder` with LoRA files, which jobs ask for by their names")
 	deviceFlags(fs, &s.device)
+}
+
+// loraFiles are the files in --loras by their names.
+func (s *serving) loraFiles() (map[string]string, error) {
+	files := map[string]string{}
+	if s.loras == "" {
+		return files, nil
+	}
+	entries, err := os.ReadDir(s.loras)
+	if err != nil {
+		return nil, usagef("--loras: %w", err)
+	}
+	for _, entry := range entries {
+		path := filepath.Join(s.loras, entry.Name())
+		if kind, _, err := engine.Classify(path); err == nil && kind == engine.KindLoRA {
+			files[entry.Name()] = path
+		}
+	}
+	if len(files) == 0 {
+		return nil, usagef("--loras: there is no LoRA in %s", s.loras)
+	}
+	return files, nil
 }
 
 // serviceDir is the default of --store.
@@ -335,10 +359,14 @@ func (s *serving) worker(ctx context.Context, store *jobs.Store, n int, log *slo
 	if err != nil {
 		host = "unknown"
 	}
+	loras, err := s.loraFiles()
+	if err != nil {
+		return nil, nil, err
+	}
 	name := fmt.Sprintf("%s-%d-%d", host, os.Getpid(), n)
 	w, err := worker.New(ctx, worker.Options{
 		Engine: local, Store: store, Models: append([]worker.Checkpoint{{Name: "demo", Dir: demo.Checkpoint}}, s.models...),
-		Dir: filepath.Join(s.store, "runs", name), Name: name, Log: log.With("worker", name),
+		LoRAs: loras, Dir: filepath.Join(s.store, "runs", name), Name: name, Log: log.With("worker", name),
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, local.Close())

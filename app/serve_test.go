@@ -177,7 +177,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("the sidecar is %s, %v", sidecar, err)
 	}
 	output := filepath.Join(t.TempDir(), "there.mp4")
-	remote := []string{"generate", "--server", url, "--ckpt_dir", "demo", "--image", filepath.Join(demo.Pictures, "meadow.png"), "--base_seed", "3", "--save_file", output}
+	remote := []string{"generate", "--server", url, "--ckpt_dir", "demo", "--image", filepath.Join(demo.Pictures, "meadow.png"), "--base_seed", "3", "--save_file", output, "--save_frames", filepath.Join(filepath.Dir(output), "frames")}
 	for name, value := range serviceJob {
 		if name != "model" {
 			remote = append(remote, "--"+name, value)
@@ -189,11 +189,15 @@ func TestServe(t *testing.T) {
 	if data, err := os.ReadFile(output); err != nil || fmt.Sprintf("%x", sha256.Sum256(data)) != v.SHA256 {
 		t.Errorf("--server: another video, %v", err)
 	}
-	for _, ext := range []string{".png", ".json"} {
-		if _, err := os.Stat(strings.TrimSuffix(output, ".mp4") + ext); err != nil {
+	for _, name := range []string{"there.png", "there.json", "frames/frame_00005.png"} {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(output), name)); err != nil {
 			t.Error(err)
 		}
 	}
+	if out, errs, code := gimbal(t, "plan", "--server", url, "--ckpt_dir", "demo", "--frame_num", "5", "--max_area", "9216", "--image", filepath.Join(demo.Pictures, "meadow.png")); code != 0 || !strings.Contains(out, "5 frames of") {
+		t.Errorf("plan --server: exit code %d\n%s%s", code, out, errs)
+	}
+	resumeVideo(t, p, url, demo, v.SHA256)
 	if _, errs, code := gimbal(t, "generate", "--server", url, "--ckpt_dir", "other", "--image", filepath.Join(demo.Pictures, "meadow.png"), "--prompt", "x", "--save_file", output+".2.mp4"); code != exitFailed || !strings.Contains(errs, `"demo"`) {
 		t.Errorf("--server with an unknown model: exit code %d, %s", code, errs)
 	}
@@ -202,6 +206,40 @@ func TestServe(t *testing.T) {
 	url = strings.TrimPrefix(lines[0], "listening on ")
 	if again := awaitVideo(t, p, url, id); again.SHA256 != v.SHA256 || again.Attempt != 1 {
 		t.Errorf("after the start %+v, before %+v", again, v)
+	}
+}
+
+// resumeVideo cancels a video in the middle and lets it go on, to the same bits.
+func resumeVideo(t *testing.T, p *process, url string, demo assets.Demo, want string) {
+	t.Helper()
+	id := submit(t, url, filepath.Join(demo.Pictures, "meadow.png"), 3)
+	eventually(t, p, "a step", func() bool {
+		v, err := lookAt(url, id)
+		return err == nil && v.Step >= 2
+	})
+	ask := func(method, path string) {
+		t.Helper()
+		r, err := http.NewRequest(method, url+"/v1/videos/"+id+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusAccepted {
+			t.Fatalf("%s %s: %s", method, path, answer.Status)
+		}
+	}
+	ask(http.MethodDelete, "")
+	eventually(t, p, "the video's end", func() bool {
+		v, err := lookAt(url, id)
+		return err == nil && v.Status == "cancelled"
+	})
+	ask(http.MethodPost, "/resume")
+	if v := awaitVideo(t, p, url, id); v.SHA256 != want || v.Attempt != 2 {
+		t.Errorf("resumed: %+v, want the hash %s", v, want)
 	}
 }
 

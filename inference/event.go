@@ -65,6 +65,20 @@ type Planned struct {
 	Choices []Choice `json:"choices,omitempty"` // settings that were chosen for the user
 }
 
+// Waiting reports that a server has the run, and how many videos it makes before.
+type Waiting struct {
+	Before int    `json:"before"`
+	RunDir string `json:"run_dir"` // from which the run goes on, for Resume
+}
+
+// Connection reports that the server that makes the video cannot be reached, or can be again.
+// The video goes on there meanwhile.
+type Connection struct {
+	Server string `json:"server"` // its address
+	Away   bool   `json:"away"`
+	Why    string `json:"why,omitempty"` // it is away
+}
+
 // Prepared reports what the job comes to, before any long work.
 type Prepared struct {
 	Width       int    `json:"width"`
@@ -84,14 +98,14 @@ type Preparing struct {
 	Seconds float64 `json:"seconds"` // since that began
 }
 
-// TextEncoded reports that the prompts were encoded.
+// TextEncoded reports that the prompts were encoded; of a run on a server, nothing more is known.
 type TextEncoded struct {
 	Tokens         int     `json:"tokens"`
 	NegativeTokens int     `json:"negative_tokens"`
 	Seconds        float64 `json:"seconds"`
 }
 
-// PictureEncoded reports that the starting picture was encoded.
+// PictureEncoded reports that the starting picture was encoded, likewise.
 type PictureEncoded struct {
 	Seconds float64 `json:"seconds"`
 }
@@ -158,6 +172,12 @@ func (Notice) Kind() string { return "notice" }
 
 // Kind implements Event.
 func (Planned) Kind() string { return "planned" }
+
+// Kind implements Event.
+func (Waiting) Kind() string { return "waiting" }
+
+// Kind implements Event.
+func (Connection) Kind() string { return "connection" }
 
 // Kind implements Event.
 func (Prepared) Kind() string { return "prepared" }

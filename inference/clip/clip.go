@@ -1,6 +1,7 @@
 package clip
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -26,8 +27,12 @@ const defaultWidth, defaultHeight = 832, 480
 
 // Open looks at the picture and the control that a job names. It reports everything that
 // is wrong, as SettingErrors.
-func Open(job inference.Job) (*Clip, error) {
-	c := &Clip{Frames: job.Frames}
+func Open(job inference.Job) (*Clip, error) { return OpenSized(job, 0, 0) }
+
+// OpenSized is Open for a job without a picture that will have one of width by height
+// pixels; 0 for a usual one.
+func OpenSized(job inference.Job, width, height int) (*Clip, error) {
+	c := &Clip{Frames: job.Frames, PictureWidth: width, PictureHeight: height}
 	if err := errors.Join(c.measure(job), c.openControl(job)); err != nil {
 		return nil, err
 	}
@@ -36,7 +41,7 @@ func Open(job inference.Job) (*Clip, error) {
 }
 
 func (c *Clip) measure(job inference.Job) (err error) {
-	width, height := defaultWidth, defaultHeight
+	width, height := cmp.Or(c.PictureWidth, defaultWidth), cmp.Or(c.PictureHeight, defaultHeight)
 	if job.Image != "" {
 		if width, height, err = picture.Bounds(job.Image); err != nil {
 			return &inference.SettingError{Setting: "image", Mistake: inference.Unusable, Err: err}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"gimbal/inference"
 	"gimbal/inference/weights"
@@ -35,6 +36,16 @@ type Engine interface {
 	Close() error
 }
 
+// Lister is an Engine that knows which checkpoints there are: Request.Checkpoint is one of
+// their names, not a folder of this machine.
+type Lister interface {
+	Checkpoints(ctx context.Context) ([]string, error)
+}
+
+// ErrCancelled is the cause (context.Cause) of the end of a Run's context where its user wants
+// no video any more: a run on a server ends there, too. Otherwise it goes on there.
+var ErrCancelled = errors.New("cancelled")
+
 // Request is a run that an Engine is asked about, or to make.
 type Request struct {
 	Checkpoint string // folder
@@ -46,6 +57,9 @@ type Request struct {
 	Resume string
 	// Camera plans for a camera path where the job names none.
 	Camera bool
+	// PictureWidth and PictureHeight, in pixels, plan for a picture where the job names none; 0
+	// for a usual one.
+	PictureWidth, PictureHeight int
 	// Only names the one setting that Fit may change, such as "vae_tile"; "" for all.
 	Only string
 	// Inputs is a folder with copies of the job's picture and camera path, as KeepInputs
@@ -72,6 +86,7 @@ type Model struct {
 	Variant   Variant           // which of the family it is; its recipe is the makers'
 	Recipe    inference.Recipe  // what suits it
 	Cached    []inference.Quant // kinds of weights that need not be made first
+	LoRAs     []string          // names of those that can be used, where it is not this machine's files that can
 }
 
 // Part is one part of a checkpoint.

@@ -27,6 +27,16 @@ type loraSource struct {
 	Fingerprint string `json:"fingerprint"` // of its tensors, see weights.Store.Fingerprint
 }
 
+// LoRAFingerprint returns what tells the LoRA in a file from others: that of its tensors.
+func LoRAFingerprint(path string) (string, error) {
+	file, err := weights.OpenLoRA(path)
+	if err != nil {
+		return "", err
+	}
+	fingerprint, err := file.Fingerprint()
+	return fingerprint, errors.Join(err, file.Close())
+}
+
 // openAdaptation opens the LoRAs that are used, for the experts of a layout. Errors are
 // SettingErrors.
 func openAdaptation(layout *weights.Layout, list inference.LoRAs) (*adaptation, error) {

@@ -107,7 +107,7 @@ func Plan(ctx context.Context, dev device.Device, r Request) (inference.Plan, er
 		return inference.Plan{}, err
 	}
 	defer layout.Close()
-	c, err := clip.Open(r.Job)
+	c, err := clip.OpenSized(r.Job, r.PictureWidth, r.PictureHeight)
 	if err := errors.Join(inference.FindSetting("frame_num").Check(r.Job), err); err != nil {
 		return inference.Plan{}, err
 	}

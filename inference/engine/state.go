@@ -53,9 +53,10 @@ func ReadRun(dir string) (Paused, error) {
 	return Paused{Job: rec.Job, Checkpoint: rec.Checkpoint.Dir, Device: rec.Device, StepsDone: saved.Step}, nil
 }
 
-// MoveRun makes output the video of the interrupted run in a folder, which was begun
-// elsewhere. Frames and tensors are then not kept beside it.
-func MoveRun(dir, output string) error {
+// MoveRun gives the interrupted run in a folder, which was begun elsewhere, the files that a
+// job names here: its video, the folder for its frames, and its LoRAs, which are the same ones
+// in the same order. Tensors are then not kept beside it.
+func MoveRun(dir string, here inference.Job) error {
 	s, err := runstate.Open(dir)
 	if err != nil {
 		return err
@@ -65,9 +66,14 @@ func MoveRun(dir, output string) error {
 	if err != nil {
 		return err
 	}
-	rec.Job.Output, rec.Job.FramesDir, rec.Job.DumpFile = output, "", ""
+	rec.Job.Output, rec.Job.FramesDir, rec.Job.DumpFile, rec.Job.LoRAs = here.Output, here.FramesDir, "", here.LoRAs
 	if rec.Job, err = absolute(rec.Job); err != nil {
 		return err
+	}
+	for i, l := range rec.Job.LoRAs.Used() {
+		if i < len(rec.Checkpoint.LoRAs) {
+			rec.Checkpoint.LoRAs[i].LoRA = l
+		}
 	}
 	for _, history := range histories(&rec.Solver) {
 		*history = nil // they are among the tensors

@@ -2,106 +2,46 @@ package api_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"image"
 	"image/png"
 	"io"
-	"log/slog"
 	"mime/multipart"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"gimbal/inference/engine/enginetest"
 	"gimbal/inference/golden"
 	"gimbal/inference/service/api"
-	"gimbal/inference/service/broker"
 	"gimbal/inference/service/jobs"
-	"gimbal/inference/service/worker"
+	"gimbal/inference/service/servicetest"
 )
 
-// service is a server with a worker whose engine plays.
+// service is a server whose answers are held to its document.
 type service struct {
+	*servicetest.Service
 	t      *testing.T
 	url    string
 	engine *enginetest.Engine
-	store  *jobs.Store
 	schema *document
 }
 
 func start(t *testing.T, users ...api.User) *service {
 	t.Helper()
-	t.Parallel()
-	log := slog.New(slog.DiscardHandler)
-	b, err := broker.Start(broker.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Stop)
-	nc, err := b.Connect()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	store, err := jobs.Open(t.Context(), nc, jobs.Options{Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := api.New(api.Options{Store: store, Users: users, Temp: t.TempDir(), MaxUpload: 1 << 20, Version: "1.2.3", Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &service{t: t, engine: enginetest.New(), store: store}
-	w, err := worker.New(t.Context(), worker.Options{
-		Engine: s.engine, Store: store, Models: []worker.Checkpoint{{Name: "tiny", Dir: filepath.Join(golden.Dir(t), "checkpoint-tiny")}},
-		Dir: t.TempDir(), Name: "w", Log: log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { server.Follow(ctx) })
-	running.Go(func() { w.Run(ctx) })
-	h := httptest.NewServer(server)
-	t.Cleanup(func() {
-		h.CloseClientConnections()
-		h.Close()
-		stop()
-		running.Wait()
-	})
-	s.url = h.URL
-	s.await("a model", func() bool {
-		models, err := store.Models(t.Context())
-		return err == nil && len(models) == 1
-	})
-	s.await("health", func() bool {
-		answer, err := http.Get(s.url + "/healthz")
-		if err != nil {
-			return false
-		}
-		answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
-	})
-	s.schema = readDocument(t, s.url)
-	return s
+	return startWith(t, servicetest.Options{Users: users})
 }
 
-func (s *service) await(what string, done func() bool) {
-	s.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if done() {
-			return
-		}
-	}
-	s.t.Fatalf("waited for %s in vain", what)
+func startWith(t *testing.T, o servicetest.Options) *service {
+	t.Helper()
+	t.Parallel()
+	s := servicetest.Start(t, o)
+	return &service{s, t, s.URL, s.Engine, readDocument(t, s.URL)}
 }
 
 // ask makes a request, holds the answer to the document and decodes it into v.
@@ -201,7 +141,7 @@ func (s *service) video(id jobs.ID) (v api.Video) {
 
 func (s *service) awaitStatus(id jobs.ID, status jobs.Status) (v api.Video) {
 	s.t.Helper()
-	s.await(string(status), func() bool {
+	s.Await(string(status), func() bool {
 		v = s.video(id)
 		return v.Status == status
 	})
@@ -216,7 +156,7 @@ func TestVideo(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	s.engine.Steps(1)
-	s.await("a step", func() bool { v = s.video(v.ID); return v.Step == 1 })
+	s.Await("a step", func() bool { v = s.video(v.ID); return v.Step == 1 })
 	if !v.Preview || len(v.Notices) != 1 || v.Worker != "w" || v.Status != jobs.Running {
 		t.Errorf("after a step: %+v", v)
 	}
@@ -242,7 +182,7 @@ func TestVideo(t *testing.T) {
 		t.Errorf("the engine was asked for %+v", requests)
 	}
 	s.ask(s.request(http.MethodDelete, "/v1/videos/"+string(v.ID), nil, ""), http.StatusNoContent, nil)
-	s.await("its end", func() bool {
+	s.Await("its end", func() bool {
 		var list struct{ Data []api.Video }
 		s.get("/v1/videos", http.StatusOK, &list)
 		return len(list.Data) == 0
@@ -408,6 +348,23 @@ func TestOtherAnswers(t *testing.T) {
 		t.Errorf("%+v", plan)
 	}
 	s.ask(s.form("/v1/plan", map[string]string{"frame_num": "4"}), http.StatusUnprocessableEntity, nil)
+	s.ask(s.form("/v1/plan", map[string]string{"image_width": "-4"}), http.StatusUnprocessableEntity, nil)
+	var fitted struct {
+		Plan    struct{ Phases []any }
+		Choices []struct{ Setting, Value string }
+	}
+	s.ask(s.form("/v1/fit", map[string]string{"frame_num": "5", "camera": "True", "image_width": "640", "image_height": "480"}), http.StatusOK, &fitted)
+	if len(fitted.Choices) != 1 || fitted.Choices[0].Value != "int8" || len(fitted.Plan.Phases) == 0 {
+		t.Errorf("%+v", fitted)
+	}
+	var tokens struct{ Data []api.Tokens }
+	s.ask(s.request(http.MethodPost, "/v1/tokens", strings.NewReader(`{"texts": ["a green meadow", ""]}`), "application/json"), http.StatusOK, &tokens)
+	if len(tokens.Data) != 2 || tokens.Data[0] != (api.Tokens{Tokens: 4, Limit: 8}) || tokens.Data[1].Tokens != 1 {
+		t.Errorf("%+v", tokens)
+	}
+	for _, bad := range []string{`{}`, `{"texts": "x"}`, `{"texts": [], "other": 1}`, `[]`} {
+		s.ask(s.request(http.MethodPost, "/v1/tokens", strings.NewReader(bad), "application/json"), http.StatusBadRequest, nil)
+	}
 	for path, want := range map[string]string{"/metrics": `gimbal_jobs{status="queued"} 0`, "/": "<title>Gimbal</title>", "/page.js": "/v1/videos", "/style.css": ":root"} {
 		answer, err := http.Get(s.url + path)
 		if err != nil {
@@ -430,5 +387,61 @@ func TestFailure(t *testing.T) {
 	v = s.awaitStatus(v.ID, jobs.Failed)
 	if v.Error == nil || v.Error.Setting != "prompt" || !strings.Contains(v.Error.Message, "tiny") || strings.Contains(v.Error.Message, string(filepath.Separator)+"checkpoint") {
 		t.Errorf("%+v", v.Error)
+	}
+}
+
+// TestResume makes sure that a video that was cancelled can go on, one that is done cannot, and
+// that frames come where they were asked for.
+func TestResume(t *testing.T) {
+	s := start(t)
+	v := s.create(map[string]string{"keep_frames": "True"})
+	resume := func(want int) {
+		t.Helper()
+		v = api.Video{ID: v.ID}
+		s.ask(s.request(http.MethodPost, "/v1/videos/"+string(v.ID)+"/resume", nil, ""), want, &v)
+	}
+	s.awaitStatus(v.ID, jobs.Running)
+	resume(http.StatusConflict)
+	s.ask(s.request(http.MethodDelete, "/v1/videos/"+string(v.ID), nil, ""), http.StatusAccepted, nil)
+	v = s.awaitStatus(v.ID, jobs.Cancelled)
+	resume(http.StatusAccepted)
+	if v.Status == jobs.Cancelled || v.Ended != nil {
+		t.Errorf("%+v", v)
+	}
+	s.engine.Steps(2)
+	v = s.awaitStatus(v.ID, jobs.Done)
+	resume(http.StatusConflict)
+	if h := s.get("/v1/videos/"+string(v.ID)+"/content?part=frames", http.StatusOK, nil); h.Get("Content-Type") != "application/zip" {
+		t.Errorf("the frames are %q", h.Get("Content-Type"))
+	}
+	s.engine.Steps(2)
+	other := s.awaitStatus(s.create(nil).ID, jobs.Done)
+	s.get("/v1/videos/"+string(other.ID)+"/content?part=frames", http.StatusConflict, nil)
+}
+
+// TestLoRAs makes sure that jobs use a server's LoRAs by their names, and nothing else.
+func TestLoRAs(t *testing.T) {
+	file := filepath.Join(golden.FormatsDir(t), "lora", "peft.safetensors")
+	s := startWith(t, servicetest.Options{LoRAs: map[string]string{"walk.safetensors": file}})
+	var models struct{ Data []api.Model }
+	s.get("/v1/models", http.StatusOK, &models)
+	if got := models.Data[0].LoRAs; !slices.Equal(got, []string{"walk.safetensors"}) {
+		t.Errorf("the model has %q", got)
+	}
+	for _, bad := range []string{file, "run.safetensors", "../walk.safetensors", "~"} {
+		var f failure
+		s.ask(s.form("/v1/videos", map[string]string{"prompt": "x", "@image": picture(t), "lora": bad}), http.StatusUnprocessableEntity, &f)
+		if f.Error.Setting != "lora" || !strings.Contains(f.Error.Message, "walk.safetensors") || strings.Contains(f.Error.Message, filepath.Dir(file)) {
+			t.Errorf("%q: %+v", bad, f.Error)
+		}
+	}
+	v := s.create(map[string]string{"lora": "walk.safetensors:0.5"})
+	s.engine.Steps(2)
+	v = s.awaitStatus(v.ID, jobs.Done)
+	if v.Settings["lora"] != "walk.safetensors:high=0.5,low=0.5" {
+		t.Errorf("the video has %q", v.Settings["lora"])
+	}
+	if got := s.engine.Requests()[0].Job.LoRAs.List(); len(got) != 1 || got[0].File != file || got[0].Low != 0.5 {
+		t.Errorf("the engine is asked for %+v", got)
 	}
 }

@@ -19,6 +19,7 @@ var parts = map[string]struct{ file, kind string }{
 	"video":         {"video.mp4", "video/mp4"},
 	"contact_sheet": {"video.png", "image/png"},
 	"sidecar":       {"video.json", "application/json"},
+	"frames":        {"frames.zip", "application/zip"},
 }
 
 // content answers with a file of a video, or with ranges of it.
@@ -30,9 +31,12 @@ func (s *Server) content(w http.ResponseWriter, r *http.Request, u User) error {
 	name := cmp.Or(r.URL.Query().Get("part"), "video")
 	part, ok := parts[name]
 	if !ok {
-		return badRequest("part: %.40q, want video, contact_sheet or sidecar", name)
+		return badRequest("part: %.40q, want video, contact_sheet, sidecar or frames", name)
 	}
 	o, ok := j.Results[part.file]
+	if !ok && j.Status == jobs.Done {
+		return &Error{Status: http.StatusConflict, Code: "not_kept", Message: "the frames were not kept: ask for them by keep_frames when the video is made"}
+	}
 	if !ok {
 		return &Error{Status: http.StatusConflict, Code: "not_done", Message: fmt.Sprintf("the video is not there: its status is %q", j.Status)}
 	}

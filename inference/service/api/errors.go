@@ -57,7 +57,7 @@ func asError(err error) *Error {
 	case errors.Is(err, jobs.ErrNoWorker):
 		return &Error{Status: http.StatusServiceUnavailable, Code: "no_worker", Message: err.Error()}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrConnectionClosed):
-		return &Error{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "the jobs cannot be reached now: try again"}
+		return errAway
 	}
 	if all := inference.SettingErrors(err); len(all) > 0 {
 		e := &Error{Status: http.StatusUnprocessableEntity, Code: "invalid_setting", Setting: all[0].Setting, Message: all[0].Error()}

@@ -21,6 +21,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, u User) error {
 		if _, err := s.index.get(id, u); err != nil {
 			return err
 		}
+	} else if err := s.index.known(); err != nil {
+		return err
 	}
 	l := s.index.listen(func(j *jobs.Job) bool { return j.User == u.Name && (id == "" || j.ID == id) })
 	defer s.index.unlisten(l)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ type index struct {
 	mu        sync.Mutex
 	jobs      map[jobs.ID]*jobs.Job // never written to
 	complete  bool                  // all are here, and changes come
+	begun     bool                  // it was complete once
 	listeners map[*listener]bool
 }
 
@@ -39,7 +41,7 @@ func (x *index) follow(ctx context.Context, s *jobs.Store) error {
 					x.set(id, nil) // deleted while nobody looked
 				}
 			}
-			x.complete = true
+			x.complete, x.begun = true, true
 		case !x.complete:
 			seen[c.ID] = c.Job != nil
 			x.set(c.ID, c.Job)
@@ -52,6 +54,9 @@ func (x *index) follow(ctx context.Context, s *jobs.Store) error {
 // set keeps a job, or forgets it, and tells those who listen. x.mu is held.
 func (x *index) set(id jobs.ID, j *jobs.Job) {
 	old := x.jobs[id]
+	if old != nil && j != nil && j.Resumed < old.Resumed {
+		return // what comes late of its last life
+	}
 	if j == nil {
 		delete(x.jobs, id)
 	} else {
@@ -68,7 +73,7 @@ func (x *index) set(id jobs.ID, j *jobs.Job) {
 func (x *index) put(j jobs.Job) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if now := x.jobs[j.ID]; now == nil || !now.Status.Final() {
+	if now := x.jobs[j.ID]; now == nil || !now.Status.Final() || now.Resumed < j.Resumed {
 		x.set(j.ID, &j)
 	}
 }
@@ -84,10 +89,26 @@ func (x *index) get(id jobs.ID, u User) (*jobs.Job, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	j := x.jobs[id]
-	if j == nil || j.User != u.Name {
-		return nil, jobs.ErrNotFound
+	switch {
+	case j != nil && j.User == u.Name:
+		return j, nil
+	case !x.complete: // it may be there
+		return nil, errAway
 	}
-	return j, nil
+	return nil, jobs.ErrNotFound
+}
+
+// errAway is for requests that come before the jobs are known.
+var errAway = &Error{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "the jobs cannot be reached now: try again"}
+
+// known returns errAway until all jobs were here once.
+func (x *index) known() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.begun {
+		return errAway
+	}
+	return nil
 }
 
 // all returns the jobs that are wanted, the newest first.

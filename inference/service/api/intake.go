@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -285,25 +286,100 @@ func (s *Server) settle(ctx context.Context, in *intake) (jobs.Job, error) {
 	if err != nil {
 		return jobs.Job{}, err
 	}
-	job := jobs.Job{Model: m.fingerprint, Name: m.ID, Priority: jobs.Priority(in.values["priority"]), Settings: inference.DefaultJob()}
+	if err := in.checkFields(); err != nil {
+		return jobs.Job{}, err
+	}
+	job := jobs.Job{KeepFrames: in.truth("keep_frames"), Model: m.fingerprint, Name: m.ID, Priority: jobs.Priority(in.values["priority"]), Settings: inference.DefaultJob()}
 	if job.Priority != "" && !slices.Contains(jobs.Priorities, job.Priority) {
 		return job, invalid("priority", "%.40q, want high, normal or low", job.Priority)
 	}
 	job.Settings.Recipe = m.Recipe
-	known := map[string]bool{"model": true, "priority": true}
+	if job.LoRAs, err = suitLoRAs(&job.Settings, in.values["lora"], m); err != nil {
+		return job, err
+	}
+	known := map[string]bool{"lora": true}
 	var errs []error
-	for _, one := range settings() {
+	for _, one := range Settings() {
 		known[one.Name] = true
 		if text, ok := in.values[one.Name]; ok {
 			errs = append(errs, one.Set(&job.Settings, text))
 		}
 	}
 	for name := range in.values {
-		if !known[name] {
+		if _, field := fields[name]; !field && !known[name] {
 			errs = append(errs, &inference.SettingError{Setting: fmt.Sprintf("%.60s", name), Mistake: inference.Unusable, Found: "a name that is not known", Want: "one of those in /v1/capabilities"})
 		}
 	}
 	return job, errors.Join(errs...)
+}
+
+// fields are what a request may have beside settings and files, and what may be in them.
+var fields = map[string]func(text string) bool{
+	"model":       anything, // known is asked elsewhere
+	"priority":    anything,
+	"keep_frames": isTruth, // the frames are wanted as PNG files, too
+	// Of plans:
+	"camera":       isTruth,  // the video follows a path, which is not sent
+	"image_width":  isPixels, // of a picture that is not sent
+	"image_height": isPixels,
+	"only":         anything, // the one setting that may change to make the video fit
+}
+
+func anything(string) bool { return true }
+
+func isTruth(text string) bool {
+	_, err := strconv.ParseBool(strings.ToLower(text))
+	return err == nil
+}
+
+// maxSide is the longest side of a picture, in pixels.
+const maxSide = 1 << 16
+
+func isPixels(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && n > 0 && n <= maxSide
+}
+
+func (in *intake) checkFields() error {
+	for name, ok := range fields {
+		if text, sent := in.values[name]; sent && !ok(text) {
+			return invalid(name, "%.40q cannot be used", text)
+		}
+	}
+	return nil
+}
+
+func (in *intake) truth(name string) bool {
+	on, _ := strconv.ParseBool(strings.ToLower(in.values[name])) // checkFields has looked
+	return on
+}
+
+func (in *intake) pixels(name string) int {
+	n, _ := strconv.Atoi(in.values[name])
+	return n
+}
+
+// suitLoRAs reads the LoRAs that a request names, which must be a model's, and takes the
+// settings of those that are distilled to a few steps. It returns their fingerprints.
+func suitLoRAs(job *inference.Job, text string, m Model) (map[string]string, error) {
+	if err := inference.FindSetting("lora").Set(job, text); err != nil {
+		return nil, err
+	}
+	var found map[string]string
+	for _, l := range job.LoRAs.List() {
+		fingerprint, ok := m.loras[l.File]
+		if !ok {
+			return nil, invalid("lora", "a LoRA that no worker of %s has: want one of %q", m.ID, m.LoRAs)
+		}
+		if found == nil {
+			found = map[string]string{}
+		}
+		found[l.File] = fingerprint
+	}
+	if few, _, ok := job.LoRAs.FewSteps(job.Recipe); ok {
+		job.Recipe = few
+	}
+	return found, nil
 }
 
 // model returns the model of a name; the only one where none is named.

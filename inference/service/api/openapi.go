@@ -3,6 +3,7 @@ package api
 import (
 	_ "embed"
 	"encoding/json"
+	"maps"
 	"net/http"
 
 	"gimbal/inference"
@@ -21,17 +22,24 @@ func (s *Server) document(w http.ResponseWriter, _ *http.Request) {
 	doc["info"].(map[string]any)["version"] = s.o.Version
 	schemas := doc["components"].(map[string]any)["schemas"].(map[string]any)
 	defaults := inference.DefaultJob()
-	for _, name := range []string{"VideoForm", "VideoRequest"} {
-		properties := schemas[name].(map[string]any)["properties"].(map[string]any)
-		for _, one := range settings() {
+	properties := func(schema string) map[string]any {
+		return schemas[schema].(map[string]any)["properties"].(map[string]any)
+	}
+	for _, kind := range []string{"Form", "Request"} {
+		video := properties("Video" + kind)
+		for _, one := range Settings() {
 			schema := map[string]any{"description": one.Help, "default": one.Text(defaults)}
-			if name == "VideoForm" {
+			if kind == "Form" {
 				schema["type"] = "string"
 			} else {
 				schema["type"] = []string{"string", "number", "boolean", "array"}
 				schema["items"] = map[string]any{"type": "number"}
 			}
-			properties[one.Name] = schema
+			video[one.Name] = schema
+		}
+		for _, more := range []string{"Plan", "Fit"} {
+			maps.Copy(properties(more+kind), video)
+			schemas[more+kind].(map[string]any)["additionalProperties"] = false
 		}
 	}
 	answer(w, http.StatusOK, doc)

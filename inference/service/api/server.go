@@ -103,7 +103,10 @@ func (s *Server) routes() {
 		"GET /v1/events":              s.events,
 		"GET /v1/models":              s.models,
 		"GET /v1/capabilities":        s.capabilities,
+		"POST /v1/videos/{id}/resume": s.resume,
 		"POST /v1/plan":               s.plan,
+		"POST /v1/fit":                s.fit,
+		"POST /v1/tokens":             s.tokens,
 		"/v1/":                        notFound,
 	} {
 		s.mux.Handle(pattern, s.metrics.count(pattern, s.known(h)))
@@ -161,7 +164,7 @@ func (s *Server) user(r *http.Request) (User, bool) {
 // health says whether jobs can be reached.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 	if !s.index.ready() {
-		s.fail(w, r, &Error{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "the jobs cannot be reached now"})
+		s.fail(w, r, errAway)
 		return
 	}
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})

@@ -22,6 +22,9 @@ type Video struct {
 	Phase    string   `json:"phase,omitempty"` // kind of the engine's last event
 	Step     int      `json:"step"`            // steps done
 	Steps    int      `json:"steps"`
+	Expert   string   `json:"expert,omitempty"`  // that made the last step
+	Pace     float64  `json:"step_seconds"`      // that the last step took
+	Decoded  int      `json:"decoded"`           // frames of the video so far
 	Seconds  float64  `json:"remaining_seconds"` // until the last step is done; 0 if not known
 	Preview  bool     `json:"preview"`           // there is one
 	Notices  []string `json:"notices"`
@@ -40,6 +43,7 @@ func view(j *jobs.Job) Video {
 	v := Video{
 		ID: j.ID, Object: "video", Status: j.Status, Model: j.Name, Priority: j.Priority, Created: j.Created,
 		Phase: j.Phase, Step: j.Step, Steps: j.Steps, Seconds: j.Remaining.Seconds(), Preview: len(j.Preview) > 0,
+		Expert: j.Expert, Pace: j.Seconds, Decoded: j.Decoded,
 		Notices: append([]string{}, j.Notices...), Size: j.Size, Worker: j.Worker, Attempt: j.Attempt, Settings: map[string]string{},
 	}
 	if !j.Started.IsZero() {
@@ -54,16 +58,16 @@ func view(j *jobs.Job) Video {
 	if o, ok := j.Results["video.mp4"]; ok {
 		v.Bytes, v.SHA256 = o.Size, o.SHA256
 	}
-	for _, s := range settings() {
+	for _, s := range Settings() {
 		v.Settings[s.Name] = s.Text(j.Settings)
 	}
 	return v
 }
 
-// settings are those that a request may have.
-func settings() (list []inference.Setting) {
+// Settings are those that a request may have.
+func Settings() (list []inference.Setting) {
 	for _, s := range inference.Settings {
-		if s.Flag && s.Use == "" || s.Env != "" {
+		if s.Flag && (s.Use == inference.NoFile || s.Name == "lora") || s.Env != "" {
 			list = append(list, s)
 		}
 	}

@@ -22,8 +22,8 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, u User) error {
 	if err != nil {
 		return err
 	}
-	if u.Limit > 0 && len(s.index.all(func(j *jobs.Job) bool { return j.User == u.Name && !j.Status.Final() })) >= u.Limit {
-		return &Error{Status: http.StatusTooManyRequests, Code: "too_many", Message: "as many of your videos as may be are waiting or being made: try again when one is done"}
+	if err := s.room(u); err != nil {
+		return err
 	}
 	job.User = u.Name
 	if job.Inputs, err = s.keep(ctx, in); err != nil {
@@ -56,6 +56,9 @@ const (
 )
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request, u User) error {
+	if err := s.index.known(); err != nil {
+		return err
+	}
 	query := r.URL.Query()
 	limit := defaultList
 	if text := query.Get("limit"); text != "" {
@@ -84,6 +87,40 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, u User) error {
 		return err
 	}
 	answer(w, http.StatusOK, s.detailed(j))
+	return nil
+}
+
+// resume queues a video once more that was cancelled or failed: it goes on at its last step.
+func (s *Server) resume(w http.ResponseWriter, r *http.Request, u User) error {
+	j, err := s.index.get(jobs.ID(r.PathValue("id")), u)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+	defer cancel()
+	if err := s.room(u); err != nil {
+		return err
+	}
+	changed, err := s.o.Store.Resume(ctx, j.ID)
+	switch {
+	case errors.Is(err, jobs.ErrDone), errors.Is(err, jobs.ErrRunning):
+		return &Error{Status: http.StatusConflict, Code: "not_resumable", Message: err.Error()}
+	case err != nil:
+		return err
+	}
+	s.index.put(changed)
+	answer(w, http.StatusAccepted, s.detailed(&changed))
+	return nil
+}
+
+// room says whether a user may have one more video under way.
+func (s *Server) room(u User) error {
+	if err := s.index.known(); u.Limit > 0 && err != nil {
+		return err
+	}
+	if u.Limit > 0 && len(s.index.all(func(j *jobs.Job) bool { return j.User == u.Name && !j.Status.Final() })) >= u.Limit {
+		return &Error{Status: http.StatusTooManyRequests, Code: "too_many", Message: "as many of your videos as may be are waiting or being made: try again when one is done"}
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,6 +48,7 @@ type Order struct {
 	Settings map[string]string // by their names, model and priority too
 	Picture  string            // file
 	Camera   map[string]string // files by their names in an action folder; none for no path
+	Fields   map[string]string // what is no setting, such as keep_frames
 }
 
 // send makes a request. The caller closes the answer's body. Errors of the service are
@@ -95,16 +97,106 @@ func (c *Client) failure(answer *http.Response) error {
 
 // Create asks for a video.
 func (c *Client) Create(ctx context.Context, o Order) (v api.Video, err error) {
+	err = c.post(ctx, "/v1/videos", o, &v)
+	return v, err
+}
+
+// Plan asks what a video would take. The order may lack a picture and prompts.
+func (c *Client) Plan(ctx context.Context, o Order) (p inference.Plan, err error) {
+	err = c.post(ctx, "/v1/plan", o, &p)
+	return p, err
+}
+
+// Fitted is with which settings a video fits.
+type Fitted struct {
+	Plan    inference.Plan     `json:"plan"`
+	Choices []inference.Choice `json:"choices"`
+}
+
+// Fit asks for settings with which a video fits.
+func (c *Client) Fit(ctx context.Context, o Order) (f Fitted, err error) {
+	err = c.post(ctx, "/v1/fit", o, &f)
+	return f, err
+}
+
+// post sends an order and decodes the answer into v.
+func (c *Client) post(ctx context.Context, path string, o Order, v any) error {
 	reader, writer := io.Pipe()
 	form := multipart.NewWriter(writer)
 	go func() { writer.CloseWithError(o.write(form)) }()
-	answer, err := c.send(ctx, http.MethodPost, "/v1/videos", reader, form.FormDataContentType())
+	answer, err := c.send(ctx, http.MethodPost, path, reader, form.FormDataContentType())
 	reader.CloseWithError(err)
 	if err != nil {
-		return v, err
+		return err
 	}
+	return decode(answer, v)
+}
+
+func decode(answer *http.Response, v any) error {
 	defer answer.Body.Close()
-	return v, json.NewDecoder(answer.Body).Decode(&v)
+	if err := json.NewDecoder(answer.Body).Decode(v); err != nil {
+		return fmt.Errorf("the server's answer: %w", err)
+	}
+	return nil
+}
+
+// ask makes a request without files and decodes the answer into v.
+func (c *Client) ask(ctx context.Context, method, path string, question, v any) error {
+	var body io.Reader
+	kind := ""
+	if question != nil {
+		text, err := json.Marshal(question)
+		if err != nil {
+			return err
+		}
+		body, kind = bytes.NewReader(text), "application/json"
+	}
+	answer, err := c.send(ctx, method, path, body, kind)
+	if err != nil {
+		return err
+	}
+	if v == nil {
+		return answer.Body.Close()
+	}
+	return decode(answer, v)
+}
+
+// Models returns the models that there are now.
+func (c *Client) Models(ctx context.Context) ([]api.Model, error) {
+	var list struct{ Data []api.Model }
+	err := c.ask(ctx, http.MethodGet, "/v1/models", nil, &list)
+	return list.Data, err
+}
+
+// Tokens counts the tokens of texts.
+func (c *Client) Tokens(ctx context.Context, model string, texts []string) ([]api.Tokens, error) {
+	var list struct{ Data []api.Tokens }
+	err := c.ask(ctx, http.MethodPost, "/v1/tokens", map[string]any{"model": model, "texts": texts}, &list)
+	return list.Data, err
+}
+
+// Get returns a video as it is.
+func (c *Client) Get(ctx context.Context, id jobs.ID) (v api.Video, err error) {
+	err = c.ask(ctx, http.MethodGet, "/v1/videos/"+url.PathEscape(string(id)), nil, &v)
+	return v, err
+}
+
+// Resume has a video go on that was cancelled or failed.
+func (c *Client) Resume(ctx context.Context, id jobs.ID) (v api.Video, err error) {
+	err = c.ask(ctx, http.MethodPost, "/v1/videos/"+url.PathEscape(string(id))+"/resume", nil, &v)
+	return v, err
+}
+
+// Cancel ends a video that is not done; of one that has ended it is an error.
+func (c *Client) Cancel(ctx context.Context, id jobs.ID) error {
+	v, err := c.Get(ctx, id)
+	if err == nil && v.Status.Final() {
+		err = jobs.ErrFinal
+	}
+	if err != nil {
+		return err
+	}
+	return c.ask(ctx, http.MethodDelete, "/v1/videos/"+url.PathEscape(string(id)), nil, nil)
 }
 
 // write writes the order as a form.
@@ -114,7 +206,15 @@ func (o Order) write(form *multipart.Writer) error {
 			return err
 		}
 	}
-	files := map[string]string{"image": o.Picture}
+	for _, name := range slices.Sorted(maps.Keys(o.Fields)) {
+		if err := form.WriteField(name, o.Fields[name]); err != nil {
+			return err
+		}
+	}
+	files := map[string]string{}
+	if o.Picture != "" {
+		files["image"] = o.Picture
+	}
 	for field, name := range api.CameraFiles {
 		if path, ok := o.Camera[name]; ok {
 			files[field] = path
@@ -176,16 +276,24 @@ func (c *Client) Follow(ctx context.Context, id jobs.ID, tell func(api.Video), a
 	}
 }
 
+// silence is how long nothing may come of a stream: a server that is there says so every 15 s.
+const silence = 45 * time.Second
+
 // stream reads a stream of events to its end and returns the video as it was last.
 func (c *Client) stream(ctx context.Context, id jobs.ID, tell func(api.Video)) (last api.Video, err error) {
-	answer, err := c.send(ctx, http.MethodGet, "/v1/videos/"+string(id)+"/events", nil, "")
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answer, err := c.send(ctx, http.MethodGet, "/v1/videos/"+url.PathEscape(string(id))+"/events", nil, "")
 	if err != nil {
 		return last, err
 	}
 	defer answer.Body.Close()
+	dead := time.AfterFunc(silence, cancel)
+	defer dead.Stop()
 	lines := bufio.NewScanner(answer.Body)
 	lines.Buffer(nil, 1<<20)
 	for kind := ""; lines.Scan(); {
+		dead.Reset(silence)
 		line := lines.Text()
 		if name, ok := strings.CutPrefix(line, "event: "); ok {
 			kind = name

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,8 +23,9 @@ type Claim struct {
 const idle = time.Second
 
 // Next waits for a job of one of the models, by their fingerprints, and takes it for the
-// worker of the given name. Jobs of a higher priority come first.
-func (s *Store) Next(ctx context.Context, worker string, models []string) (*Claim, error) {
+// worker of the given name. Jobs of a higher priority come first. Jobs that it is not able to
+// make are left to others; nil for all.
+func (s *Store) Next(ctx context.Context, worker string, models []string, able func(*Job) bool) (*Claim, error) {
 	wake := make(chan *nats.Msg, 1)
 	sub, err := s.nc.ChanSubscribe(newSubject, wake)
 	if err != nil {
@@ -33,7 +35,7 @@ func (s *Store) Next(ctx context.Context, worker string, models []string) (*Clai
 	timer := time.NewTicker(idle)
 	defer timer.Stop()
 	for {
-		c, err := s.take(ctx, worker, models)
+		c, err := s.take(ctx, worker, models, able)
 		if c != nil || ctx.Err() != nil {
 			return c, ctx.Err()
 		}
@@ -50,7 +52,7 @@ func (s *Store) Next(ctx context.Context, worker string, models []string) (*Clai
 }
 
 // take takes a job if there is one, else nil.
-func (s *Store) take(ctx context.Context, worker string, models []string) (*Claim, error) {
+func (s *Store) take(ctx context.Context, worker string, models []string, able func(*Job) bool) (*Claim, error) {
 	for _, priority := range Priorities {
 		for _, model := range models {
 			msg, err := s.fetch(ctx, priority, model)
@@ -61,10 +63,16 @@ func (s *Store) take(ctx context.Context, worker string, models []string) (*Clai
 				continue
 			}
 			c := &Claim{s: s, msg: msg}
-			if c.Job, err = s.claim(ctx, ID(msg.Data()), worker); err == nil {
+			c.Job, err = s.claim(ctx, msg, worker, able)
+			switch {
+			case err == nil:
 				return c, nil
-			}
-			if errors.Is(err, ErrFinal) || errors.Is(err, ErrNotFound) && !fresh(msg) {
+			case errors.Is(err, errOthers):
+				if err := msg.NakWithDelay(idle); err != nil {
+					return nil, err
+				}
+				continue
+			case errors.Is(err, ErrFinal) || errors.Is(err, ErrNotFound) && !fresh(msg):
 				return nil, msg.DoubleAck(ctx)
 			}
 			return nil, errors.Join(err, msg.NakWithDelay(idle))
@@ -98,11 +106,21 @@ func (s *Store) fetch(ctx context.Context, priority Priority, model string) (jet
 	return nil, batch.Error()
 }
 
-// claim makes a job the worker's. ErrFinal says that nothing is to be done about it.
-func (s *Store) claim(ctx context.Context, id ID, worker string) (Job, error) {
-	j, err := s.change(ctx, id, func(j *Job) error {
-		if j.Status.Final() {
+// errOthers says that a job is for other workers, or not yet for anybody.
+var errOthers = errors.New("not for this worker")
+
+// claim makes the job of a message the worker's. ErrFinal says that nothing is to be done
+// about it.
+func (s *Store) claim(ctx context.Context, msg jetstream.Msg, worker string, able func(*Job) bool) (Job, error) {
+	life, _ := strconv.Atoi(msg.Headers().Get(resumedHeader)) // 0 for a job's first
+	j, err := s.change(ctx, ID(msg.Data()), func(j *Job) error {
+		switch {
+		case life > j.Resumed && fresh(msg): // Resume is at it
+			return errOthers
+		case life != j.Resumed || j.Status.Final():
 			return ErrFinal
+		case !j.Cancel && able != nil && !able(j):
+			return errOthers
 		}
 		if j.Status == Running {
 			j.Lost++
@@ -114,7 +132,7 @@ func (s *Store) claim(ctx context.Context, id ID, worker string) (Job, error) {
 			j.end(Failed)
 			j.Failure = &Failure{Text: fmt.Sprintf("%d workers were lost while they worked at step %d: the last of them was %s", j.Lost, j.Step+1, j.Worker)}
 		default:
-			j.Status, j.Worker, j.Phase, j.Preview = Running, worker, "", nil
+			j.Status, j.Worker, j.Phase, j.Preview, j.Decoded = Running, worker, "", nil, 0
 			j.Attempt++
 			if j.Started.IsZero() {
 				j.Started = time.Now().UTC()

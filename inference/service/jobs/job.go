@@ -58,11 +58,18 @@ type Job struct {
 	Inputs   Files     `json:"inputs"` //
 	Created  time.Time `json:"created"`
 
-	// Settings are the job's without the names of files, which are a worker's own.
-	Settings inference.Job `json:"settings"`
+	// Settings are the job's without the names of files, which are a worker's own; a LoRA's is
+	// its name. LoRAs are the fingerprints of those that the worker must have, by these names.
+	Settings inference.Job     `json:"settings"`
+	LoRAs    map[string]string `json:"loras,omitempty"`
+
+	// KeepFrames wants the video's frames as PNG files among the results.
+	KeepFrames bool `json:"keep_frames,omitempty"`
 
 	Status Status `json:"status"`
-	Cancel bool   `json:"cancel,omitempty"` // its user wants it to end
+	// Resumed is how often the job ended and was queued again.
+	Resumed int  `json:"resumed,omitempty"`
+	Cancel  bool `json:"cancel,omitempty"` // its user wants it to end
 	// Worker works on it, for the Attempt'th time; Lost workers came no further than the step
 	// that the job is at.
 	Worker  string    `json:"worker,omitempty"`
@@ -74,6 +81,9 @@ type Job struct {
 	Phase     string        `json:"phase,omitempty"` // kind of the event that came last
 	Step      int           `json:"step"`            // steps done
 	Steps     int           `json:"steps"`
+	Expert    string        `json:"expert,omitempty"`       // that made the last step
+	Seconds   float64       `json:"step_seconds,omitempty"` // it took
+	Decoded   int           `json:"decoded,omitempty"`      // frames of the video so far
 	Remaining time.Duration `json:"remaining_ns,omitempty"` // until the last step is done
 	Notices   []string      `json:"notices,omitempty"`
 	Size      Size          `json:"size,omitzero"`
@@ -115,6 +125,7 @@ var (
 	ErrNotFound = errors.New("there is no such job")
 	ErrFinal    = errors.New("the job has ended")
 	ErrRunning  = errors.New("the job has not ended")
+	ErrDone     = errors.New("the job is done")
 	// ErrLost says that a job is not this worker's any more.
 	ErrLost = errors.New("another worker has the job")
 	// ErrFull says that the store has no room for a file.

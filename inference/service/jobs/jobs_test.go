@@ -53,7 +53,7 @@ func next(t *testing.T, s *jobs.Store, worker string) *jobs.Claim {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	c, err := s.Next(ctx, worker, []string{"other", model})
+	c, err := s.Next(ctx, worker, []string{"other", model}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestKeep(t *testing.T) {
 	defer cancel()
 	var keeping sync.WaitGroup
 	keeping.Go(func() { a.Keep(ctx) })
-	if c, err := s.Next(ctx, "b", []string{model}); err == nil {
+	if c, err := s.Next(ctx, "b", []string{model}, nil); err == nil {
 		t.Errorf("the second worker has %+v", c.Job)
 	}
 	keeping.Wait()
@@ -155,7 +155,7 @@ func TestPoison(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	s.Next(ctx, "a", []string{model})
+	s.Next(ctx, "a", []string{model}, nil)
 	if got := status(t, s, j.ID); got.Status != jobs.Failed || !strings.Contains(got.Failure.Text, "3 workers were lost") {
 		t.Errorf("%+v, %+v", got, got.Failure)
 	}
@@ -185,7 +185,7 @@ func TestCancel(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
-	if c, err := s.Next(ctx, "a", []string{model}); err == nil {
+	if c, err := s.Next(ctx, "a", []string{model}, nil); err == nil {
 		t.Errorf("a cancelled job is taken: %+v", c.Job)
 	}
 }
@@ -273,5 +273,68 @@ func TestModels(t *testing.T) {
 	want(0)
 	if _, err := s.Plan(t.Context(), model, jobs.PlanRequest{}); !errors.Is(err, jobs.ErrNoWorker) {
 		t.Errorf("planned by nobody: %v", err)
+	}
+}
+
+// TestResume makes sure that a job which ended without a video lives on with what it saved,
+// however often, and that no message of an earlier life is taken for it.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{})
+	j := submit(t, s, "")
+	if _, err := s.Resume(t.Context(), j.ID); !errors.Is(err, jobs.ErrRunning) {
+		t.Errorf("a job that waits: %v", err)
+	}
+	if _, err := s.Cancel(t.Context(), j.ID); err != nil { // its message stays
+		t.Fatal(err)
+	}
+	for life := range 2 {
+		got, err := s.Resume(t.Context(), j.ID)
+		if err != nil || got.Status != jobs.Queued || got.Cancel || got.Step != life {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		c := next(t, s, "a")
+		if c.Job.ID != j.ID || len(c.Job.State) != life {
+			t.Errorf("life %d begins with %+v", life, c.Job)
+		}
+		err = c.Update(t.Context(), func(j *jobs.Job) { j.Step, j.State = life+1, jobs.Files{"state": {}} })
+		if err == nil {
+			err = c.End(t.Context(), jobs.Failed, func(j *jobs.Job) { j.Failure = &jobs.Failure{Text: "no"} })
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Resume(t.Context(), j.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := next(t, s, "a").End(t.Context(), jobs.Done, nothing); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Resume(t.Context(), j.ID); !errors.Is(err, jobs.ErrDone) {
+		t.Errorf("a job that is done: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	defer cancel()
+	if c, err := s.Next(ctx, "a", []string{model}, nil); err == nil {
+		t.Errorf("it is taken once more: %+v", c.Job)
+	}
+}
+
+// TestAble makes sure that jobs which a worker is not able to make wait for one that is.
+func TestAble(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{})
+	special, err := s.Submit(t.Context(), jobs.Job{Model: model, LoRAs: map[string]string{"walk": "f"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := submit(t, s, "")
+	c, err := s.Next(t.Context(), "a", []string{model}, func(j *jobs.Job) bool { return len(j.LoRAs) == 0 })
+	if err != nil || c.Job.ID != plain.ID {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if c = next(t, s, "b"); c.Job.ID != special.ID || c.Job.Attempt != 1 {
+		t.Errorf("%+v", c.Job)
 	}
 }

@@ -19,10 +19,14 @@ type Model struct {
 	Name        string           `json:"name"`
 	Fingerprint string           `json:"fingerprint"`
 	HasCamera   bool             `json:"has_camera"`
-	Recipe      inference.Recipe `json:"recipe"`
-	Worker      string           `json:"worker"`
-	Device      string           `json:"device"`
-	Memory      int64            `json:"memory"` // bytes that a run may use; 0 if not known
+	ReadsKeys   bool             `json:"reads_keys,omitempty"` // it is told keys: an act checkpoint
+	Parts       []inference.Part `json:"parts,omitempty"`
+	// LoRAs are the fingerprints of those that the worker has, by their names.
+	LoRAs  map[string]string `json:"loras,omitempty"`
+	Recipe inference.Recipe  `json:"recipe"`
+	Worker string            `json:"worker"`
+	Device string            `json:"device"`
+	Memory int64             `json:"memory"` // bytes that a run may use; 0 if not known
 }
 
 // modelLease is how long a model is on the list after its worker told of it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -95,7 +96,7 @@ func (s *Store) Submit(ctx context.Context, j Job) (Job, error) {
 		j.Priority = Normal
 	}
 	j = Job{
-		ID: ID(id.String()), User: j.User, Priority: j.Priority, Model: j.Model, Name: j.Name, Inputs: j.Inputs, Settings: j.Settings,
+		ID: ID(id.String()), User: j.User, Priority: j.Priority, Model: j.Model, Name: j.Name, Inputs: j.Inputs, Settings: j.Settings, LoRAs: j.LoRAs, KeepFrames: j.KeepFrames,
 		Created: time.Now().UTC(), Status: Queued, Steps: j.Settings.Steps,
 	}
 	text, err := json.Marshal(j)
@@ -110,6 +111,52 @@ func (s *Store) Submit(ctx context.Context, j Job) (Job, error) {
 		return Job{}, full(err)
 	}
 	return j, s.nc.Publish(newSubject, nil)
+}
+
+// resumedHeader says for which of a job's lives a message is.
+const resumedHeader = "Gimbal-Resumed"
+
+// Resume queues a job that was cancelled or failed once more: it goes on at its last saved
+// step. ErrRunning says that it has not ended, ErrDone that it is done.
+func (s *Store) Resume(ctx context.Context, id ID) (Job, error) {
+	j, err := s.Get(ctx, id)
+	if err != nil {
+		return j, err
+	}
+	if err := j.resume(); err != nil {
+		return j, err
+	}
+	// The message first, as in Submit: before its life begins, nobody takes it.
+	life := j.Resumed
+	msg := nats.NewMsg(subject(j.Priority, j.Model))
+	msg.Data = []byte(id)
+	msg.Header.Set(resumedHeader, strconv.Itoa(life))
+	if _, err := s.js.PublishMsg(ctx, msg, jetstream.WithMsgID(fmt.Sprintf("%s-%d", id, life))); err != nil {
+		return j, full(err)
+	}
+	j, err = s.change(ctx, id, func(j *Job) error {
+		if j.Resumed >= life {
+			return nil // somebody else was faster
+		}
+		return j.resume()
+	})
+	if err != nil {
+		return j, err
+	}
+	return j, s.nc.Publish(newSubject, nil)
+}
+
+// resume begins another life of a job that ended without a video.
+func (j *Job) resume() error {
+	switch {
+	case j.Status == Done:
+		return ErrDone
+	case !j.Status.Final():
+		return ErrRunning
+	}
+	j.Status, j.Cancel, j.Lost, j.Failure, j.Worker, j.Ended, j.Phase = Queued, false, 0, nil, "", time.Time{}, ""
+	j.Resumed++
+	return nil
 }
 
 func subject(p Priority, model string) string { return fmt.Sprintf("%s.%s.%s", jobSubject, p, model) }
@@ -177,7 +224,9 @@ func (s *Store) Cancel(ctx context.Context, id ID) (Job, error) {
 // end ends a job.
 func (j *Job) end(status Status) {
 	j.Status, j.Ended, j.Remaining = status, time.Now().UTC(), 0
-	j.State, j.Preview = nil, nil
+	if j.Preview = nil; status == Done { // others may be resumed
+		j.State = nil
+	}
 }
 
 // Delete forgets a job that has ended, or ErrRunning.

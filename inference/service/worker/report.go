@@ -40,6 +40,7 @@ type news struct {
 	steps    int
 	snapshot string // folder with the run's state after the step
 	notices  []string
+	decoded  int // frames
 	size     jobs.Size
 	told     bool
 }
@@ -76,6 +77,8 @@ func (r *report) event(e inference.Event) {
 		if err := r.snapshot(e.Index); err != nil {
 			r.w.o.Log.Warn("keeping the state of a run", "job", r.claim.Job.ID, "err", err)
 		}
+	case inference.Decoding:
+		r.next.decoded = e.Frames
 	case inference.Frame, inference.Saved:
 		return // how many there are is told otherwise, and the worker tells the end
 	}
@@ -139,7 +142,7 @@ func (r *report) tell() {
 			if preview != nil {
 				j.Preview = preview
 			}
-			j.Remaining = n.step.Remaining
+			j.Remaining, j.Expert, j.Seconds, j.Decoded = n.step.Remaining, n.step.Expert, n.step.Seconds, n.decoded
 		})
 	}
 	if err != nil && !errors.Is(err, jobs.ErrLost) {

@@ -1,17 +1,20 @@
 package worker
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"gimbal/inference"
 	"gimbal/inference/engine"
+	"gimbal/inference/output"
 	"gimbal/inference/service/jobs"
 )
 
@@ -21,6 +24,7 @@ const (
 	Sheet   = "video.png"
 	Sidecar = "video.json"
 	Preview = "preview.png"
+	Frames  = "frames.zip" // PNG files, where the job wants them
 )
 
 // run makes a job in the folder dir, or goes on with it, and puts what comes out into the
@@ -39,8 +43,15 @@ func (w *Worker) run(ctx context.Context, claim *jobs.Claim, dir string) (jobs.F
 	if err := anonymous(saved.Sidecar, claim.Job); err != nil {
 		return nil, err
 	}
+	files := map[string]string{Video: saved.Video, Sheet: saved.ContactSheet, Sidecar: saved.Sidecar}
+	if claim.Job.KeepFrames {
+		files[Frames] = filepath.Join(dir, Frames)
+		if err := zipFolder(files[Frames], framesDir(dir)); err != nil {
+			return nil, err
+		}
+	}
 	results := jobs.Files{}
-	for name, path := range map[string]string{Video: saved.Video, Sheet: saved.ContactSheet, Sidecar: saved.Sidecar} {
+	for name, path := range files {
 		err := again(ctx, func(ctx context.Context) (err error) {
 			results[name], err = w.o.Store.PutFile(ctx, path)
 			return err
@@ -52,25 +63,63 @@ func (w *Worker) run(ctx context.Context, claim *jobs.Claim, dir string) (jobs.F
 	return results, nil
 }
 
+func framesDir(dir string) string { return filepath.Join(dir, "frames") }
+
+// zipFolder puts the files of a folder, which are compressed already, into an archive.
+func zipFolder(path, dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	return output.WriteFile(path, func(w io.Writer) error {
+		archive := zip.NewWriter(w)
+		for _, f := range files {
+			to, err := archive.CreateHeader(&zip.FileHeader{Name: f.Name(), Method: zip.Store})
+			if err == nil {
+				err = copyFile(to, filepath.Join(dir, f.Name()))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return archive.Close()
+	})
+}
+
+func copyFile(to io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(to, f)
+	return err
+}
+
 // request brings the job's files to this machine.
 func (w *Worker) request(ctx context.Context, claim *jobs.Claim, dir string) (engine.Request, error) {
 	if err := os.RemoveAll(dir); err != nil { // what an earlier process left
 		return engine.Request{}, err
 	}
 	job := claim.Job.Settings
+	job.LoRAs = w.localLoRAs(job.LoRAs)
+	job.Output = filepath.Join(dir, Video)
+	if claim.Job.KeepFrames {
+		job.FramesDir = framesDir(dir)
+	}
 	r := engine.Request{Checkpoint: w.dirs[claim.Job.Model]}
-	inputs, output := filepath.Join(dir, "inputs"), filepath.Join(dir, Video)
+	inputs := filepath.Join(dir, "inputs")
 	if claim.Job.State != nil {
 		r.Resume = filepath.Join(dir, "video.run")
 		if err := errors.Join(w.fetch(ctx, r.Resume, claim.Job.State), w.fetch(ctx, r.Resume, claim.Job.Inputs)); err != nil {
 			return r, err
 		}
-		return r, engine.MoveRun(r.Resume, output)
+		return r, engine.MoveRun(r.Resume, job)
 	}
 	if err := w.fetch(ctx, inputs, claim.Job.Inputs); err != nil {
 		return r, err
 	}
-	job.Image, job.Output = filepath.Join(inputs, engine.KeptPicture), output
+	job.Image = filepath.Join(inputs, engine.KeptPicture)
 	if camera := filepath.Join(inputs, engine.KeptCamera); exists(camera) {
 		job.ActionPath = camera
 	}
@@ -160,6 +209,9 @@ func (w *Worker) failure(err error, dir string) *jobs.Failure {
 	}
 	for _, m := range w.models {
 		f.Text = strings.ReplaceAll(f.Text, w.dirs[m.Fingerprint], m.Name)
+	}
+	for name, file := range w.o.LoRAs {
+		f.Text = strings.ReplaceAll(f.Text, file, name)
 	}
 	return f
 }

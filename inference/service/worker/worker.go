@@ -20,8 +20,9 @@ type Options struct {
 	Engine engine.Engine
 	Store  *jobs.Store
 	Models []Checkpoint
-	Dir    string // for runs; a run's folder in it goes when the job leaves this worker
-	Name   string // of the worker, one of its own
+	LoRAs  map[string]string // files by the names that jobs ask for them
+	Dir    string            // for runs; a run's folder in it goes when the job leaves this worker
+	Name   string            // of the worker, one of its own
 	Log    *slog.Logger
 }
 
@@ -36,6 +37,7 @@ type Worker struct {
 	o      Options
 	models []jobs.Model
 	dirs   map[string]string // of checkpoints, by their fingerprints
+	loras  map[string]string // fingerprints, by their names
 }
 
 // New looks at the models that there are. The error says which cannot be used.
@@ -44,7 +46,12 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{o: o, dirs: map[string]string{}}
+	w := &Worker{o: o, dirs: map[string]string{}, loras: map[string]string{}}
+	for name, file := range o.LoRAs {
+		if w.loras[name], err = engine.LoRAFingerprint(file); err != nil {
+			return nil, fmt.Errorf("LoRA %s: %w", name, err)
+		}
+	}
 	for _, c := range o.Models {
 		m, err := o.Engine.Inspect(ctx, c.Dir)
 		if err == nil && !m.Whole {
@@ -59,11 +66,19 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 		}
 		w.dirs[fingerprint] = c.Dir
 		w.models = append(w.models, jobs.Model{
-			Name: c.Name, Fingerprint: fingerprint, HasCamera: m.HasCamera, Recipe: m.Recipe,
-			Worker: o.Name, Device: dev.Name, Memory: dev.Limit,
+			Name: c.Name, Fingerprint: fingerprint, HasCamera: m.HasCamera, ReadsKeys: m.ReadsKeys, Recipe: m.Recipe,
+			Parts: partsOf(m), LoRAs: w.loras, Worker: o.Name, Device: dev.Name, Memory: dev.Limit,
 		})
 	}
 	return w, os.MkdirAll(o.Dir, 0o700)
+}
+
+// partsOf lists a checkpoint's parts without saying where they are.
+func partsOf(m engine.Model) (list []inference.Part) {
+	for _, p := range m.Parts {
+		list = append(list, inference.Part{Name: p.Name, Bytes: p.Bytes})
+	}
+	return list
 }
 
 // Run makes jobs until ctx ends. The job at work is then given back, to go on elsewhere.
@@ -77,13 +92,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	for _, m := range w.models {
 		fingerprints = append(fingerprints, m.Fingerprint)
 		aside.Go(func() {
-			if err := w.o.Store.ServePlans(ctx, m.Fingerprint, w.plan(m)); ctx.Err() == nil {
-				w.o.Log.Error("answering questions about plans", "err", err)
+			if err := w.o.Store.Answer(ctx, m.Fingerprint, jobs.Answers{Plan: w.plan(m), Tokens: w.tokens(m)}); ctx.Err() == nil {
+				w.o.Log.Error("answering questions", "err", err)
 			}
 		})
 	}
 	for {
-		claim, err := w.o.Store.Next(ctx, w.o.Name, fingerprints)
+		claim, err := w.o.Store.Next(ctx, w.o.Name, fingerprints, func(j *jobs.Job) bool { return w.has(j.LoRAs) })
 		if ctx.Err() != nil {
 			if claim != nil {
 				w.give(ctx, claim, false)
@@ -99,17 +114,63 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 }
 
-// plan answers questions about a model.
+// has reports whether the worker has LoRAs, by their names and fingerprints.
+func (w *Worker) has(loras map[string]string) bool {
+	for name, fingerprint := range loras {
+		if w.loras[name] != fingerprint {
+			return false
+		}
+	}
+	return true
+}
+
+// localLoRAs names this machine's files in place of their names.
+func (w *Worker) localLoRAs(list inference.LoRAs) inference.LoRAs {
+	all := list.List()
+	for i := range all {
+		all[i].File = w.o.LoRAs[all[i].File]
+	}
+	return inference.NewLoRAs(all...)
+}
+
+// plan answers questions about what a job takes.
 func (w *Worker) plan(m jobs.Model) func(context.Context, jobs.PlanRequest) jobs.PlanReply {
-	return func(ctx context.Context, r jobs.PlanRequest) jobs.PlanReply {
-		p, err := w.o.Engine.Plan(ctx, engine.Request{Checkpoint: w.dirs[m.Fingerprint], Job: r.Settings, Camera: r.Camera})
+	return func(ctx context.Context, q jobs.PlanRequest) (reply jobs.PlanReply) {
+		if !w.has(q.LoRAs) {
+			return jobs.PlanReply{Failure: &jobs.Failure{Setting: "lora", Text: "lora: another worker has it, which cannot be asked now"}}
+		}
+		r := engine.Request{
+			Checkpoint: w.dirs[m.Fingerprint], Job: q.Settings, Camera: q.Camera, PictureWidth: q.Width, PictureHeight: q.Height, Only: q.Only,
+		}
+		r.Job.LoRAs = w.localLoRAs(q.Settings.LoRAs)
+		var err error
+		if q.Fit {
+			r, _, reply.Choices, err = w.o.Engine.Fit(ctx, r)
+		}
+		if err == nil {
+			reply.Plan, err = w.o.Engine.Plan(ctx, r)
+		}
 		if err != nil {
 			return jobs.PlanReply{Failure: w.failure(err, "")}
 		}
-		for i := range p.Disk {
-			p.Disk[i].Folder = "" // this machine's own business
+		for i := range reply.Plan.Disk {
+			reply.Plan.Disk[i].Folder = "" // this machine's own business
 		}
-		return jobs.PlanReply{Plan: p}
+		return reply
+	}
+}
+
+// tokens answers questions about how long texts are.
+func (w *Worker) tokens(m jobs.Model) func(context.Context, jobs.TokensRequest) jobs.TokensReply {
+	return func(ctx context.Context, q jobs.TokensRequest) (reply jobs.TokensReply) {
+		all, err := w.o.Engine.Tokens(ctx, w.dirs[m.Fingerprint], q.Texts...)
+		if err != nil {
+			return jobs.TokensReply{Failure: w.failure(err, "")}
+		}
+		for _, t := range all {
+			reply.Counts, reply.Limit = append(reply.Counts, t.N), t.Limit
+		}
+		return reply
 	}
 }
 
