@@ -56,7 +56,9 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if c.Dir = dir; c.Model == "auto" {
 		c.Model = ""
 	}
-	m, err := local.InspectModel(ctx, c)
+	m, err := local.Inspect(ctx, engine.Request{Checkpoint: c.Dir, Job: inference.Job{
+		Parts: inference.Parts(c.Parts), Assets: c.Assets, Recipe: inference.Recipe{Causal: inference.Causal{Mode: c.Model}},
+	}})
 	if len(m.Parts) > 0 {
 		fmt.Fprintf(stdout, "checkpoint %s\n", m.Dir)
 	}
@@ -82,12 +84,20 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		found = "usable"
 	}
 	fmt.Fprintf(stdout, "  %s: every tensor that the model uses is there and of the right shape; the model %s\n", found, control)
-	fmt.Fprintf(stdout, "  model: %s; licence %s\n", m.Variant.Title, m.Variant.Licence)
+	fmt.Fprintf(stdout, "  model: %s; licence %s\n", m.Variant.Title, licenceText(m.Variant))
 	fmt.Fprintf(stdout, "  recipe: %s\n", recipeText(m.Recipe))
 	if *full {
 		return verify(ctx, local, c, stdout, stderr)
 	}
 	return nil
+}
+
+// licenceText names a variant's licence.
+func licenceText(v engine.Variant) string {
+	if !v.Commercial() {
+		return v.Licence + " (no commercial use)"
+	}
+	return v.Licence
 }
 
 // recipeText says how a model is sampled.

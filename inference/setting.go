@@ -19,6 +19,7 @@ type Setting struct {
 	Form    bool     // the window has it
 	Use     Use      // of the file or folder that it names
 	Choices []string // all values, where there are few
+	Modes   []string // the modes of models, as Causal has them, for which it does something; nil for all
 
 	value
 }
@@ -50,6 +51,11 @@ func (s Setting) Set(j *Job, text string) error {
 	}
 	*j = next
 	return nil
+}
+
+// Applies reports whether the setting does something in a run of j.
+func (s Setting) Applies(j Job) bool {
+	return s.Modes == nil || slices.Contains(s.Modes, j.Causal.Mode)
 }
 
 // Text returns the setting's value in j as a person types it.

@@ -28,6 +28,7 @@ type Studio interface {
 	PastePicture(data []byte)
 
 	SetModelFolder(path string)
+	SetAssetsFolder(path string)
 	SetDemo(on bool)
 	SetOutputDir(path string)
 	SetLanguage(tag string)

@@ -56,6 +56,7 @@ func (f *fake) NewSeed()                                      { f.note("new seed
 func (f *fake) Drop(paths []string)                           { f.note("drop %v", paths) }
 func (f *fake) PastePicture(data []byte)                      { f.note("paste %s", data) }
 func (f *fake) SetModelFolder(path string)                    { f.note("model %s", path) }
+func (f *fake) SetAssetsFolder(path string)                   { f.note("assets %s", path) }
 func (f *fake) SetDemo(on bool)                               { f.note("demo %t", on) }
 func (f *fake) SetOutputDir(path string)                      { f.note("output %s", path) }
 func (f *fake) SetLanguage(tag string)                        { f.note("language %s", tag) }

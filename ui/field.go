@@ -43,11 +43,19 @@ func (f *form) hint(name studio.Field, width float32) *part.Hint {
 
 // row puts a setting's label before a control of it.
 func (f *form) row(name studio.Field, control fyne.CanvasObject) fyne.CanvasObject {
-	row := measures.Row(tr(string(name)), control, f.hint(name, columnWidth-labelWidth))
+	row := f.only(name, measures.Row(tr(string(name)), control, f.hint(name, columnWidth-labelWidth)))
 	if note := translated(string(name)+".hint", "", nil); note != "" {
-		return part.Column(4, row, part.Inset(0, 0, labelWidth, 0, part.NewNote(note, columnWidth-labelWidth)))
+		return f.only(name, part.Column(4, row, part.Inset(0, 0, labelWidth, 0, part.NewNote(note, columnWidth-labelWidth))))
 	}
 	return row
+}
+
+// only shows an object while a setting does something for the model that runs.
+func (f *form) only(name studio.Field, o fyne.CanvasObject) fyne.CanvasObject {
+	if setting := inference.FindSetting(string(name)); setting.Modes != nil {
+		f.shown = append(f.shown, func(s studio.Snapshot) { setVisible(o, setting.Applies(s.Form.Inputs.Job)) })
+	}
+	return o
 }
 
 // entry places an entry for a setting.

@@ -3,7 +3,10 @@ package ui
 import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/widget"
 
+	"gimbal/inference"
+	"gimbal/ui/desktop"
 	"gimbal/ui/part"
 	"gimbal/ui/studio"
 )
@@ -19,12 +22,14 @@ func newAdvancedInput(f *form) *advancedInput {
 	high, low := f.field("guidance_high"), f.field("guidance_low")
 	pair := func(a, b fyne.CanvasObject) fyne.CanvasObject { return container.NewGridWithColumns(2, a, b) }
 	content := part.Column(8,
-		part.Line(0, part.NewText(tr("negative_prompt")), part.Spread(part.Gap(0, 0)), a.tokens),
-		f.textField(studio.FieldNegative).Entry, f.hint(studio.FieldNegative, columnWidth),
+		f.only(studio.FieldNegative, part.Column(8,
+			part.Line(0, part.NewText(tr("negative_prompt")), part.Spread(part.Gap(0, 0)), a.tokens),
+			f.textField(studio.FieldNegative).Entry, f.hint(studio.FieldNegative, columnWidth))),
 		f.choice("sample_solver", "UniPC", "DPM++", "Euler"),
-		measures.Row(tr("guidance"), pair(high.Entry, low.Entry), f.hint("guidance_high", columnWidth-labelWidth)),
-		part.Inset(-4, 0, labelWidth, 0, pair(part.NewCaption(tr("expert.high")), part.NewCaption(tr("expert.low")))),
-		f.hint("guidance_low", columnWidth-labelWidth).Indented(labelWidth),
+		f.only("guidance_high", part.Column(8,
+			measures.Row(tr("guidance"), pair(high.Entry, low.Entry), f.hint("guidance_high", columnWidth-labelWidth)),
+			part.Inset(-4, 0, labelWidth, 0, pair(part.NewCaption(tr("expert.high")), part.NewCaption(tr("expert.low")))),
+			f.hint("guidance_low", columnWidth-labelWidth).Indented(labelWidth))),
 		f.entry("high_steps"),
 		f.entry("guidance_interval"),
 		f.check("cfg_zero"),
@@ -32,6 +37,11 @@ func newAdvancedInput(f *form) *advancedInput {
 		f.entry("easycache"),
 		f.entry("sample_shift"),
 		f.entry("boundary"),
+		f.entry("chunk_size"),
+		f.entry("local_attn_size"),
+		f.entry("sink_size"),
+		f.entry("max_attention_size"),
+		f.entry("timesteps_index"),
 		f.check("even_jumps"),
 		f.check("per_frame_intrinsics"),
 		f.check("allow_act2cam"),
@@ -41,7 +51,7 @@ func newAdvancedInput(f *form) *advancedInput {
 		f.entry("vae_chunk_size"),
 		f.entry("vae_tile"),
 		f.choice("decoder", tr("decoder.full"), tr("decoder.tiny")),
-		f.entry("decoder_path"),
+		f.row("decoder_path", part.Line(6, part.Spread(f.field("decoder_path").Entry), chooseDecoder(f.w))),
 		f.check("offload_model"),
 	)
 	a.view = part.NewDisclosure(tr("advanced"), content)
@@ -50,3 +60,16 @@ func newAdvancedInput(f *form) *advancedInput {
 }
 
 func (a *advancedInput) show(s studio.Snapshot) { showTokens(a.tokens, s.Form.NegativeTokens) }
+
+// chooseDecoder asks for the file of a small decoder.
+func chooseDecoder(w *Window) *widget.Button {
+	b := widget.NewButton(tr("choose"), func() {
+		panel := desktop.Panel{Kind: desktop.PickFile, Title: tr("decoder.choose"), Extensions: []string{"safetensors", "pth"}}
+		w.pick(panel, func(path string) {
+			w.studio.Edit("decoder_path", path)
+			w.studio.Edit("decoder", inference.DecoderTiny)
+		})
+	})
+	w.names["decoder.choose"] = b
+	return b
+}

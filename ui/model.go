@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -9,6 +10,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"gimbal/inference"
 	"gimbal/inference/engine"
 	"gimbal/ui/desktop"
 	"gimbal/ui/look"
@@ -23,16 +25,25 @@ type modelCard struct {
 	back   *part.Backdrop
 	view   fyne.CanvasObject
 	choose *widget.Button
+	assets *widget.Button // chooses where text encoder and VAE are
+	mode   fyne.CanvasObject
+	kinds  *part.Segmented
 }
+
+// modes are the ways to run a model, in the order in which they are offered.
+var modes = []string{"", inference.CausalFast, inference.CausalPretrain}
 
 func newModelCard(w *Window, f *form) *modelCard {
 	m := &modelCard{name: part.NewTitle(""), about: part.NewNote("", columnWidth-24), back: part.Background(look.ColorSunken, "", 9)}
 	m.choose = widget.NewButton(tr("model.choose"), w.chooseModel)
 	details := widget.NewButton(tr("details"), w.showModel)
 	details.Importance = widget.LowImportance
-	card := part.Column(6, m.name, m.about, part.Line(6, m.choose, details), f.hint(studio.FieldModel, columnWidth-24))
+	m.assets = widget.NewButton(tr("model.assets_choose"), w.chooseAssets)
+	m.kinds = f.segmented(studio.FieldMode, tr("mode.experts"), tr("mode.fast"), tr("mode.pretrain"))
+	m.mode = part.Column(4, m.kinds, f.hint(studio.FieldMode, columnWidth-24))
+	card := part.Column(6, m.name, m.about, m.mode, part.Line(6, m.choose, details), m.assets, f.hint(studio.FieldModel, columnWidth-24))
 	m.view = container.NewStack(m.back, part.Inset(11, 11, 12, 12, card))
-	w.names["model.choose"], w.names["model.details"] = m.choose, details
+	w.names["model.choose"], w.names["model.details"], w.names["model.assets"] = m.choose, details, m.assets
 	return m
 }
 
@@ -52,6 +63,14 @@ func (m *modelCard) show(s studio.Snapshot) {
 	m.about.SetText(about)
 	m.back.SetColors(fill, "")
 	setVisible(m.about, about != "")
+	setVisible(m.assets, !s.Model.Demo && s.Model.LacksAssets)
+	setVisible(m.mode, len(s.Model.Modes) > 1)
+	for i, mode := range modes {
+		m.kinds.SetDisabled(i, !slices.Contains(s.Model.Modes, mode))
+	}
+	if s.Form.Inputs.Job.Causal.Mode == "" && !slices.Contains(s.Model.Modes, "") {
+		m.kinds.SetSelected(slices.Index(modes, s.Model.Recipe.Causal.Mode))
+	}
 }
 
 // lacking names the parts of a model that are missing or damaged.
@@ -75,16 +94,59 @@ func lacking(parts []engine.Part) string {
 	return text
 }
 
+// modelSummary says in a few lines which model it is and what it can do.
 func modelSummary(m studio.Model) string {
 	var size int64
 	for _, p := range m.Parts {
-		size += p.Bytes
+		if !p.Other {
+			size += p.Bytes
+		}
 	}
-	follows := tr("model.no_camera")
-	if m.HasCamera {
-		follows = tr("model.camera")
+	text := join(bytesText(size), controlText(m))
+	if m.Variant.Title != "" {
+		text = m.Variant.Title + "\n" + text + "\n" + recipeText(m.Recipe) + "\n" + licenceText(m)
 	}
-	return join(bytesText(size), follows)
+	if m.Assets != "" {
+		text += "\n" + tr("model.assets", map[string]any{"Path": shortPath(m.Assets)})
+	}
+	return text
+}
+
+// controlText says what a model follows.
+func controlText(m studio.Model) string {
+	switch {
+	case m.ReadsKeys:
+		return tr("model.keys")
+	case m.HasCamera:
+		return tr("model.camera")
+	}
+	return tr("model.no_camera")
+}
+
+// recipeText says how a model is sampled.
+func recipeText(r inference.Recipe) string {
+	args := map[string]any{"Steps": r.Steps, "Chunk": r.Chunk, "Pictures": r.Chunk * inference.Wan.FrameStride}
+	switch r.Causal.Mode {
+	case inference.CausalFast:
+		return tr("recipe.fast", args)
+	case inference.CausalPretrain:
+		return tr("recipe.pretrain", args)
+	}
+	return tr("recipe.whole", args)
+}
+
+// licenceText names a model's licence and says what it forbids.
+func licenceText(m studio.Model) string {
+	text := tr("model.licence", map[string]any{"Licence": m.Variant.Licence})
+	if !m.Variant.Commercial() {
+		text = join(text, tr("model.non_commercial"))
+	}
+	return text
+}
+
+// chooseAssets asks for the folder of the text encoder and the VAE.
+func (w *Window) chooseAssets() {
+	w.pick(desktop.Panel{Kind: desktop.PickFolder, Title: tr("model.assets_title")}, w.studio.SetAssetsFolder)
 }
 
 // chooseModel asks for the model folder.
@@ -101,6 +163,9 @@ func (w *Window) showModel() {
 		folder = tr("model.demo")
 	}
 	rows.Add(part.NewCaption(folder))
+	if s.Model.Whole && !s.Model.Demo {
+		rows.Add(part.NewNote(modelSummary(s.Model), 460))
+	}
 	for _, p := range s.Model.Parts {
 		rows.Add(partRow(p))
 	}
@@ -122,6 +187,9 @@ func (w *Window) showModel() {
 		buttons = append(buttons, widget.NewButton(tr("model.leave_demo"), func() { d.Hide(); w.studio.SetDemo(false) }))
 	case s.Model.Folder != "":
 		buttons = append(buttons, widget.NewButton(tr("model.use_demo"), func() { d.Hide(); w.studio.SetDemo(true) }))
+	}
+	if s.Model.Folder != "" && !s.Model.Demo {
+		rows.Add(part.Line(6, widget.NewButton(tr("model.assets_choose"), func() { d.Hide(); w.chooseAssets() }), part.Spread(part.Gap(0, 0))))
 	}
 	d = dialog.NewCustomWithoutButtons(tr("model"), part.Sized(460, 0, rows), w.window)
 	d.SetButtons(append(buttons, choose))

@@ -35,6 +35,7 @@ func TestRender(t *testing.T) {
 	keys.Form.Camera = studio.BuiltinCamera("orbit-right", 41)
 	keys.Form.Camera.Name, keys.Form.Camera.Actions = "", "w-20,wl-20"
 	keys.Form.Camera.Legs = []clip.Leg{{Direction: clip.Forward, Amount: 2}, {Direction: clip.TurnRight, Amount: 40, Turning: true}}
+	small := causal(t)
 	states := []struct {
 		name       string
 		state      studio.Snapshot
@@ -53,6 +54,13 @@ func TestRender(t *testing.T) {
 			w.inputs.scroll.ScrollToBottom()
 		}},
 		{"keys", keys, look.Light, 1280, 800, func(w *Window) { w.inputs.scroll.ScrollToOffset(fyne.NewPos(0, 250)) }},
+		{"causal", small, look.Light, 1280, 800, nil},
+		{"causal-advanced", small, look.Light, 1280, 800, func(w *Window) {
+			w.inputs.more.view.SetOpen(true)
+			w.inputs.scroll.Refresh()
+			w.inputs.scroll.ScrollToBottom()
+		}},
+		{"causal-model", small, look.Light, 1280, 800, func(w *Window) { w.showModel() }},
 		{"running", running(t), look.Dark, 1280, 800, nil},
 		{"running-small", running(t), look.Light, 1000, 700, nil},
 		{"failed", failed, look.Light, 1000, 700, nil},
@@ -76,7 +84,7 @@ func TestRender(t *testing.T) {
 			continue
 		}
 		for _, language := range []string{"en", "zh"} {
-			if language == "zh" && c.name != "filled" && c.name != "running" && c.name != "library" && c.name != "settings" {
+			if language == "zh" && c.name != "filled" && c.name != "running" && c.name != "causal" && c.name != "library" && c.name != "settings" {
 				continue
 			}
 			c.state.Settings.Appearance, c.state.Settings.Language = c.appearance, language

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/golden"
 	"gimbal/inference/weights"
 )
@@ -127,5 +128,23 @@ func TestActionString(t *testing.T) {
 	_, err := p.Generate(t.Context(), job, "", func(inference.Event) {})
 	if errs := inference.SettingErrors(err); len(errs) != 1 || errs[0].Setting != "action_string" {
 		t.Errorf("error %v, want one of action_string", err)
+	}
+}
+
+// Keys make paths for cam checkpoints; an act one is told those of a folder.
+func TestKeysAreNotForActModels(t *testing.T) {
+	for setting, job := range map[string]inference.Job{
+		"": {}, "action_string": {ActionString: "w-4"}, "allow_act2cam": {AllowAct2Cam: true},
+	} {
+		if err := engine.CheckKeys(job, false); err != nil {
+			t.Errorf("%s: %v", setting, err)
+		}
+		found := ""
+		for _, e := range inference.SettingErrors(engine.CheckKeys(job, true)) {
+			found = e.Setting
+		}
+		if found != setting {
+			t.Errorf("an act model refuses %q, want %q", found, setting)
+		}
 	}
 }

@@ -3,6 +3,8 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -312,4 +314,41 @@ func tensor(t *testing.T, file, name string) weights.Tensor {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// TestVariantByShapes opens checkpoints of the real widths without config.json: files whose
+// tensors are holes.
+func TestVariantByShapes(t *testing.T) {
+	for name, d := range map[string]weights.Dims{"v2-14b-fast": weights.LingBotWorld, "v2-1.3b-fast": weights.LingBotWorldSmall} {
+		dir := t.TempDir()
+		writeHoles(t, filepath.Join(dir, "model.safetensors"), map[string][]int{
+			"patch_embedding.weight": {d.Dim, 36, 1, 2, 2}, "blocks.0.ffn.0.weight": {d.FFN, d.Dim},
+			"time_embedding.0.weight": {d.Dim, 256}, "head.head.weight": {64, d.Dim},
+		})
+		if v := engine.VariantOf(weights.Checkpoint{Dir: dir}, false); v.Name != name {
+			t.Errorf("%d wide without config.json is %s, want %s", d.Dim, v.Name, name)
+		}
+	}
+}
+
+// writeHoles writes a safetensors file of BF16 tensors without contents.
+func writeHoles(t *testing.T, path string, shapes map[string][]int) {
+	t.Helper()
+	header, at := map[string]any{}, 0
+	for name, shape := range shapes {
+		n := 2
+		for _, d := range shape {
+			n *= d
+		}
+		header[name] = map[string]any{"dtype": "BF16", "shape": shape, "data_offsets": []int{at, at + n}}
+		at += n
+	}
+	text, err := json.Marshal(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := binary.LittleEndian.AppendUint64(nil, uint64(len(text)))
+	if err := errors.Join(os.WriteFile(path, append(head, text...), 0o644), os.Truncate(path, int64(8+len(text)+at))); err != nil {
+		t.Fatal(err)
+	}
 }

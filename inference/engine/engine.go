@@ -14,11 +14,11 @@ import (
 type Engine interface {
 	// Device opens the device, at the first call, and says what it is and what it can do.
 	Device(ctx context.Context) (Device, error)
-	// Inspect says what the checkpoint in a folder holds. What is wrong with it is an error
-	// beside a Model that says what was found.
-	Inspect(ctx context.Context, checkpoint string) (Model, error)
-	// Tokens counts the tokens of texts.
-	Tokens(ctx context.Context, checkpoint string, texts ...string) ([]Tokens, error)
+	// Inspect says what the checkpoint of a run holds; of the job its parts and its mode count.
+	// What is wrong with it is an error beside a Model that says what was found.
+	Inspect(ctx context.Context, r Request) (Model, error)
+	// Tokens counts the tokens of texts, by the tokenizer of such a run.
+	Tokens(ctx context.Context, r Request, texts ...string) ([]Tokens, error)
 	// Plan says what a run will take, before anything is loaded. The job may lack a picture
 	// and prompts. A job that does not fit is no error: see inference.Plan.Fit.
 	Plan(ctx context.Context, r Request) (inference.Plan, error)
@@ -83,6 +83,7 @@ type Model struct {
 	HasCamera bool   // it follows camera paths
 	ReadsKeys bool   // it is told keys, and of a camera path the turns only: an act checkpoint
 	Parts     []Part
+	Modes     []string          // in which it can be run, as inference.Causal has them: "" for two experts
 	Variant   Variant           // which of the family it is; its recipe is the makers'
 	Recipe    inference.Recipe  // what suits it
 	Cached    []inference.Quant // kinds of weights that need not be made first

@@ -15,12 +15,8 @@ import (
 
 // Inspect implements Engine. Weights are mapped onto the device to check their shapes,
 // not read.
-func (l *Local) Inspect(ctx context.Context, dir string) (Model, error) {
-	return l.InspectModel(ctx, weights.Checkpoint{Dir: dir})
-}
-
-// InspectModel is Inspect of one of the models of a checkpoint.
-func (l *Local) InspectModel(ctx context.Context, c weights.Checkpoint) (_ Model, err error) {
+func (l *Local) Inspect(ctx context.Context, r Request) (_ Model, err error) {
+	c := r.checkpoint()
 	if c.Dir, err = weights.Find(c.Dir); err != nil {
 		return Model{}, err
 	}
@@ -28,7 +24,7 @@ func (l *Local) InspectModel(ctx context.Context, c weights.Checkpoint) (_ Model
 	if err != nil {
 		return Model{}, err
 	}
-	m := Model{Dir: c.Dir}
+	m := Model{Dir: c.Dir, Modes: modesOf(c)}
 	var errs []error
 	for _, p := range parts {
 		m.Parts = append(m.Parts, Part{Name: p.Name, Path: p.Path, Bytes: p.Bytes, DTypes: p.DTypes, Unused: p.Unused, Config: p.Config, Other: p.Other, Err: p.Err})
@@ -72,15 +68,15 @@ var quantKinds = []inference.Quant{inference.QuantINT8, inference.QuantNF4, infe
 
 // vocabulary is a checkpoint's tokenizer.
 type vocabulary struct {
-	dir       string
+	of        weights.Checkpoint
 	files     string // as they looked when it was opened
 	tokenizer *tokenizer.Tokenizer
 	limit     int
 }
 
 // Tokens implements Engine.
-func (l *Local) Tokens(ctx context.Context, dir string, texts ...string) ([]Tokens, error) {
-	v, err := l.vocabulary(dir)
+func (l *Local) Tokens(ctx context.Context, r Request, texts ...string) ([]Tokens, error) {
+	v, err := l.vocabulary(r.checkpoint())
 	if err != nil {
 		return nil, err
 	}
@@ -94,19 +90,19 @@ func (l *Local) Tokens(ctx context.Context, dir string, texts ...string) ([]Toke
 	return counts, nil
 }
 
-func (l *Local) vocabulary(dir string) (*vocabulary, error) {
-	files := watch.See(dir)
+func (l *Local) vocabulary(c weights.Checkpoint) (*vocabulary, error) {
+	files := watch.See(c.Dir)
 	l.mu.Lock()
 	v := l.vocab
 	l.mu.Unlock()
-	if v != nil && v.dir == dir && v.files == files {
+	if v != nil && v.of == c && v.files == files {
 		return v, nil
 	}
-	v, err := openVocabulary(dir)
+	v, err := openVocabulary(c)
 	if err != nil {
 		return nil, err
 	}
-	v.dir, v.files = dir, files
+	v.of, v.files = c, files
 	l.mu.Lock()
 	l.vocab = v // one is enough, and it is large
 	l.mu.Unlock()
@@ -114,8 +110,8 @@ func (l *Local) vocabulary(dir string) (*vocabulary, error) {
 }
 
 // openVocabulary opens a checkpoint's tokenizer. The experts say how much they read.
-func openVocabulary(dir string) (*vocabulary, error) {
-	parts, err := weights.Inspect(dir)
+func openVocabulary(c weights.Checkpoint) (*vocabulary, error) {
+	parts, err := c.Inspect()
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +130,7 @@ func openVocabulary(dir string) (*vocabulary, error) {
 		}
 	}
 	if v.tokenizer == nil {
-		return nil, fmt.Errorf("%s: no tokenizer", dir)
+		return nil, fmt.Errorf("%s: no tokenizer", c.Dir)
 	}
 	return v, nil
 }

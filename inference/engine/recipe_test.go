@@ -27,7 +27,7 @@ func inspect(t *testing.T, recipe string) (engine.Model, error) {
 		}
 	}
 	l := engine.NewLocal(engine.Options{Open: func(context.Context) (device.Device, error) { return openDevice(t), nil }})
-	return l.Inspect(t.Context(), dir)
+	return l.Inspect(t.Context(), engine.Request{Checkpoint: dir})
 }
 
 // TestRecipe makes sure that a checkpoint's recipe counts, the rest being the reference's,

@@ -143,6 +143,9 @@ func (r *run) checkControl() error {
 		return &inference.SettingError{Setting: r.controlSetting(), Mistake: inference.Unusable,
 			Found: cmp.Or(r.job.ActionString, r.job.ActionPath), Want: fmt.Sprintf("none, as the checkpoint %s has no camera control, or a base-cam checkpoint", r.p.layout.Dir)}
 	}
+	if err := CheckKeys(r.job, r.p.ReadsKeys()); err != nil {
+		return err
+	}
 	if err := r.clip.Check(r.p.controlChannels()); err != nil {
 		return &inference.SettingError{Setting: r.controlSetting(), Mistake: inference.Unusable, Err: err}
 	}
@@ -151,6 +154,25 @@ func (r *run) checkControl() error {
 	}
 	for _, n := range r.clip.Notes() {
 		r.notice(inference.NoticeCamera, "%s", n.Text)
+	}
+	return nil
+}
+
+// CheckKeys refuses a job's keys in place of poses for a model that is told keys itself: as in
+// the reference these make paths for cam checkpoints.
+func CheckKeys(job inference.Job, readsKeys bool) error {
+	if !readsKeys {
+		return nil
+	}
+	refuse := func(setting, found, want string) error {
+		return &inference.SettingError{Setting: setting, Mistake: inference.Unusable, Found: found,
+			Want: want + ": the checkpoint is an act one, which is told the keys of an action folder's action.npy beside its poses; keys make a path for a cam checkpoint"}
+	}
+	switch {
+	case job.ActionString != "":
+		return refuse("action_string", job.ActionString, "none")
+	case job.AllowAct2Cam:
+		return refuse("allow_act2cam", "True", "False")
 	}
 	return nil
 }

@@ -11,15 +11,18 @@ import (
 type Variant struct {
 	Name    string // such as "v2-1.3b-fast"
 	Title   string // such as "LingBot-World 2.0 1.3B, causal-fast"
-	Licence string
+	Licence string // such as "Apache-2.0"
 	Dims    weights.Dims
 	Recipe  inference.Recipe // of its makers
 }
 
+// Commercial reports whether its licence allows commercial use.
+func (v Variant) Commercial() bool { return v.Licence != nonCommercial }
+
 // The licences of the family.
 const (
 	apache        = "Apache-2.0"
-	nonCommercial = "CC BY-NC-SA 4.0 (no commercial use)"
+	nonCommercial = "CC BY-NC-SA 4.0"
 )
 
 // The entries of the schedule of 1000 at which the fast models take their steps.
@@ -80,11 +83,16 @@ func madeUpVariant(d weights.Dims) Variant {
 	return v
 }
 
-// smallDim is the width of the 1.3B model, which comes without config.json.
-var smallDim = weights.LingBotWorldSmall.Dim
+// isSmall reports whether a checkpoint's causal model is the 1.3B one: by its width, at which
+// its shapes are looked at as it comes without config.json. What is no wider then is it, too.
+func isSmall(c weights.Checkpoint) bool {
+	small := weights.LingBotWorldSmall.Dim
+	dim, configured := c.CausalDim()
+	return dim == small || dim < small && !configured
+}
 
-// VariantOf says which variant a checkpoint is, without opening its weights: by where its
-// transformers are and how wide they are. keys says whether they are told keys, which only
+// VariantOf says which variant a checkpoint is, by where its transformers are and how wide
+// they are. keys says whether they are told keys, which only
 // their weights tell.
 func VariantOf(c weights.Checkpoint, keys bool) Variant {
 	name := "base-cam"
@@ -93,12 +101,12 @@ func VariantOf(c weights.Checkpoint, keys bool) Variant {
 		if absolute, err := filepath.Abs(dir); err == nil {
 			folder = filepath.Base(absolute)
 		}
-		switch dim := weights.CausalDim(dir); {
+		switch {
 		case c.Model == inference.CausalPretrain, c.Model == "" && folder == weights.PretrainFolder:
 			name = "v2-14b-pretrain"
 		case folder == weights.FastFolder:
 			name = "fast-cam"
-		case dim == 0, dim == smallDim:
+		case isSmall(c):
 			name = "v2-1.3b-fast"
 		default:
 			name = "v2-14b-fast"
@@ -114,4 +122,24 @@ func VariantOf(c weights.Checkpoint, keys bool) Variant {
 	}
 	v, _ := FindVariant(name)
 	return v
+}
+
+// modesOf returns the ways in which a checkpoint can be run, as Causal.Mode has them: "" for its
+// experts. A model that may be one of either kind, as nothing in it says which, is both.
+func modesOf(c weights.Checkpoint) (modes []string) {
+	if c.HasExperts() {
+		modes = append(modes, "")
+	}
+	folder := func(mode string) string {
+		c.Model = mode
+		dir, _ := c.FindCausal()
+		return filepath.Base(dir)
+	}
+	if f := folder(inference.CausalFast); f != "." && f != weights.PretrainFolder {
+		modes = append(modes, inference.CausalFast)
+	}
+	if f := folder(inference.CausalPretrain); f != "." && f != weights.FastFolder && !isSmall(c) {
+		modes = append(modes, inference.CausalPretrain)
+	}
+	return modes
 }

@@ -101,21 +101,35 @@ func (l *Layout) openCausal(c Checkpoint) (Expert, Part) {
 // configOf reads the config.json in a model's folder, or takes the sizes from the shapes of
 // its tensors where there is none.
 func configOf(dir string, s *Store) (WanConfig, error) {
-	path := findFile(dir, ConfigFile)
-	if _, err := os.Lstat(path); err == nil {
+	if path := findFile(dir, ConfigFile); there(path) {
 		return readWanConfig(path)
 	}
 	return ShapeConfig(s)
 }
 
-// CausalDim returns the width of a causal model in a folder by its config.json; 0 if there is
-// none that says so.
-func CausalDim(dir string) int {
-	config, err := readWanConfig(filepath.Join(dir, "config.json"))
-	if err != nil {
-		return 0
+// CausalDim returns the width of the causal model in c, and whether its config.json says so:
+// where there is none, the shapes of its tensors do. It is 0 if neither does.
+func (c Checkpoint) CausalDim() (dim int, configured bool) {
+	folder, path := c.FindCausal()
+	if folder == "" {
+		return 0, false
 	}
-	return config.Dim
+	if path := findFile(folder, ConfigFile); there(path) {
+		config, _ := readWanConfig(path) // whoever opens the model says what is wrong
+		return config.Dim, true
+	}
+	store, err := openModel(path)
+	if err != nil {
+		return 0, false
+	}
+	defer store.Close()
+	config, _ := ShapeConfig(store)
+	return config.Dim, false
+}
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // What the shapes of a model's tensors do not say, of all LingBot-World models.

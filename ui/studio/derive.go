@@ -2,6 +2,7 @@ package studio
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/clip"
+	"gimbal/inference/engine"
 )
 
 // loadedPath is a camera path as it was read.
@@ -92,12 +94,39 @@ func (s *Studio) deriveCamera(n *Snapshot) {
 		if n.Model.ReadsKeys {
 			channels = clip.ActChannels
 		}
-		if err := path.Check(channels, f.Frames); err != nil && n.Model.Whole {
+		if err := errors.Join(engine.CheckKeys(in.Job, n.Model.ReadsKeys), path.Check(channels, f.Frames)); err != nil && n.Model.Whole {
 			p := problem(FieldCamera, Error, OtherProblem, map[string]any{"Text": err.Error()}, "")
 			s.report("control", &p)
 		}
 	}
+	s.deriveChunks(n)
 	f.Seconds = float64(f.Frames) / float64(in.Job.FPS)
+}
+
+// deriveChunks cuts the video to whole chunks of a causal model.
+func (s *Studio) deriveChunks(n *Snapshot) {
+	f, c := &n.Form, n.Form.Inputs.Job.Causal
+	s.report("chunks", nil)
+	s.report("window", nil)
+	if window := inference.FindSetting("local_attn_size"); window.Applies(f.Inputs.Job) && window.Check(f.Inputs.Job) != nil {
+		p := problem(FieldWindow, Error, WindowShort, map[string]any{"Least": c.Chunk + c.Sink, "Chunk": c.Chunk, "Sink": c.Sink}, "")
+		s.report("window", &p)
+	}
+	if c.Mode == "" || c.Chunk == 0 || f.Frames < 1 {
+		return
+	}
+	args := map[string]any{"Chunk": c.Chunk, "Frames": f.Frames, "Least": inference.Wan.Frames(c.Chunk)}
+	latent := inference.Wan.LatentFrames(f.Frames)
+	whole := latent - latent%c.Chunk
+	if whole == 0 {
+		p := problem(FieldFrames, Error, ChunkShort, args, "")
+		s.report("chunks", &p)
+		return
+	}
+	if f.Frames = inference.Wan.Frames(whole); whole < latent {
+		p := problem(FieldFrames, Info, ChunkCut, with(args, "Frames", f.Frames), "")
+		s.report("chunks", &p)
+	}
 }
 
 // problems lists what is wrong, errors first and otherwise in the form's order.
@@ -177,6 +206,8 @@ func (s *Studio) modelProblems(n *Snapshot, add func(Field, Level, Code, map[str
 		add(FieldModel, Error, DemoBad, nil, s.state.demoErr.Error())
 	case m.Missing:
 		add(FieldModel, Error, ModelMissing, map[string]any{"Path": s.checkpoint(n)}, m.Details)
+	case m.LacksAssets:
+		add(FieldModel, Error, ModelNoAssets, map[string]any{"Path": s.checkpoint(n)}, m.Details)
 	case m.Details != "":
 		add(FieldModel, Error, ModelBad, map[string]any{"Path": s.checkpoint(n)}, m.Details)
 	default:

@@ -27,6 +27,9 @@ const (
 	FieldSeed     Field = "base_seed" // typing one locks it
 	FieldQuant    Field = "quant"
 	FieldLoRAs    Field = "lora" // one a line
+	FieldMode     Field = "infer_mode"
+	FieldChunk    Field = "chunk_size"
+	FieldWindow   Field = "local_attn_size"
 
 	// These are no settings of a run.
 	FieldOutput Field = "output" // folder for the videos
@@ -88,6 +91,9 @@ func (s *Studio) Edit(field Field, text string) {
 		}
 		if p := edit(&n.Form.Inputs, field, text); p != nil {
 			s.state.typed[field] = *p
+		}
+		if field == FieldMode { // another model of the same folder, with settings of its own
+			s.state.unsuited = true
 		}
 		if field == FieldActions && n.Form.Inputs.Job.Frames != before.Job.Frames { // the keys say how long the video is
 			s.forget(n, FieldFrames)

@@ -95,6 +95,7 @@ func TestEveryFieldIsShown(t *testing.T) {
 		"image": "/a.png", "action_path": "/a", "prompt": "p", "negative_prompt": "n", "sample_solver": "dpm++", "high_steps": "3", "easycache": "0.05,10", "lora": "/a.safetensors:high=1,low=0.5", "guidance_interval": "0.2,0.9", "cfg_zero": "True", "cfg_zero_init": "2", "sample_shift": "2.5", "guidance_low": "2",
 		"guidance_high": "3", "boundary": "0.5", "noise_rng": "cpu", "quant": "int8", "attention_dtype": "f16", "offload_model": "False", "vae_tile": "128", "frame_num": "9",
 		"action_string": "w-3", "allow_act2cam": "True", "per_frame_intrinsics": "True", "even_jumps": "True", "decoder": "tiny",
+		"infer_mode": "causal_fast", "chunk_size": "3",
 	}
 	for _, field := range fields {
 		if !field.isSetting() {
@@ -283,7 +284,7 @@ func TestModel(t *testing.T) {
 		b.set(enginetest.Settings{Broken: true})
 		must(t, os.Mkdir(model, 0o755))
 		b.seen(model)
-		p := b.problem(FieldModel, ModelBad)
+		p := b.problem(FieldModel, ModelNoAssets)
 		if p.Details != "VAE: not there" || len(b.Snapshot().Model.Parts) != 1 {
 			t.Errorf("%+v", p)
 		}

@@ -39,6 +39,10 @@ var problemTexts = map[Code]string{
 	MemoryReloads:    "The weights do not fit beside the rest ({{.Need}} of {{.Have}}): they are read from the disk in every step. A quantisation is faster.",
 	OtherProblem:     "{{.Text}}",
 	SizeBad:          "No video can be made of this picture in this size.",
+	ChunkShort:       "This model makes {{.Chunk}} latent frames at a time: a video has at least {{.Least}} frames, not {{.Frames}}.",
+	ChunkCut:         "This model makes {{.Chunk}} latent frames at a time: the video gets {{.Frames}} frames.",
+	WindowShort:      "The window must hold the {{.Chunk}} latent frames of a chunk and the {{.Sink}} of the sink: at least {{.Least}}, or -1 for all.",
+	ModelNoAssets:    "The model in {{.Path}} has no text encoder or VAE. Choose a LingBot-World folder that has them: all models of the family share these.",
 	DemoBad:          "The demo model cannot be unpacked. Choose a model folder.",
 
 	noteCode(clip.NoteIntrinsicsGuessed): "The path has no intrinsics: a usual lens is taken (fx, fy, cx, cy = 500, 500, 416, 240).",

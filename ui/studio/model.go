@@ -2,6 +2,8 @@ package studio
 
 import (
 	"context"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"gimbal/inference"
@@ -11,6 +13,7 @@ import (
 // inspected is what is known of a model.
 type inspected struct {
 	folder  string
+	assets  string // that were found for it where none were named
 	model   engine.Model
 	missing bool
 	err     error
@@ -39,24 +42,99 @@ func (s *Studio) demoCheckpoint() string {
 	return s.state.demo.Checkpoint
 }
 
+// assets returns the folder that the text encoder and the VAE of the model that runs are in;
+// "" where it has them, or they lie around it.
+func (s *Studio) assets(n *Snapshot) string {
+	if s.usesDemo(n) {
+		return ""
+	}
+	return n.Settings.AssetsFolder
+}
+
 func modelCheck(demo bool) string { return map[bool]string{true: "demo model", false: "model"}[demo] }
+
+// request asks for a model: for the one that runs, in the form's mode.
+func (s *Studio) request(n *Snapshot, demo bool) engine.Request {
+	r := engine.Request{Checkpoint: s.folder(n, demo)}
+	if !demo {
+		r.Job.Assets = n.Settings.AssetsFolder
+	}
+	if demo == s.usesDemo(n) {
+		r.Job.Causal.Mode = n.Form.Inputs.Job.Causal.Mode
+	}
+	return r
+}
+
+// inspect asks the engine what a model is. Where it has no text encoder and no VAE, those of
+// known, a folder that has both, are tried.
+func (s *Studio) inspect(ctx context.Context, r engine.Request, known string) inspected {
+	found := inspected{folder: r.Checkpoint}
+	if r.Checkpoint == "" {
+		return found
+	}
+	found.model, found.err = s.o.Engine.Inspect(ctx, r)
+	found.missing = found.err != nil && !exists(r.Checkpoint)
+	if found.err != nil && !found.missing && lacksAssets(found.model) && r.Job.Assets == "" && known != "" {
+		r.Job.Assets = known
+		if m, err := s.o.Engine.Inspect(ctx, r); err == nil {
+			return inspected{folder: r.Checkpoint, model: m, assets: known}
+		}
+	}
+	return found
+}
+
+// assetParts are the parts that models of the family share.
+var assetParts = []string{"text encoder", "tokenizer", "VAE"}
+
+// lacksAssets reports whether all that is wrong with a model is that such parts are not there.
+func lacksAssets(m engine.Model) bool {
+	lacks := false
+	for _, p := range m.Parts {
+		switch missing := p.Err != nil && p.Path == ""; {
+		case missing && slices.Contains(assetParts, p.Name):
+			lacks = true
+		case p.Err != nil && !p.Other:
+			return false
+		}
+	}
+	return lacks
+}
+
+// assetsOf returns the folder, other than the model's own, that its text encoder is in; "" for none.
+func assetsOf(m engine.Model) string {
+	for _, p := range m.Parts {
+		if p.Name != assetParts[0] || p.Path == "" {
+			continue
+		}
+		if inside, err := filepath.Rel(m.Dir, p.Path); err != nil || !filepath.IsLocal(inside) {
+			return filepath.Dir(p.Path)
+		}
+	}
+	return ""
+}
 
 // checkModel inspects a model when it is another one.
 func (s *Studio) checkModel(n *Snapshot, demo bool) {
-	folder := s.folder(n, demo)
-	s.check(modelCheck(demo), folder, immediate, func(ctx context.Context) func(*Snapshot) {
-		found := inspected{folder: folder}
-		if folder != "" {
-			found.model, found.err = s.o.Engine.Inspect(ctx, folder)
-			found.missing = found.err != nil && !exists(folder)
-		}
+	asked, known := s.request(n, demo), ""
+	if !demo {
+		known = n.Settings.KnownAssets
+	}
+	folder := asked.Checkpoint
+	s.check(modelCheck(demo), asked, immediate, func(ctx context.Context) func(*Snapshot) {
+		found := s.inspect(ctx, asked, known)
 		return func(n *Snapshot) {
 			know := func() { s.state.models[demo] = found }
+			if !demo && found.assets != "" {
+				n.Settings.AssetsFolder = found.assets
+			}
+			if !demo && found.model.Whole && assetsOf(found.model) == "" {
+				n.Settings.KnownAssets = found.model.Dir
+			}
 			switch {
 			case demo && folder != "" && !s.state.edited: // the first start: something that works at once
 				know()
 				s.useDemo(n)
-			case s.state.unsuited && demo == s.usesDemo(n):
+			case s.state.unsuited && demo == s.usesDemo(n) && found.err == nil:
 				s.suit(n, know)
 				s.state.unsuited = false
 			default:
@@ -72,6 +150,7 @@ func (s *Studio) deriveModel(n *Snapshot) {
 	n.Model = Model{Demo: demo, Folder: n.Settings.ModelFolder, Checking: s.pending(modelCheck(demo))}
 	if m, ok := s.inspected(n, demo); ok {
 		n.Model.Model, n.Model.Missing = m.model, m.missing
+		n.Model.Assets, n.Model.LacksAssets = assetsOf(m.model), m.err != nil && !demo && lacksAssets(m.model)
 		if m.err != nil {
 			n.Model.Details = m.err.Error()
 		}
@@ -85,18 +164,31 @@ func (s *Studio) inspected(n *Snapshot, demo bool) (m inspected, ok bool) {
 }
 
 // suit changes by f which model runs, or what is known of it. Settings that suited the
-// model of before give way to those that suit the one of now.
+// model of before give way to those that suit the one of now, and any that are for a model
+// that is sampled in another way.
 func (s *Studio) suit(n *Snapshot, f func()) {
 	before := s.suiting(n, s.usesDemo(n))
 	f()
-	if after := s.suiting(n, s.usesDemo(n)); alike(valuesOf(n.Form.Inputs.Job), before) && !alike(after, before) {
+	after, now := s.suiting(n, s.usesDemo(n)), valuesOf(n.Form.Inputs.Job)
+	other := after.Causal.Mode != before.Causal.Mode || after.Causal.Mode != now.Causal.Mode
+	if (other || alike(now, before)) && !alike(after, now) {
 		s.fill(n, func(in *Inputs) { in.Job = withValues(in.Job, after) })
 	}
 }
 
 // SetDemo asks for the demo model even where a model folder is chosen.
 func (s *Studio) SetDemo(on bool) {
-	s.userChange(func(n *Snapshot) { n.Form.Inputs.Demo = on })
+	s.userChange(func(n *Snapshot) {
+		s.suit(n, func() { n.Form.Inputs.Demo = on })
+		_, known := s.inspected(n, s.usesDemo(n))
+		s.state.unsuited = !known
+	})
+}
+
+// SetAssetsFolder chooses a folder with the text encoder and the VAE for a model folder that
+// has none; "" for those around it.
+func (s *Studio) SetAssetsFolder(path string) {
+	s.userChange(func(n *Snapshot) { n.Settings.AssetsFolder = absolute(path) })
 }
 
 // SetModelFolder chooses the model folder; "" forgets it, and the demo model is used.
@@ -106,6 +198,9 @@ func (s *Studio) SetModelFolder(path string) {
 
 func (s *Studio) useModel(n *Snapshot, path string) {
 	s.suit(n, func() {
+		if n.Settings.ModelFolder != path {
+			n.Settings.AssetsFolder = ""
+		}
 		n.Settings.ModelFolder = path
 		n.Form.Inputs.Demo = false
 	})
@@ -116,12 +211,15 @@ func (s *Studio) useModel(n *Snapshot, path string) {
 // checkTokens counts the prompts' tokens when typing pauses.
 func (s *Studio) checkTokens(n *Snapshot) {
 	prompts := [2]string{n.Form.Inputs.Job.Prompt, n.Form.Inputs.Job.NegativePrompt}
-	checkpoint := s.checkpoint(n)
-	of := [3]string{checkpoint, prompts[0], prompts[1]}
+	asked := s.request(n, s.usesDemo(n))
+	of := struct {
+		engine.Request
+		prompts [2]string
+	}{asked, prompts}
 	s.check("tokens", of, typing, func(ctx context.Context) func(*Snapshot) {
 		counts := make([]engine.Tokens, len(prompts)) // unknown: the model's check says what is wrong
-		if checkpoint != "" {
-			if found, err := s.o.Engine.Tokens(ctx, checkpoint, prompts[:]...); err == nil {
+		if asked.Checkpoint != "" {
+			if found, err := s.o.Engine.Tokens(ctx, asked, prompts[:]...); err == nil {
 				counts = found
 			}
 		}
@@ -139,7 +237,7 @@ type planned struct {
 // planned returns what the form's estimate depends on.
 func (s *Studio) planned(n *Snapshot) planned {
 	job := withValues(inference.DefaultJob(), valuesOf(n.Form.Inputs.Job))
-	job.Frames = n.Form.Frames
+	job.Frames, job.Assets = n.Form.Frames, s.assets(n)
 	if n.Form.Width > 0 {
 		job.Image = n.Form.Inputs.Job.Image
 	}

@@ -71,7 +71,7 @@ func (s *Studio) builtins(n *Snapshot) []Preset {
 	all := []Preset{
 		{ID: PresetQuick, Name: "Quick"}, {ID: PresetProduction, Name: "Production"}, {ID: PresetFull, Name: "Full length"},
 	}
-	for i, size := range [][2]int{{5, 5}, {41, 20}, {81, base.Steps}} {
+	for i, size := range presetSizes(base.Recipe) {
 		all[i].Values, all[i].Builtin = base, true
 		all[i].Values.Frames, all[i].Values.Steps = size[0], size[1]
 		if isFew {
@@ -80,6 +80,23 @@ func (s *Studio) builtins(n *Snapshot) []Preset {
 		}
 	}
 	return append(all, Preset{ID: PresetDemo, Name: "Demo", Builtin: true, Values: s.suiting(n, true)})
+}
+
+// presetSizes are the frames and steps of the presets: of a causal model whole chunks, and of
+// one of few steps all of them.
+func presetSizes(r inference.Recipe) [3][2]int {
+	sizes := [3][2]int{{5, 5}, {41, 20}, {81, r.Steps}}
+	if r.Causal.Mode == "" || r.Chunk == 0 {
+		return sizes
+	}
+	for i, size := range sizes {
+		latent := max(r.Chunk, inference.Wan.LatentFrames(size[0]))
+		sizes[i][0] = inference.Wan.Frames(latent - latent%r.Chunk)
+		if r.Causal.Mode == inference.CausalFast {
+			sizes[i][1] = r.Steps
+		}
+	}
+	return sizes
 }
 
 // derivePresets lists the presets with the estimates that are known.

@@ -56,6 +56,10 @@ const (
 	MemoryReloads    Code = "memory_reloads"    // Need, Have: weights are read from disk in every step (warning)
 	SizeBad          Code = "size_bad"          // Details
 	DemoBad          Code = "demo_bad"          // Details
+	ChunkShort       Code = "chunk_short"       // Chunk, Frames, Least: not one chunk
+	ChunkCut         Code = "chunk_cut"         // Chunk, Frames: the video has fewer frames (info)
+	WindowShort      Code = "window_short"      // Least, Chunk, Sink: the window holds less than these two
+	ModelNoAssets    Code = "model_no_assets"   // Path: text encoder and VAE are missing
 )
 
 // The codes of what may be wrong with any setting.

@@ -34,6 +34,7 @@ func (s *Studio) generate(n *Snapshot) {
 	}
 	dir, thumb := n.Settings.OutputDir, n.Form.Picture.Thumb
 	run := library.Settings{Job: n.Form.Inputs.Job, Camera: n.Form.Inputs.Camera}
+	run.Job.Assets = s.assets(n)
 	if !s.usesDemo(n) {
 		run.Checkpoint = n.Settings.ModelFolder
 	}

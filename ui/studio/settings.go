@@ -25,6 +25,10 @@ type Settings struct {
 	Appearance   string  `json:"appearance,omitempty"` // "light", "dark"; "" for the system's
 	OutputDir    string  `json:"output_dir,omitempty"` // folder for the videos
 	ModelFolder  string  `json:"model_folder,omitempty"`
+	// AssetsFolder has the text encoder and the VAE of a model folder without them; "" for
+	// the ones that lie around it. KnownAssets is the last model folder that had both.
+	AssetsFolder string `json:"assets_folder,omitempty"`
+	KnownAssets  string `json:"known_assets,omitempty"`
 }
 
 // SetWindow remembers the window's size, in Fyne's units.

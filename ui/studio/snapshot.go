@@ -98,8 +98,12 @@ type Model struct {
 	Demo     bool   // the demo model is used
 	Folder   string // the model folder that was chosen; "" for none
 	Checking bool
-	Missing  bool   // its folder is not there
-	Details  string // why it cannot be used; "" if it can
+	Missing  bool // its folder is not there
+	// Assets is the folder, other than the model's own, that its text encoder and VAE are
+	// taken from; LacksAssets says that it has none and nothing else is wrong.
+	Assets      string
+	LacksAssets bool
+	Details     string // why it cannot be used; "" if it can
 }
 
 // Device is the machine that runs the model.

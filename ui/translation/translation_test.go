@@ -62,7 +62,7 @@ func used(t *testing.T) map[string]bool {
 	if err != nil || len(sources) == 0 {
 		t.Fatal("no sources", err)
 	}
-	literal := regexp.MustCompile(`(?:\btr\(|appearance\([^,]+, |step\("\d", |item\(library\.\w+, |add\("\w+", |f\.(?:entry|choice|check)\()"([a-z_0-9]+(?:\.[a-z_0-9]+)*)"`)
+	literal := regexp.MustCompile(`(?:\btr\(|appearance\([^,]+, |step\("\d", |item\(library\.\w+, |add\("\w+", |f\.(?:entry|choice|check|row)\()"([a-z_0-9]+(?:\.[a-z_0-9]+)*)"`)
 	for _, path := range sources {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
@@ -100,7 +100,7 @@ func used(t *testing.T) map[string]bool {
 	for _, id := range []string{studio.PresetQuick, studio.PresetProduction, studio.PresetFull, studio.PresetDemo} {
 		keys["preset."+id] = true
 	}
-	for _, part := range []string{"", "high_noise_model", "low_noise_model", "text encoder", "tokenizer", "VAE"} {
+	for _, part := range []string{"", "high_noise_model", "low_noise_model", "causal_model", "text encoder", "tokenizer", "VAE"} {
 		keys["part."+part] = true
 	}
 	return keys

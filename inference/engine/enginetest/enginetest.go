@@ -31,11 +31,13 @@ type Engine struct {
 
 // Settings say what an Engine plays.
 type Settings struct {
-	Fail     error                       // what runs end with after their first step
-	Broken   bool                        // a part of every checkpoint is missed
-	NoCamera bool                        // no checkpoint follows camera paths
-	Parts    []engine.Part               // of every checkpoint, besides its VAE
-	Recipes  map[string]inference.Recipe // by checkpoint, where it is not the usual one
+	Fail     error         // what runs end with after their first step
+	Broken   bool          // a part of every checkpoint is missed
+	NoCamera bool          // no checkpoint follows camera paths
+	Parts    []engine.Part // of every checkpoint, besides its VAE
+	// Model, unless nil, is what Inspect returns of a folder that is there, if ok.
+	Model   func(r engine.Request) (m engine.Model, ok bool, err error)
+	Recipes map[string]inference.Recipe // by checkpoint, where it is not the usual one
 }
 
 // New returns an Engine.
@@ -81,7 +83,8 @@ func (e *Engine) Device(context.Context) (engine.Device, error) {
 }
 
 // Inspect implements engine.Engine.
-func (e *Engine) Inspect(_ context.Context, dir string) (engine.Model, error) {
+func (e *Engine) Inspect(_ context.Context, r engine.Request) (engine.Model, error) {
+	dir := r.Checkpoint
 	set := e.settings()
 	m := engine.Model{Recipe: inference.DefaultRecipe()}
 	if own, ok := set.Recipes[dir]; ok {
@@ -89,6 +92,11 @@ func (e *Engine) Inspect(_ context.Context, dir string) (engine.Model, error) {
 	}
 	if _, err := os.Stat(dir); err != nil {
 		return m, err
+	}
+	if set.Model != nil {
+		if m, ok, err := set.Model(r); ok {
+			return m, err
+		}
 	}
 	m.Parts = []engine.Part{{Name: "VAE", Path: dir}}
 	if set.Broken {
@@ -102,7 +110,7 @@ func (e *Engine) Inspect(_ context.Context, dir string) (engine.Model, error) {
 }
 
 // Tokens implements engine.Engine: a word is a token.
-func (e *Engine) Tokens(_ context.Context, _ string, texts ...string) ([]engine.Tokens, error) {
+func (e *Engine) Tokens(_ context.Context, _ engine.Request, texts ...string) ([]engine.Tokens, error) {
 	var all []engine.Tokens
 	for _, text := range texts {
 		all = append(all, engine.Tokens{N: len(strings.Fields(text)) + 1, Limit: 8})

@@ -53,7 +53,7 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 		}
 	}
 	for _, c := range o.Models {
-		m, err := o.Engine.Inspect(ctx, c.Dir)
+		m, err := o.Engine.Inspect(ctx, engine.Request{Checkpoint: c.Dir})
 		if err == nil && !m.Whole {
 			err = errors.New("it is not whole")
 		}
