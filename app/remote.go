@@ -56,7 +56,7 @@ func (r *reference) connect(log *slog.Logger) (*client.Engine, error) {
 
 // completeThere is complete over what the model's makers recommend, as the server has it.
 func (r *reference) completeThere(ctx context.Context, e engine.Engine, planned bool) error {
-	m, err := e.Inspect(ctx, r.ckptDir)
+	m, err := e.Inspect(ctx, engine.Request{Checkpoint: r.ckptDir})
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,8 @@ func (e *Engine) Checkpoints(ctx context.Context) (names []string, err error) {
 }
 
 // Inspect implements engine.Engine.
-func (e *Engine) Inspect(ctx context.Context, checkpoint string) (engine.Model, error) {
+func (e *Engine) Inspect(ctx context.Context, r engine.Request) (engine.Model, error) {
+	checkpoint := r.Checkpoint
 	models, err := e.Models(ctx)
 	if err != nil {
 		return engine.Model{}, err
@@ -115,8 +116,8 @@ func (e *Engine) Inspect(ctx context.Context, checkpoint string) (engine.Model, 
 }
 
 // Tokens implements engine.Engine.
-func (e *Engine) Tokens(ctx context.Context, checkpoint string, texts ...string) (counts []engine.Tokens, err error) {
-	all, err := e.Client.Tokens(ctx, checkpoint, texts)
+func (e *Engine) Tokens(ctx context.Context, r engine.Request, texts ...string) (counts []engine.Tokens, err error) {
+	all, err := e.Client.Tokens(ctx, r.Checkpoint, texts)
 	for _, t := range all {
 		counts = append(counts, engine.Tokens{N: t.Tokens, Limit: t.Limit})
 	}

@@ -232,7 +232,7 @@ func TestFailures(t *testing.T) {
 	if _, err := os.Stat(strings.TrimSuffix(q.Job.Output, ".mp4") + ".run"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the run's folder is there: %v", err)
 	}
-	if _, err := r.Inspect(t.Context(), "other"); !errors.As(err, new(*inference.CheckpointError)) {
+	if _, err := r.Inspect(t.Context(), engine.Request{Checkpoint: "other"}); !errors.As(err, new(*inference.CheckpointError)) {
 		t.Error(err)
 	}
 	stranger, err := client.New(r.s.URL, "wrong")
@@ -264,11 +264,11 @@ func TestQuestions(t *testing.T) {
 		t.Error(names, err)
 	}
 	for _, name := range []string{"tiny", ""} {
-		if m, err := r.Inspect(ctx, name); err != nil || m.Dir != "tiny" || !m.Whole || !m.HasCamera || m.Recipe != inference.DefaultRecipe() || len(m.Parts) == 0 {
+		if m, err := r.Inspect(ctx, engine.Request{Checkpoint: name}); err != nil || m.Dir != "tiny" || !m.Whole || !m.HasCamera || m.Recipe != inference.DefaultRecipe() || len(m.Parts) == 0 {
 			t.Errorf("%+v, %v", m, err)
 		}
 	}
-	if n, err := r.Tokens(ctx, "tiny", "a walk"); err != nil || n[0] != (engine.Tokens{N: 3, Limit: 8}) {
+	if n, err := r.Tokens(ctx, engine.Request{Checkpoint: "tiny"}, "a walk"); err != nil || n[0] != (engine.Tokens{N: 3, Limit: 8}) {
 		t.Error(n, err)
 	}
 	q := request(t)

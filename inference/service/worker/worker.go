@@ -163,7 +163,7 @@ func (w *Worker) plan(m jobs.Model) func(context.Context, jobs.PlanRequest) jobs
 // tokens answers questions about how long texts are.
 func (w *Worker) tokens(m jobs.Model) func(context.Context, jobs.TokensRequest) jobs.TokensReply {
 	return func(ctx context.Context, q jobs.TokensRequest) (reply jobs.TokensReply) {
-		all, err := w.o.Engine.Tokens(ctx, w.dirs[m.Fingerprint], q.Texts...)
+		all, err := w.o.Engine.Tokens(ctx, engine.Request{Checkpoint: w.dirs[m.Fingerprint]}, q.Texts...)
 		if err != nil {
 			return jobs.TokensReply{Failure: w.failure(err, "")}
 		}
