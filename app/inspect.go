@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -66,6 +67,10 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		fmt.Fprintln(stdout, "  "+partText(p))
 	}
 	if err != nil {
+		var nothing *weights.Error
+		if _, _, other := engine.Classify(dir); other != nil && errors.As(err, &nothing) && nothing.Field == "folder" && (nothing.Path == dir || nothing.Path == m.Dir) {
+			return fmt.Errorf("%s: %w", dir, other) // no model, nor anything else
+		}
 		return err
 	}
 	control := "follows camera paths"
@@ -162,6 +167,9 @@ func partText(p engine.Part) string {
 	}
 	if len(p.Unused) > 0 {
 		text += "; " + p.UnusedText()
+	}
+	if len(p.Zeros) > 0 {
+		text += "; " + p.ZerosText()
 	}
 	if p.Err != nil {
 		text += "; DAMAGED"

@@ -46,6 +46,11 @@ func runPlan(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
+	if local, ok := e.(*engine.Local); ok && request.Dims == (weights.Dims{}) {
+		if err := local.CheckSamples(ctx, request); err != nil {
+			return err
+		}
+	}
 	p, err := e.Plan(ctx, request)
 	if err != nil {
 		return err

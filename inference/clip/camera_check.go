@@ -7,8 +7,11 @@ import (
 )
 
 const (
-	// rigidTolerance bounds |R·Rᵀ - 1|; float32 poses of real recordings reach 1e-6.
+	// rigidTolerance bounds |R·Rᵀ - 1| of what is used.
 	rigidTolerance = 1e-3
+	// exactTolerance bounds it for what is used as it is: float32 poses of real recordings
+	// reach 1e-6, numbers of three decimals some 5e-4.
+	exactTolerance = 1e-4
 	// maxDistance keeps squares of translations within float32.
 	maxDistance = 1e9
 	// minFocal is a field of view of 175 degrees; a smaller focal length was not
@@ -117,7 +120,7 @@ func (m *mended) add(frame int, much float64) {
 // what it was scaled; ok is false where it is a rotation already, or nothing like one.
 func mend(p *Pose) (off, scale float64, ok bool) {
 	r := rotation(p)
-	if off = r.offOrthonormal(); off <= rigidTolerance {
+	if off = r.offOrthonormal(); off <= exactTolerance {
 		return off, 1, false
 	}
 	scale = math.Cbrt(r.det())

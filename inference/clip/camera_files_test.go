@@ -128,6 +128,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"no poses", nil, good[intrinsicsFile], []string{posesFile, "found intrinsics.npy alone"}},
 		{"empty poses", []byte{}, good[intrinsicsFile], []string{posesFile, "not an .npy file"}},
 		{"text", []byte("1 0 0 0 and so on"), good[intrinsicsFile], []string{"not an .npy file"}},
+		{"web page", []byte("<!DOCTYPE html><html>"), good[intrinsicsFile], []string{posesFile, "a web page"}},
+		{"transposed intrinsics", good[posesFile], npyOf("1, 3, 3", 500, 0, 0, 0, 500, 0, 416, 240, 1), []string{intrinsicsFile, "transposed"}},
 		{"truncated", good[posesFile][:200], good[intrinsicsFile], []string{"cut short"}},
 		{"version", npyFile(9, "<f4", false, "9, 4, 4", nil), good[intrinsicsFile], []string{"version 9"}},
 		{"shape", npyFile(1, "<f4", false, "9, 3, 3", make([]byte, 324)), good[intrinsicsFile], []string{"[9 3 3]", "[n 4 4]"}},

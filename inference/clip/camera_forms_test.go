@@ -54,6 +54,7 @@ func TestForms(t *testing.T) {
 	whole44, k := npyOf("9, 4, 4", values(poses, 4)...), whole.intrinsics[0]
 	k4 := npyOf("4,", k[:]...)
 	matrix := []float64{k[0], 0, k[2], 0, k[1], k[3], 0, 0, 1}
+	matrix34 := []float64{k[0], 0, k[2], 0, 0, k[1], k[3], 0, 0, 0, 1, 0}
 	matrix4 := []float64{k[0], 0, k[2], 0, 0, k[1], k[3], 0, 0, 0, 1, 0, 0, 0, 0, 1}
 	half := func(values ...float64) (data []byte) {
 		for _, v := range values { // whole numbers up to 2048
@@ -69,13 +70,14 @@ func TestForms(t *testing.T) {
 		return data
 	}
 	scaled := make([]Pose, len(poses))
-	rounded := make([]Pose, len(poses))
+	rounded, rounded3 := make([]Pose, len(poses)), make([]Pose, len(poses))
 	for i, p := range poses {
-		scaled[i], rounded[i] = p, p
+		scaled[i], rounded[i], rounded3[i] = p, p, p
 		for r := range 3 {
 			for c := range 3 {
 				scaled[i][r][c] *= 2.5
 				rounded[i][r][c] = math.Round(p[r][c]*100) / 100
+				rounded3[i][r][c] = math.Round(p[r][c]*1000) / 1000
 			}
 		}
 	}
@@ -95,6 +97,8 @@ func TestForms(t *testing.T) {
 		{"[1,n,3,3]", map[string][]byte{"poses.npy": whole44, "intrinsics.npy": npyOf("1, 9, 3, 3", slices.Repeat(matrix, 9)...)}, "", "", 0},
 		{"[4,4]", map[string][]byte{"poses.npy": whole44, "intrinsics.npy": npyOf("4, 4", matrix4...)}, "", "", 0},
 		{"[n,4,4]", map[string][]byte{"poses.npy": whole44, "intrinsics.npy": npyOf("9, 4, 4", slices.Repeat(matrix4, 9)...)}, "", "", 0},
+		{"[n,16] and [n,3,4]", map[string][]byte{"poses.npy": npyOf("9, 16", values(poses, 4)...), "intrinsics.npy": npyOf("9, 3, 4", slices.Repeat(matrix34, 9)...)}, "", "", 0},
+		{"[n,12]", map[string][]byte{"poses.npy": npyOf("9, 12", values(poses, 3)...), "intrinsics.npy": k4}, "", "", 0},
 		{"four rows", map[string][]byte{"poses.npy": whole44, "intrinsics.npy": npyOf("4, 4", slices.Repeat(k[:], 4)...)}, "", "", 0},
 		{"float16", map[string][]byte{"poses.npy": whole44, "intrinsics.npy": npyFile(1, "<f2", false, "4,", half(k[:]...))}, "", "", 0},
 		{"integers", map[string][]byte{"poses.npy": whole44, "intrinsics.npy": npyFile(1, "<i4", false, "1, 4", ints(k[:]...))}, "", "", 0},
@@ -105,6 +109,7 @@ func TestForms(t *testing.T) {
 		{"the folder above", map[string][]byte{"take 1/poses.npy": whole44, "take 1/intrinsics.npy": k4, "notes/x.txt": nil}, "", "", 0},
 		{"scaled rotations", map[string][]byte{"poses.npy": npyOf("9, 4, 4", values(scaled, 4)...), "intrinsics.npy": k4}, "", NoteScaledRotations, 1e-6},
 		{"rounded rotations", map[string][]byte{"poses.npy": npyOf("9, 4, 4", values(rounded, 4)...), "intrinsics.npy": k4}, "", NoteNearestRotations, 0.01},
+		{"rotations of three decimals", map[string][]byte{"poses.npy": npyOf("9, 4, 4", values(rounded3, 4)...), "intrinsics.npy": k4}, "", NoteNearestRotations, 0.001},
 		{"intrinsics of another size", map[string][]byte{"poses.npy": whole44, "intrinsics.npy": npyOf("4,", 800, 800, 640, 360)}, "", NoteOffCentre, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

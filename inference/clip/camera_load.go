@@ -187,9 +187,13 @@ func squeeze(shape []int, rank int) []int {
 	return shape
 }
 
-// asPoses reads poses [n,4,4] or [n,3,4], one of them, or a batch of one path.
+// asPoses reads poses [n,4,4] or [n,3,4], one of them, a batch of one path, or their rows one
+// after the other, [n,16] or [n,12].
 func (p *Path) asPoses(a array) ([]Pose, error) {
 	shape := squeeze(a.shape, 3)
+	if len(shape) == 2 && (shape[1] == 16 || shape[1] == 12) {
+		shape = []int{shape[0], shape[1] / 4, 4}
+	}
 	if len(shape) == 2 {
 		shape = append([]int{1}, shape...)
 	}
@@ -209,9 +213,14 @@ func (p *Path) asPoses(a array) ([]Pose, error) {
 
 // asIntrinsics reads fx fy cx cy, [n,4] or [4], or the matrices that hold them, [n,3,3].
 func asIntrinsics(a array) ([]Intrinsics, error) {
-	if shape := squeeze(a.shape, 2); (len(shape) == 2 || len(shape) == 3) && shape[len(shape)-1] == shape[len(shape)-2] {
-		if all := asMatrices(a.values, shape); all != nil {
+	if shape := squeeze(a.shape, 2); len(shape) == 2 || len(shape) == 3 {
+		rows, columns := shape[len(shape)-2], shape[len(shape)-1]
+		matrix := rows == columns || len(shape) == 3 && columns == rows+1
+		if all := asMatrices(a.values, rows, columns); matrix && all != nil {
 			return all, nil
+		}
+		if matrix && (len(shape) == 3 || rows == 3) {
+			return nil, fmt.Errorf("found the shape %v and matrices whose last row is not 0 0 1 (are they transposed?), expected fx 0 cx, 0 fy cy, 0 0 1", a.shape)
 		}
 	}
 	rows, err := fours(a)
@@ -228,14 +237,14 @@ func asIntrinsics(a array) ([]Intrinsics, error) {
 	return all, nil
 }
 
-// asMatrices reads camera matrices [n,3,3] or [n,4,4]; nil if they are none.
-func asMatrices(values []float64, shape []int) (all []Intrinsics) {
-	n := shape[len(shape)-1]
-	if n != 3 && n != 4 {
+// asMatrices reads camera matrices [n,3,3], [n,3,4] or [n,4,4]; nil if they are none.
+func asMatrices(values []float64, rows, columns int) (all []Intrinsics) {
+	if rows != 3 && rows != 4 || columns < rows || columns > 4 {
 		return nil
 	}
-	for m := range slices.Chunk(values, n*n) {
-		if n == 4 && !slices.Equal(m[12:], []float64{0, 0, 0, 1}) || m[2*n] != 0 || m[2*n+1] != 0 || math.Abs(m[2*n+2]-1) > 1e-3 {
+	n := columns
+	for m := range slices.Chunk(values, rows*n) {
+		if rows == 4 && !slices.Equal(m[12:], []float64{0, 0, 0, 1}) || m[2*n] != 0 || m[2*n+1] != 0 || math.Abs(m[2*n+2]-1) > 1e-3 {
 			return nil
 		}
 		all = append(all, Intrinsics{m[0], m[n+1], m[2], m[n+2]})

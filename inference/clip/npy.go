@@ -47,6 +47,9 @@ func readNPY(file string) (array, error) {
 func readSmall(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
+		if target, link := os.Readlink(file); link == nil {
+			return nil, fmt.Errorf("%s: found a link to %s, which is not there", file, target)
+		}
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
@@ -141,6 +144,9 @@ func half(bits uint16) float64 {
 func splitNPY(data []byte) (header, values []byte, err error) {
 	const magic = "\x93NUMPY"
 	if len(data) < 12 || !bytes.HasPrefix(data, []byte(magic)) {
+		if what, want := weights.Sniff(data); what != "" {
+			return nil, nil, fmt.Errorf("not an .npy file: found %s, expected %s", what, want)
+		}
 		return nil, nil, errors.New("not an .npy file, or cut short")
 	}
 	var start, length uint64

@@ -51,11 +51,10 @@ func Classify(path string) (kind Kind, use string, err error) {
 	case weights.IsModelFile(path) && !made(path):
 		return classifyFile(path)
 	}
-	if _, _, err := picture.Bounds(path); errors.As(err, new(picture.UnreadError)) {
+	if _, _, err := picture.Bounds(path); errors.As(err, new(picture.UnreadError)) || errors.As(err, new(picture.MistakenError)) {
 		return "", path, err
 	} else if err != nil {
-		return "", path, fmt.Errorf("found a file that is no picture: %w; "+
-			"want a picture (%s), a camera folder with poses.npy and intrinsics.npy, or a model folder", err, picture.Names())
+		return "", path, fmt.Errorf("%w, a camera folder with poses.npy and intrinsics.npy, or a model folder", err)
 	}
 	return KindPicture, path, nil
 }

@@ -99,6 +99,7 @@ type Part struct {
 
 	DTypes map[string]int     // number of tensors by their type
 	Unused []string           // names of the tensors that the model does not use
+	Zeros  []string           // names of the layers that hold zeros only, as they do until they are trained
 	Config *weights.WanConfig // an expert's; nil for other parts
 	Other  bool               // of a model that a run has to ask for, such as the fast one in a folder of experts
 }

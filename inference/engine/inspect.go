@@ -27,7 +27,7 @@ func (l *Local) Inspect(ctx context.Context, r Request) (_ Model, err error) {
 	m := Model{Dir: c.Dir, Modes: modesOf(c)}
 	var errs []error
 	for _, p := range parts {
-		m.Parts = append(m.Parts, Part{Name: p.Name, Path: p.Path, Bytes: p.Bytes, DTypes: p.DTypes, Unused: p.Unused, Config: p.Config, Other: p.Other, Err: p.Err})
+		m.Parts = append(m.Parts, Part{Name: p.Name, Path: p.Path, Bytes: p.Bytes, DTypes: p.DTypes, Unused: p.Unused, Zeros: p.Zeros, Config: p.Config, Other: p.Other, Err: p.Err})
 		if !p.Other {
 			errs = append(errs, p.Err)
 		}

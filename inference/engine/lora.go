@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 
 	"gimbal/inference"
 	"gimbal/inference/wan"
@@ -65,6 +66,9 @@ func (a *adaptation) open(layout *weights.Layout, l inference.LoRA) error {
 	}
 	a.files = append(a.files, file)
 	fingerprint, err := file.Fingerprint()
+	if err == nil {
+		err = checkLoRA(file, fingerprint)
+	}
 	if err != nil {
 		return err
 	}
@@ -86,6 +90,22 @@ func (a *adaptation) open(layout *weights.Layout, l inference.LoRA) error {
 	}
 	a.report(l.File, last)
 	return nil
+}
+
+// checkedLoRAs are the fingerprints of the files whose contents were looked at.
+var checkedLoRAs sync.Map
+
+// checkLoRA looks at samples of a file's tensors, unless it has before.
+func checkLoRA(file *weights.LoRA, fingerprint string) error {
+	key := file.Path() + "\n" + fingerprint
+	if _, seen := checkedLoRAs.Load(key); seen {
+		return nil
+	}
+	err := file.CheckSamples(context.Background())
+	if err == nil {
+		checkedLoRAs.Store(key, nil)
+	}
+	return err
 }
 
 // report notes what of a file does not fit.

@@ -47,6 +47,9 @@ func modelNotices(l *weights.Layout, boundary float64) (notices []inference.Noti
 		if len(p.Unused) > 0 {
 			notices = append(notices, inference.Notice{About: inference.NoticeTensors, Text: p.Name + ": " + unusedText(p.Unused)})
 		}
+		if len(p.Zeros) > 0 {
+			notices = append(notices, inference.Notice{About: inference.NoticeTensors, Text: p.Name + ": " + zerosText(p.Zeros)})
+		}
 	}
 	return notices
 }
@@ -55,14 +58,30 @@ func modelNotices(l *weights.Layout, boundary float64) (notices []inference.Noti
 func (p Part) UnusedText() string { return unusedText(p.Unused) }
 
 func unusedText(names []string) string {
+	tensors := "tensors are"
+	if len(names) == 1 {
+		tensors = "tensor is"
+	}
+	return fmt.Sprintf("%d %s not used: %s", len(names), tensors, some(names))
+}
+
+// ZerosText counts the layers that hold zeros only, and names the first.
+func (p Part) ZerosText() string { return zerosText(p.Zeros) }
+
+func zerosText(names []string) string {
+	layers := "layers of the camera's branch hold"
+	if len(names) == 1 {
+		layers = "layer of the camera's branch holds"
+	}
+	return fmt.Sprintf("%d %s zeros only, as if never trained: %s", len(names), layers, some(names))
+}
+
+// some names the first of names.
+func some(names []string) string {
 	const most = 3
 	such := ""
 	if len(names) > most {
 		such = "such as "
 	}
-	tensors := "tensors are"
-	if len(names) == 1 {
-		tensors = "tensor is"
-	}
-	return fmt.Sprintf("%d %s not used: %s%s", len(names), tensors, such, strings.Join(names[:min(most, len(names))], ", "))
+	return such + strings.Join(names[:min(most, len(names))], ", ")
 }

@@ -10,11 +10,12 @@ import (
 	"slices"
 	"syscall"
 
+	"gimbal/inference"
 	"gimbal/inference/weights"
 )
 
 // seenVersion changes with what a checkpoint is looked at for.
-const seenVersion = 1
+const seenVersion = 2
 
 // checkSamples looks at samples of a checkpoint's tensors, unless it has before: its files are
 // known by size, time and inode.
@@ -29,6 +30,20 @@ func (l *Local) checkSamples(ctx context.Context, layout *weights.Layout) error 
 		return err
 	}
 	l.remember(mark, err)
+	return nil
+}
+
+// CheckSamples looks at samples of the tensors of a request's checkpoint, unless it has before. The error is an
+// *inference.CheckpointError.
+func (l *Local) CheckSamples(ctx context.Context, r Request) error {
+	layout, err := r.checkpoint().Open()
+	if err != nil {
+		return err
+	}
+	defer layout.Close()
+	if err := l.checkSamples(ctx, layout); err != nil {
+		return &inference.CheckpointError{Dir: layout.Dir, Err: err}
+	}
 	return nil
 }
 

@@ -48,6 +48,7 @@ func Names() string {
 	for _, f := range formats {
 		names = append(names, f.name)
 	}
+	names = append(names, targa.name)
 	for _, o := range others {
 		if o.files != nil && systemFormat(o.name, o.files) != nil {
 			names = append(names, o.name)
@@ -126,6 +127,20 @@ var others = []struct {
 	{"Radiance HDR", []string{"hdr"}, []string{"#?RADIANCE", "#?RGBE"}},
 	{"DDS", []string{"dds"}, []string{"DDS "}},
 	{"PDF", nil, []string{"%PDF"}},
+	{"PostScript", nil, []string{"%!PS", "\xc5\xd0\xd3\xc6"}},
+	{"Apple's icons", []string{"icns"}, []string{"icns"}},
+	{"JPEG XR", nil, []string{"II\xbc\x01", "II\xbc\x00"}},
+	{"PCX", nil, []string{"\n\x05\x01", "\n\x03\x01", "\n\x02\x01"}},
+	{"SGI", []string{"sgi"}, []string{"\x01\xda\x00\x01", "\x01\xda\x01\x01", "\x01\xda\x00\x02", "\x01\xda\x01\x02"}},
+	{"PFM", nil, []string{"PF\n", "Pf\n"}},
+	{"DIB", nil, []string{"(\x00\x00\x00????????\x01\x00"}},
+	{"GIMP", nil, []string{"gimp xcf"}},
+	{"Windows Metafile", nil, []string{"\xd7\xcd\xc6\x9a"}},
+	{"BPG", nil, []string{"BPG\xfb"}},
+	{"FLIF", nil, []string{"FLIF"}},
+	{"FITS", nil, []string{"SIMPLE  ="}},
+	{"XPM", nil, []string{"/* XPM */"}},
+	{"DjVu", nil, []string{"AT&TFORM"}},
 	{"QOI", nil, []string{"qoif"}},
 	{"Farbfeld", nil, []string{"farbfeld"}},
 	{"a camera's raw format", []string{"raf", "cr3", "orf", "rw2", "dng", "nef", "arw", "cr2"}, []string{"FUJIFILMCCD-RAW", "????ftypcrx", "IIRO", "IIRS", "IIU\x00", "II*\x00????CR\x02\x00"}},
@@ -163,7 +178,7 @@ func sniff(data []byte) (*format, error) {
 	if _, err := readTGA(data); err == nil {
 		return &targa, nil
 	}
-	return nil, fmt.Errorf("found a file that starts with %.16q, expected a picture: %s", data, Names())
+	return nil, mistaken(data)
 }
 
 // isSVG reports whether data begin as XML in which a drawing comes soon.

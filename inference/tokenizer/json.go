@@ -24,7 +24,7 @@ func parseJSON(data []byte) (*Tokenizer, error) {
 		}
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("found no whole file of JSON (is the download complete?): %w", err)
 	}
 	if file.Model.Type != "Unigram" {
 		return nil, fmt.Errorf("model.type: found %q, expected Unigram", file.Model.Type)

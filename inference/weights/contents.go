@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +24,9 @@ import (
 // size. A look at all of it finds everything.
 const (
 	sampleSize  = 4 << 10
-	sampleEvery = 4 << 20  // of 219 GB that is 52,000 samples: seconds from a solid disk
+	sampleEvery = 4 << 20 // at most; of 219 GB that is 55,000 samples: seconds from a solid disk
+	sampleLeast = 256 << 10
+	samplesMost = 16 << 10 // of a store that is not so large that they lie sampleEvery apart
 	wholeStore  = 64 << 20 // bytes of a store that is small enough to be looked at whole
 	wholeTensor = 64 << 10
 	chunkSize   = 1 << 20
@@ -114,6 +117,8 @@ func (s *Store) Files() (paths []string) {
 type looked struct {
 	name string
 	role Role
+	side bool // it lies beside a tensor: its scales, or what else its format takes
+	lora bool // it is of a LoRA, in which what is not trained is zeros
 	*entry
 }
 
@@ -148,7 +153,23 @@ func (c *contentCheck) err(s *Store) error {
 }
 
 func (s *Store) checkContents(ctx context.Context, table Table, full bool, progress func(n int64)) error {
-	c := &contentCheck{full: full || s.bytes <= wholeStore, every: sampleEvery, files: map[*mapping]*os.File{}, holes: map[*mapping][]span{}, progress: progress}
+	return s.checkTensors(ctx, s.toLookAt(table), full, progress)
+}
+
+// CheckSamples looks at samples of every tensor, as those of a model are looked at.
+func (l *LoRA) CheckSamples(ctx context.Context) error {
+	var all []looked
+	for _, name := range l.store.names {
+		if e := l.store.tensors[name]; e.data == nil && e.size > 0 && e.dtype != device.I32 && e.dtype != device.I64 {
+			all = append(all, looked{name: name, lora: true, entry: e})
+		}
+	}
+	inFileOrder(all)
+	return l.store.checkTensors(ctx, all, false, func(int64) {})
+}
+
+func (s *Store) checkTensors(ctx context.Context, tensors []looked, full bool, progress func(n int64)) error {
+	c := &contentCheck{full: full || s.bytes <= wholeStore, every: min(max(s.bytes/samplesMost, sampleLeast), sampleEvery), files: map[*mapping]*os.File{}, holes: map[*mapping][]span{}, progress: progress}
 	for _, m := range s.files {
 		f, err := os.Open(m.path)
 		if err != nil {
@@ -160,7 +181,7 @@ func (s *Store) checkContents(ctx context.Context, table Table, full bool, progr
 			c.holes[m] = holesOf(f, int64(len(m.data)))
 		}
 	}
-	if err := c.all(ctx, s.toLookAt(table)); err != nil {
+	if err := c.all(ctx, tensors); err != nil {
 		return err
 	}
 	return c.err(s)
@@ -168,20 +189,24 @@ func (s *Store) checkContents(ctx context.Context, table Table, full bool, progr
 
 // toLookAt lists the tensors that the model uses, with those beside them.
 func (s *Store) toLookAt(table Table) (all []looked) {
-	add := func(name string, role Role) {
+	add := func(name string, role Role, side bool) {
 		if e := s.tensors[name]; e != nil && e.data == nil && e.size > 0 && e.dtype != device.I32 && e.dtype != device.I64 {
-			all = append(all, looked{name, role, e})
+			all = append(all, looked{name: name, role: role, side: side, entry: e})
 		}
 	}
 	for _, spec := range table {
-		add(spec.Name, spec.Role)
+		add(spec.Name, spec.Role, false)
 		for _, side := range s.format(spec.Name).sides(spec.Name) {
-			add(side, Norm)
+			add(side, spec.Role, true)
 		}
 	}
-	// In the order of a file, so that a disk's head moves one way.
-	slices.SortStableFunc(all, func(a, b looked) int { return int(a.offset/chunkSize - b.offset/chunkSize) })
+	inFileOrder(all)
 	return all
+}
+
+// inFileOrder sorts tensors so that a disk's head moves one way.
+func inFileOrder(all []looked) {
+	slices.SortStableFunc(all, func(a, b looked) int { return int(a.offset/chunkSize - b.offset/chunkSize) })
 }
 
 // all looks at tensors, several at a time: a disk is at its best then.
@@ -264,6 +289,9 @@ func (c *contentCheck) whole(ctx context.Context, t looked, buf []byte) error {
 	if t.dtype.Valid() && t.dtype.Size() == 1 || t.block != device.Dense {
 		zeros.least = leastCodes
 	}
+	if !t.side && !t.lora {
+		zeros.least = min(zeros.least, t.size) // a small one that is zeros only
+	}
 	for at := int64(0); at < t.size; {
 		chunk := buf[:min(int64(len(buf)), t.size-at)]
 		if err := c.read(ctx, t, at, chunk); err != nil {
@@ -287,15 +315,36 @@ func (c *contentCheck) whole(ctx context.Context, t looked, buf []byte) error {
 func (c *contentCheck) run(t looked, run span) bool {
 	found := fmt.Sprintf("%d bytes of zeros from byte %d of it on", run.end-run.begin, run.begin)
 	if run == (span{0, t.size}) {
-		if t.role == Bias || t.role == Modulation {
+		if t.role == Bias || t.role == Modulation || t.lora || startsAtZero(t.name) {
 			return false
 		}
 		found = "zeros only"
-	} else if t.role == Embedding && t.wholeRows(run) {
+	} else if (t.role == Embedding || t.lora) && t.wholeRows(run) { // words without a vector, ranks that are not used
 		return false
 	}
 	c.fault(t, "contents", found, "weights (is the download complete, and the disk sound?)")
 	return true
+}
+
+// startsAtZero reports whether a tensor, or that beside which it lies, is of a layer that is
+// added to a model and changes nothing until it is trained, for its weights begin as zeros: a
+// fine-tune may have left it so. What a download left out hardly ends where such a tensor does.
+func startsAtZero(name string) bool {
+	return name == cameraWeight || strings.HasPrefix(name, "c2ws_hidden_states_layer2.weight") || strings.HasPrefix(name, "blocks.") &&
+		slices.ContainsFunc([]string{".cam_injector_layer2.weight", ".cam_scale_layer.weight", ".cam_shift_layer.weight"},
+			func(layer string) bool { return strings.Contains(name, layer) })
+}
+
+// untrained lists the weights of such layers that hold zeros only, by their beginning: where it
+// is not so, a look at their contents says it.
+func (s *Store) untrained(table Table) (names []string) {
+	for _, spec := range table {
+		e := s.tensors[spec.Name]
+		if e != nil && e.data == nil && e.file != nil && e.size > 0 && startsAtZero(spec.Name) && allZeros(e.file.data[e.offset:e.offset+min(e.size, sampleSize)]) {
+			names = append(names, spec.Name)
+		}
+	}
+	return names
 }
 
 // wholeRows reports whether a range is of whole rows of a matrix: those of words that no

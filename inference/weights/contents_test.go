@@ -294,3 +294,92 @@ func TestHubHash(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// oneTensor writes a file of one tensor of BF16 that holds no zeros but in the range zeros.
+func oneTensor(t *testing.T, name string, rows, cols int, zeros span) string {
+	t.Helper()
+	data := make([]byte, 2*rows*cols)
+	for i := range data {
+		data[i] = 0x3c
+	}
+	clear(data[zeros.begin:zeros.end])
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	tensor := Tensor{Name: name, DType: device.BF16, Shape: []int{rows, cols}, Data: data}
+	if err := WriteSafetensors(path, []Source{tensor.Source()}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestUntrained looks at layers that begin as zeros, and at others.
+func TestUntrained(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		role  Role
+		zeros span
+		fault string
+		told  bool
+	}{
+		{"blocks.1.cam_scale_layer.weight", Linear, span{0, 1 << 15}, "", true},
+		{"blocks.1.cam_injector_layer2.weight", Linear, span{0, 1 << 15}, "", true},
+		{"patch_embedding_wancamctrl.weight", Linear, span{0, 1 << 15}, "", true},
+		{"c2ws_hidden_states_layer2.weight", Linear, span{0, 1 << 15}, "", true},
+		{"blocks.1.cam_scale_layer.weight", Linear, span{0, 1 << 14}, "16384 bytes of zeros", true}, // its beginning is all that is looked at
+		{"blocks.1.cam_scale_layer.weight", Linear, span{1 << 14, 1 << 15}, "16384 bytes of zeros", false},
+		{"blocks.1.cam_scale_layer.weight", Linear, span{}, "", false},
+		{"blocks.1.cam_injector_layer1.weight", Linear, span{0, 1 << 15}, "zeros only", false},
+		{"blocks.1.self_attn.q.weight", Linear, span{0, 1 << 15}, "zeros only", false},
+	} {
+		s, err := Open(oneTensor(t, c.name, 128, 128, c.zeros))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		table := Table{{Name: c.name, Role: c.role, Shape: []int{128, 128}}}
+		err = s.checkContents(t.Context(), table, false, func(int64) {})
+		if (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%s %v: %v, want %q", c.name, c.zeros, err, c.fault)
+		}
+		if told := len(s.untrained(table)) == 1; told != c.told {
+			t.Errorf("%s %v: told %v, want %v", c.name, c.zeros, told, c.told)
+		}
+	}
+}
+
+// TestSmallZeros looks at norms of fewer bytes than a run of zeros has.
+func TestSmallZeros(t *testing.T) {
+	for role, want := range map[Role]bool{Norm: true, Bias: false, Modulation: false} {
+		s, err := Open(oneTensor(t, "x", 1, 100, span{0, 200}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		err = s.checkContents(t.Context(), Table{{Name: "x", Role: role, Shape: []int{1, 100}}}, false, func(int64) {})
+		if (err != nil) != want {
+			t.Errorf("role %v: %v", role, err)
+		}
+	}
+}
+
+// TestLoRAContents looks at LoRAs: what is not trained is zeros there, but no part of a row is.
+func TestLoRAContents(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		zeros span
+		fault string
+	}{
+		{"nothing", span{}, ""},
+		{"not trained", span{0, 1 << 15}, ""},
+		{"ranks that are not used", span{1 << 14, 1 << 15}, ""},
+		{"cut short", span{1<<14 + 100, 1 << 15}, "16284 bytes of zeros from byte 16484"},
+	} {
+		l, err := OpenLoRA(oneTensor(t, "blocks.0.self_attn.q.lora_down.weight", 128, 128, c.zeros))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if err := l.CheckSamples(t.Context()); (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.fault)
+		}
+	}
+}

@@ -44,7 +44,7 @@ var keyPrefixes = []string{
 	"model.diffusion_model.", "diffusion_model.", "net.", "transformer.",
 	"text_encoders.umt5xxl.transformer.", "text_encoders.umt5xxl.", "cond_stage_model.transformer.", "cond_stage_model.", "text_encoder.",
 	"first_stage_model.", "vae.",
-	"model.",
+	"model.", "module.", "_orig_mod.", "dit.",
 }
 
 // cutPrefix splits a name behind its prefix, "" if it has none.

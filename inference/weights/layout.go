@@ -49,6 +49,7 @@ type Part struct {
 	Tensors int            // number of tensors
 	DTypes  map[string]int // tensors of each data type
 	Unused  []string       // names of the tensors that the model does not use
+	Zeros   []string       // names of the layers that hold zeros only, as they do until they are trained
 	Config  *WanConfig     // of a transformer
 	Other   bool           // it is of another choice of Checkpoint.Model than the one asked for
 	Err     error          // what is wrong with it
@@ -204,11 +205,31 @@ func (l *Layout) openFile(part, name, word string) (*Store, Part) {
 			return nil, p
 		}
 		store, err := Open(p.Path)
+		if err == nil {
+			if err = store.only(part); err != nil {
+				store.Close()
+				store = nil
+			}
+		}
 		p.Err = err
 		return store, p
 	}
 	p.Err = &Error{strings.Join(l.places, " and "), part, "no file", want}
 	return nil, p
+}
+
+// only returns an error if the tensors are a whole model of another kind than the part, whose
+// name is that of a kind.
+func (s *Store) only(part string) error {
+	if _, ok := s.kinds[Kind(part)]; ok {
+		return nil
+	}
+	for _, kind := range []Kind{KindExpert, KindText, KindVAE} {
+		if _, ok := s.kinds[kind]; ok {
+			return &Error{s.path, "contents", "those of another part: " + string(kind), part + " (are two files interchanged?)"}
+		}
+	}
+	return nil
 }
 
 // filesWith returns the names of files of weights with word in them.
@@ -222,6 +243,10 @@ func (l *Layout) openTokenizer() Part {
 	p := Part{Name: "tokenizer"}
 	for _, place := range l.places {
 		for _, dir := range []string{findFile(findFile(place, "google"), "umt5-xxl"), findFile(place, "tokenizer")} {
+			if err := dangling(dir); err != nil {
+				p.Path, p.Err = dir, err
+				return p
+			}
 			for _, name := range []string{"tokenizer.json", "spiece.model"} {
 				f, err := readFolder(dir)
 				if err != nil || f.find(name) == "" {
@@ -239,6 +264,19 @@ func (l *Layout) openTokenizer() Part {
 	return p
 }
 
+// dangling returns an error if a folder, or the one that it lies in, is a link that leads
+// nowhere.
+func dangling(dir string) error {
+	for _, path := range []string{filepath.Dir(dir), dir} {
+		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			if _, err := stat(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // sizeOf returns the size of a file of a tokenizer, unless it begins like something else.
 func sizeOf(path string) (int64, error) {
 	file, err := mapFile(path)
@@ -253,7 +291,7 @@ func sizeOf(path string) (int64, error) {
 }
 
 func (p *Part) describe(s *Store, model Table) {
-	p.Bytes, p.Tensors, p.Unused = s.Bytes(), len(s.names), model.Unused(s)
+	p.Bytes, p.Tensors, p.Unused, p.Zeros = s.Bytes(), len(s.names), model.Unused(s), s.untrained(model)
 	p.DTypes = make(map[string]int)
 	for _, e := range s.tensors {
 		if e.stored != "" {

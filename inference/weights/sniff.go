@@ -29,6 +29,10 @@ var pages = []string{"<!doctype html", "<html", "<head", "<body", "<!--"}
 // sniffed is how much of a file tells what it is.
 const sniffed = 4 << 10
 
+// Sniff says what a file is by how it begins that holds something else than it should, and what
+// was wanted; "" if nothing is known of it.
+func Sniff(data []byte) (what, want string) { return sniff(data) }
+
 const wantAgain = "the file itself: download it again"
 
 // sniff says what a file is that does not hold what it should, by how it begins, and what was

@@ -60,6 +60,7 @@ const (
 	soi, eoi, sos, dqt         = 0xd8, 0xd9, 0xda, 0xdb
 	dnl, dri                   = 0xdc, 0xdd
 	app0, app14                = 0xe0, 0xee
+	sof55                      = 0xf7 // JPEG-LS, ITU-T T.87
 	tem                        = 0x01
 	maxComponents, maxSampling = 4, 4
 )
@@ -180,6 +181,8 @@ func (d *decoder) read(marker byte, segment []byte) error {
 		return d.readScan(segment)
 	case marker == dnl:
 		return UnsupportedError("whose height comes after its pixels (DNL)")
+	case marker == sof55:
+		return UnsupportedError("of the kind JPEG-LS")
 	case marker >= sof0 && marker <= sof15 && marker != jpg:
 		return d.readFrame(marker, segment)
 	case marker == app0 && len(segment) >= 5 && string(segment[:5]) == "JFIF\x00":

@@ -127,7 +127,7 @@ func (h *header) check() error {
 	case !ok:
 		return UnsupportedError(fmt.Sprintf("of photometric interpretation %d", h.photometric))
 	case !packed || unpack == nil:
-		return UnsupportedError(fmt.Sprintf("of compression %d", h.compression))
+		return UnsupportedError("of compression " + compressionName(h.compression))
 	case h.samples < least || h.samples > 64:
 		return UnsupportedError(fmt.Sprintf("of %d samples a pixel", h.samples))
 	case h.photometric == separated && h.Int(tagInks, 1) != 1:
@@ -136,7 +136,7 @@ func (h *header) check() error {
 		h.format != floating && (h.bits < 1 || h.bits > 32), h.format == floating && h.photometric > rgb:
 		return UnsupportedError(fmt.Sprintf("of %d bits a sample", h.bits))
 	case h.format != unsigned && h.format != floating && h.format != 4 && h.photometric != cieLab:
-		return UnsupportedError(fmt.Sprintf("of sample format %d", h.format))
+		return UnsupportedError(fmt.Sprintf("of signed or complex numbers (sample format %d)", h.format))
 	case h.photometric == palette && h.bits > 16:
 		return UnsupportedError("with a palette of too many colours")
 	case (h.photometric == cieLab || h.photometric == iccLab) && h.bits != 8 && h.bits != 16:

@@ -36,6 +36,21 @@ var packings = map[int]func(h *header, data []byte, c piece) ([]byte, error){
 	50000:   unzstd,
 }
 
+// unread names compressions that are not undone.
+var unread = map[int]string{
+	9: "JBIG", 10: "JBIG", 32766: "NeXT", 32809: "ThunderScan", 33003: "JPEG 2000", 33005: "JPEG 2000", 34661: "JBIG", 34676: "SGI log",
+	34677: "SGI log", 34712: "JPEG 2000", 34887: "LERC", 34892: "DNG's lossy JPEG", 34925: "LZMA", 34933: "PNG", 34934: "JPEG XR", 50001: "WebP", 50002: "JPEG XL",
+	52546: "JPEG XL",
+}
+
+// compressionName names a compression for a person.
+func compressionName(code int) string {
+	if name := unread[code]; name != "" {
+		return name
+	}
+	return fmt.Sprint(code)
+}
+
 // piece is the size of a chunk as it is packed.
 type piece struct {
 	width, height int // pixels
