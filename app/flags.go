@@ -96,7 +96,7 @@ func (r *reference) flags(name string) *flag.FlagSet {
 	}
 	r.quantFlags(fs)
 	fs.StringVar(&r.task, "task", tasks[0], "the model's `task`: "+strings.Join(tasks, " or "))
-	fs.StringVar(&r.saveDir, "save_dir", "", "`folder` of the video where --save_file does not say one")
+	pathVar(fs, &r.saveDir, "save_dir", "`folder` of the video where --save_file does not say one")
 	fs.StringVar(&r.size, "size", "480*832", "area of a frame as `W*H`: 480*832, 832*480, 720*1280 or 1280*720; the picture's shape is kept")
 	pathVar(fs, &r.ckptDir, "ckpt_dir", "`folder` of the checkpoint, a file of its weights, or a "+weights.PartsFile+" that names its parts")
 	fs.BoolVar(&r.auto, "auto", false, "choose settings that fit the device where these do not")
@@ -218,7 +218,7 @@ func (r *reference) suitLoRAs() {
 }
 
 func (r *reference) applySize() error {
-	area, ok := sizes[r.size]
+	area, ok := sizes[strings.NewReplacer("x", "*", "X", "*", "×", "*", " ", "").Replace(r.size)]
 	if !ok {
 		return fmt.Errorf("--size %s: want 480*832, 832*480, 720*1280 or 1280*720, or any area with --max_area", r.size)
 	}
@@ -341,13 +341,23 @@ type size int64
 // leastSize is less than anything that runs: who writes less left out the unit.
 const leastSize = 1e6
 
+// units are in the order in which one is the end of another.
+var units = []struct {
+	suffix string
+	bytes  float64
+}{
+	{"KIB", 1 << 10}, {"MIB", 1 << 20}, {"GIB", 1 << 30}, {"TIB", 1 << 40},
+	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12},
+}
+
 func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
 
 func (s *size) Set(text string) error {
 	number, unit := strings.TrimSpace(strings.ToUpper(text)), 1.0
-	for suffix, bytes := range map[string]float64{"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12} {
-		if rest, ok := strings.CutSuffix(number, suffix); ok {
-			number, unit = strings.TrimSpace(rest), bytes
+	for _, u := range units {
+		if rest, ok := strings.CutSuffix(number, u.suffix); ok {
+			number, unit = strings.TrimSpace(rest), u.bytes
+			break
 		}
 	}
 	n, err := strconv.ParseFloat(number, 64)
@@ -355,7 +365,12 @@ func (s *size) Set(text string) error {
 		return fmt.Errorf("%q, want a number of bytes, or of kB, MB or GB such as 20GB", text)
 	}
 	if bytes := n * unit; bytes > 0 && bytes < leastSize {
-		return fmt.Errorf("%q, which is %.4g bytes; want at least 1MB: is it %sGB?", text, bytes, strconv.FormatFloat(n, 'f', -1, 64))
+		likely := "GB"
+		if n >= 1024 {
+			likely = "MB"
+		}
+		plain := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+		return fmt.Errorf("%q, which is %s bytes; want at least 1MB: is it %s%s?", text, plain(bytes), plain(n), likely)
 	}
 	*s = size(n * unit)
 	return nil

@@ -26,9 +26,9 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	var c weights.Checkpoint
 	for name, to := range map[string]*string{"high_noise": &c.Parts.HighNoise, "low_noise": &c.Parts.LowNoise, "text_encoder": &c.Parts.TextEncoder, "vae": &c.Parts.VAE, "tokenizer": &c.Parts.Tokenizer} {
-		fs.StringVar(to, name, "", inference.FindSetting(name).Help)
+		pathVar(fs, to, name, inference.FindSetting(name).Help)
 	}
-	fs.StringVar(&c.Assets, "assets_dir", "", inference.FindSetting("assets_dir").Help)
+	pathVar(fs, &c.Assets, "assets_dir", inference.FindSetting("assets_dir").Help)
 	fs.StringVar(&c.Model, "infer_mode", "", inference.FindSetting("infer_mode").Help)
 	if i := slices.Index(args, "--full"); i > 0 { // it may stand behind the folder
 		args = slices.Concat(args[i:i+1], args[:i], args[i+1:])

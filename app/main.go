@@ -120,8 +120,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if near := nearest(args[0], names); near != "" {
 		return usagef("no command and no file %q: did you mean 'gimbal %s'? 'gimbal help' lists the commands", args[0], near)
 	}
-	printUsage(stderr)
-	return usagef("no command and no file %q", args[0])
+	return usagef("no command and no file %q; 'gimbal help' lists the commands", args[0])
 }
 
 // keepAwake keeps the machine from sleeping until release is called. What asks the system
@@ -177,6 +176,9 @@ func printUsage(w io.Writer) {
 // where there is none of a name.
 func flagError(fs *flag.FlagSet, err error) error {
 	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if name, ok := strings.CutPrefix(err.Error(), "flag needs an argument: -"); ok {
+		return usagef("%s: --%s needs a value; 'gimbal %[1]s --help' lists the flags", fs.Name(), strings.TrimLeft(name, "-"))
+	}
 	if !unknown {
 		return usagef("%s: %w; 'gimbal %[1]s --help' lists the flags", fs.Name(), err)
 	}

@@ -16,7 +16,7 @@ var otherNames = map[string]string{
 	"sampler": "sample_solver", "scheduler": "sample_solver",
 	"o": "save_file", "out": "save_file", "output": "save_file", "output_path": "save_file", "outfile": "save_file",
 	"model": "ckpt_dir", "checkpoint": "ckpt_dir", "model_path": "ckpt_dir", "ckpt": "ckpt_dir", "m": "ckpt_dir",
-	"input": "image", "i": "image", "img": "image", "p": "prompt", "poses": "action_path", "camera": "action_path", "trajectory": "action_path",
+	"input": "image", "i": "image", "img": "image", "p": "prompt", "n_prompt": "negative_prompt", "neg_prompt": "negative_prompt", "negative": "negative_prompt", "poses": "action_path", "camera": "action_path", "trajectory": "action_path",
 	"dtype": "compute", "precision": "compute", "vram": "memory_limit", "memory": "memory_limit", "v": "version",
 }
 

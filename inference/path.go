@@ -7,6 +7,13 @@ import (
 	"strings"
 )
 
+// IsAddress reports whether a text is the address of something elsewhere, such as
+// https://example.org/a.png, and no path.
+func IsAddress(text string) bool {
+	scheme, _, ok := strings.Cut(text, "://")
+	return ok && scheme != "" && strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-") == ""
+}
+
 // Path returns the path of a file or folder as a person may write it: ~ is the home
 // folder, and a file:// address, as file managers and browsers copy it, the path that it
 // names. Other text is a path already.

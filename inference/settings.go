@@ -210,6 +210,9 @@ func frames() value {
 	set := v.set
 	v.set = func(j *Job, text string) *SettingError {
 		if err := set(j, text); err != nil {
+			if err.Mistake == NotAWholeNumber {
+				err.Want = "a whole number of frames, 4n+1, such as 81"
+			}
 			return err
 		}
 		n, most := j.Frames, j.MaxFrames()

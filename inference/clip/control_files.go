@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gimbal/inference"
 )
 
 // The files of an action folder, by the reference's names. With the ending .npz, poses and
@@ -45,6 +47,12 @@ type Source struct {
 func Find(path string) (Source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
+		if inference.IsAddress(path) {
+			return Source{}, fmt.Errorf("%s: found an address, expected a folder or file on this machine: download it first", path)
+		}
+		if target, link := os.Readlink(path); link == nil {
+			return Source{}, fmt.Errorf("%s: found a link to %s, which is not there (is its disk connected?)", path, target)
+		}
 		return Source{}, err
 	}
 	if !info.IsDir() {

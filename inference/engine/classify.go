@@ -118,9 +118,10 @@ func classifyFolder(dir string) (kind Kind, use string, err error) {
 	if _, err := clip.Find(dir); !errors.Is(err, clip.ErrNoControl) {
 		return KindCamera, dir, nil // in a folder of it, or one of several: opening it says so
 	}
-	if len(found) == 0 {
-		found = []string{"nothing"}
+	what := "nothing in it"
+	if len(found) > 0 {
+		what = "one with " + strings.Join(found[:min(len(found), 8)], ", ")
 	}
-	return "", dir, fmt.Errorf("found a folder with %s, want a camera folder, with poses.npy and intrinsics.npy, or a model folder, "+
-		"with high_noise_model, low_noise_model, the text encoder and the VAE", strings.Join(found[:min(len(found), 8)], ", "))
+	return "", dir, fmt.Errorf("found %s, want a camera folder, with poses.npy and intrinsics.npy, or a model folder, "+
+		"with high_noise_model, low_noise_model, the text encoder and the VAE", what)
 }

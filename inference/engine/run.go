@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"gimbal/inference"
 	"gimbal/inference/clip"
@@ -122,6 +123,11 @@ func Validate(job inference.Job) (*denoise.Solver, error) {
 	err := job.Validate()
 	if inference.Blank(job.Prompt) || tokenizer.Clean(job.Prompt) == "" {
 		err = errors.Join(err, &inference.SettingError{Setting: "prompt", Mistake: inference.Missing, Found: "none given", Want: "words that say what the video shows"})
+	}
+	for i, text := range []string{job.Prompt, job.NegativePrompt} {
+		if !utf8.ValidString(text) {
+			err = errors.Join(err, &inference.SettingError{Setting: []string{"prompt", "negative_prompt"}[i], Mistake: inference.Unusable, Found: fmt.Sprintf("%q", text), Want: "text in UTF-8 (which encoding does the terminal use?)"})
+		}
 	}
 	if err != nil {
 		return nil, err

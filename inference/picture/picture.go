@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"os"
+	"strings"
 )
 
 // limits bound what is decoded.
@@ -57,6 +58,12 @@ func Bounds(file string) (width, height int, err error) {
 func read(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
+		if target, link := os.Readlink(file); link == nil {
+			return nil, fmt.Errorf("picture: %s: found a link to %s, which is not there (is its disk connected?)", file, target)
+		}
+		if address := strings.Index(file, "://"); address > 0 && !strings.Contains(file[:address], "/") {
+			return nil, fmt.Errorf("picture: %s: found an address, expected a file: download it first", file)
+		}
 		return nil, fmt.Errorf("picture: %w", err)
 	}
 	if !info.Mode().IsRegular() {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gimbal/inference"
 )
 
 // Find returns the folder of the checkpoint that path leads to: path itself, the snapshot in
@@ -41,6 +43,9 @@ func Find(path string) (string, error) {
 
 // notFolder says which folder a file is of, where it was given in its place.
 func notFolder(err error, path string) error {
+	if inference.IsAddress(path) {
+		return &Error{path, "checkpoint", "an address", "a folder or file on this machine: download it first"}
+	}
 	info, errStat := os.Stat(path)
 	if errStat != nil || info.IsDir() {
 		return err
