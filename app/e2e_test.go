@@ -253,8 +253,31 @@ func TestKill(t *testing.T) {
 	var scalars e2e
 	c.Scalars(t, &scalars)
 	scalars.Steps = 4
+	testKill(t, kills, func(out string) []string { return scalars.args(t, out) })
+}
+
+// TestKillCausal is TestKill of a causal run, which is made chunk by chunk.
+func TestKillCausal(t *testing.T) {
+	kills := 16
+	if testing.Short() {
+		kills = 4
+	}
+	for _, c := range golden.CausalCases(t, "e2e_") {
+		var scalars causalE2E
+		if c.Scalars(t, &scalars); scalars.Index == nil || scalars.Chunks < 2 {
+			continue
+		}
+		testKill(t, kills, func(out string) []string { return scalars.command(t, out) })
+		return
+	}
+	t.Fatal("no case has several chunks")
+}
+
+// testKill kills so many runs of a command, which is made for a video.
+func testKill(t *testing.T, kills int, command func(out string) []string) {
+	t.Helper()
 	whole := filepath.Join(t.TempDir(), "v.mp4")
-	out, errs, code := gimbal(t, scalars.args(t, whole)...)
+	out, errs, code := gimbal(t, command(whole)...)
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}
@@ -271,7 +294,7 @@ func TestKill(t *testing.T) {
 			t.Run(strconv.Itoa(i), func(t *testing.T) {
 				t.Parallel()
 				out := filepath.Join(t.TempDir(), "v.mp4")
-				args := scalars.args(t, out)
+				args := command(out)
 				killAfter(t, after, more, args)
 				run := strings.TrimSuffix(out, ".mp4") + ".run"
 				if _, err := engine.ReadRun(run); err == nil {

@@ -52,6 +52,7 @@ const (
 	NoticeDecoder  NoticeAbout = "decoder"  // the small one cannot be used
 	NoticeCamera   NoticeAbout = "camera"   // the control is not quite what it seems
 	NoticeReloads  NoticeAbout = "reloads"  // weights do not stay in memory
+	NoticeResumed  NoticeAbout = "resumed"  // what is done once more
 	NoticeDevice   NoticeAbout = "device"   // the run began on another one, or the system stopped its work
 	NoticeExpert   NoticeAbout = "expert"   // one does the steps of both
 	NoticeTensors  NoticeAbout = "tensors"  // some of the checkpoint are not used

@@ -23,6 +23,7 @@ type decoder interface {
 // previewer makes pictures of latents that are not finished, one of each frame.
 type previewer interface {
 	Previews(ctx context.Context, latent []float32, f, h, w int) ([]image.Image, error)
+	NewPreviewer() *taehv.Previewer
 }
 
 // smallDecoder is a decoder in a file of its own: for previews, and for the video where the
@@ -136,10 +137,10 @@ func (r *run) previewer() previewer {
 	return d
 }
 
-// smallPreviews has d make the previews of f latent frames, times of which a plan counts.
-func (r *run) smallPreviews(ctx context.Context, d previewer, latent []float32, f, times int) (pictures []image.Image, err error) {
+// smallPreviews has work make the previews of the small decoder, times of which a plan counts.
+func (r *run) smallPreviews(times int, work func() ([]image.Image, error)) (pictures []image.Image, err error) {
 	err = r.phase("previews", times, func() error {
-		if pictures, err = d.Previews(ctx, latent, f, r.clip.LatentHeight, r.clip.LatentWidth); err != nil {
+		if pictures, err = work(); err != nil {
 			return fmt.Errorf("previews: %w", err)
 		}
 		return nil
@@ -153,7 +154,7 @@ func (r *run) smallPreviews(ctx context.Context, d previewer, latent []float32, 
 func (r *run) previews(ctx context.Context, latent []float32, times int) ([]image.Image, error) {
 	f, h, w := r.clip.LatentFrames, r.clip.LatentHeight, r.clip.LatentWidth
 	if d := r.previewer(); d != nil {
-		return r.smallPreviews(ctx, d, latent, f, times)
+		return r.smallPreviews(times, func() ([]image.Image, error) { return d.Previews(ctx, latent, f, h, w) })
 	}
 	if r.p.vae.RGB.Factors == nil || r.planning() {
 		return nil, nil

@@ -189,6 +189,9 @@ func (p *Pipeline) reopen(ctx context.Context, dir string) (_ *run, err error) {
 		if r.chunks.done = rec.Chunks; rec.Chunks < 0 || rec.Chunks > r.chunks.total {
 			return nil, fmt.Errorf("%s: %d chunks are done, want 0 to %d", dir, rec.Chunks, r.chunks.total)
 		}
+		if rec.Chunks > 0 {
+			r.notice(inference.NoticeResumed, "%d of %d chunks are done: their frames are decoded, and their keys and values computed, once more, which takes a step and the decoding of each", rec.Chunks, r.chunks.total)
+		}
 	}
 	if r.solver, err = denoise.Restore(rec.Solver); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)

@@ -10,6 +10,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/denoise"
 	"gimbal/inference/device"
+	"gimbal/inference/taehv"
 	"gimbal/inference/vae"
 	"gimbal/inference/weights"
 )
@@ -20,6 +21,8 @@ type streaming struct {
 	encoder *vae.PictureEncoder // nil where the picture's latent is there as a whole
 	decoder partDecoder         // nil where frames are decoded at the end
 	out     *outputs            // nil for nobody
+
+	previewed *taehv.Previewer // nil before the first previews, and for none
 
 	picture []float32 // the whole latent of picture and black frames; nil unless somebody wants it
 	renoise [][]float32
@@ -229,7 +232,7 @@ func (s *streaming) draw(dst []float32) {
 
 // after checks what a step gave and reports it. In a plan it stands for so many steps.
 func (s *streaming) after(ctx context.Context, k int, step denoise.Step, clean []float32, times int) error {
-	pictures, err := s.pictures(ctx, clean, k, times)
+	pictures, err := s.pictures(ctx, clean, k, times, false)
 	if err != nil || s.planning() {
 		return err
 	}
@@ -248,20 +251,15 @@ func (s *streaming) after(ctx context.Context, k int, step denoise.Step, clean [
 }
 
 // pictures returns a small picture of each latent frame of chunk k, or none: of the small
-// decoder where there is one, which sees the frame before the chunk too.
-func (s *streaming) pictures(ctx context.Context, latent []float32, k, times int) ([]image.Image, error) {
+// decoder where there is one, which remembers the chunks that are done.
+func (s *streaming) pictures(ctx context.Context, latent []float32, k, times int, done bool) ([]image.Image, error) {
 	if d := s.previewer(); d != nil {
-		before := min(k, 1)
-		n := s.chunks.Chunk + before
-		part := device.Floats(s.p.dev, s.p.vae.Channels()*n*s.plane())
-		defer s.p.dev.Hold(-4 * int64(s.p.vae.Channels()*n*s.plane()))
-		copyFrames(part, s.latent, s.plane(), n, 0, s.clip.LatentFrames, s.chunks.from(k)-before, before)
-		copyFrames(part, latent, s.plane(), n, before, s.chunks.Chunk, 0, s.chunks.Chunk)
-		pictures, err := s.smallPreviews(ctx, d, part, n, times)
-		if err != nil {
-			return nil, err
+		if s.previewed == nil {
+			s.previewed = d.NewPreviewer()
 		}
-		return pictures[before:], nil
+		return s.smallPreviews(times, func() ([]image.Image, error) {
+			return s.previewed.Previews(ctx, latent, s.chunks.Chunk, s.clip.LatentHeight, s.clip.LatentWidth, done)
+		})
 	}
 	if s.planning() || s.p.vae.RGB.Factors == nil {
 		return nil, nil
@@ -286,7 +284,7 @@ func copyFrames(dst, src []float32, plane, frames, to, of, at, n int) {
 
 // addPreviews adds the previews of a chunk that is done.
 func (s *streaming) addPreviews(ctx context.Context, latent []float32, k, times int) error {
-	pictures, err := s.pictures(ctx, latent, k, times)
+	pictures, err := s.pictures(ctx, latent, k, times, true)
 	if !s.planning() {
 		s.previews = append(s.previews, pictures...)
 	}
@@ -342,6 +340,9 @@ func (s *streaming) close() {
 	}
 	if s.decoder != nil {
 		s.decoder.Close()
+	}
+	if s.previewed != nil {
+		s.previewed.Close()
 	}
 	if s.out != nil {
 		s.out.video.Abort()

@@ -36,15 +36,56 @@ func (m *Model) Tiles(h, w, side int) int { return 1 }
 // Previews returns a picture of each frame of a normalised latent, [z, f, h, w], 4 times as
 // high and wide: the last two steps in time and the last in size are left out.
 func (m *Model) Previews(ctx context.Context, latent []float32, f, h, w int) ([]image.Image, error) {
+	p := m.NewPreviewer()
+	defer p.Close()
+	return p.Previews(ctx, latent, f, h, w, true)
+}
+
+// Previewer makes previews of a video whose latent comes part by part: those of the whole
+// latent, of a part as often as it changes. It is used by one goroutine.
+type Previewer struct{ d *Decoder }
+
+// NewPreviewer returns a previewer of a new video.
+func (m *Model) NewPreviewer() *Previewer {
 	d := m.NewDecoder()
-	defer d.Close()
 	d.coarse = true
-	var pictures []image.Image
-	err := d.Decode(ctx, latent, f, h, w, func(_ int, rgb []float32) error {
+	return &Previewer{d}
+}
+
+// Close gives the previewer's memory back.
+func (p *Previewer) Close() { p.d.Close() }
+
+// Previews is Model.Previews of the next part of the latent. done says that the part stays as
+// it is: the next call is about the part behind it, and otherwise, or after an error, about
+// this one again.
+func (p *Previewer) Previews(ctx context.Context, latent []float32, f, h, w int, done bool) (pictures []image.Image, err error) {
+	err = p.d.Decode(ctx, latent, f, h, w, func(_ int, rgb []float32) error {
 		pictures = append(pictures, toImage(rgb, 4*h, 4*w))
 		return nil
 	})
+	for i := range p.d.levels {
+		p.d.levels[i].settle(err == nil && done)
+	}
 	return pictures, err
+}
+
+// settle keeps what the level remembers now, or goes back to what was kept before.
+func (m *memory) settle(keep bool) {
+	for k, past := range m.past {
+		kept := m.kept[k]
+		if past == kept {
+			continue
+		}
+		unused := past
+		if keep {
+			m.kept[k], unused = past, kept
+		} else {
+			m.past[k] = kept
+		}
+		if !unused.IsZero() {
+			m.free = append(m.free, unused)
+		}
+	}
 }
 
 func toImage(rgb []float32, h, w int) image.Image {
@@ -80,6 +121,7 @@ type Decoder struct {
 // memory is what a level remembers, and the frames that it works in.
 type memory struct {
 	past [3]device.Frames // the last input of each block; zero before the first
+	kept [3]device.Frames // of a previewer: that of the last part that is done
 	free []device.Frames
 }
 
@@ -155,18 +197,19 @@ func (d *Decoder) soften(values, latent []float32, t, f int) {
 func (d *Decoder) level(ctx context.Context, i int, x device.Frames, emit func(t int, rgb []float32) error) error {
 	l, mem := &d.m.levels[i], &d.levels[i]
 	a, b := d.take(i), d.take(i)
-	var fresh []device.Frames // in place of what is remembered before the first frame
-	for _, past := range mem.past {
-		if past.IsZero() {
+	var fresh []device.Frames // in place of what is remembered before the first frame, or stays
+	spare := func(k int) bool { return !mem.past[k].IsZero() && mem.past[k] != mem.kept[k] }
+	for k := range mem.past {
+		if !spare(k) {
 			fresh = append(fresh, d.take(i))
 		}
 	}
 	err := d.do(ctx, fmt.Sprintf("level %d", i), func(e device.Encoder) {
 		for k := range l.blocks {
-			past := mem.past[k]
+			past, again := mem.past[k], spare(k)
 			l.blocks[k].record(e, x, past, a, b)
 			mem.past[k] = x // a block's input is what it remembers
-			if x, a = a, past; a.IsZero() {
+			if x, a = a, past; !again {
 				a, fresh = fresh[0], fresh[1:]
 			}
 		}

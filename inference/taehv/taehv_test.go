@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"image/color"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -253,4 +255,47 @@ func TestErrors(t *testing.T) {
 		}
 		store.Close()
 	}
+}
+
+// TestPreviewer makes previews part by part, of each of which there are versions before it is
+// done: they are those of the whole latent.
+func TestPreviewer(t *testing.T) {
+	r := load(t, openCPU(t), cases[0])
+	const parts, of = 4, 3
+	plane := r.h * r.w
+	whole := randoms(7, r.channels*parts*of*plane)
+	want, err := r.Model.Previews(t.Context(), whole, parts*of, r.h, r.w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := r.NewPreviewer()
+	defer p.Close()
+	for k := range parts {
+		part := make([]float32, r.channels*of*plane)
+		for c := range r.channels {
+			copy(part[c*of*plane:(c+1)*of*plane], whole[(c*parts+k)*of*plane:])
+		}
+		for try := range uint64(3) {
+			if _, err := p.Previews(t.Context(), randoms(10+try, len(part)), of, r.h, r.w, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := p.Previews(t.Context(), part, of, r.h, r.w, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, picture := range got {
+			if !reflect.DeepEqual(picture, want[k*of+i]) {
+				t.Errorf("the preview of frame %d is not that of the whole latent", k*of+i)
+			}
+		}
+	}
+}
+
+func randoms(seed uint64, n int) []float32 {
+	r, values := rand.New(rand.NewPCG(seed, 1)), make([]float32, n)
+	for i := range values {
+		values[i] = float32(r.NormFloat64())
+	}
+	return values
 }
