@@ -12,7 +12,7 @@ func TestRoofline(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, errs)
 	}
-	for _, want := range []string{"Apple M3 Ultra: 80 GPU cores", "\n5 frames", "\n41 frames of 480x832, one step: 1317.", "\n81 frames", "Attention 17160x17160x128x40 by attention_bf16_"} {
+	for _, want := range []string{"Apple M3 Ultra: 80 GPU cores", "\n5 frames", "\n41 frames of 480x832, one step: 1317.", "\n81 frames", "\nLingBot-World 2.0 1.3B, causal-fast, a chunk of 16 frames of 480x832: ", "\nLingBot-World 2.0 14B, causal-fast, a chunk of 16 frames of 480x832, its decoding: ", "Attention 17160x17160x128x40 by attention_bf16_"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
