@@ -23,6 +23,7 @@ import (
 	"gimbal/assets"
 	"gimbal/inference/device"
 	"gimbal/inference/engine"
+	"gimbal/inference/service/client"
 	"gimbal/ui"
 	"gimbal/ui/desktop"
 	"gimbal/ui/studio"
@@ -101,7 +102,14 @@ func showWindow(ctx context.Context, gui fyne.App, desk desktop.Desktop, log *sl
 		}, Log: log,
 	})
 	st, err := studio.New(studio.Options{
-		Engine: local, Dir: folders.Data, OutputDir: folders.Video, Demo: unpackDemo, Trash: desk, Log: log,
+		Engine: local, Connect: func(server, key string) (engine.Engine, error) {
+			c, err := client.New(server, key)
+			if err != nil {
+				return nil, err
+			}
+			return client.NewEngine(c, log), nil
+		},
+		Keys: desktop.NewKeys(filepath.Join(folders.Data, "keys.json")), Dir: folders.Data, OutputDir: folders.Video, Demo: unpackDemo, Trash: desk, Log: log,
 	})
 	if err != nil {
 		return err

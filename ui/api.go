@@ -30,6 +30,8 @@ type Studio interface {
 	SetModelFolder(path string)
 	SetAssetsFolder(path string)
 	SetDemo(on bool)
+	SetServer(address, key string)
+	SetServerModel(name string)
 	SetOutputDir(path string)
 	SetLanguage(tag string)
 	SetAppearance(name string)

@@ -21,7 +21,11 @@ func (w *Window) Close() {
 		w.quit()
 		return
 	}
-	text := widget.NewLabel(tr("quit.text"))
+	words := tr("quit.text")
+	if w.now.Run.Entry.Settings.Server != "" {
+		words = tr("quit.text_server")
+	}
+	text := widget.NewLabel(words)
 	d := dialog.NewCustomConfirm(tr("quit.title"), tr("quit.yes"), tr("quit.no"), text, func(yes bool) {
 		if yes {
 			w.quit()

@@ -58,6 +58,8 @@ func (f *fake) PastePicture(data []byte)                      { f.note("paste %s
 func (f *fake) SetModelFolder(path string)                    { f.note("model %s", path) }
 func (f *fake) SetAssetsFolder(path string)                   { f.note("assets %s", path) }
 func (f *fake) SetDemo(on bool)                               { f.note("demo %t", on) }
+func (f *fake) SetServer(address, key string)                 { f.note("server %s %s", address, key) }
+func (f *fake) SetServerModel(name string)                    { f.note("server model %s", name) }
 func (f *fake) SetOutputDir(path string)                      { f.note("output %s", path) }
 func (f *fake) SetLanguage(tag string)                        { f.note("language %s", tag) }
 func (f *fake) SetAppearance(name string)                     { f.note("appearance %s", name) }

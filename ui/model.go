@@ -35,7 +35,13 @@ var modes = []string{"", inference.CausalFast, inference.CausalPretrain}
 
 func newModelCard(w *Window, f *form) *modelCard {
 	m := &modelCard{name: part.NewTitle(""), about: part.NewNote("", columnWidth-24), back: part.Background(look.ColorSunken, "", 9)}
-	m.choose = widget.NewButton(tr("model.choose"), w.chooseModel)
+	m.choose = widget.NewButton(tr("model.choose"), func() {
+		if w.now.Model.Server != "" {
+			w.showSettings()
+			return
+		}
+		w.chooseModel()
+	})
 	details := widget.NewButton(tr("details"), w.showModel)
 	details.Importance = widget.LowImportance
 	m.assets = widget.NewButton(tr("model.assets_choose"), w.chooseAssets)
@@ -59,6 +65,20 @@ func (m *modelCard) show(s studio.Snapshot) {
 	case s.Model.Missing || s.Model.Details != "":
 		about = join(tr("model.unusable"), lacking(s.Model.Parts))
 	}
+	choose := tr("model.choose")
+	if s.Model.Server != "" {
+		choose = tr("server.choose")
+		if !s.Model.Demo {
+			name = s.Model.Folder
+			if name == "" {
+				name = tr("server")
+			}
+			about = join(tr("server.on", map[string]any{"Server": serverName(s.Model.Server)}), about)
+		}
+	}
+	if m.choose.Text != choose {
+		m.choose.SetText(choose)
+	}
 	m.name.SetText(name)
 	m.about.SetText(about)
 	m.back.SetColors(fill, "")
@@ -71,6 +91,12 @@ func (m *modelCard) show(s studio.Snapshot) {
 	if s.Form.Inputs.Job.Causal.Mode == "" && !slices.Contains(s.Model.Modes, "") {
 		m.kinds.SetSelected(slices.Index(modes, s.Model.Recipe.Causal.Mode))
 	}
+}
+
+// serverName is an address without what is the same for all.
+func serverName(address string) string {
+	_, name, _ := strings.Cut(address, "://")
+	return name
 }
 
 // lacking names the parts of a model that are missing or damaged.
@@ -181,6 +207,9 @@ func (w *Window) showModel() {
 	}
 	var d *dialog.CustomDialog
 	choose := primary(widget.NewButton(tr("model.choose"), func() { d.Hide(); w.chooseModel() }))
+	if s.Model.Server != "" {
+		choose = primary(widget.NewButton(tr("server.choose"), func() { d.Hide(); w.showSettings() }))
+	}
 	buttons := []fyne.CanvasObject{widget.NewButton(tr("close"), func() { d.Hide() })}
 	switch {
 	case s.Model.Folder != "" && s.Model.Demo:

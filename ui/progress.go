@@ -85,7 +85,7 @@ func (p *progress) show(s studio.Snapshot) {
 	p.detail.SetText(detail)
 	p.meter.Set(fill, bar)
 	p.memory.SetText(memoryText(r))
-	setVisible(p.memory, r.Active())
+	setVisible(p.memory, r.Active() && r.Entry.Settings.Server == "")
 	setVisible(p.copy, failed)
 	setVisible(p.fit, !r.Active() && slices.ContainsFunc(s.Form.Problems, func(p studio.Problem) bool {
 		return p.Code == studio.MemoryShort || p.Code == studio.MemoryReloads
@@ -125,9 +125,15 @@ func (p *progress) idle(s studio.Snapshot) (headline, detail string, ink fyne.Th
 }
 
 func runHeadline(r queue.Run) string {
+	if r.Away {
+		return tr("run.away", map[string]any{"Server": serverName(r.Entry.Settings.Server)})
+	}
 	args := map[string]any{
 		"Step": r.Step, "Steps": r.Steps, "Next": min(r.Step+1, r.Steps), "Done": bytesText(r.DoneBytes), "Total": bytesText(r.Total),
 		"Decoded": r.Decoded, "Frames": r.Frames, "Part": translated("part."+r.Part, r.Part, nil),
+	}
+	if r.Phase == queue.Waiting && r.Before > 0 {
+		return tr("phase.waiting_behind", map[string]any{"Before": r.Before})
 	}
 	return tr("phase."+string(r.Phase), args)
 }

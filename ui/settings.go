@@ -47,15 +47,22 @@ func (w *Window) showSettings() {
 	if s.ModelFolder != "" {
 		modelRow.Add(widget.NewButton(tr("model.forget"), func() { d.Hide(); w.studio.SetModelFolder("") }))
 	}
+	server := newServerSettings(w, form)
 	content := part.Column(12,
 		form.Row(tr("settings.appearance"), appearance, nil),
 		form.Row(tr("settings.language"), language, nil),
 		part.Inset(-6, 0, label, 0, part.NewNote(tr("settings.language_hint"), width-label)),
 		form.Row(tr("settings.output"), part.Line(6, part.Spread(output), choose(w.chooseOutput)), nil),
 		form.Row(tr("model"), modelRow, nil),
+		part.Rule(),
+		server.view,
 		part.Gap(0, 4),
 	)
-	d = dialog.NewCustom(tr("settings"), tr("close"), part.Sized(width, 0, content), w.window)
+	d = dialog.NewCustomWithoutButtons(tr("settings"), part.Sized(width, 0, content), w.window)
+	closing := widget.NewButton(tr("close"), func() { d.Hide() })
+	d.SetButtons([]fyne.CanvasObject{closing})
+	w.settings, w.names["settings.close"] = server, closing
+	d.SetOnClosed(func() { w.settings = nil })
 	d.Show()
 }
 

@@ -44,6 +44,7 @@ type Window struct {
 	library    *libraryView
 	presets    *presetsMenu
 	menu       *menu
+	settings   *serverSettings // while they are shown; else nil
 	attendant  attendant
 	content    fyne.CanvasObject
 	full       bool
@@ -131,6 +132,9 @@ func (w *Window) show(s studio.Snapshot) {
 	w.presets.show(s)
 	w.library.show(s)
 	w.menu.show(s)
+	if w.settings != nil {
+		w.settings.show(s)
+	}
 	w.attendant.show(s)
 }
 

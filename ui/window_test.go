@@ -425,3 +425,65 @@ func TestGoldens(t *testing.T) {
 	test.AssertObjectRendersToMarkup(t, "empty.xml", w.stage.empty)
 	test.AssertObjectRendersToMarkup(t, "camera.xml", w.names["camera.orbit-left"].(*part.Tile))
 }
+
+// TestServerSettings chooses a server in the settings, which say what is known of it as that
+// changes.
+func TestServerSettings(t *testing.T) {
+	s := filled(t)
+	w, f := newTestWindow(t, s, 1280, 800)
+	w.showSettings()
+	v := w.settings
+	if v.where.Selected() != madeHere || v.fields.Visible() {
+		t.Error("a server is chosen at first")
+	}
+	v.where.Choose(madeThere)
+	v.address.SetText("studio:7860")
+	v.key.SetText("secret")
+	v.connect()
+	expect(t, f, "server studio:7860 secret")
+	if v.key.Text != "" || v.state.Text() != tr("server.hint") {
+		t.Errorf("the key is %q, the state %q", v.key.Text, v.state.Text())
+	}
+	show := func(change func(s *studio.Snapshot)) {
+		s.Version++
+		change(&s)
+		w.show(s)
+	}
+	show(func(s *studio.Snapshot) {
+		s.Settings.Server, s.Model.Server, s.Model.Demo = "http://studio:7860", "http://studio:7860", false
+	})
+	if v.state.Text() != tr("server.asking") {
+		t.Errorf("the state is %q", v.state.Text())
+	}
+	show(func(s *studio.Snapshot) {
+		s.Server = studio.Server{Address: s.Settings.Server, Error: "connection refused"}
+	})
+	if !strings.HasPrefix(v.state.Text(), tr("server.away")) || !strings.Contains(v.state.Text(), "refused") {
+		t.Errorf("the state is %q", v.state.Text())
+	}
+	show(func(s *studio.Snapshot) {
+		s.Server = studio.Server{Address: s.Settings.Server, Models: []string{"base-cam", "fast"}}
+		s.Settings.ServerModel, s.Model.Folder = "fast", "fast"
+	})
+	if v.model.Selected != "fast" || !strings.Contains(v.state.Text(), "Apple M3 Ultra") || f.asked("server model fast") {
+		t.Errorf("the model is %q, the state %q, calls %q", v.model.Selected, v.state.Text(), f.calls)
+	}
+	v.model.SetSelected("base-cam")
+	expect(t, f, "server model base-cam")
+	if w.inputs.model.name.Text() != "fast" || !strings.Contains(w.inputs.model.about.Text(), "studio:7860") {
+		t.Errorf("the card says %q, %q", w.inputs.model.name.Text(), w.inputs.model.about.Text())
+	}
+	show(func(s *studio.Snapshot) {
+		s.Run = queue.Run{Entry: entry("1", library.Running, "x"), Phase: queue.Waiting, Before: 3, Remaining: -1}
+		s.Run.Entry.Settings.Server = "http://studio:7860"
+	})
+	if got := w.progress.headline.Text(); !strings.Contains(got, "3") {
+		t.Errorf("the bar says %q", got)
+	}
+	show(func(s *studio.Snapshot) { s.Run.Away = true })
+	if got := w.progress.headline.Text(); !strings.Contains(got, "studio:7860 is away") {
+		t.Errorf("the bar says %q", got)
+	}
+	v.where.Choose(madeHere)
+	expect(t, f, "server  ")
+}

@@ -47,8 +47,10 @@ type Settings struct {
 	Job inference.Job `json:"job"`
 	// Camera is the name of a built-in path; Job.ActionPath is empty then.
 	Camera string `json:"camera,omitempty"`
-	// Checkpoint is the model folder; "" for the demo model.
+	// Checkpoint is the model folder; "" for the demo model. On a server it is a model's name.
 	Checkpoint string `json:"checkpoint,omitempty"`
+	// Server is the address of the server that makes the video; "" for this machine.
+	Server string `json:"server,omitempty"`
 }
 
 // UnmarshalJSON also reads settings of before the job said how weights are kept.

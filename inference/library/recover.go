@@ -60,6 +60,12 @@ func (e *Entry) findState() {
 	if e.RunDir = ""; e.Settings.Job.Output == "" {
 		return
 	}
+	if e.Settings.Server != "" { // its state is there, and the folder says where
+		if _, err := os.Stat(e.beside(".run")); err == nil {
+			e.RunDir = e.beside(".run")
+		}
+		return
+	}
 	run, err := runstate.Open(e.beside(".run"))
 	if err != nil {
 		return

@@ -45,7 +45,7 @@ func keepInputs(dir string, s library.Settings) error {
 // that the video's sidecar names them, and the copies elsewhere.
 func (q *Queue) request(e library.Entry) engine.Request {
 	r := engine.Request{Checkpoint: e.Settings.Checkpoint, Job: e.Settings.Job, Resume: e.RunDir}
-	if r.Checkpoint == "" {
+	if r.Checkpoint == "" && e.Settings.Server == "" {
 		r.Checkpoint = q.o.Demo()
 	}
 	if r.Resume != "" {

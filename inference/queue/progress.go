@@ -17,6 +17,7 @@ type Phase string
 const (
 	Idle            Phase = ""           // no run yet
 	Starting        Phase = "starting"   // the device is opened
+	Waiting         Phase = "waiting"    // on a server, which makes others first
 	Loading         Phase = "loading"    // the checkpoint is opened
 	Quantizing      Phase = "quantizing" // quantised weights are made
 	EncodingText    Phase = "text"
@@ -32,6 +33,8 @@ type Run struct {
 	Entry library.Entry
 	Phase Phase
 
+	Before           int    // how many videos the server makes first, while it is Waiting
+	Away             bool   // the server cannot be reached now; the run goes on there
 	Part             string // being loaded or quantised
 	DoneBytes, Total int64  // of loading or quantising
 	Step, Steps      int    // finished, and of all
@@ -79,6 +82,10 @@ func (r *Run) apply(e inference.Event, c *clock, now time.Time) {
 		c.plan = e.Plan
 	case inference.Notice:
 		r.Notices = append(slices.Clip(r.Notices), e)
+	case inference.Waiting:
+		r.Phase, r.Before, r.Entry.RunDir = Waiting, e.Before, e.RunDir
+	case inference.Connection:
+		r.Away = e.Away
 	case inference.Prepared:
 		r.Phase, r.Step, r.Steps, r.FirstStep, r.Frames = EncodingText, e.FirstStep-1, e.Steps, e.FirstStep, e.Frames
 		if e.FirstStep > e.Steps {
@@ -120,6 +127,9 @@ const (
 // reckon finds elapsed and remaining time and the bar.
 func (r *Run) reckon(c clock, now time.Time) {
 	r.Elapsed, r.Remaining = now.Sub(c.started), -1
+	if r.Away {
+		return // who knows
+	}
 	switch planned := c.plan.Time.Likely; {
 	case c.remaining < 0 && planned > 0 && r.Phase != Quantizing:
 		r.Remaining = max(0, planned-r.Elapsed)
@@ -131,7 +141,7 @@ func (r *Run) reckon(c clock, now time.Time) {
 	}
 	bar := (1 - shareBefore - shareAfter) * float64(r.Step) / float64(max(1, r.Steps))
 	switch r.Phase {
-	case Starting, Loading, Quantizing:
+	case Starting, Waiting, Loading, Quantizing:
 		bar = 0
 	case EncodingText, EncodingPicture:
 		bar += shareBefore / 2

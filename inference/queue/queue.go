@@ -18,7 +18,9 @@ import (
 
 // Options say what a Queue works with.
 type Options struct {
-	Engine  engine.Engine
+	Engine engine.Engine
+	// Remote returns the engine of a server, for runs that one makes; nil where there is none.
+	Remote  func(server string) (engine.Engine, error)
 	Library *library.Library
 	// Demo returns the folder of the demo model, which makes the runs that name no
 	// checkpoint; "" where it is not unpacked.
@@ -55,8 +57,8 @@ type Queue struct {
 
 	mu     sync.Mutex
 	state  State
-	clock  clock              // of the run under way
-	cancel context.CancelFunc // ends it
+	clock  clock                   // of the run under way
+	cancel context.CancelCauseFunc // ends it
 }
 
 // New returns a Queue with nothing in it.
@@ -148,7 +150,7 @@ func (q *Queue) Cancel(id library.ID) {
 	q.change(func(s *State) {
 		if s.Run.Active() && s.Run.Entry.ID == id {
 			s.Run.Phase = Cancelling
-			q.cancel()
+			q.cancel(engine.ErrCancelled)
 		}
 	})
 }

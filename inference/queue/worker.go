@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"image"
 	"os"
 	"syscall"
@@ -10,6 +11,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
+	"gimbal/inference/engine"
 	"gimbal/inference/library"
 )
 
@@ -41,7 +43,7 @@ func (q *Queue) next() (ctx context.Context, e library.Entry, ok bool) {
 	}
 	e = q.state.Waiting[0]
 	q.state.Waiting = q.state.Waiting[1:]
-	ctx, q.cancel = context.WithCancel(q.life)
+	ctx, q.cancel = context.WithCancelCause(q.life)
 	e.State, e.Started = library.Running, time.Now()
 	q.state.Run = Run{Entry: e, Phase: Starting, Steps: e.Settings.Job.Steps, Remaining: -1, Step: e.Steps}
 	q.clock = clock{started: e.Started, remaining: -1}
@@ -53,8 +55,12 @@ func (q *Queue) next() (ctx context.Context, e library.Entry, ok bool) {
 
 // run has the engine make a video, and keeps times and memory up to date meanwhile.
 func (q *Queue) run(ctx context.Context, e library.Entry) (inference.Saved, error) {
+	made, err := q.engineOf(e)
+	if err != nil {
+		return inference.Saved{}, err
+	}
 	r := q.request(e)
-	if r.Checkpoint == "" {
+	if r.Checkpoint == "" && e.Settings.Server == "" {
 		return inference.Saved{}, errors.New("the demo model is not unpacked: choose a model folder, or make room in the cache folder")
 	}
 	if r.Resume == "" {
@@ -62,29 +68,41 @@ func (q *Queue) run(ctx context.Context, e library.Entry) (inference.Saved, erro
 			return inference.Saved{}, err
 		}
 	}
-	if dev, err := q.o.Engine.Device(ctx); err == nil { // or Run says what is wrong
+	if dev, err := made.Device(ctx); err == nil { // or Run says what is wrong
 		q.change(func(s *State) { s.Run.Entry.Device = dev.Name })
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		q.tick(stop)
+		q.tick(made, stop)
 	}()
-	saved, err := q.o.Engine.Run(ctx, r, q.event)
+	saved, err := made.Run(ctx, r, q.event)
 	close(stop)
 	<-stopped
 	return saved, err
+}
+
+// engineOf returns the engine that makes a run.
+func (q *Queue) engineOf(e library.Entry) (engine.Engine, error) {
+	server := e.Settings.Server
+	if server == "" {
+		return q.o.Engine, nil
+	}
+	if q.o.Remote == nil {
+		return nil, fmt.Errorf("the run is one of the server %s, which cannot be asked here", server)
+	}
+	return q.o.Remote(server)
 }
 
 // tickInterval is how often a run's times and memory are looked at.
 const tickInterval = 500 * time.Millisecond
 
 // tick keeps times and memory up to date until stop is closed.
-func (q *Queue) tick(stop chan struct{}) {
+func (q *Queue) tick(made engine.Engine, stop chan struct{}) {
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
 	for {
-		memory := Memory{q.o.Engine.Memory(), q.o.Process()}
+		memory := Memory{made.Memory(), q.o.Process()}
 		q.change(func(s *State) {
 			s.Run.Memory = memory
 			s.Run.reckon(q.clock, time.Now())
@@ -110,7 +128,8 @@ func (q *Queue) event(e inference.Event) {
 	run.reckon(q.clock, now)
 	entry := run.Entry
 	q.mu.Unlock()
-	if _, ok := e.(inference.Prepared); ok {
+	switch e.(type) {
+	case inference.Prepared, inference.Waiting: // they say where the run is kept
 		q.keep(entry)
 	}
 	q.tell()
@@ -119,7 +138,7 @@ func (q *Queue) event(e inference.Event) {
 // finish keeps how the run ended.
 func (q *Queue) finish(ctx context.Context, saved inference.Saved, err error) {
 	cancelled := ctx.Err() != nil
-	q.cancel()
+	q.cancel(nil)
 	run := q.State().Run
 	e := &run.Entry
 	e.Finished = time.Now()

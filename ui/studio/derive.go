@@ -42,7 +42,8 @@ func (s *Studio) derive(n *Snapshot) {
 	s.deriveCamera(n)
 	s.deriveFewSteps(n)
 	unpacking := s.usesDemo(n) && s.state.demo.Checkpoint == "" && s.state.demoErr == nil
-	n.Form.Checking = unpacking || n.Model.Checking || s.pending("picture", "camera")
+	asking := n.Server.Address != s.server(n)
+	n.Form.Checking = unpacking || asking || n.Model.Checking || s.pending("picture", "camera")
 	n.Form.Problems = s.problems(n)
 	n.Form.CanRun = !slices.ContainsFunc(n.Form.Problems, func(p Problem) bool { return p.Level == Error })
 	s.derivePresets(n)
@@ -160,6 +161,12 @@ func (s *Studio) problems(n *Snapshot) []Problem {
 	if n.Device.Error != "" {
 		add(FieldNone, Error, OtherProblem, map[string]any{"Text": n.Device.Error}, "")
 	}
+	switch of := n.Server; {
+	case of.Error != "" && of.Address == s.server(n):
+		add(FieldModel, Error, ServerAway, map[string]any{"Server": of.Address}, of.Error)
+	case of.Address != "" && of.Address == s.server(n) && len(of.Models) == 0:
+		add(FieldModel, Error, ServerEmpty, map[string]any{"Server": of.Address}, "")
+	}
 	cameraProblems(n, add)
 	s.modelProblems(n, add)
 	for _, found := range []map[Field]Problem{s.state.typed, s.state.failed} {
@@ -208,6 +215,7 @@ func (s *Studio) modelProblems(n *Snapshot, add func(Field, Level, Code, map[str
 		add(FieldModel, Error, ModelMissing, map[string]any{"Path": s.checkpoint(n)}, m.Details)
 	case m.LacksAssets:
 		add(FieldModel, Error, ModelNoAssets, map[string]any{"Path": s.checkpoint(n)}, m.Details)
+	case m.Server != "" && !m.Demo && (n.Server.Error != "" || len(n.Server.Models) == 0): // that is said
 	case m.Details != "":
 		add(FieldModel, Error, ModelBad, map[string]any{"Path": s.checkpoint(n)}, m.Details)
 	default:

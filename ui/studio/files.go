@@ -6,6 +6,7 @@ import (
 	"image"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,8 +22,16 @@ func (s *Studio) startChecks(n *Snapshot) {
 	image, folder, path := n.Form.Inputs.Job.Image, n.Form.Inputs.Job.ActionPath, pathOf(n.Form.Inputs.Job)
 	s.check("picture", image, immediate, func(context.Context) func(*Snapshot) { return s.readPicture(image) })
 	s.check("camera", path, immediate, func(context.Context) func(*Snapshot) { return s.readCamera(path) })
-	loras := n.Form.Inputs.Job.LoRAs
-	s.check("loras", loras, immediate, func(context.Context) func(*Snapshot) { return s.readLoRAs(loras) })
+	s.checkDevice(n)
+	loras, there := n.Form.Inputs.Job.LoRAs, s.server(n)
+	names, _ := s.inspected(n, s.usesDemo(n))
+	of := [3]string{string(loras), there, strings.Join(names.model.LoRAs, "\n")}
+	s.check("loras", of, immediate, func(context.Context) func(*Snapshot) {
+		if there != "" {
+			return s.findLoRAs(loras, names.model.LoRAs)
+		}
+		return s.readLoRAs(loras)
+	})
 	s.checkModel(n, true)
 	s.checkModel(n, false)
 	s.checkTokens(n)
@@ -140,6 +149,18 @@ func (s *Studio) readLoRAs(loras inference.LoRAs) func(n *Snapshot) {
 				details = err.Error()
 			}
 			p := problem(FieldLoRAs, Error, LoRABad, map[string]any{"Path": l.File}, details)
+			wrong = &p
+		}
+	}
+	return func(*Snapshot) { s.report("loras", wrong) }
+}
+
+// findLoRAs looks for those that are used among the names of a server's.
+func (s *Studio) findLoRAs(loras inference.LoRAs, names []string) func(n *Snapshot) {
+	var wrong *Problem
+	for _, l := range loras.Used() {
+		if name := filepath.Base(l.File); wrong == nil && !slices.Contains(names, name) {
+			p := problem(FieldLoRAs, Error, LoRAElsewhere, map[string]any{"Name": name}, strings.Join(names, ", "))
 			wrong = &p
 		}
 	}

@@ -116,10 +116,13 @@ func (s *Studio) CopySettings(id library.ID) {
 		}
 		s.userChange(func(n *Snapshot) {
 			s.fill(n, func(to *Inputs) { *to = in })
-			if folder := e.Settings.Checkpoint; folder != "" {
-				n.Settings.ModelFolder = folder
-			} else {
-				n.Form.Inputs.Demo = n.Settings.ModelFolder != ""
+			switch of := e.Settings; {
+			case of.Server != "":
+				n.Settings.Server, n.Settings.ServerModel = of.Server, of.Checkpoint
+			case of.Checkpoint != "":
+				n.Settings.Server, n.Settings.ModelFolder = "", of.Checkpoint
+			default:
+				n.Form.Inputs.Demo = hasOwn(n)
 			}
 			s.notice(n, Info, SettingsCopied, map[string]any{"Title": e.Title()}, "")
 		})

@@ -17,6 +17,9 @@ var problemTexts = map[Code]string{
 	PictureBad:       "This picture cannot be read: {{.Path}}. Choose a PNG, JPEG, WebP, BMP, TIFF or GIF.",
 	PictureUnread:    "This picture is of a kind that Gimbal does not read: {{.Path}}. Export it as PNG.",
 	LoRABad:          "This LoRA cannot be used: {{.Path}}. Remove it, or put the file back.",
+	LoRAElsewhere:    "The server has no LoRA {{.Name}}. Remove it, or have it put there.",
+	ServerAway:       "The server {{.Server}} cannot be asked. Look whether it runs, or choose this computer in the settings.",
+	ServerEmpty:      "The server {{.Server}} has no model now: none of its workers is there.",
 	CameraGone:       "The camera folder {{.Path}} is not there any more. Choose another, or put it back.",
 	CameraBad:        "This is no camera folder that can be used: {{.Path}}. It needs poses.npy and intrinsics.npy.",
 	CameraUnused:     "This model does not follow camera paths. Choose no path, or a model with camera control.",
@@ -77,6 +80,7 @@ var noticeTexts = map[Code]string{
 	SaveFailed:      "{{.Path}} could not be written.",
 	PresetName:      "A preset needs a name of its own: “{{.Name}}” is empty or taken.",
 	FitChosen:       "Changed so that it fits: {{.Settings}}.",
+	KeyNotKept:      "The key of {{.Server}} cannot be kept. It has to be given again when Gimbal starts.",
 	FitNone:         "No settings make this fit. Choose fewer frames or a smaller size.",
 }
 

@@ -12,28 +12,47 @@ import (
 
 // inspected is what is known of a model.
 type inspected struct {
-	folder  string
+	place
 	assets  string // that were found for it where none were named
 	model   engine.Model
 	missing bool
 	err     error
 }
 
-// usesDemo reports whether the demo model is the one that runs.
-func (s *Studio) usesDemo(n *Snapshot) bool {
-	return n.Form.Inputs.Demo || n.Settings.ModelFolder == ""
-}
+// place is where a model is: in a folder of this machine, or on a server, by its name there.
+type place struct{ server, checkpoint string }
 
-// folder returns that of the demo model, "" while it is being unpacked, or the user's own.
-func (s *Studio) folder(n *Snapshot, demo bool) string {
-	if demo {
-		return s.state.demo.Checkpoint
+// hasOwn reports whether there is another model than the demo's.
+func hasOwn(n *Snapshot) bool { return n.Settings.Server != "" || n.Settings.ModelFolder != "" }
+
+// usesDemo reports whether the demo model is the one that runs, on this machine.
+func (s *Studio) usesDemo(n *Snapshot) bool { return n.Form.Inputs.Demo || !hasOwn(n) }
+
+// place returns that of the demo model, no checkpoint while it is being unpacked, or the
+// user's own.
+func (s *Studio) place(n *Snapshot, demo bool) place {
+	switch {
+	case demo:
+		return place{"", s.state.demo.Checkpoint}
+	case n.Settings.Server != "":
+		return place{n.Settings.Server, n.Settings.ServerModel}
 	}
-	return n.Settings.ModelFolder
+	return place{"", n.Settings.ModelFolder}
 }
 
-// checkpoint returns the folder of the model that runs.
-func (s *Studio) checkpoint(n *Snapshot) string { return s.folder(n, s.usesDemo(n)) }
+// folder returns the place of a model where that is a folder of this machine.
+func (s *Studio) folder(n *Snapshot, demo bool) string {
+	if p := s.place(n, demo); p.server == "" {
+		return p.checkpoint
+	}
+	return ""
+}
+
+// checkpoint returns the folder, or on a server the name, of the model that runs.
+func (s *Studio) checkpoint(n *Snapshot) string { return s.place(n, s.usesDemo(n)).checkpoint }
+
+// server returns the address of the server that makes the form's video; "" for this machine.
+func (s *Studio) server(n *Snapshot) string { return s.place(n, s.usesDemo(n)).server }
 
 // demoCheckpoint is what a queue asks for.
 func (s *Studio) demoCheckpoint() string {
@@ -45,7 +64,7 @@ func (s *Studio) demoCheckpoint() string {
 // assets returns the folder that the text encoder and the VAE of the model that runs are in;
 // "" where it has them, or they lie around it.
 func (s *Studio) assets(n *Snapshot) string {
-	if s.usesDemo(n) {
+	if s.usesDemo(n) || s.server(n) != "" {
 		return ""
 	}
 	return n.Settings.AssetsFolder
@@ -53,31 +72,45 @@ func (s *Studio) assets(n *Snapshot) string {
 
 func modelCheck(demo bool) string { return map[bool]string{true: "demo model", false: "model"}[demo] }
 
-// request asks for a model: for the one that runs, in the form's mode.
-func (s *Studio) request(n *Snapshot, demo bool) engine.Request {
-	r := engine.Request{Checkpoint: s.folder(n, demo)}
-	if !demo {
-		r.Job.Assets = n.Settings.AssetsFolder
-	}
-	if demo == s.usesDemo(n) {
-		r.Job.Causal.Mode = n.Form.Inputs.Job.Causal.Mode
-	}
-	return r
+// question is what is asked of a model, and of which server; "" for this machine.
+type question struct {
+	server string
+	engine.Request
 }
 
-// inspect asks the engine what a model is. Where it has no text encoder and no VAE, those of
+func (q question) place() place { return place{q.server, q.Checkpoint} }
+
+// request asks for a model: for the one that runs, in the form's mode.
+func (s *Studio) request(n *Snapshot, demo bool) question {
+	at := s.place(n, demo)
+	q := question{at.server, engine.Request{Checkpoint: at.checkpoint}}
+	if !demo && at.server == "" {
+		q.Job.Assets = n.Settings.AssetsFolder
+	}
+	if demo == s.usesDemo(n) {
+		q.Job.Causal.Mode = n.Form.Inputs.Job.Causal.Mode
+	}
+	return q
+}
+
+// inspect asks an engine what a model is. Where it has no text encoder and no VAE, those of
 // known, a folder that has both, are tried.
-func (s *Studio) inspect(ctx context.Context, r engine.Request, known string) inspected {
-	found := inspected{folder: r.Checkpoint}
-	if r.Checkpoint == "" {
+func (s *Studio) inspect(ctx context.Context, q question, known string) inspected {
+	found := inspected{place: q.place()}
+	if q.Checkpoint == "" {
 		return found
 	}
-	found.model, found.err = s.o.Engine.Inspect(ctx, r)
-	found.missing = found.err != nil && !exists(r.Checkpoint)
-	if found.err != nil && !found.missing && lacksAssets(found.model) && r.Job.Assets == "" && known != "" {
-		r.Job.Assets = known
-		if m, err := s.o.Engine.Inspect(ctx, r); err == nil {
-			return inspected{folder: r.Checkpoint, model: m, assets: known}
+	e, err := s.servers.engine(q.server)
+	if err != nil {
+		found.err = err
+		return found
+	}
+	found.model, found.err = e.Inspect(ctx, q.Request)
+	found.missing = found.err != nil && q.server == "" && !exists(q.Checkpoint)
+	if found.err != nil && !found.missing && lacksAssets(found.model) && q.Job.Assets == "" && known != "" {
+		q.Job.Assets = known
+		if m, err := e.Inspect(ctx, q.Request); err == nil {
+			return inspected{place: q.place(), model: m, assets: known}
 		}
 	}
 	return found
@@ -119,7 +152,6 @@ func (s *Studio) checkModel(n *Snapshot, demo bool) {
 	if !demo {
 		known = n.Settings.KnownAssets
 	}
-	folder := asked.Checkpoint
 	s.check(modelCheck(demo), asked, immediate, func(ctx context.Context) func(*Snapshot) {
 		found := s.inspect(ctx, asked, known)
 		return func(n *Snapshot) {
@@ -127,11 +159,11 @@ func (s *Studio) checkModel(n *Snapshot, demo bool) {
 			if !demo && found.assets != "" {
 				n.Settings.AssetsFolder = found.assets
 			}
-			if !demo && found.model.Whole && assetsOf(found.model) == "" {
+			if !demo && asked.server == "" && found.model.Whole && assetsOf(found.model) == "" {
 				n.Settings.KnownAssets = found.model.Dir
 			}
 			switch {
-			case demo && folder != "" && !s.state.edited: // the first start: something that works at once
+			case demo && asked.Checkpoint != "" && !s.state.edited: // the first start: something that works at once
 				know()
 				s.useDemo(n)
 			case s.state.unsuited && demo == s.usesDemo(n) && found.err == nil:
@@ -147,7 +179,7 @@ func (s *Studio) checkModel(n *Snapshot, demo bool) {
 // deriveModel shows the model that runs.
 func (s *Studio) deriveModel(n *Snapshot) {
 	demo := s.usesDemo(n)
-	n.Model = Model{Demo: demo, Folder: n.Settings.ModelFolder, Checking: s.pending(modelCheck(demo))}
+	n.Model = Model{Demo: demo, Server: s.place(n, false).server, Folder: s.place(n, false).checkpoint, Checking: s.pending(modelCheck(demo))}
 	if m, ok := s.inspected(n, demo); ok {
 		n.Model.Model, n.Model.Missing = m.model, m.missing
 		n.Model.Assets, n.Model.LacksAssets = assetsOf(m.model), m.err != nil && !demo && lacksAssets(m.model)
@@ -160,7 +192,7 @@ func (s *Studio) deriveModel(n *Snapshot) {
 // inspected returns what is known of a model, if anything is.
 func (s *Studio) inspected(n *Snapshot, demo bool) (m inspected, ok bool) {
 	m = s.state.models[demo]
-	return m, m.folder != "" && m.folder == s.folder(n, demo)
+	return m, m.checkpoint != "" && m.place == s.place(n, demo)
 }
 
 // suit changes by f which model runs, or what is known of it. Settings that suited the
@@ -213,13 +245,13 @@ func (s *Studio) checkTokens(n *Snapshot) {
 	prompts := [2]string{n.Form.Inputs.Job.Prompt, n.Form.Inputs.Job.NegativePrompt}
 	asked := s.request(n, s.usesDemo(n))
 	of := struct {
-		engine.Request
+		question
 		prompts [2]string
 	}{asked, prompts}
 	s.check("tokens", of, typing, func(ctx context.Context) func(*Snapshot) {
 		counts := make([]engine.Tokens, len(prompts)) // unknown: the model's check says what is wrong
-		if asked.Checkpoint != "" {
-			if found, err := s.o.Engine.Tokens(ctx, asked, prompts[:]...); err == nil {
+		if e, err := s.servers.engine(asked.server); err == nil && asked.Checkpoint != "" {
+			if found, err := e.Tokens(ctx, asked.Request, prompts[:]...); err == nil && len(found) == len(prompts) {
 				counts = found
 			}
 		}
@@ -230,6 +262,7 @@ func (s *Studio) checkTokens(n *Snapshot) {
 // planned is what an estimate depends on: a request, and what is known beside it.
 type planned struct {
 	engine.Request
+	server        string
 	width, height int // of the video in pixels
 	ready         bool
 }
@@ -243,7 +276,7 @@ func (s *Studio) planned(n *Snapshot) planned {
 	}
 	return planned{
 		Request: engine.Request{Checkpoint: s.checkpoint(n), Job: job, Camera: n.Form.Camera.Chosen() && n.Model.HasCamera},
-		width:   n.Form.Width, height: n.Form.Height, ready: n.Device.Ready,
+		server:  s.server(n), width: n.Form.Width, height: n.Form.Height, ready: n.Device.Ready,
 	}
 }
 
@@ -262,7 +295,11 @@ func (s *Studio) estimate(ctx context.Context, of planned) Estimate {
 	if of.Checkpoint == "" || !of.ready {
 		return Estimate{}
 	}
-	p, err := s.o.Engine.Plan(ctx, of.Request)
+	e, err := s.servers.engine(of.server)
+	if err != nil {
+		return Estimate{Error: err.Error()}
+	}
+	p, err := e.Plan(ctx, of.Request)
 	if err != nil {
 		return Estimate{Error: err.Error()}
 	}
@@ -276,7 +313,7 @@ func (s *Studio) MakeFit() {
 		s.mu.Lock()
 		asked, of := valuesOf(s.now.Form.Inputs.Job), s.planned(&s.now)
 		s.mu.Unlock()
-		r, p, choices, err := s.o.Engine.Fit(s.life, of.Request)
+		r, p, choices, err := s.fit(of)
 		var names []string
 		for _, c := range choices {
 			names = append(names, c.Setting+" "+c.Value)
@@ -296,4 +333,12 @@ func (s *Studio) MakeFit() {
 			}
 		})
 	})
+}
+
+func (s *Studio) fit(of planned) (engine.Request, inference.Plan, []inference.Choice, error) {
+	e, err := s.servers.engine(of.server)
+	if err != nil {
+		return of.Request, inference.Plan{}, nil, err
+	}
+	return e.Fit(s.life, of.Request)
 }

@@ -65,7 +65,7 @@ func (s *Studio) suiting(n *Snapshot, demo bool) inference.Job {
 // that are chosen, and are about the user's own model if there is one. With a LoRA that is
 // distilled to a few steps they are about these, as the others would spoil the video.
 func (s *Studio) builtins(n *Snapshot) []Preset {
-	base := s.suiting(n, n.Settings.ModelFolder == "")
+	base := s.suiting(n, !hasOwn(n))
 	base.Quant, base.LoRAs = n.Form.Inputs.Job.Quant, n.Form.Inputs.Job.LoRAs
 	few, _, isFew := base.LoRAs.FewSteps(base.Recipe)
 	all := []Preset{
@@ -113,14 +113,14 @@ func (s *Studio) derivePresets(n *Snapshot) {
 	for i := range presets {
 		p := &presets[i]
 		p.Estimate = known[p.ID]
-		p.Current = p.Values == current && ((p.ID == PresetDemo) == demo || n.Settings.ModelFolder == "")
+		p.Current = p.Values == current && ((p.ID == PresetDemo) == demo || !hasOwn(n))
 	}
 	n.Presets = presets
 }
 
 // planPresets estimates every preset on what the form holds otherwise.
 func (s *Studio) planPresets(n *Snapshot, form planned) {
-	presets, own := n.Presets, s.folder(n, n.Settings.ModelFolder == "")
+	presets, own := n.Presets, s.place(n, !hasOwn(n))
 	demo := s.folder(n, true)
 	var all strings.Builder
 	for _, p := range presets {
@@ -131,7 +131,7 @@ func (s *Studio) planPresets(n *Snapshot, form planned) {
 		demo, presets string
 	}
 	of := about{form, demo, all.String()}
-	of.Checkpoint, of.Job = own, inference.Job{Image: form.Job.Image}
+	of.Checkpoint, of.server, of.Job = own.checkpoint, own.server, inference.Job{Image: form.Job.Image}
 	s.check("presets", of, planning, func(ctx context.Context) func(*Snapshot) {
 		found := map[string]Estimate{}
 		for _, p := range presets {
@@ -141,7 +141,8 @@ func (s *Studio) planPresets(n *Snapshot, form planned) {
 			one := of.planned
 			one.Job = withValues(form.Job, p.Values)
 			if p.ID == PresetDemo {
-				one.Checkpoint = demo
+				one.Checkpoint, one.server = demo, ""
+				one.ready = one.ready && of.server == "" // this machine may rest while a server works
 			}
 			found[p.ID] = s.estimate(ctx, one)
 		}
@@ -182,7 +183,7 @@ func (s *Studio) useDemo(n *Snapshot) {
 		in.Job.Prompt, in.Job.NegativePrompt = demo.Settings.Prompt, demo.Settings.NegativePrompt
 		in.Job.Image = filepath.Join(demo.Pictures, demoPicture)
 		in.Camera, in.Job.ActionPath = demoCamera, ""
-		in.Demo = n.Settings.ModelFolder != ""
+		in.Demo = hasOwn(n)
 	})
 	_, known := s.inspected(n, true)
 	s.state.unsuited = !known

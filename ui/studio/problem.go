@@ -39,6 +39,9 @@ const (
 	PictureBad       Code = "picture_bad"       // Path; Details says why it cannot be read
 	PictureUnread    Code = "picture_unread"    // Path: whole, but of a kind that is not read; Details names it
 	LoRABad          Code = "lora_bad"          // Path
+	LoRAElsewhere    Code = "lora_elsewhere"    // Name: the server has no LoRA of this name; Details lists those that it has
+	ServerAway       Code = "server_away"       // Server: cannot be asked; Details says why
+	ServerEmpty      Code = "server_empty"      // Server: has no model now
 	CameraGone       Code = "camera_gone"       // Path
 	CameraBad        Code = "camera_bad"        // Path; Details
 	CameraUnused     Code = "camera_unused"     // the model has no camera control
@@ -104,6 +107,7 @@ const (
 	PresetName      Code = "preset_name"      // Name: empty or taken
 	FitChosen       Code = "fit_chosen"       // Settings
 	FitNone         Code = "fit_none"         //
+	KeyNotKept      Code = "key_not_kept"     // Server; Details
 )
 
 // settingProblem says what is wrong with a setting.

@@ -36,7 +36,8 @@ func (s *Studio) generate(n *Snapshot) {
 	run := library.Settings{Job: n.Form.Inputs.Job, Camera: n.Form.Inputs.Camera}
 	run.Job.Assets = s.assets(n)
 	if !s.usesDemo(n) {
-		run.Checkpoint = n.Settings.ModelFolder
+		own := s.place(n, false)
+		run.Checkpoint, run.Server = own.checkpoint, own.server
 	}
 	s.serial.enqueue(func() {
 		if _, err := s.queue.Add(run, dir, thumb); err != nil {

@@ -29,6 +29,8 @@ type Settings struct {
 	// the ones that lie around it. KnownAssets is the last model folder that had both.
 	AssetsFolder string `json:"assets_folder,omitempty"`
 	KnownAssets  string `json:"known_assets,omitempty"`
+	Server       string `json:"server,omitempty"`       // address of the one that makes the videos; "" for this machine
+	ServerModel  string `json:"server_model,omitempty"` // name of the model there
 }
 
 // SetWindow remembers the window's size, in Fyne's units.

@@ -17,6 +17,7 @@ type Snapshot struct {
 	Form    Form
 	Model   Model
 	Device  Device
+	Server  Server
 	Presets []Preset
 	Recents []Recent // pictures used before, the newest first
 	queue.State
@@ -96,7 +97,8 @@ type Recent struct {
 type Model struct {
 	engine.Model
 	Demo     bool   // the demo model is used
-	Folder   string // the model folder that was chosen; "" for none
+	Server   string // address of the server that has the model of Folder; "" for this machine
+	Folder   string // the model folder that was chosen, or the name of a server's model; "" for none
 	Checking bool
 	Missing  bool // its folder is not there
 	// Assets is the folder, other than the model's own, that its text encoder and VAE are

@@ -20,6 +20,9 @@ import (
 // Options say what a Studio works with.
 type Options struct {
 	Engine engine.Engine
+	// Connect returns the engine of the server at an address; nil where there are none.
+	Connect func(server, key string) (engine.Engine, error)
+	Keys    Keys // of servers; nil for none
 	// Dir is the program's own folder, for settings.json, library/ and pasted/.
 	Dir string
 	// OutputDir is the folder for videos until the user chooses another.
@@ -48,6 +51,7 @@ type Studio struct {
 	lib     *library.Library
 	queue   *queue.Queue
 	watcher watcher
+	servers *servers
 	serial  *serial // what must happen in order
 	notes   notifier
 
@@ -97,10 +101,11 @@ func New(o Options) (*Studio, error) {
 		o: o, lib: lib, serial: newSerial(), checks: map[string]*check{},
 		state: state{typed: map[Field]Problem{}, checked: map[string]Problem{}, failed: map[Field]Problem{}, models: map[bool]inspected{}},
 	}
+	s.servers = &servers{o: &s.o, all: map[string]engine.Engine{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.watcher = o.watch(s.fileChanged)
 	s.queue = queue.New(queue.Options{
-		Engine: o.Engine, Library: lib, Demo: s.demoCheckpoint, Changed: s.queueChanged, NotKept: s.runNotKept, Process: o.Process, Log: o.Log,
+		Engine: o.Engine, Remote: s.servers.engine, Library: lib, Demo: s.demoCheckpoint, Changed: s.queueChanged, NotKept: s.runNotKept, Process: o.Process, Log: o.Log,
 	})
 	s.change(func(n *Snapshot) {
 		n.Form.Inputs, n.Form.typed = DefaultInputs(), map[Field]string{}
@@ -109,7 +114,7 @@ func New(o Options) (*Studio, error) {
 		s.reportLibrary(n)
 	})
 	s.background(s.unpackDemo)
-	s.background(s.openDevice)
+	s.serial.enqueue(s.goOn)
 	return s, nil
 }
 
@@ -119,16 +124,6 @@ func (s *Studio) unpackDemo() {
 		s.o.Log.Error("unpacking the demo model", "err", err)
 	}
 	s.change(func(*Snapshot) { s.state.demo, s.state.demoErr = demo, err })
-}
-
-func (s *Studio) openDevice() {
-	dev, err := s.o.Engine.Device(s.life)
-	shown := Device{Device: dev, Ready: err == nil}
-	if err != nil {
-		shown.Error = err.Error()
-		s.o.Log.Error("opening the device", "err", err)
-	}
-	s.change(func(n *Snapshot) { n.Device = shown })
 }
 
 // background runs f, which returns soon after s.life ends, in a goroutine.
@@ -161,7 +156,7 @@ func (s *Studio) Close(ctx context.Context) error {
 		s.tasks.Wait()
 		err := s.saveSettings(settings)
 		s.notes.close()
-		done <- errors.Join(err, s.lib.Close(), s.o.Engine.Close())
+		done <- errors.Join(err, s.lib.Close(), s.servers.close())
 	}()
 	select {
 	case err := <-done:

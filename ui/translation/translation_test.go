@@ -90,7 +90,7 @@ func used(t *testing.T) map[string]bool {
 	for _, c := range []library.Cause{library.OutOfMemory, library.TooLarge, library.DeviceLost, library.GPUStopped, library.Unhealthy, library.DiskFull, library.Other} {
 		keys["run."+string(c)] = true
 	}
-	for _, p := range []queue.Phase{queue.Starting, queue.Loading, queue.Quantizing, queue.EncodingText, queue.EncodingPicture,
+	for _, p := range []queue.Phase{queue.Starting, queue.Waiting, queue.Loading, queue.Quantizing, queue.EncodingText, queue.EncodingPicture,
 		queue.Sampling, queue.Decoding, queue.Cancelling, queue.Finished} {
 		keys["phase."+string(p)] = true
 	}

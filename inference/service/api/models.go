@@ -16,7 +16,8 @@ type Model struct {
 	ID        string           `json:"id"`
 	Object    string           `json:"object"` // "model"
 	HasCamera bool             `json:"has_camera"`
-	ReadsKeys bool             `json:"reads_keys"` // it is told keys: an act checkpoint
+	ReadsKeys bool             `json:"reads_keys"`        // it is told keys: an act checkpoint
+	Variant   string           `json:"variant,omitempty"` // such as base-cam, where it is known
 	Parts     []inference.Part `json:"parts"`
 	LoRAs     []string         `json:"loras"` // names of those that its workers have
 	Recipe    inference.Recipe `json:"recipe"`
@@ -45,7 +46,7 @@ func (s *Server) available(ctx context.Context) ([]Model, error) {
 		if i < 0 {
 			i = len(models)
 			models = append(models, Model{
-				ID: m.Name, Object: "model", HasCamera: m.HasCamera, ReadsKeys: m.ReadsKeys, Parts: append([]inference.Part{}, m.Parts...), Recipe: m.Recipe,
+				ID: m.Name, Object: "model", HasCamera: m.HasCamera, ReadsKeys: m.ReadsKeys, Variant: m.Variant, Parts: append([]inference.Part{}, m.Parts...), Recipe: m.Recipe,
 				fingerprint: m.Fingerprint, LoRAs: []string{}, loras: map[string]string{},
 			})
 		}

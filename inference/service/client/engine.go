@@ -103,6 +103,8 @@ func (e *Engine) Inspect(ctx context.Context, r engine.Request) (engine.Model, e
 			continue
 		}
 		found := engine.Model{Dir: m.ID, Whole: true, HasCamera: m.HasCamera, ReadsKeys: m.ReadsKeys, Recipe: m.Recipe, LoRAs: m.LoRAs}
+		found.Variant, _ = engine.FindVariant(m.Variant)
+		found.Modes = []string{m.Recipe.Mode} // that its recipe is for
 		for _, p := range m.Parts {
 			found.Parts = append(found.Parts, engine.Part{Name: p.Name, Path: m.ID, Bytes: p.Bytes})
 		}

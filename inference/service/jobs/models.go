@@ -20,6 +20,7 @@ type Model struct {
 	Fingerprint string           `json:"fingerprint"`
 	HasCamera   bool             `json:"has_camera"`
 	ReadsKeys   bool             `json:"reads_keys,omitempty"` // it is told keys: an act checkpoint
+	Variant     string           `json:"variant,omitempty"`    // name of the one of the family that it is
 	Parts       []inference.Part `json:"parts,omitempty"`
 	// LoRAs are the fingerprints of those that the worker has, by their names.
 	LoRAs  map[string]string `json:"loras,omitempty"`

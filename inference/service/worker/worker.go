@@ -67,7 +67,7 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 		w.dirs[fingerprint] = c.Dir
 		w.models = append(w.models, jobs.Model{
 			Name: c.Name, Fingerprint: fingerprint, HasCamera: m.HasCamera, ReadsKeys: m.ReadsKeys, Recipe: m.Recipe,
-			Parts: partsOf(m), LoRAs: w.loras, Worker: o.Name, Device: dev.Name, Memory: dev.Limit,
+			Variant: m.Variant.Name, Parts: partsOf(m), LoRAs: w.loras, Worker: o.Name, Device: dev.Name, Memory: dev.Limit,
 		})
 	}
 	return w, os.MkdirAll(o.Dir, 0o700)
