@@ -46,7 +46,7 @@ func TestWindowServer(t *testing.T) {
 	server.kill()
 	time.Sleep(3 * time.Second) // the window says so
 	p.shot("22-server-away")
-	server, _ = startProcess(t, 1, "serve", "--listen", address, "--store", store, "--api_keys", users)
+	startProcess(t, 1, "serve", "--listen", address, "--store", store, "--api_keys", users)
 	p.wait(120*time.Second, "the video", func() bool { return p.states() == "done" })
 	p.where("player.screen")
 	time.Sleep(300 * time.Millisecond) // drawn ten times a second
