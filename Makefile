@@ -85,7 +85,7 @@ gpu-proof: ptx
 	$(GO) build -tags cuda -ldflags '-s -w' -o $(OUT)/proof ./metalkit/proof
 	$(GO) test -c -tags cuda -ldflags '-s -w' -o $(OUT)/metalkit.test ./metalkit
 	$(GO) test -c -tags cuda -ldflags '-s -w' -o $(OUT)/cuda.test ./metalkit/internal/driver/cuda
-	tar -C $(OUT) -cJf .gpu/proof.tar.xz proof metalkit.test cuda.test ptx
+	tar -C $(OUT) -cf - proof metalkit.test cuda.test ptx | xz -9 >.gpu/proof.tar.xz
 	cp metalkit/proof/proof.sh .gpu
 
 # install PACKAGES installs those that are missing. Where there is no apt, whoever
