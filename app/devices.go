@@ -72,7 +72,7 @@ func (c deviceChoice) open(say func(text string)) (device.Device, error) {
 	if opts.HighWatermark, err = highWatermark(); err != nil {
 		return nil, err
 	}
-	dev, err := metalkit.Open(opts)
+	dev, err := openMetal(opts)
 	if err == nil || c.name == "metal" || c.capture != "" {
 		return dev, err
 	}
@@ -135,7 +135,7 @@ func runDevices(_ context.Context, args []string, stdout, _ io.Writer) error {
 		{"metal", func() (device.Device, error) {
 			opts := metalOptions(slog.Default())
 			opts.HighWatermark = share
-			return metalkit.Open(opts)
+			return openMetal(opts)
 		}},
 		{"cpu", func() (device.Device, error) { return cpu.Open(cpu.Options{}) }},
 	} {

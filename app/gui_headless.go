@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	"io"
+
+	"gimbal/app/internal/doctor"
 )
 
 const windowUsage = "(this build has no window)"
@@ -13,4 +15,8 @@ const windowUsage = "(this build has no window)"
 func runWindow(_ context.Context, _ []string, stderr io.Writer) error {
 	printUsage(stderr)
 	return usagef("this build has no window (it was built with the tag headless): give a command")
+}
+
+func examineWindow(context.Context, *doctor.Session) doctor.Verdict {
+	return skipped("this build has no window")
 }

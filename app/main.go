@@ -49,6 +49,7 @@ var commands = []command{
 	{"serve", "make videos for others: an HTTP API, a page for browsers and a queue of jobs", runServe, "Making videos for others"},
 	{"worker", "make videos of the jobs of a server", runWorker, "Making videos for others"},
 	{"devices", "list the devices that can run the model, and their limits", runDevices, ""},
+	{"doctor", "examine Gimbal on this machine, and pack what a report of a fault needs", runDoctor, "Examining this machine"},
 	{"inspect", "say what a file or folder is: a checkpoint, a camera path, a run, a picture, a video; and what is wrong with it", runInspect, ""},
 	{"version", "say which Gimbal this is, and on what it runs", runVersion, ""},
 }

@@ -17,7 +17,6 @@ import (
 	"gimbal/inference/vae"
 	"gimbal/inference/wan"
 	"gimbal/inference/weights"
-	"gimbal/metalkit"
 )
 
 // runTune has the device choose its kernels anew: it forgets what it chose before, and
@@ -37,7 +36,7 @@ func runTune(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	}
 	options := metalOptions(slog.New(slog.NewTextHandler(stderr, nil)))
 	options.Eager = true
-	dev, err := metalkit.Open(options)
+	dev, err := openMetal(options)
 	if errors.Is(err, device.ErrUnsupported) {
 		return fmt.Errorf("there is nothing to tune: the kernels that are chosen by time are those of a Mac's GPU: %w", err)
 	}
@@ -52,7 +51,7 @@ func runTune(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err := errors.Join(dev.Close(), os.RemoveAll(options.Tuning)); err != nil {
 		return err
 	}
-	if dev, err = metalkit.Open(options); err != nil {
+	if dev, err = openMetal(options); err != nil {
 		return err
 	}
 	defer dev.Close()

@@ -16,6 +16,19 @@ import (
 //go:embed demo/*_noise_model demo/google demo/*.pth demo/*.json pictures cameras
 var files embed.FS
 
+//go:embed demo/testdata
+var cases embed.FS
+
+// DemoCases returns the reference cases of the demo model, computed in PyTorch (train/reference_case.py):
+// cases.json and a safetensors file for each.
+func DemoCases() fs.FS {
+	dir, err := fs.Sub(cases, "demo/testdata")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return dir
+}
+
 // Demo is the demo model as files on disk, with prompts that suit it.
 type Demo struct {
 	Checkpoint string // folder

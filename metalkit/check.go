@@ -49,7 +49,7 @@ func (e *encoder) trusted(op device.Op) {
 			return
 		}
 		if wrong == last || e.forced.op != "" {
-			e.err = fmt.Errorf("metalkit: %s: this GPU computes wrongly with the kernel %s; please report it with what 'gimbal devices' prints, and use the CPU: %w", op.Name(), wrong, device.ErrUnsupported)
+			e.err = fmt.Errorf("metalkit: %s: this GPU computes wrongly with the kernel %s; please report it with what 'gimbal doctor' packs, and use the CPU: %w", op.Name(), wrong, device.ErrUnsupported)
 			return
 		}
 		last = wrong
@@ -102,7 +102,7 @@ func (d *gpu) verify(ctx context.Context, op device.Op, v int, s driver.Speciali
 
 // switchOff keeps a kernel from being taken, and says so.
 func (d *gpu) switchOff(kernel, why string) {
-	d.log.Warn("a kernel computes wrongly on this GPU and is switched off; please report it with what 'gimbal devices' prints", "kernel", kernel, "why", why)
+	d.log.Warn("a kernel computes wrongly on this GPU and is switched off; please report it with what 'gimbal doctor' packs", "kernel", kernel, "why", why)
 	d.choices.SetWrong(kernel, why)
 }
 

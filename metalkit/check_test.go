@@ -176,3 +176,35 @@ func productOf(m, n, k int) []byte {
 	}
 	return device.Bytes(y)
 }
+
+// TestSelfCheck compares every variant of a product, finds the one that does nothing and the one
+// that does not compile, and counts nothing as allocated afterwards.
+func TestSelfCheck(t *testing.T) {
+	t.Parallel()
+	dev, _ := openLying(t, "linear_f32_64x32", 0, Options{Fixed: true})
+	elsewhere, err := OpenRoofline(Chips()[0], device.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := func(rows, cols int) device.Mat { return allocMat(t, elsewhere, device.F32, rows, cols) }
+	op := device.Linear{X: m(1000, 128), W: device.DenseWeight(m(512, 128)), Y: m(1000, 512)}
+	list, err := SelfCheck(t.Context(), dev, op)
+	if err != nil || len(list) != len(dev.Variants(op)) {
+		t.Fatalf("%d variants checked, want %d, %v", len(list), len(dev.Variants(op)), err)
+	}
+	for _, c := range list {
+		if c.Operation != "Linear" || c.Err != nil || (c.Wrong != "") != (c.Variant == "64x32x32x4") {
+			t.Errorf("%+v", c)
+		}
+	}
+	if held, _ := dev.Held(); held != 0 {
+		t.Errorf("%d bytes are still held", held)
+	}
+	if list, err := SelfCheck(t.Context(), dev, device.Unary{X: m(40, 40), Y: m(40, 40), F: device.SiLU}); err != nil || len(list) != 1 || list[0].Wrong != "" || list[0].Err != nil {
+		t.Errorf("an operation of one kernel: %+v, %v", list, err)
+	}
+	plain := openSoft(t, 1, false, Options{})
+	if _, err := SelfCheck(t.Context(), plain, op); !errors.Is(err, device.ErrUnsupported) {
+		t.Errorf("without an oracle: %v", err)
+	}
+}

@@ -78,7 +78,8 @@
 // # How it is tested without a Mac
 //
 // The software driver (internal/driver/soft) runs the same kernels on the processor: the
-// suite of devicetest and the reference cases pass over it. Package static has clang read
+// suite of devicetest and the reference cases pass over it, and package emulated plants faults in it,
+// with which the program is tested. Package static has clang read
 // what only a Mac compiles. OpenRoofline plans dispatches for a chip and runs nothing. An
 // NVIDIA GPU runs the kernels as PTX at the sizes of real checkpoints (package proof, make
 // gpu-proof): docs/gpu-proof.md is what came out, docs/gpu-limits.md what limits it there.

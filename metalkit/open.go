@@ -59,7 +59,7 @@ func selfTest(dev device.Device) error {
 		return err
 	}
 	if !slices.Equal(got, want) {
-		return errors.New("it multiplies wrongly; please report this with what 'gimbal devices' prints")
+		return errors.New("it multiplies wrongly; please report this with what 'gimbal doctor' packs")
 	}
 	return nil
 }

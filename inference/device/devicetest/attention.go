@@ -3,7 +3,6 @@ package devicetest
 import (
 	"fmt"
 	"math"
-	"testing"
 
 	"gimbal/inference/device"
 )
@@ -18,7 +17,7 @@ type attentionCase struct {
 	nan              bool // one query holds a NaN
 }
 
-func attention(t *testing.T, s suite) {
+func attention(t T, s suite) {
 	const f32 = device.F32
 	for _, c := range []attentionCase{
 		{nq: 1, nk: 1, heads: 1, d: 1}, {nq: 1, nk: 7, heads: 2, d: 3}, {nq: 5, nk: 1, heads: 3, d: 8},
@@ -52,8 +51,8 @@ func attention(t *testing.T, s suite) {
 	}
 }
 
-func (s suite) attention(t *testing.T, c attentionCase, must bool) {
-	t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+func (s suite) attention(t T, c attentionCase, must bool) {
+	t.Run(fmt.Sprintf("%+v", c), func(t T) {
 		r := s.rig(t)
 		cols := c.heads * c.d
 		if c.scale == 0 {

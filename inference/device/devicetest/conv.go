@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"testing"
 
 	"gimbal/inference/device"
 )
@@ -22,7 +21,7 @@ type convCase struct {
 	x, wt, y           device.DType
 }
 
-func conv(t *testing.T, s suite) {
+func conv(t T, s suite) {
 	for _, c := range []convCase{
 		{t: 1, h: 1, w: 1, cin: 1, cout: 1, kt: 1, kh: 1, kw: 1},
 		{t: 1, h: 5, w: 7, cin: 3, cout: 4, kt: 1, kh: 1, kw: 1, bias: true},
@@ -100,8 +99,8 @@ func (x *tensor) frames(h, w int) device.Frames {
 	return device.Frames{Buf: x.Buf, DType: x.DType, Offset: x.Offset, T: x.Rows, H: h, W: w, C: x.Cols / (h * w), FrameStride: x.Stride}
 }
 
-func (s suite) conv(t *testing.T, c convCase) {
-	t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+func (s suite) conv(t T, c convCase) {
+	t.Run(fmt.Sprintf("%+v", c), func(t T) {
 		c, r := c.complete(), s.rig(t)
 		x, w := r.mat(c.x, c.t, c.h*c.w*c.cin), r.mat(c.wt, c.cout, c.cin*c.kt*c.kh*c.kw)
 		var before [2]*tensor
@@ -181,7 +180,7 @@ func (c convCase) want(x, w, bias, add *tensor, before [2]*tensor) []float64 {
 
 // convFrames checks that a frame has the same bits however many frames a call
 // covers, and whatever the frames before the first are passed as.
-func convFrames(t *testing.T, s suite) {
+func convFrames(t T, s suite) {
 	for _, c := range []convCase{
 		{t: 7, h: 9, w: 11, cin: 24, cout: 40, kt: 3, kh: 3, kw: 3, padH: 1, padW: 1, bias: true, inPlace: true},
 		{t: 7, h: 5, w: 6, cin: 33, cout: 18, kt: 3, kh: 1, kw: 1, bias: true},
@@ -189,7 +188,7 @@ func convFrames(t *testing.T, s suite) {
 		{t: 7, h: 5, w: 4, cin: 10, cout: 12, kt: 1, kh: 3, kw: 3, padH: 1, padW: 1, up: true},
 		{t: 7, h: 8, w: 10, cin: 7, cout: 12, kt: 1, kh: 3, kw: 3, stride: 2, outH: 4, outW: 5},
 	} {
-		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%+v", c), func(t T) {
 			c, r := c.complete(), s.rig(t)
 			x, w := r.mat(c.x, c.t, c.h*c.w*c.cin), r.mat(c.wt, c.cout, c.cin*c.kt*c.kh*c.kw)
 			var bias *tensor

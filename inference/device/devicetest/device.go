@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"gimbal/inference/device"
@@ -17,16 +16,16 @@ import (
 // slack is how far Info.Allocated may round up a buffer.
 const slack = 64 << 10
 
-func buffers(t *testing.T, s suite) {
+func buffers(t T, s suite) {
 	ctx := t.Context()
-	alloc := func(t *testing.T, n int) device.Buffer {
+	alloc := func(t T, n int) device.Buffer {
 		b, err := s.dev.Alloc(device.Desc{Label: "devicetest", DType: device.U8, Shape: []int{n}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b
 	}
-	t.Run("accounting", func(t *testing.T) {
+	t.Run("accounting", func(t T) {
 		before := s.dev.Info()
 		const n = 3<<20 + 1
 		b := alloc(t, n)
@@ -43,7 +42,7 @@ func buffers(t *testing.T, s suite) {
 			t.Errorf("after release %d bytes, peak %d; want %d, %d", after.Allocated, after.Peak, before.Allocated, during.Peak)
 		}
 	})
-	t.Run("zeros", func(t *testing.T) {
+	t.Run("zeros", func(t T) {
 		for range 3 {
 			b := alloc(t, 70001)
 			got := bytes.Repeat([]byte{1}, 70001)
@@ -59,7 +58,7 @@ func buffers(t *testing.T, s suite) {
 			b.Release()
 		}
 	})
-	t.Run("out of memory", func(t *testing.T) {
+	t.Run("out of memory", func(t T) {
 		for _, shape := range [][]int{{1 << 50}, {1 << 31, 1 << 31, 1 << 31}} {
 			before := s.dev.Info().Allocated
 			if b, err := s.dev.Alloc(device.Desc{Label: "huge", DType: device.F32, Shape: shape}); !errors.Is(err, device.ErrOutOfMemory) {
@@ -72,7 +71,7 @@ func buffers(t *testing.T, s suite) {
 			}
 		}
 	})
-	t.Run("lengths", func(t *testing.T) {
+	t.Run("lengths", func(t T) {
 		b := alloc(t, 10)
 		defer b.Release()
 		for _, n := range []int{0, 9, 11} {
@@ -88,7 +87,7 @@ func buffers(t *testing.T, s suite) {
 }
 
 // mapped maps memory at odd addresses and uses it as a weight.
-func (s suite) mapped(t *testing.T) {
+func (s suite) mapped(t T) {
 	for _, dt := range floats {
 		for shift := range 4 {
 			r := s.rig(t)
@@ -126,8 +125,8 @@ func (s suite) mapped(t *testing.T) {
 	b.Release()
 }
 
-func submissions(t *testing.T, s suite) {
-	t.Run("order", func(t *testing.T) {
+func submissions(t T, s suite) {
+	t.Run("order", func(t T) {
 		r := s.rig(t)
 		x := r.mat(device.F32, 20, 30)
 		y, first := r.over(x), r.out(device.F32, 1, 30)
@@ -149,7 +148,7 @@ func submissions(t *testing.T, s suite) {
 		}
 		r.check(y, want, s.opts.Pointwise)
 	})
-	t.Run("errors stick", func(t *testing.T) {
+	t.Run("errors stick", func(t T) {
 		r := s.rig(t)
 		x, odd := r.mat(device.F32, 4, 8), r.matOf(device.I64, 8, 8, make([]float64, 64))
 		never, y := r.mat(device.F32, 4, 8), r.out(device.F32, 4, 8)
@@ -164,7 +163,7 @@ func submissions(t *testing.T, s suite) {
 		r.do(true, func(e device.Encoder) { e.Record(device.Move{X: x.Mat, Y: y.Mat}) })
 		r.check(y, x.v, 0)
 	})
-	t.Run("no rows", func(t *testing.T) {
+	t.Run("no rows", func(t T) {
 		r := s.rig(t)
 		x, w, y := r.mat(device.F32, 3, 8), r.mat(device.F32, 8, 8), r.mat(device.F32, 3, 8)
 		none, out := x.RowRange(3, 3), y.RowRange(1, 1)
@@ -180,7 +179,7 @@ func submissions(t *testing.T, s suite) {
 	t.Run("concurrent", s.concurrent)
 }
 
-func (s suite) cancelled(t *testing.T) {
+func (s suite) cancelled(t T) {
 	const n = 512
 	r := s.rig(t)
 	a, b, w := r.mat(device.F32, n, n), r.mat(device.F32, n, n), r.mat(device.F32, n, n)
@@ -227,7 +226,7 @@ func (s suite) cancelled(t *testing.T) {
 }
 
 // concurrent uses the device from several goroutines.
-func (s suite) concurrent(t *testing.T) {
+func (s suite) concurrent(t T) {
 	var group sync.WaitGroup
 	for g := range 6 {
 		group.Go(func() {
@@ -279,7 +278,7 @@ type foreign struct{ device.Buffer }
 
 // mistakes checks that a programmer's mistake panics, and does not leave the
 // device unusable.
-func mistakes(t *testing.T, s suite) {
+func mistakes(t T, s suite) {
 	r := s.rig(t)
 	a, b, odd := r.mat(device.F32, 4, 6), r.mat(device.F32, 4, 6), r.mat(device.F32, 3, 5)
 	gone := r.mat(device.F32, 4, 6)
@@ -319,7 +318,7 @@ func mistakes(t *testing.T, s suite) {
 		"released": func(e device.Encoder) { e.Record(device.Move{X: gone.Mat, Y: b.Mat}) },
 		"foreign":  func(e device.Encoder) { e.Record(device.Move{X: alien, Y: b.Mat}) },
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, func(t T) {
 			defer func() {
 				if recover() == nil {
 					t.Error("no panic")

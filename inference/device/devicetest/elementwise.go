@@ -3,14 +3,13 @@ package devicetest
 import (
 	"fmt"
 	"math"
-	"testing"
 
 	"gimbal/inference/device"
 )
 
 var sizes = [][2]int{{1, 1}, {1, 3}, {3, 1}, {5, 17}, {33, 64}, {70, 131}, {2, 20001}, {700, 50}}
 
-func unary(t *testing.T, s suite) {
+func unary(t T, s suite) {
 	for _, f := range actions {
 		for i, size := range sizes {
 			s.unary(t, f, size, device.F32, device.F32, i%2 == 1)
@@ -20,7 +19,7 @@ func unary(t *testing.T, s suite) {
 				s.unary(t, f, [2]int{7, 37}, x, y, false)
 			}
 		}
-		t.Run(fmt.Sprintf("%d of the ends", f), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d of the ends", f), func(t T) {
 			r := s.rig(t)
 			values := []float64{0, 1e-30, -1e-30, 1e-6, -1e-6, 1, -1, 1.0000001, -1.0000001, 20, -20, 85, -85, 95, -95, 1e4, -1e4, math.Inf(1), math.NaN()}
 			for _, v := range values { // one by one: the bound is relative to the result
@@ -43,8 +42,8 @@ func unary(t *testing.T, s suite) {
 	}
 }
 
-func (s suite) unary(t *testing.T, f device.Func, size [2]int, in, out device.DType, inPlace bool) {
-	t.Run(fmt.Sprintf("%d %v %v %v %v", f, size, in, out, inPlace), func(t *testing.T) {
+func (s suite) unary(t T, f device.Func, size [2]int, in, out device.DType, inPlace bool) {
+	t.Run(fmt.Sprintf("%d %v %v %v %v", f, size, in, out, inPlace), func(t T) {
 		r := s.rig(t)
 		x := r.mat(in, size[0], size[1])
 		y := r.overOrOut(inPlace, x, out)
@@ -55,7 +54,7 @@ func (s suite) unary(t *testing.T, f device.Func, size [2]int, in, out device.DT
 	})
 }
 
-func binaryOps(t *testing.T, s suite) {
+func binaryOps(t T, s suite) {
 	for _, op := range []device.BinaryOp{device.Add, device.Mul} {
 		for _, size := range sizes {
 			for place := range 3 {
@@ -74,8 +73,8 @@ func binaryOps(t *testing.T, s suite) {
 }
 
 // binary checks one case; place says which operand, if any, Y takes the place of.
-func (s suite) binary(t *testing.T, op device.BinaryOp, size [2]int, rows int, types [3]device.DType, place int) {
-	t.Run(fmt.Sprintf("%d %v %d %v %d", op, size, rows, types, place), func(t *testing.T) {
+func (s suite) binary(t T, op device.BinaryOp, size [2]int, rows int, types [3]device.DType, place int) {
+	t.Run(fmt.Sprintf("%d %v %d %v %d", op, size, rows, types, place), func(t T) {
 		r := s.rig(t)
 		a, b := r.mat(types[0], size[0], size[1]), r.mat(types[1], rows, size[1])
 		y := r.overOrOut(place > 0, []*tensor{a, a, b}[place], types[2])
@@ -91,7 +90,7 @@ func (s suite) binary(t *testing.T, op device.BinaryOp, size [2]int, rows int, t
 	})
 }
 
-func gatedAdd(t *testing.T, s suite) {
+func gatedAdd(t T, s suite) {
 	four := [4]device.DType{device.F32, device.F32, device.F32, device.F32}
 	for _, size := range sizes {
 		for place := range 4 {
@@ -106,8 +105,8 @@ func gatedAdd(t *testing.T, s suite) {
 	}
 }
 
-func (s suite) gatedAdd(t *testing.T, size [2]int, rows int, types [4]device.DType, place int) {
-	t.Run(fmt.Sprintf("%v %d %v %d", size, rows, types, place), func(t *testing.T) {
+func (s suite) gatedAdd(t T, size [2]int, rows int, types [4]device.DType, place int) {
+	t.Run(fmt.Sprintf("%v %d %v %d", size, rows, types, place), func(t T) {
 		r := s.rig(t)
 		a, g, b := r.mat(types[0], size[0], size[1]), r.mat(types[1], rows, size[1]), r.mat(types[2], size[0], size[1])
 		y := r.overOrOut(place > 0, []*tensor{a, a, g, b}[place], types[3])

@@ -2,7 +2,6 @@ package devicetest
 
 import (
 	"fmt"
-	"testing"
 
 	"gimbal/inference/device"
 )
@@ -16,7 +15,7 @@ type linearCase struct {
 	inPlace         bool // Add is Y
 }
 
-func linear(t *testing.T, s suite) {
+func linear(t T, s suite) {
 	const f32 = device.F32
 	cases := []linearCase{
 		{m: 1, n: 1, k: 1}, {m: 1, n: 3, k: 2}, {m: 1, n: 65, k: 130}, {m: 2, n: 17, k: 64}, {m: 7, n: 9, k: 31},
@@ -62,8 +61,8 @@ func (c linearCase) must() bool {
 	return c.x == device.F32 && c.y == device.F32 && c.w != device.F8E4M3
 }
 
-func (s suite) linear(t *testing.T, c linearCase) {
-	t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+func (s suite) linear(t T, c linearCase) {
+	t.Run(fmt.Sprintf("%+v", c), func(t T) {
 		r := s.rig(t)
 		r.linear(c, r.mat(c.w, c.n, c.k), func(w *tensor) device.Weight { return device.DenseWeight(w.Mat) }, c.must())
 	})

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"testing"
 
 	"gimbal/inference/device"
 	"gimbal/inference/device/mapped"
@@ -12,7 +11,7 @@ import (
 
 // lost multiplies by weights in a mapped file that shrinks: a device that reads the file then
 // says so, and one that has a copy gives the right products. Neither ends the program.
-func lost(t *testing.T, s suite) {
+func lost(t T, s suite) {
 	const n = 512 // a row of weights is a page of 4 kB or a part of one
 	path := filepath.Join(t.TempDir(), "weights")
 	w := make([]float32, n*n)

@@ -3,12 +3,11 @@ package devicetest
 import (
 	"fmt"
 	"math"
-	"testing"
 
 	"gimbal/inference/device"
 )
 
-func gather(t *testing.T, s suite) {
+func gather(t T, s suite) {
 	for _, c := range []struct {
 		rows, cols, n int
 		table, out    device.DType
@@ -17,7 +16,7 @@ func gather(t *testing.T, s suite) {
 		{50, 40, 70, device.BF16, device.F32}, {50, 41, 3, device.F16, device.F32}, {50, 41, 9, device.BF16, device.BF16},
 		{50, 41, 9, device.F32, device.BF16}, {50, 41, 9, device.F8E4M3, device.F32},
 	} {
-		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%+v", c), func(t T) {
 			r := s.rig(t)
 			table, y := r.mat(c.table, c.rows, c.cols), r.out(c.out, c.n, c.cols)
 			ids := r.matOf(device.I32, 1, c.n, each(1, c.n, func(_, i int) float64 {
@@ -32,7 +31,7 @@ func gather(t *testing.T, s suite) {
 		})
 	}
 	for _, id := range []float64{-1, 5, math.MaxInt32, math.MinInt32} {
-		t.Run(fmt.Sprintf("no such row %v", id), func(t *testing.T) {
+		t.Run(fmt.Sprintf("no such row %v", id), func(t T) {
 			r := s.rig(t)
 			table, y, ids := r.mat(device.F32, 5, 8), r.out(device.F32, 2, 8), r.matOf(device.I32, 1, 2, []float64{2, id})
 			err := r.dev.Do(t.Context(), "devicetest", func(e device.Encoder) {
@@ -48,7 +47,7 @@ func gather(t *testing.T, s suite) {
 	}
 }
 
-func move(t *testing.T, s suite) {
+func move(t T, s suite) {
 	types := []device.DType{device.F32, device.F16, device.BF16, device.F8E4M3, device.I8, device.U8, device.I32, device.I64}
 	for _, size := range sizes {
 		for _, transpose := range []bool{false, true} {
@@ -69,14 +68,14 @@ func move(t *testing.T, s suite) {
 	}
 	s.move(t, [2]int{5, 9}, device.F32, device.F32, false, true)
 	s.on(atEnd).move(t, [2]int{40, 48}, device.F32, device.F32, true, false)
-	t.Run("every F16", func(t *testing.T) { s.everyCode(t, device.F16, 1<<16) })
-	t.Run("every BF16", func(t *testing.T) { s.everyCode(t, device.BF16, 1<<16) })
-	t.Run("every F8_E4M3", func(t *testing.T) { s.everyCode(t, device.F8E4M3, 1<<8) })
+	t.Run("every F16", func(t T) { s.everyCode(t, device.F16, 1<<16) })
+	t.Run("every BF16", func(t T) { s.everyCode(t, device.BF16, 1<<16) })
+	t.Run("every F8_E4M3", func(t T) { s.everyCode(t, device.F8E4M3, 1<<8) })
 	t.Run("rounding", s.rounding)
 }
 
-func (s suite) move(t *testing.T, size [2]int, in, out device.DType, transpose, inPlace bool) {
-	t.Run(fmt.Sprintf("%v %v %v %v %v", size, in, out, transpose, inPlace), func(t *testing.T) {
+func (s suite) move(t T, size [2]int, in, out device.DType, transpose, inPlace bool) {
+	t.Run(fmt.Sprintf("%v %v %v %v %v", size, in, out, transpose, inPlace), func(t T) {
 		r := s.rig(t)
 		rows, cols := size[0], size[1]
 		x := r.matOf(in, rows, cols, each(rows, cols, func(int, int) float64 {
@@ -108,7 +107,7 @@ func (s suite) move(t *testing.T, size [2]int, in, out device.DType, transpose, 
 }
 
 // everyCode widens every code of a type, sub-normals, infinities and NaN included.
-func (s suite) everyCode(t *testing.T, in device.DType, n int) {
+func (s suite) everyCode(t T, in device.DType, n int) {
 	r := s.rig(t)
 	x := &tensor{Mat: device.Mat{DType: in, Rows: 1, Cols: n, Stride: n}}
 	x.fill(nil, n)
@@ -136,7 +135,7 @@ func (s suite) everyCode(t *testing.T, in device.DType, n int) {
 
 // rounding narrows values at, just below and just above half way between two
 // codes, and at the ends of the range.
-func (s suite) rounding(t *testing.T) {
+func (s suite) rounding(t T) {
 	for _, out := range []device.DType{device.F16, device.BF16} {
 		r := s.rig(t)
 		values := []float64{0, 1e30, -1e30, 3.5e38, 65504, 65519, 65520, 65536, 1e-3, math.Inf(1), math.Inf(-1), math.NaN(), float64(math.Float32frombits(0x7fffffff)), 6e-5, 3e-6, 1e-7, 2.9e-8}

@@ -3,12 +3,11 @@ package devicetest
 import (
 	"fmt"
 	"math"
-	"testing"
 
 	"gimbal/inference/device"
 )
 
-func norm(t *testing.T, s suite) {
+func norm(t T, s suite) {
 	for _, kind := range []device.NormKind{device.RMSNorm, device.LayerNorm} {
 		for _, size := range [][2]int{{1, 1}, {1, 16}, {3, 2}, {5, 33}, {70, 96}, {17, 129}, {2, 5120}, {40, 1000}, {1, 20001}} {
 			s.norm(t, kind, size[0], size[1], device.F32, device.F32, 15, device.Identity, false)
@@ -22,13 +21,13 @@ func norm(t *testing.T, s suite) {
 			}
 		}
 	}
-	t.Run("far from zero", func(t *testing.T) {
+	t.Run("far from zero", func(t T) {
 		r := s.rig(t)
 		x := r.matOf(device.F32, 4, 300, each(4, 300, func(int, int) float64 { return 1000 + r.rng.NormFloat64() }))
 		// The mean of values near 1000 is rounded to 3e-5 of their spread.
 		r.norm(device.Norm{Kind: device.LayerNorm, Eps: 1e-6}, x, r.out(device.F32, 4, 300), [4]*tensor{}, 1e-4, true)
 	})
-	t.Run("not a number", func(t *testing.T) {
+	t.Run("not a number", func(t T) {
 		r := s.rig(t)
 		values := r.normal(5 * 70)
 		values[2*70+69] = math.NaN()
@@ -38,8 +37,8 @@ func norm(t *testing.T, s suite) {
 }
 
 // norm checks one case; options is the set of Weight, Bias, Scale and Shift.
-func (s suite) norm(t *testing.T, kind device.NormKind, rows, cols int, in, out device.DType, options int, act device.Func, inPlace bool) {
-	t.Run(fmt.Sprintf("%d [%d,%d] %v %v %d %d %v", kind, rows, cols, in, out, options, act, inPlace), func(t *testing.T) {
+func (s suite) norm(t T, kind device.NormKind, rows, cols int, in, out device.DType, options int, act device.Func, inPlace bool) {
+	t.Run(fmt.Sprintf("%d [%d,%d] %v %v %d %d %v", kind, rows, cols, in, out, options, act, inPlace), func(t T) {
 		r := s.rig(t)
 		var extra [4]*tensor
 		for i := range extra {
@@ -81,7 +80,7 @@ func (r *rig) norm(op device.Norm, x, y *tensor, extra [4]*tensor, bound float64
 	r.check(y, want, bound)
 }
 
-func rope(t *testing.T, s suite) {
+func rope(t T, s suite) {
 	for _, c := range []struct {
 		rows, heads, d int
 		weight         bool
@@ -95,7 +94,7 @@ func rope(t *testing.T, s suite) {
 		{rows: 7, heads: 2, d: 22, weight: true, in: device.F32, out: device.BF16}, {rows: 7, heads: 2, d: 22, in: device.F16, out: device.F32},
 		{rows: 7, heads: 2, d: 32, weight: true, in: device.F32, out: device.F16},
 	} {
-		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%+v", c), func(t T) {
 			must := c.in == 0
 			if must {
 				c.in, c.out = device.F32, device.F32

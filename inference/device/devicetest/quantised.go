@@ -1,8 +1,6 @@
 package devicetest
 
 import (
-	"testing"
-
 	"gimbal/inference/device"
 	"gimbal/inference/weights"
 )
@@ -16,7 +14,7 @@ var nf4 = []float64{
 	0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
 }
 
-func quantised(t *testing.T, s suite) {
+func quantised(t T, s suite) {
 	const f32 = device.F32
 	for _, c := range []linearCase{
 		{m: 1, n: 2, k: 2}, {m: 1, n: 70, k: 130}, {m: 3, n: 10, k: 7}, {m: 9, n: 64, k: 64, bias: true},
@@ -28,18 +26,18 @@ func quantised(t *testing.T, s suite) {
 		if c.x == 0 {
 			c.x = f32
 		}
-		t.Run("I8", func(t *testing.T) { s.rig(t).int8(c) })
+		t.Run("I8", func(t T) { s.rig(t).int8(c) })
 		for _, dtype := range []device.DType{device.F8E4M3, device.F8E5M2} {
-			t.Run("scaled "+dtype.String(), func(t *testing.T) { s.rig(t).fp8(c, dtype) })
+			t.Run("scaled "+dtype.String(), func(t T) { s.rig(t).fp8(c, dtype) })
 		}
 		for _, block := range []int{64, 16, 6} {
-			t.Run("NF4", func(t *testing.T) { s.rig(t).nf4(c, block, 0) })
-			t.Run("NF4 nested", func(t *testing.T) { s.rig(t).nf4(c, block, 3+block/4) })
+			t.Run("NF4", func(t T) { s.rig(t).nf4(c, block, 0) })
+			t.Run("NF4 nested", func(t T) { s.rig(t).nf4(c, block, 3+block/4) })
 		}
 		if c.k%4 == 0 {
-			t.Run("packed I8", func(t *testing.T) { s.on(packed).rig(t).int8(c) })
-			t.Run("packed NF4", func(t *testing.T) { s.on(packed).rig(t).nf4(c, 64, 0) })
-			t.Run("packed NF4 nested", func(t *testing.T) { s.on(packed).rig(t).nf4(c, 64, 19) })
+			t.Run("packed I8", func(t T) { s.on(packed).rig(t).int8(c) })
+			t.Run("packed NF4", func(t T) { s.on(packed).rig(t).nf4(c, 64, 0) })
+			t.Run("packed NF4 nested", func(t T) { s.on(packed).rig(t).nf4(c, 64, 19) })
 		}
 	}
 	for i, f := range device.BlockFormats() {
@@ -52,16 +50,16 @@ func quantised(t *testing.T, s suite) {
 			if c.x == 0 {
 				c.x = f32
 			}
-			t.Run(f.String(), func(t *testing.T) { s.rig(t).blocks(c, f) })
+			t.Run(f.String(), func(t T) { s.rig(t).blocks(c, f) })
 		}
-		t.Run("packed "+f.String(), func(t *testing.T) {
+		t.Run("packed "+f.String(), func(t T) {
 			s.on(packed).rig(t).blocks(linearCase{m: 72, n: 24, k: 2 * values, x: f32, y: f32}, f)
 		})
-		t.Run(f.String()+" at the end", func(t *testing.T) { s.on(atEnd).rig(t).blocks(linearCase{m: 12, n: 24, k: values, x: f32, y: f32}, f) })
+		t.Run(f.String()+" at the end", func(t T) { s.on(atEnd).rig(t).blocks(linearCase{m: 12, n: 24, k: values, x: f32, y: f32}, f) })
 	}
 	for _, c := range []linearCase{{m: 3, n: 24, k: 96, x: f32, y: f32}, {m: 12, n: 24, k: 1028, x: f32, y: f32}} {
-		t.Run("I8 at the end", func(t *testing.T) { s.on(atEnd).rig(t).int8(c) })
-		t.Run("NF4 at the end", func(t *testing.T) { s.on(atEnd).rig(t).nf4(c, 64, 0) })
+		t.Run("I8 at the end", func(t T) { s.on(atEnd).rig(t).int8(c) })
+		t.Run("NF4 at the end", func(t T) { s.on(atEnd).rig(t).nf4(c, 64, 0) })
 	}
 }
 

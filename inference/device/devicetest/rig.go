@@ -7,14 +7,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"testing"
 
 	"gimbal/inference/device"
 )
 
 // rig holds the operands of one comparison.
 type rig struct {
-	testing.TB
+	T
 	suite
 	rng     *rand.Rand
 	tensors []*tensor
@@ -31,8 +30,8 @@ type tensor struct {
 // guard fills what no operation may read or write: NaN in every float type.
 const guard = 0xff
 
-func (s suite) rig(t testing.TB) *rig {
-	r := &rig{TB: t, suite: s, rng: rand.New(rand.NewPCG(7, 11))}
+func (s suite) rig(t T) *rig {
+	r := &rig{T: t, suite: s, rng: rand.New(rand.NewPCG(7, 11))}
 	t.Cleanup(func() {
 		for _, x := range r.tensors {
 			x.Buf.Release()

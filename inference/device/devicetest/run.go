@@ -2,7 +2,6 @@ package devicetest
 
 import (
 	"slices"
-	"testing"
 
 	"gimbal/inference/device"
 )
@@ -17,8 +16,10 @@ type Options struct {
 	Parts []string // of the suite to run, such as "Linear"; none stands for all
 }
 
-// Run checks dev, which it uses alone and leaves open.
-func Run(t *testing.T, dev device.Device, opts Options) {
+// Run checks dev, which it uses alone and leaves open, in a test. Check does outside of one.
+func Run[R tester[R]](t R, dev device.Device, opts Options) { run(onTest[R]{t, t.Run}, dev, opts) }
+
+func run(t T, dev device.Device, opts Options) {
 	if opts.Product == 0 {
 		opts.Product = 4e-6
 	}
@@ -27,7 +28,7 @@ func Run(t *testing.T, dev device.Device, opts Options) {
 	}
 	for _, part := range []struct {
 		name string
-		run  func(*testing.T, suite)
+		run  func(T, suite)
 	}{
 		{"Buffers", buffers},
 		{"Submissions", submissions},
@@ -49,7 +50,7 @@ func Run(t *testing.T, dev device.Device, opts Options) {
 		if len(opts.Parts) > 0 && !slices.Contains(opts.Parts, part.name) {
 			continue
 		}
-		t.Run(part.name, func(t *testing.T) { part.run(t, suite{dev: dev, opts: opts}) })
+		t.Run(part.name, func(t T) { part.run(t, suite{dev: dev, opts: opts}) })
 	}
 }
 
