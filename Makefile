@@ -56,6 +56,7 @@ check:
 	@test -z "$$(gofmt -l $(SOURCES))" || { echo "not gofmt'ed:"; gofmt -l $(SOURCES); exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags headless ./app
+	$(GO) vet -tags emulated ./app
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags headless ./app
 
