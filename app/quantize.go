@@ -29,7 +29,7 @@ func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	case err != nil:
 		return err
 	case q == inference.QuantNone:
-		return usagef("--quant: none given; want int8, nf4 or nf4-double")
+		return usagef("--quant: none given; want bf16, int8, nf4 or nf4-double")
 	}
 	show := newReporter(*asJSON, stdout, stderr)
 	defer show.close()

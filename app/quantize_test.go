@@ -73,7 +73,7 @@ func TestQuantizeUsage(t *testing.T) {
 		{[]string{"quantize", "--ckpt_dir", "x"}, "int8, nf4 or nf4-double"},
 		{[]string{"quantize", "--ckpt_dir", "x", "--quant", "fp4"}, "fp4"},
 		{[]string{"quantize", "--ckpt_dir", "x", "--quant", "int8", "--double_quant"}, "double_quant"},
-		{[]string{"generate", "--ckpt_dir", "x", "--quant", "4"}, "none, int8, nf4 or nf4-double"},
+		{[]string{"generate", "--ckpt_dir", "x", "--quant", "4"}, "none, bf16, int8, nf4 or nf4-double"},
 	} {
 		if out, errs, code := gimbal(t, c.args...); code != 2 || !strings.Contains(errs, c.want) {
 			t.Errorf("%v: exit code %d, want 2 and %q\n%s%s", c.args, code, c.want, out, errs)

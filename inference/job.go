@@ -96,6 +96,7 @@ type Quant string
 // The kinds of weights.
 const (
 	QuantNone      Quant = ""           // as in the checkpoint; "none" where it has to have a name
+	QuantBF16      Quant = "bf16"       // F32 rounded to 16 bits, as the reference reads a checkpoint
 	QuantINT8      Quant = "int8"       // 8 bits, a scale per row
 	QuantNF4       Quant = "nf4"        // 4 bits, a scale per block
 	QuantNF4Double Quant = "nf4-double" // with scales in 8 bits (bitsandbytes' double quantisation)

@@ -118,7 +118,7 @@ var Settings = []Setting{
 		Help:  "`frames` per second of the video; the model is made for 16",
 		value: whole(1, 240, func(j *Job) *int { return &j.FPS })},
 	{Name: "quant", Flag: true, Form: true, Choices: quants,
-		Help: "how the experts' linear layers are kept: `kind` none (as in the checkpoint), int8 (half of bf16's size), nf4 (a quarter of it, less exact) " +
+		Help: "how the experts' linear layers are kept: `kind` none (as in the checkpoint), bf16 (half the size of a checkpoint of F32, as the reference reads it), int8 (half of bf16's size), nf4 (a quarter of it, less exact) " +
 			"or nf4-double (its scales in 8 bits too, 8 % smaller); norms, modulation, embeddings of latent and timestep and the head always stay as they are",
 		value: choiceOrZero(quants, func(j *Job) *Quant { return &j.Quant })},
 	{Name: "lora", Flag: true, Form: true, Use: Reads,
@@ -186,7 +186,7 @@ var (
 	solvers         = []string{"unipc", "dpm++", "euler"}
 	inferModes      = []string{"auto", CausalFast, CausalPretrain}
 	noiseRNGs       = []string{"cuda", "cpu"}
-	quants          = []string{quantNone, string(QuantINT8), string(QuantNF4), string(QuantNF4Double)}
+	quants          = []string{quantNone, string(QuantBF16), string(QuantINT8), string(QuantNF4), string(QuantNF4Double)}
 	decoders        = []string{"full", DecoderTiny}
 	attentionDTypes = []string{"f32", "f16", "bf16"}
 )

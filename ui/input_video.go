@@ -42,7 +42,7 @@ func newVideoInput(w *Window, f *form) *videoInput {
 	v.size = f.bind(&size.Entry, studio.FieldSize)
 	seed, dice := f.field(studio.FieldSeed), part.IconButton(look.IconDice, w.studio.NewSeed)
 	v.lock = part.IconButton(look.IconUnlock, func() { w.studio.LockSeed(!w.now.Form.Inputs.SeedLocked) })
-	v.quant = f.segmented(studio.FieldQuant, tr("quant.none"), "INT8", "NF4")
+	v.quant = f.segmented(studio.FieldQuant, tr("quant.none"), "BF16", "INT8", "NF4")
 	v.reason = part.NewHint(columnWidth - labelWidth).Indented(labelWidth)
 	v.view = measures.Section(tr("video"), v.summary,
 		f.row(studio.FieldFrames, v.frames.view),
@@ -86,7 +86,7 @@ func (v *videoInput) showLock(s studio.Snapshot) {
 // showUnsupported says which quantisations this device cannot run, and why.
 func (v *videoInput) showUnsupported(s studio.Snapshot) {
 	var reasons []string
-	for i, q := range []inference.Quant{inference.QuantNone, inference.QuantINT8, inference.QuantNF4} {
+	for i, q := range []inference.Quant{inference.QuantNone, inference.QuantBF16, inference.QuantINT8, inference.QuantNF4} {
 		why, no := s.Device.Unsupported[q]
 		v.quant.SetDisabled(i, no)
 		if no && !slices.Contains(reasons, why) {

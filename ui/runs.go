@@ -53,7 +53,7 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 // quantName says how weights are kept, "" for as they are.
 func quantName(q inference.Quant) string {
-	return map[inference.Quant]string{inference.QuantINT8: "INT8", inference.QuantNF4: "NF4", inference.QuantNF4Double: "NF4"}[q]
+	return map[inference.Quant]string{inference.QuantBF16: "BF16", inference.QuantINT8: "INT8", inference.QuantNF4: "NF4", inference.QuantNF4Double: "NF4"}[q]
 }
 
 // showQueue shows the runs that wait, to be taken off the queue.

@@ -124,9 +124,9 @@ func TestButtonsAsk(t *testing.T) {
 		test.Tap(w.names[name].(fyne.Tappable))
 		expect(t, f, call)
 	}
-	w.inputs.video.quant.Choose(2)
+	w.inputs.video.quant.Choose(3)
 	expect(t, f, "edit quant nf4")
-	w.inputs.video.quant.Choose(1)
+	w.inputs.video.quant.Choose(2)
 	if f.asked("edit quant int8") || w.inputs.video.reason.Text() == "" {
 		t.Error("a quantisation that the device cannot run can be chosen, or nothing says why")
 	}

@@ -64,7 +64,7 @@ func cached(l *weights.Layout) (kinds []inference.Quant) {
 	return kinds
 }
 
-var quantKinds = []inference.Quant{inference.QuantINT8, inference.QuantNF4, inference.QuantNF4Double}
+var quantKinds = []inference.Quant{inference.QuantBF16, inference.QuantINT8, inference.QuantNF4, inference.QuantNF4Double}
 
 // vocabulary is a checkpoint's tokenizer.
 type vocabulary struct {

@@ -30,8 +30,13 @@ var options = []option{
 		}
 		return !applied
 	}},
-	{"quant", "int8", "weights are rounded to 8 bits", func(j *inference.Job) bool {
+	{"quant", "bf16", "weights of F32 are rounded to 16 bits, as the reference reads them", func(j *inference.Job) bool {
 		applied := j.Quant != inference.QuantNone
+		j.Quant = inference.QuantBF16
+		return !applied
+	}},
+	{"quant", "int8", "weights are rounded to 8 bits", func(j *inference.Job) bool {
+		applied := j.Quant != inference.QuantNone && j.Quant != inference.QuantBF16
 		j.Quant = inference.QuantINT8
 		return !applied
 	}},

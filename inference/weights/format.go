@@ -18,6 +18,7 @@ const (
 	INT8  Format = "int8" // 8 bits, a scale per row
 	NF4   Format = "nf4"  // 4 bits, a scale per block of values
 	FP8   Format = "fp8"  // 8-bit floats, a scale per row
+	BF16  Format = "bf16" // dense BF16, made of F32
 )
 
 // The formats of GGUF have its names in lower case, such as "q4_k".
@@ -37,7 +38,7 @@ var formats = []format{
 	nf4{}, int8Rows{}, fp8Scaled, int8Scaled, foreignQuant{},
 	blocks{device.Q8_0}, blocks{device.Q4_0}, blocks{device.Q4_1}, blocks{device.Q5_0}, blocks{device.Q5_1},
 	blocks{device.Q2_K}, blocks{device.Q3_K}, blocks{device.Q4_K}, blocks{device.Q5_K}, blocks{device.Q6_K},
-	blocks{device.IQ4_NL}, blocks{device.IQ4_XS},
+	blocks{device.IQ4_NL}, blocks{device.IQ4_XS}, bf16{},
 	dense{},
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"gimbal/inference/device"
 	"gimbal/inference/device/mapped"
 )
 
@@ -33,7 +34,7 @@ func (q Quant) Validate() error {
 	case q.Nested && q.Format != NF4:
 		return fmt.Errorf("double_quant: goes with quant nf4 only")
 	case q.Enabled() && q.encoder() == nil:
-		return fmt.Errorf("quant: %q, want %s, %s or %s", q.Format, AsStored, INT8, NF4)
+		return fmt.Errorf("quant: %q, want %s, %s, %s or %s", q.Format, AsStored, BF16, INT8, NF4)
 	}
 	return nil
 }
@@ -97,7 +98,7 @@ func OpenQuantised(ctx context.Context, dir, expert string, source *Store, q Qua
 // HasQuantised reports whether OpenQuantised need not make anything: the quantised
 // weights are in the checkpoint or in a derived file. It looks at the files' names only.
 func HasQuantised(dir, expert string, source *Store, q Quant) bool {
-	if _, err := os.Stat(filepath.Join(dir, fetchedDir(expert, q.Format))); source.Quantised() == q.Format || err == nil {
+	if _, err := os.Stat(filepath.Join(dir, fetchedDir(expert, q.Format))); source.Quantised() == q.Format || q.Format == BF16 && !source.wide() || err == nil {
 		return true
 	}
 	if !(derived{part: expert, recipe: q.String()}).exists(dir) { // the fingerprint takes time
@@ -136,6 +137,9 @@ func fetchedDir(expert string, f Format) string { return expert + "_bnb_" + stri
 func openFetched(dir, expert string, source *Store, q Quant) (*Store, error) {
 	switch found := source.Quantised(); found {
 	case Dense:
+		if q.Format == BF16 && !source.wide() {
+			return source, nil
+		}
 	case q.Format:
 		return source, nil
 	default:
@@ -164,7 +168,7 @@ func planConversion(source *Store, tensors []Tensor, q Quant) []conversion {
 	var scalars []conversion
 	layers, others := make([]conversion, 0, 3*len(tensors)), make([]conversion, 0, len(tensors))
 	for _, t := range tensors {
-		if !specs[t.Name].Quantise || len(t.Shape) != 2 || t.Bytes() == 0 || t.Shape[0]*t.Shape[1]%2 != 0 || !isFloat(t.DType) {
+		if !specs[t.Name].Quantise || len(t.Shape) != 2 || t.Bytes() == 0 || t.Shape[0]*t.Shape[1]%2 != 0 || !isFloat(t.DType) || q.Format == BF16 && t.DType != device.F32 {
 			others = append(others, conversion{t, t, -1})
 			continue
 		}

@@ -303,3 +303,40 @@ func velocity(tb testing.TB, dev device.Device, store *weights.Store, e weights.
 	}
 	return x
 }
+
+// TestBF16 rounds an expert of F32, and leaves one of BF16 as it is.
+func TestBF16(t *testing.T) {
+	dev, c, q := openDevice(t), golden.Cases(t, "dit_")[0], weights.Quant{Format: weights.BF16}
+	e := expertOf(t, c)
+	dir := t.TempDir()
+	if same := open(t, dir, e.Store, q); same != e.Store {
+		t.Error("an expert of BF16 was rounded once more")
+	}
+	wide := copyOf(t, e.Store, func(x weights.Tensor) []weights.Tensor {
+		w, err := x.Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []weights.Tensor{floatTensor(x.Name, w, x.Shape...)}
+	})
+	if weights.HasQuantised(dir, e.Store.Path(), wide, q) {
+		t.Error("rounded weights are there before they were made")
+	}
+	store := open(t, dir, wide, q)
+	if narrow, all := store.Bytes(), wide.Bytes(); narrow > all*6/10 {
+		t.Errorf("%d bytes of %d", narrow, all)
+	}
+	got, want := velocity(t, dev, store, e, c), velocity(t, dev, wide, e, c)
+	golden.Check(t, "values that BF16 holds", got, want, 1e-6)
+}
+
+func TestEncodeBF16(t *testing.T) {
+	for _, c := range [][2]uint32{
+		{0x3f800000, 0x3f80}, {0x3f808000, 0x3f80}, {0x3f818000, 0x3f82}, {0x3f808001, 0x3f81}, {0xbf80ffff, 0xbf81},
+		{0x7f800000, 0x7f80}, {0x7f7fffff, 0x7f80}, {0x7f800001, 0x7fc0}, {0xffffffff, 0xffff}, {0, 0}, {0x80000000, 0x8000},
+	} {
+		if got := weights.EncodeBF16(math.Float32frombits(c[0])); got != uint16(c[1]) {
+			t.Errorf("%08x becomes %04x, want %04x", c[0], got, c[1])
+		}
+	}
+}

@@ -1,7 +1,9 @@
 package weights
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"unsafe"
 
 	"gimbal/inference/device"
@@ -97,4 +99,11 @@ func DecodeNested(absmax []float32, codes []byte, nested []float32, offset float
 	for i, c := range codes {
 		absmax[i] = nestedCode[c]*nested[i/nestedBlock] + offset
 	}
+}
+
+// EncodeBF16 rounds a value.
+func EncodeBF16(v float32) uint16 {
+	to := make([]byte, 2)
+	encodeBF16(to, binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)))
+	return binary.LittleEndian.Uint16(to)
 }
