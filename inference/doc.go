@@ -29,6 +29,7 @@
 //	denoise       the loop over the schedule, solvers, guidance
 //	plan          a device that counts; rates of devices; settings that fit
 //	engine        opens models, plans and runs jobs
+//	live          walks by causal models: input, pace, ways, their record
 //	library       the runs that are done
 //	service       jobs for several machines: a queue in NATS JetStream, workers, HTTP
 //	queue         the runs that wait, and the one that runs

@@ -19,9 +19,12 @@ type Motions struct {
 // NewMover returns a camera at the origin that looks ahead.
 func NewMover() *Mover { return &Mover{r: matrix3{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}} }
 
-// MoverAt returns a camera at a pose without roll, as Pose gave it.
+// MoverAt returns a camera at a pose without roll, as Pose gave it; what rounding did to its
+// rotation is mended.
 func MoverAt(p Pose) *Mover {
-	return &Mover{r: rotation(&p), at: [3]float64{p[0][3], p[1][3], p[2][3]}, pitch: math.Asin(max(-1, min(1, -p[1][2])))}
+	pitch := math.Asin(max(-1, min(1, -p[1][2])))
+	yaw := math.Atan2(p[0][2], p[2][2])
+	return &Mover{r: mul3(turnY(yaw), turnX(pitch)), at: [3]float64{p[0][3], p[1][3], p[2][3]}, pitch: pitch}
 }
 
 // Pose is where the camera is.

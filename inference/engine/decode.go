@@ -133,13 +133,18 @@ func (o *outputs) frame(rgb []float32) error {
 	if o.dump {
 		o.planes = append(o.planes, append([]float32(nil), rgb...))
 	}
-	o.sheet.Add(o.frames)
+	return o.picture(o.frames)
+}
+
+// picture takes a frame that is a picture already.
+func (o *outputs) picture(p *image.RGBA) error {
+	o.sheet.Add(p)
 	if o.pngs != nil {
-		if err := o.pngs.WriteFrame(o.frames); err != nil {
+		if err := o.pngs.WriteFrame(p); err != nil {
 			return err
 		}
 	}
-	return o.video.WriteFrame(o.frames)
+	return o.video.WriteFrame(p)
 }
 
 // last returns a copy of the latest frame.
@@ -181,6 +186,9 @@ func (r *run) publish(out *outputs) (inference.Saved, error) {
 	}
 	if err := out.video.Close(); err != nil {
 		return inference.Saved{}, err
+	}
+	if r.state == nil { // a walk's
+		return saved, nil
 	}
 	return saved, r.state.Remove()
 }

@@ -188,7 +188,10 @@ func (w *Walk) open(ctx context.Context) (err error) {
 		return err
 	}
 	r.prompts = w.told.ids
-	return w.maker.prepareChunks(ctx, w.told.states)
+	if err := w.maker.prepareChunks(ctx, w.told.states); err != nil {
+		return err
+	}
+	return w.tellPicture(ctx) // so that the first chunk is there sooner
 }
 
 // Close gives everything back and lets the next run begin. No other call may be under way.

@@ -1,0 +1,266 @@
+package live
+
+import (
+	"context"
+	"time"
+
+	"gimbal/inference/clip"
+	"gimbal/inference/engine"
+)
+
+// run is the goroutine that makes chunks: it opens the model, makes a chunk whenever one is
+// due, and goes back.
+func (s *Session) run() {
+	if err := s.open(); err != nil {
+		s.fail(err)
+		return
+	}
+	for s.life.Err() == nil {
+		to, due := s.todo()
+		var err error
+		switch {
+		case to != nil:
+			err = s.back(*to)
+		case due:
+			err = s.make()
+		default:
+			select {
+			case <-s.wake:
+			case <-s.life.Done():
+			}
+		}
+		if err != nil && !s.interrupted() {
+			s.fail(err)
+			return
+		}
+	}
+}
+
+// open opens the model and the record, and has the model remember the chunks so far.
+func (s *Session) open() (err error) {
+	if s.walker, err = s.o.Open(s.life); err != nil {
+		return err
+	}
+	if err := s.openRecord(); err != nil {
+		return err
+	}
+	text := s.firstPrompt()
+	p, err := s.encode(s.life, text)
+	if err != nil {
+		return err
+	}
+	shape := s.walker.Shape()
+	s.change(func() {
+		if s.said == "" {
+			s.said = text
+		}
+		s.prompt, s.state.Prompt = p, text
+		s.state.Width, s.state.Height = shape.Width, shape.Height
+		s.state.ChunkFrames = shape.Frames(2) - shape.Frames(1)
+	})
+	s.work.Go(s.encodePrompts)
+	s.work.Go(s.decodeParts)
+	s.work.Go(s.showPictures)
+	s.keep.Lock()
+	at := s.rec.at
+	s.showRecord()
+	s.keep.Unlock()
+	return s.back(at)
+}
+
+// todo returns the chunk to go on from, if it is another one, and whether a chunk is due.
+func (s *Session) todo() (to *int, due bool) {
+	changed := false
+	defer func() {
+		if changed {
+			s.o.Changed()
+		}
+	}()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.goTo != nil {
+		to, s.goTo = s.goTo, nil
+		return to, false
+	}
+	in := s.state.Held.with(s.tapped)
+	due = !s.state.Paused && (!s.idle || !in.Still() || s.nudged)
+	phase := Ready
+	if due {
+		phase = Walking
+	}
+	if changed = phase != s.state.Phase; changed {
+		s.state.Phase, s.seen = phase, nil
+	}
+	// One chunk ahead would act too late: the next one begins when it will be there just in
+	// time for its first picture.
+	return nil, due && time.Duration(s.pending)*s.interval() <= s.lead
+}
+
+// interval is the time between two pictures.
+func (s *Session) interval() time.Duration {
+	return time.Second / time.Duration(s.walker.Job().FPS)
+}
+
+// begin returns a context for a piece of work that Go interrupts.
+func (s *Session) begin() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(s.life)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.interrupt = cancel
+	if s.goTo != nil {
+		cancel()
+	}
+	return ctx, func() {
+		s.mu.Lock()
+		s.interrupt = nil
+		s.mu.Unlock()
+		cancel()
+	}
+}
+
+// interrupted reports whether the last piece of work may have ended because of Go or Close.
+func (s *Session) interrupted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.goTo != nil || s.life.Err() != nil
+}
+
+// make makes the next chunk of what is held now.
+func (s *Session) make() error {
+	ctx, done := s.begin()
+	defer done()
+	begin := time.Now()
+	s.mu.Lock()
+	in, prompt, touched, epoch := s.state.Held.with(s.tapped), s.prompt, s.touched, s.epoch
+	s.tapped, s.touched, s.nudged = Input{}, time.Time{}, false
+	s.state.Acting = in
+	s.mu.Unlock()
+	s.o.Changed()
+
+	s.keep.Lock()
+	depth := s.rec.depth(s.rec.at) + 1
+	n := s.rec.poses(depth)
+	s.keep.Unlock()
+	path := s.path.Extend(steer(s.path.Last(), in, n))
+	latent, err := s.walker.Make(ctx, path, prompt)
+	if err != nil {
+		return err
+	}
+	number, err := s.keepChunk(prompt, in, path.Poses()[path.Frames()-n:], latent)
+	if err != nil {
+		return err
+	}
+	s.path = path
+	shape := s.walker.Shape()
+	pictures := shape.Frames(depth+1) - shape.Frames(depth)
+	s.change(func() {
+		s.state.Made = time.Since(begin)
+		if s.epoch == epoch {
+			s.pending += pictures
+		}
+		if s.lead == 0 {
+			s.lead = time.Since(begin)
+		}
+	})
+	select {
+	case s.decode <- part{epoch: epoch, chunk: number, latent: latent, begun: begin, touched: touched}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return s.walker.Remember(ctx)
+}
+
+// keepChunk puts a chunk on disk and returns its number.
+func (s *Session) keepChunk(prompt *engine.Prompt, in Input, poses []clip.Pose, latent []float32) (int, error) {
+	s.keep.Lock()
+	defer s.keep.Unlock()
+	number, err := s.rec.addPrompt(prompt.Text)
+	if err != nil {
+		return 0, err
+	}
+	s.prompts[prompt.Text] = prompt
+	if err := s.rec.addChunk(number, in, poses, latent); err != nil {
+		return 0, err
+	}
+	s.showRecord()
+	return s.rec.at, nil
+}
+
+// back has the model remember the way to a chunk, and goes on from there.
+func (s *Session) back(to int) error {
+	ctx, done := s.begin()
+	defer done()
+	s.keep.Lock()
+	to = min(to, len(s.rec.chunks)-1)
+	way := s.rec.way(to)
+	var err error
+	if s.rec.at != to {
+		if err = s.rec.goTo(to); err == nil {
+			s.showRecord()
+		}
+	}
+	path := s.rec.path(way)
+	s.keep.Unlock()
+	if err != nil {
+		return err
+	}
+	s.change(func() { s.state.Phase, s.state.Replay, s.state.Replayed = Opening, len(way), 0 })
+	s.walker.Restart()
+	warm := way[max(0, len(way)-warmChunks):]
+	var latents [][]float32
+	for i, c := range way {
+		latent, prompt, err := s.made(ctx, c)
+		if err == nil {
+			err = s.walker.Replay(ctx, latent, path, prompt)
+		}
+		if err != nil {
+			return err
+		}
+		if i >= len(way)-len(warm) {
+			latents = append(latents, latent)
+		}
+		s.change(func() { s.state.Replayed = i + 1 })
+	}
+	s.path = path
+	s.mu.Lock()
+	epoch := s.epoch
+	s.state.Replay, s.state.Replayed = 0, 0
+	s.mu.Unlock()
+	select {
+	case s.decode <- part{epoch: epoch, chunk: to, anew: true, warm: latents}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// made returns a chunk that was made, and its prompt.
+func (s *Session) made(ctx context.Context, chunk int) ([]float32, *engine.Prompt, error) {
+	s.keep.Lock()
+	text := s.rec.prompts[s.rec.chunks[chunk].prompt]
+	latent, err := s.rec.latent(chunk)
+	s.keep.Unlock()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := s.encode(ctx, text)
+	return latent, p, err
+}
+
+// encode returns a prompt that is encoded, now or before.
+func (s *Session) encode(ctx context.Context, text string) (*engine.Prompt, error) {
+	if p := s.prompts[text]; p != nil {
+		return p, nil
+	}
+	p, err := s.walker.Encode(ctx, text)
+	if err == nil {
+		if len(s.prompts) >= mostPrompts {
+			clear(s.prompts)
+		}
+		s.prompts[text] = p
+	}
+	return p, err
+}
+
+// mostPrompts is how many encoded prompts are kept: one takes 8 MB of LingBot-World.
+const mostPrompts = 16
