@@ -26,6 +26,7 @@
 //	video         frames to .mp4, contact sheets and PNG files
 //	runstate      a run on disk, after each step
 //	clip          the size of a video and what controls its camera
+//	keyframes     camera paths of key frames, to be edited
 //	denoise       the loop over the schedule, solvers, guidance
 //	plan          a device that counts; rates of devices; settings that fit
 //	engine        opens models, plans and runs jobs

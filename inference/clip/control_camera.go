@@ -108,6 +108,15 @@ func (p *Path) Poses() []Pose { return slices.Clone(p.poses) }
 // Intrinsics returns the intrinsics that are used, the first ones.
 func (p *Path) Intrinsics() Intrinsics { return p.intrinsics[0] }
 
+// IntrinsicsAt returns those of a frame, as far as there are some for every one, and else the
+// first ones.
+func (p *Path) IntrinsicsAt(frame int) Intrinsics {
+	if frame < 0 || frame >= len(p.intrinsics) {
+		frame = 0
+	}
+	return p.intrinsics[frame]
+}
+
 // ZoomLost reports whether the intrinsics change along the path, which the model is
 // not told.
 func (p *Path) ZoomLost() bool {
