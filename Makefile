@@ -20,6 +20,9 @@ VERSION     := $(shell sed -n 's/^Version = "\(.*\)"$$/\1/p' FyneApp.toml)
 COMMIT      := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(if $(shell git status --porcelain 2>/dev/null),+changes)
 SOURCES     := app inference metalkit ui assets
 
+# What tests the service's page, unless there is such a browser: Debian's name for it.
+BROWSER     := $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,chromium-headless-shell)
+
 export CGO_ENABLED := 1
 
 .PHONY: build demo app test check race fuzz bench ptx gpu-proof deps deps-window deps-test clean
@@ -112,7 +115,7 @@ deps-window: deps
 	$(call install,pkg-config libgl1-mesa-dev xorg-dev)
 
 deps-test: deps-window
-	$(call install,xvfb libgl1-mesa-dri dbus-daemon clang-14 fonts-wqy-microhei)
+	$(call install,xvfb libgl1-mesa-dri dbus-daemon clang-14 fonts-wqy-microhei $(BROWSER))
 
 clean:
 	rm -rf gimbal $(OUT)

@@ -25,7 +25,7 @@ func TestWindowServer(t *testing.T) {
 	if err := os.WriteFile(users, []byte("ada "+key+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server, lines := startProcess(t, 1, "serve", "--listen", "127.0.0.1:0", "--store", store, "--api_keys", users)
+	server, lines := startProcess(t, 1, "serve", "--listen", "127.0.0.1:0", "--store", store, "--api_keys", users, "--lease", "3s")
 	url := strings.TrimPrefix(lines[0], "listening on ")
 	address := strings.TrimPrefix(url, "http://")
 
@@ -46,7 +46,7 @@ func TestWindowServer(t *testing.T) {
 	server.kill()
 	time.Sleep(3 * time.Second) // the window says so
 	p.shot("22-server-away")
-	startProcess(t, 1, "serve", "--listen", address, "--store", store, "--api_keys", users)
+	startProcess(t, 1, "serve", "--listen", address, "--store", store, "--api_keys", users, "--lease", "3s")
 	p.wait(120*time.Second, "the video", func() bool { return p.states() == "done" })
 	p.where("player.screen")
 	time.Sleep(300 * time.Millisecond) // drawn ten times a second

@@ -9,7 +9,7 @@ async function ask(path, options = {}) {
   if (key) headers.Authorization = "Bearer " + key;
   const answer = await fetch(path, { ...options, headers });
   if (answer.status === 401) {
-    await login();
+    await login(headers.Authorization);
     return ask(path, options);
   }
   if (!answer.ok) {
@@ -20,10 +20,13 @@ async function ask(path, options = {}) {
 }
 
 let entering = null;
-function login() {
+function login(refused) {
+  if (refused && refused !== (key && "Bearer " + key)) return Promise.resolve(); // another one was given meanwhile
+  $("wrong").textContent = refused ? "This key is not known." : "";
   entering ||= new Promise(resolve => {
     $("login").addEventListener("close", () => {
-      key = $("key").value;
+      key = $("key").value.trim();
+      $("key").value = "";
       localStorage.setItem("gimbal-key", key);
       entering = null;
       resolve();
@@ -40,6 +43,7 @@ function take(file) {
   picture = file;
   $("picture").src = URL.createObjectURL(file);
 }
+$("picture").addEventListener("load", () => plan());
 $("image").addEventListener("change", () => take($("image").files[0]));
 const drop = $("drop");
 for (const kind of ["dragenter", "dragover"]) drop.addEventListener(kind, e => { e.preventDefault(); drop.classList.add("over"); });
@@ -84,7 +88,12 @@ function form() {
 async function plan() {
   if (!$("model").value) return;
   try {
-    const p = await (await ask("/v1/plan", { method: "POST", body: form() })).json();
+    const f = form(), { naturalWidth, naturalHeight } = $("picture");
+    if (naturalWidth) {
+      f.set("image_width", naturalWidth);
+      f.set("image_height", naturalHeight);
+    }
+    const p = await (await ask("/v1/plan", { method: "POST", body: f })).json();
     const time = p.time?.likely_ns ? ", about " + duration(p.time.likely_ns / 1e9) : "";
     $("plan").textContent = `${p.frames} frames of ${p.width}×${p.height} on ${p.device}${time}`;
   } catch (e) {
@@ -142,7 +151,9 @@ async function show(v) {
   bar.hidden = v.status !== "running";
   bar.value = v.steps ? v.step / v.steps : 0;
   li.querySelector("button").textContent = over ? "Delete" : "Cancel";
+  if (v.width) li.querySelector(".stage").style.aspectRatio = `${v.width} / ${v.height}`;
   const image = li.querySelector("img");
+  image.dataset.frames = v.latent_frames || 1;
   if (v.preview && li.dataset.step !== String(v.step)) {
     li.dataset.step = v.step;
     image.src = await blob(`/v1/videos/${v.id}/preview`);
@@ -159,6 +170,18 @@ async function show(v) {
     save.hidden = false;
   }
 }
+
+// A preview has its frames side by side: one after the other is shown, each as long as its part
+// of the video lasts.
+let tick = 0;
+setInterval(() => {
+  tick++;
+  for (const image of document.querySelectorAll(".stage img:not([hidden])")) {
+    const frames = Number(image.dataset.frames);
+    image.style.width = frames * 100 + "%";
+    image.style.left = -(tick % frames) * 100 + "%";
+  }
+}, 250);
 
 function status(v) {
   switch (v.status) {
