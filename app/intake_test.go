@@ -290,6 +290,8 @@ func TestNamed(t *testing.T) {
 		{"dangling VAE", link("blobs/0123", vaeFile), []string{vaeFile, "blobs/0123, which is not there"}},
 		{"dangling vocabulary", link("blobs/0123", vocabulary), []string{vocabulary, "blobs/0123, which is not there"}},
 		{"dangling configuration", link("blobs/0123", low+"/config.json"), []string{low + "/config.json", "blobs/0123, which is not there"}},
+		{"dangling folder of the vocabulary", link("/nowhere/google", "google"), []string{"google", "a link to /nowhere/google, which is not there"}},
+		{"text encoder as VAE", func(c tree) string { c.write(vaeFile, string(c.read(textFile))); return "" }, []string{vaeFile, "another part: text encoder", "interchanged"}},
 		{"endless link", link(high, high), []string{high, "leads nowhere"}},
 		{"dangling model", func(c tree) string { c.link("/nowhere/model", "../gone"); return "../gone" }, []string{"/nowhere/model, which is not there"}},
 		{"lost shard", func(c tree) string { c.remove(lowShard1); return "" }, []string{filepath.Base(lowShard1) + ", which is missing"}},

@@ -131,7 +131,7 @@ func TestPlanCommand(t *testing.T) {
 // TestMistakenSizes makes sure that a size without its unit is asked about, and once.
 func TestMistakenSizes(t *testing.T) {
 	for _, c := range []struct{ limit, says string }{
-		{"20", `"20", which is 20 bytes; want at least 1MB: is it 20GB?`}, {"1.5", "is it 1.5GB?"}, {"999kB", "is it 999GB?"}, {"-1", "want a number of bytes"},
+		{"20", `"20", which is 20 bytes; want at least 1MB: is it 20GB?`}, {"1.5", "is it 1.5GB?"}, {"999kB", "is it 999GB?"}, {"20480", "is it 20480MB?"}, {"20 apples", "want a number of bytes"}, {"-1", "want a number of bytes"},
 	} {
 		_, errs, code := gimbal(t, "plan", "--synthetic", "real", "--memory_limit", c.limit)
 		if code != 2 || !strings.Contains(errs, c.says) || strings.Count(errs, "\n") != 1 {

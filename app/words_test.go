@@ -54,7 +54,7 @@ func TestSuggestFlag(t *testing.T) {
 	for name, want := range map[string]string{
 		"-frame-num": "frame_num", "frames": "frame_num", "num_frames": "frame_num", "seed": "base_seed", "cfg": "sample_guide_scale", "cfg-scale": "sample_guide_scale",
 		"guidance_scale": "sample_guide_scale", "steps": "sample_steps", "num_inference_steps": "sample_steps", "sample_step": "sample_steps", "STEPS": "sample_steps",
-		"promt": "prompt", "negative-prompt": "negative_prompt", "neg_prompt": "negative_prompt", "imgae": "image", "output": "save_file", "o": "save_file", "ckpt": "ckpt_dir",
+		"promt": "prompt", "negative-prompt": "negative_prompt", "neg_prompt": "negative_prompt", "n_prompt": "negative_prompt", "imgae": "image", "output": "save_file", "o": "save_file", "ckpt": "ckpt_dir",
 		"ckptdir": "ckpt_dir", "width": "size", "widht": "size", "solver": "sample_solver", "scheduler": "sample_solver", "shift": "sample_shift", "memory-limit": "memory_limit",
 		"offload": "offload_model", "colour": "", "xyz": "", "a": "", "": "",
 	} {

@@ -35,6 +35,8 @@ const (
 	GPUStopped  Cause = "gpu_stopped" // by the system, again and again
 	Unhealthy   Cause = "unhealthy"   // the numbers went bad
 	DiskFull    Cause = "disk_full"
+	FilesLost   Cause = "files_lost" // weights could not be read any more
+	Busy        Cause = "busy"       // another process makes the same video
 	Other       Cause = "failed"
 )
 

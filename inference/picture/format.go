@@ -44,7 +44,13 @@ var targa = format{"TGA", []string{"tga"}, nil, tgaSize, decodeTGA, noNotes}
 
 // Names lists the formats that are read, for a person.
 func Names() string {
-	var names []string
+	names := Formats()
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// Formats returns the names of the formats that are read.
+func Formats() (names []string) {
 	for _, f := range formats {
 		names = append(names, f.name)
 	}
@@ -54,8 +60,7 @@ func Names() string {
 			names = append(names, o.name)
 		}
 	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
+	return names
 }
 
 // Extensions lists what the names of files that are read may end in, without the dot.

@@ -248,7 +248,7 @@ func TestLoad(t *testing.T) {
 		want string
 	}{
 		"empty.png":   {nil, "empty"},
-		"text.png":    {[]byte("not a picture at all"), `"not a picture at"`},
+		"text.png":    {[]byte("not a picture at all"), `found a text, "not a picture at"`},
 		"huge.png":    {huge, "30000x20"},
 		"zero.png":    {zero, "non-positive"},
 		"hollow.png":  {hollow, "10000x10000 pixels in"},

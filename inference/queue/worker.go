@@ -11,6 +11,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/device"
+	"gimbal/inference/device/mapped"
 	"gimbal/inference/engine"
 	"gimbal/inference/library"
 )
@@ -189,6 +190,8 @@ func explain(err error) (library.Cause, string) {
 	var large *inference.MemoryError
 	var unhealthy *inference.UnhealthyError
 	var disk *inference.DiskError
+	var lost *mapped.LostError
+	var busy *inference.BusyError
 	cause := library.Other
 	switch {
 	case errors.As(err, &large):
@@ -203,6 +206,10 @@ func explain(err error) (library.Cause, string) {
 		cause = library.Unhealthy
 	case errors.As(err, &disk), errors.Is(err, syscall.ENOSPC):
 		cause = library.DiskFull
+	case errors.As(err, &lost):
+		cause = library.FilesLost
+	case errors.As(err, &busy):
+		cause = library.Busy
 	}
 	return cause, err.Error()
 }

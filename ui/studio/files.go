@@ -87,7 +87,7 @@ func (s *Studio) readPicture(path string) func(n *Snapshot) {
 			if gone(err) {
 				code = PictureGone
 			}
-			p := problem(FieldPicture, Error, code, map[string]any{"Path": path}, err.Error())
+			p := problem(FieldPicture, Error, code, map[string]any{"Path": path, "Formats": strings.Join(picture.Formats(), ", ")}, err.Error())
 			wrong = &p
 		}
 	}

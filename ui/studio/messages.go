@@ -14,7 +14,7 @@ import (
 var problemTexts = map[Code]string{
 	PictureMissing:   "Choose a picture to start from: drop one here, or press Open.",
 	PictureGone:      "The picture {{.Path}} is not there any more. Choose another, or put it back.",
-	PictureBad:       "This picture cannot be read: {{.Path}}. Choose a PNG, JPEG, WebP, BMP, TIFF or GIF.",
+	PictureBad:       "This picture cannot be read: {{.Path}}. These kinds can be read: {{.Formats}}.",
 	PictureUnread:    "This picture is of a kind that Gimbal does not read: {{.Path}}. Export it as PNG.",
 	LoRABad:          "This LoRA cannot be used: {{.Path}}. Remove it, or put the file back.",
 	LoRAElsewhere:    "The server has no LoRA {{.Name}}. Remove it, or have it put there.",

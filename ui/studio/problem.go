@@ -36,7 +36,7 @@ type Problem struct {
 const (
 	PictureMissing   Code = "picture_missing"   // none chosen yet
 	PictureGone      Code = "picture_gone"      // Path: the file is not there (any more)
-	PictureBad       Code = "picture_bad"       // Path; Details says why it cannot be read
+	PictureBad       Code = "picture_bad"       // Path, Formats: those that can be read; Details says why it cannot be
 	PictureUnread    Code = "picture_unread"    // Path: whole, but of a kind that is not read; Details names it
 	LoRABad          Code = "lora_bad"          // Path
 	LoRAElsewhere    Code = "lora_elsewhere"    // Name: the server has no LoRA of this name; Details lists those that it has

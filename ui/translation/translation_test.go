@@ -87,7 +87,7 @@ func used(t *testing.T) map[string]bool {
 	for _, s := range []library.State{library.Queued, library.Running, library.Done, library.Failed, library.Cancelled, library.Interrupted} {
 		keys["state."+string(s)] = true
 	}
-	for _, c := range []library.Cause{library.OutOfMemory, library.TooLarge, library.DeviceLost, library.GPUStopped, library.Unhealthy, library.DiskFull, library.Other} {
+	for _, c := range []library.Cause{library.OutOfMemory, library.TooLarge, library.DeviceLost, library.GPUStopped, library.Unhealthy, library.DiskFull, library.FilesLost, library.Busy, library.Other} {
 		keys["run."+string(c)] = true
 	}
 	for _, p := range []queue.Phase{queue.Starting, queue.Waiting, queue.Loading, queue.Quantizing, queue.EncodingText, queue.EncodingPicture,
