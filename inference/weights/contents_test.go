@@ -361,6 +361,21 @@ func TestSmallZeros(t *testing.T) {
 	}
 }
 
+// TestLoRAMistaken opens as a LoRA what is none, and is told what it is.
+func TestLoRAMistaken(t *testing.T) {
+	for data, want := range map[string]string{
+		"<!DOCTYPE html><html>": "a web page", "version https://git-lfs.github.com/spec/v1\n": "git lfs pull", "\x89PNG\r\n\x1a\n": "a picture", strings.Repeat("\x00", 5000): "only zeros",
+	} {
+		path := filepath.Join(t.TempDir(), "x.safetensors")
+		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenLoRA(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q: %v, want %q", data, err, want)
+		}
+	}
+}
+
 // TestLoRAContents looks at LoRAs: what is not trained is zeros there, but no part of a row is.
 func TestLoRAContents(t *testing.T) {
 	for _, c := range []struct {

@@ -34,7 +34,7 @@ func OpenLoRA(path string) (*LoRA, error) {
 	}
 	c, err := parse(file)
 	if err != nil {
-		return nil, errors.Join(err, file.close())
+		return nil, errors.Join(instead(err, path, file.data), file.close())
 	}
 	l := newLoRA(file, c)
 	if err := l.readConfig(path); err != nil {
