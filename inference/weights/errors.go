@@ -79,14 +79,3 @@ func plural[T int | int64 | uint64](n T, thing string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }
-
-// FormatError says that the weights in a file are quantised already, and not as they
-// are wanted.
-type FormatError struct {
-	Path        string
-	Found, Want Format
-}
-
-func (e *FormatError) Error() string {
-	return fmt.Sprintf("%s: found weights in %s, which cannot become %s: use them as they are, or a checkpoint that is not quantised", e.Path, e.Found, e.Want)
-}

@@ -55,6 +55,41 @@ func Widen(dst []float32, src []byte, from device.DType) bool {
 	return true
 }
 
+// narrow writes values in a float type of 16 bits or F32, rounded to nearest, ties to even.
+func narrow(dst []byte, src []float32, to device.DType) {
+	le := binary.LittleEndian
+	switch to {
+	case device.F32:
+		copy(dst, bytesOf(src))
+	case device.BF16:
+		for i, v := range src {
+			bits := math.Float32bits(v)
+			le.PutUint16(dst[2*i:], uint16((bits+0x7fff+bits>>16&1)>>16))
+		}
+	case device.F16:
+		for i, v := range src {
+			le.PutUint16(dst[2*i:], toF16(v))
+		}
+	}
+}
+
+// toF16 rounds to an IEEE 754 binary16, to nearest, ties to even; what is too large becomes
+// infinite.
+func toF16(v float32) uint16 {
+	bits := math.Float32bits(v)
+	sign := uint16(bits >> 16 & 0x8000)
+	switch magnitude := bits & 0x7fffffff; {
+	case magnitude > 0x7f800000:
+		return sign | 0x7e00
+	case magnitude >= 0x477ff000: // rounds to 65536 or more
+		return sign | 0x7c00
+	case magnitude < 0x38800000: // below 2^-14: steps of 2^-24
+		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(magnitude))*(1<<24)))
+	default:
+		return sign | uint16((magnitude-0x38000000+0xfff+magnitude>>13&1)>>13)
+	}
+}
+
 // fromF16 widens an IEEE 754 binary16.
 func fromF16(h uint16) float32 {
 	sign := uint32(h>>15) << 31

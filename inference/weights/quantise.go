@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"gimbal/inference/device"
 	"gimbal/inference/device/mapped"
@@ -71,8 +72,7 @@ func (q Quant) encoder() encoder {
 // weights as they are there are in source, quantised as q says: source itself or
 // the folder EXPERT_bnb_FORMAT if the checkpoint brings them so, or else a derived
 // file, which it makes first if there is none of this very source. That tells
-// progress how many bytes of source are done. The error is a *FormatError if source is
-// quantised in another way.
+// progress how many bytes of source are done. Weights in another format are widened first.
 func OpenQuantised(ctx context.Context, dir, expert string, source *Store, q Quant, progress func(done, total int64)) (*Store, error) {
 	if store, err := openFetched(dir, expert, source, q); store != nil || err != nil {
 		return store, err
@@ -84,7 +84,7 @@ func OpenQuantised(ctx context.Context, dir, expert string, source *Store, q Qua
 	if store := d.open(dir); store != nil {
 		return store, nil
 	}
-	c, err := newConverter(ctx, source, q, progress)
+	c, err := newConverter(ctx, source, source.plain(), q, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func DryQuantised(dir, expert string, source *Store, q Quant) (store *Store, mis
 	if store, err := openFetched(dir, expert, source, q); store != nil || err != nil {
 		return store, 0, "", err
 	}
-	conversions := planConversion(source, source.Shapes(), q)
+	conversions := planConversion(source, source.plain(), q)
 	tensors := make([]Tensor, len(conversions))
 	for i, c := range conversions {
 		tensors[i] = c.Tensor
@@ -135,15 +135,9 @@ func fetchedDir(expert string, f Format) string { return expert + "_bnb_" + stri
 // openFetched returns the quantised weights that the checkpoint brings, nil if it brings
 // none.
 func openFetched(dir, expert string, source *Store, q Quant) (*Store, error) {
-	switch found := source.Quantised(); found {
-	case Dense:
-		if q.Format == BF16 && !source.wide() {
-			return source, nil
-		}
-	case q.Format:
+	found := source.Quantised()
+	if found == q.Format || found == Dense && q.Format == BF16 && !source.wide() {
 		return source, nil
-	default:
-		return nil, &FormatError{source.Path(), found, q.Format}
 	}
 	path := filepath.Join(dir, fetchedDir(expert, q.Format))
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -155,8 +149,45 @@ func openFetched(dir, expert string, source *Store, q Quant) (*Store, error) {
 // conversion is a tensor of a converted file.
 type conversion struct {
 	Tensor        // its data is known only if it is written as it is
-	of     Tensor // what it is made of
+	of     Tensor // what it is made of, with data unless it is to be widened
 	place  int    // among those that the encoder makes of it; -1 if it is written as it is
+}
+
+// plain lists the tensors of s without data as a model sees them: those of a float type as
+// they are stored, those of other formats in F32, without what lies beside them.
+func (s *Store) plain() []Tensor {
+	list := s.Shapes()
+	beside := map[string]bool{}
+	for i, t := range list {
+		if f := s.format(t.Name); f.name() != Dense {
+			list[i].DType, list[i].Shape = device.F32, f.shape(s, t.Name)
+			for _, side := range f.sides(t.Name) {
+				beside[side] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(list, func(t Tensor) bool { return beside[t.Name] })
+}
+
+// filled returns the tensor t of plain with its data, widened if need be.
+func (s *Store) filled(t Tensor) (Tensor, error) {
+	if t.Data != nil || t.Bytes() == 0 {
+		return t, nil
+	}
+	if s.Format(t.Name) == Dense {
+		return s.Tensor(t.Name)
+	}
+	values, err := s.Values(t.Name)
+	if err != nil {
+		return t, err
+	}
+	t.Data = bytesOf(values)
+	return t, nil
+}
+
+// bytesOf returns values as they lie in memory, little-endian.
+func bytesOf(values []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
 }
 
 // planConversion lists what an expert's tensors become, in an order that aligns each to its
@@ -188,25 +219,25 @@ func planConversion(source *Store, tensors []Tensor, q Quant) []conversion {
 // the other, in the same memory.
 type converter struct {
 	ctx         context.Context
+	source      *Store
 	q           Quant
 	progress    func(done, total int64)
 	done, total int64
 	buffers     buffers
-	encoded     [][]byte // what the layer at hand became
+	of          Tensor   // the layer at hand, with its data
+	encoded     [][]byte // what it became
 	sources     []Source // to be written in this order, once
 }
 
-// newConverter plans the file; progress is told how many bytes of source are done.
-func newConverter(ctx context.Context, source *Store, q Quant, progress func(done, total int64)) (*converter, error) {
-	c := &converter{ctx: ctx, q: q, progress: progress}
-	var tensors []Tensor
-	for _, name := range source.Names() {
-		t, err := source.Tensor(name)
-		if err != nil {
-			return nil, err
+// newConverter plans the file of tensors, which are some of source's as plain lists them;
+// progress is told how many bytes of source are done.
+func newConverter(ctx context.Context, source *Store, tensors []Tensor, q Quant, progress func(done, total int64)) (*converter, error) {
+	c := &converter{ctx: ctx, source: source, q: q, progress: progress}
+	for i, t := range tensors {
+		c.total += t.Bytes()
+		if source.Format(t.Name) == Dense {
+			tensors[i], _ = source.Tensor(t.Name)
 		}
-		tensors = append(tensors, t)
-		c.total += int64(len(t.Data))
 	}
 	for _, x := range planConversion(source, tensors, q) {
 		c.sources = append(c.sources, Source{x.Name, x.DType, x.Shape, func(to io.Writer) error { return c.write(to, x) }})
@@ -220,11 +251,21 @@ func (c *converter) write(to io.Writer, x conversion) (err error) {
 		return err
 	}
 	if x.place == 0 {
-		if c.encoded, err = c.q.encoder().encode(c.ctx, &c.buffers, x.of, c.q); err != nil {
+		if c.of, err = c.source.filled(x.of); err != nil {
+			return err
+		}
+		if c.encoded, err = c.q.encoder().encode(c.ctx, &c.buffers, c.of, c.q); err != nil {
 			return err
 		}
 	}
 	data := x.Data
+	if x.place < 0 && data == nil && x.Name == x.of.Name {
+		filled, err := c.source.filled(x.of)
+		if err != nil {
+			return err
+		}
+		data = filled.Data
+	}
 	if x.place >= 0 {
 		data = c.encoded[x.place]
 	}
@@ -238,7 +279,7 @@ func (c *converter) write(to io.Writer, x conversion) (err error) {
 		return err
 	}
 	if x.Name == x.of.Name {
-		c.done += int64(len(x.of.Data))
+		c.done += x.of.Bytes()
 		c.progress(c.done, c.total)
 	}
 	return nil
