@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 )
 
-//go:embed demo/*_noise_model demo/google demo/*.pth demo/*.json pictures cameras
+//go:embed demo/*_noise_model demo/lingbot_world_fast demo/google demo/*.pth demo/*.json pictures cameras
 var files embed.FS
 
 //go:embed demo/testdata

@@ -2,20 +2,20 @@
 the CPU, with the tensor names of the reference cases: python reference_case.py --demo assets/demo"""
 
 import argparse
-import glob
 import json
 import os
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 import model
 import tokenizer
+from export_dit import load_weights
 
 CASE = dict(prompt="a green meadow at night", negative_prompt="blurry, low quality", action="orbit", picture="meadow", solver="unipc",
-            steps=4, shift=3.0, guide_scale=1.5, seed=42, boundary=1.0, requested_frames=9, max_area=4096)
+            steps=4, shift=3.0, guide_scale=1.5, seed=42, boundary=1.0, requested_frames=5, max_area=4096)
 
 
 def interpolated(poses, count):
@@ -38,7 +38,7 @@ def main():
     config = json.load(open(os.path.join(a.demo, "low_noise_model", "config.json")))
     stats = json.load(open(os.path.join(a.demo, "vae_config.json")))
     t5_state, vae_state = torch_load("models_t5_umt5-xxl-enc-bf16.pth"), torch_load("Wan2.1_VAE.pth")
-    dit_state = {k: v.float() for f in glob.glob(os.path.join(a.demo, "low_noise_model", "*.safetensors")) for k, v in load_file(f).items()}
+    dit_state = load_weights(os.path.join(a.demo, "low_noise_model"))
     vae = model.WanVAE(vae_state["encoder.conv1.weight"].shape[0])
     vae.load_state_dict(vae_state)
     vocab, width = t5_state["token_embedding.weight"].shape
