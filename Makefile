@@ -25,7 +25,7 @@ BROWSER     := $(if $(shell command -v chromium || command -v chromium-browser |
 
 export CGO_ENABLED := 1
 
-.PHONY: build demo app test check race fuzz bench ptx gpu-proof deps deps-window deps-test clean
+.PHONY: build demo app test check race fuzz schemathesis bench ptx gpu-proof deps deps-window deps-test clean
 
 build: deps-window
 	$(GO) build -ldflags '-X main.version=$(VERSION) -X main.builtFrom=$(COMMIT)' -tags $(WINDOW_TAGS) -o gimbal ./app
@@ -74,6 +74,13 @@ fuzz: deps
 	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
 	  done; \
 	done
+
+# The service's API against its own document, with requests that schemathesis makes up.
+schemathesis: deps
+	$(call install,python3-venv curl)
+	@mkdir -p $(OUT)
+	$(GO) build -tags headless -o $(OUT)/gimbal ./app
+	inference/service/schemathesis.sh $(OUT)/gimbal $(OUT)/schemathesis
 
 bench: deps
 	$(GO) test -run '^$$' -bench . -benchtime 2x ./inference/...

@@ -40,10 +40,23 @@ func (p *Path) note(about NoteAbout, args map[string]any, format string, values 
 	p.notes = append(p.notes, Note{about, args, fmt.Sprintf(format, values...)})
 }
 
-// NewPath returns the path of the given poses and intrinsics, of which there is at least one.
+// NewPath returns the path of the given poses, with intrinsics for each or one for all.
 func NewPath(poses []Pose, intrinsics []Intrinsics) (*Path, error) {
-	if err := errors.Join(checkPoses(poses), checkIntrinsics(intrinsics[0])); err != nil {
+	err := checkPoses(poses)
+	if n := len(intrinsics); n == 0 || n != 1 && n != len(poses) {
+		err = errors.Join(err, fmt.Errorf("found %d intrinsics for %d poses, expected as many, or one for all", n, len(poses)))
+	}
+	for i, k := range intrinsics {
+		if wrong := checkIntrinsics(k); wrong != nil {
+			err = errors.Join(err, fmt.Errorf("intrinsics %d: %w", i, wrong))
+			break
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("camera: %w", err)
+	}
+	if len(intrinsics) == 1 {
+		intrinsics = slices.Repeat(intrinsics, len(poses))
 	}
 	return &Path{poses: slices.Clone(poses), intrinsics: slices.Clone(intrinsics)}, nil
 }

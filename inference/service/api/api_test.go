@@ -237,6 +237,8 @@ func TestBadRequests(t *testing.T) {
 		{"damaged cameras", with("cameras", "{"), 422, "cameras", ""},
 		{"cameras of another kind", with("cameras", `{"views": []}`), 422, "cameras", "views"},
 		{"a single pose", with("cameras", `{"intrinsics": [[1,1,1,1]], "poses": []}`), 422, "cameras", ""},
+		{"no cameras", with("cameras", `{"intrinsics": [], "poses": []}`), 422, "cameras", "no poses"},
+		{"cameras of two lengths", with("cameras", `{"intrinsics": [[500,500,416,240],[500,500,416,240]], "poses": [[[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,1]]]}`), 422, "cameras", "2 intrinsics for 1 poses"},
 		{"damaged poses", with("@poses", "nonsense"), 422, "action_path", ""},
 		{"a type", s.request(http.MethodPost, "/v1/videos", strings.NewReader("x"), "text/plain"), 415, "", "multipart/form-data"},
 		{"no form", s.request(http.MethodPost, "/v1/videos", strings.NewReader("x"), "multipart/form-data; boundary=x"), 400, "", ""},

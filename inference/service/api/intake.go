@@ -286,6 +286,10 @@ func (s *Server) settle(ctx context.Context, in *intake) (jobs.Job, error) {
 	if err != nil {
 		return jobs.Job{}, err
 	}
+	return in.settle(m)
+}
+
+func (in *intake) settle(m Model) (_ jobs.Job, err error) {
 	if err := in.checkFields(); err != nil {
 		return jobs.Job{}, err
 	}
@@ -407,18 +411,23 @@ func (s *Server) check(ctx context.Context, in *intake) (jobs.Job, error) {
 	if err != nil {
 		return job, err
 	}
+	return job, in.check(job)
+}
+
+// check looks at the files of a job.
+func (in *intake) check(job jobs.Job) error {
 	look := job.Settings
 	look.Image, look.ActionPath, look.Output = in.picture, in.camera, filepath.Join(in.dir, "video.mp4")
 	if _, err := engine.Validate(look); err != nil {
-		return job, in.anonymous(err)
+		return in.anonymous(err)
 	}
 	if _, err := picture.Load(in.picture); err != nil {
-		return job, in.anonymous(&inference.SettingError{Setting: "image", Mistake: inference.Unusable, Err: err})
+		return in.anonymous(&inference.SettingError{Setting: "image", Mistake: inference.Unusable, Err: err})
 	}
 	if _, err := clip.Open(look); err != nil {
-		return job, in.anonymous(err)
+		return in.anonymous(err)
 	}
-	return job, nil
+	return nil
 }
 
 // anonymous leaves this machine's folders out of an error.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -138,6 +140,11 @@ func (s *Server) known(h handler) http.Handler {
 			s.fail(w, r, &Error{Status: http.StatusUnauthorized, Code: "unauthorized", Message: "want a known key in the header Authorization: Bearer KEY"})
 			return
 		}
+		defer func() {
+			if fault := recover(); fault != nil && fault != http.ErrAbortHandler {
+				s.fail(w, r, fmt.Errorf("panic: %v\n%s", fault, debug.Stack()))
+			}
+		}()
 		if err := h(w, r, u); err != nil {
 			s.fail(w, r, err)
 		}
