@@ -7,6 +7,7 @@ import (
 
 	"fyne.io/fyne/v2"
 
+	"gimbal/inference/keyframes"
 	"gimbal/inference/library"
 	"gimbal/ui/desktop"
 	"gimbal/ui/player"
@@ -22,6 +23,12 @@ type Studio interface {
 	SetPicture(path string)
 	SetCamera(name string)
 	SetCameraFolder(path string)
+	EditablePath() (p keyframes.Path, frames int)
+	EditorPicture() image.Image
+	UsePath(p keyframes.Path)
+	ExportPath(p keyframes.Path, folder string)
+	ReadPath(path string) (studio.Recording, error)
+	ActionsPath(actions string) (keyframes.Path, error)
 	LockSeed(on bool)
 	NewSeed()
 	Drop(paths []string)

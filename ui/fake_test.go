@@ -19,6 +19,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/engine"
+	"gimbal/inference/keyframes"
 	"gimbal/inference/library"
 	"gimbal/inference/queue"
 	"gimbal/ui/desktop"
@@ -31,6 +32,9 @@ type fake struct {
 	mu       sync.Mutex
 	calls    []string
 	thumb    image.Image
+
+	path      keyframes.Path // in the editor
+	recording studio.Recording
 }
 
 func (f *fake) note(format string, args ...any) {
@@ -51,32 +55,40 @@ func (f *fake) Edit(field studio.Field, text string)          { f.note("edit %s 
 func (f *fake) SetPicture(path string)                        { f.note("picture %s", path) }
 func (f *fake) SetCamera(name string)                         { f.note("camera %s", name) }
 func (f *fake) SetCameraFolder(path string)                   { f.note("camera folder %s", path) }
-func (f *fake) LockSeed(on bool)                              { f.note("lock %t", on) }
-func (f *fake) NewSeed()                                      { f.note("new seed") }
-func (f *fake) Drop(paths []string)                           { f.note("drop %v", paths) }
-func (f *fake) PastePicture(data []byte)                      { f.note("paste %s", data) }
-func (f *fake) SetModelFolder(path string)                    { f.note("model %s", path) }
-func (f *fake) SetAssetsFolder(path string)                   { f.note("assets %s", path) }
-func (f *fake) SetDemo(on bool)                               { f.note("demo %t", on) }
-func (f *fake) SetServer(address, key string)                 { f.note("server %s %s", address, key) }
-func (f *fake) SetServerModel(name string)                    { f.note("server model %s", name) }
-func (f *fake) SetOutputDir(path string)                      { f.note("output %s", path) }
-func (f *fake) SetLanguage(tag string)                        { f.note("language %s", tag) }
-func (f *fake) SetAppearance(name string)                     { f.note("appearance %s", name) }
-func (f *fake) SetWindow(width, height float32)               { f.note("window %g %g", width, height) }
-func (f *fake) UseFewSteps()                                  { f.note("few steps") }
-func (f *fake) UsePreset(id string)                           { f.note("preset %s", id) }
-func (f *fake) SavePreset(name string)                        { f.note("save %s", name) }
-func (f *fake) RenamePreset(id, name string)                  { f.note("rename %s %s", id, name) }
-func (f *fake) DeletePreset(id string)                        { f.note("delete preset %s", id) }
-func (f *fake) MakeFit()                                      { f.note("fit") }
-func (f *fake) Generate()                                     { f.note("generate") }
-func (f *fake) Cancel(id library.ID)                          { f.note("cancel %s", id) }
-func (f *fake) Resume(id library.ID)                          { f.note("resume %s", id) }
-func (f *fake) Show(id library.ID)                            { f.note("show %s", id) }
-func (f *fake) Search(query string)                           { f.note("search %s", query) }
-func (f *fake) Thumbnail(library.ID) image.Image              { return f.thumb }
-func (f *fake) CopySettings(id library.ID)                    { f.note("copy %s", id) }
+func (f *fake) EditablePath() (keyframes.Path, int)           { return f.path, 81 }
+func (f *fake) EditorPicture() image.Image                    { return nil }
+func (f *fake) UsePath(p keyframes.Path)                      { f.path = p; f.note("use path") }
+func (f *fake) ExportPath(_ keyframes.Path, folder string)    { f.note("export path %s", folder) }
+func (f *fake) ReadPath(string) (studio.Recording, error)     { return f.recording, nil }
+func (f *fake) ActionsPath(keys string) (keyframes.Path, error) {
+	return (*studio.Studio)(nil).ActionsPath(keys)
+}
+func (f *fake) LockSeed(on bool)                 { f.note("lock %t", on) }
+func (f *fake) NewSeed()                         { f.note("new seed") }
+func (f *fake) Drop(paths []string)              { f.note("drop %v", paths) }
+func (f *fake) PastePicture(data []byte)         { f.note("paste %s", data) }
+func (f *fake) SetModelFolder(path string)       { f.note("model %s", path) }
+func (f *fake) SetAssetsFolder(path string)      { f.note("assets %s", path) }
+func (f *fake) SetDemo(on bool)                  { f.note("demo %t", on) }
+func (f *fake) SetServer(address, key string)    { f.note("server %s %s", address, key) }
+func (f *fake) SetServerModel(name string)       { f.note("server model %s", name) }
+func (f *fake) SetOutputDir(path string)         { f.note("output %s", path) }
+func (f *fake) SetLanguage(tag string)           { f.note("language %s", tag) }
+func (f *fake) SetAppearance(name string)        { f.note("appearance %s", name) }
+func (f *fake) SetWindow(width, height float32)  { f.note("window %g %g", width, height) }
+func (f *fake) UseFewSteps()                     { f.note("few steps") }
+func (f *fake) UsePreset(id string)              { f.note("preset %s", id) }
+func (f *fake) SavePreset(name string)           { f.note("save %s", name) }
+func (f *fake) RenamePreset(id, name string)     { f.note("rename %s %s", id, name) }
+func (f *fake) DeletePreset(id string)           { f.note("delete preset %s", id) }
+func (f *fake) MakeFit()                         { f.note("fit") }
+func (f *fake) Generate()                        { f.note("generate") }
+func (f *fake) Cancel(id library.ID)             { f.note("cancel %s", id) }
+func (f *fake) Resume(id library.ID)             { f.note("resume %s", id) }
+func (f *fake) Show(id library.ID)               { f.note("show %s", id) }
+func (f *fake) Search(query string)              { f.note("search %s", query) }
+func (f *fake) Thumbnail(library.ID) image.Image { return f.thumb }
+func (f *fake) CopySettings(id library.ID)       { f.note("copy %s", id) }
 func (f *fake) Export(id library.ID, k library.ExportKind, p string) {
 	f.note("export %s %s %s", id, k, p)
 }
@@ -92,7 +104,7 @@ func newTestWindow(t *testing.T, s studio.Snapshot, width, height float32) (*Win
 		s.Settings.Language = "en"
 	}
 	app := test.NewTempApp(t)
-	f := &fake{snapshot: s, thumb: photo(t, "plaza")}
+	f := &fake{snapshot: s, thumb: photo(t, "plaza"), path: keyframes.Start()}
 	w, err := New(Options{App: app, Studio: f, Desktop: desktop.NewRecorder(t.TempDir()), About: About{Version: "0.1.0"}, Log: slog.New(slog.DiscardHandler), every: still})
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,7 @@ type cameraInput struct {
 	tiles     map[string]*part.Tile // by the name of a built-in path; "" for none
 	folder    *part.Tile
 	name      *part.Text
+	edit      *widget.Button
 	top, side *plot.Panel
 	plots     fyne.CanvasObject
 	way       *part.Hint // where the path goes, in words
@@ -52,7 +53,9 @@ func newCameraInput(w *Window, f *form) *cameraInput {
 	c.plots = container.NewGridWithColumns(2, framed(c.top, tr("camera.top")), framed(c.side, tr("camera.side")))
 	c.plots.Hide()
 	c.way = part.NewHint(columnWidth)
-	c.view = measures.Section(tr("camera"), c.name, grid, f.entry("action_string"), f.hint(studio.FieldCamera, columnWidth), c.plots, c.way)
+	c.edit = widget.NewButtonWithIcon(tr("path.edit"), theme.DocumentCreateIcon(), w.editPath)
+	w.names["camera.edit"] = c.edit
+	c.view = measures.Section(tr("camera"), c.name, grid, c.edit, f.entry("action_string"), f.hint(studio.FieldCamera, columnWidth), c.plots, c.way)
 	return c
 }
 

@@ -137,7 +137,7 @@ func (m *menu) helpMenu() *fyne.Menu {
 func (w *Window) keys() {
 	w.window.Canvas().AddShortcut(&fyne.ShortcutPaste{}, func(fyne.Shortcut) { w.paste() })
 	w.window.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) {
-		if w.now.Stage.Video == nil || !w.stage.player.Visible() {
+		if w.editor != nil || w.now.Stage.Video == nil || !w.stage.player.Visible() {
 			return
 		}
 		switch e.Name {

@@ -9,9 +9,11 @@ import (
 	"testing"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
 
 	"gimbal/inference/clip"
 	"gimbal/inference/engine"
+	"gimbal/inference/keyframes"
 	"gimbal/inference/library"
 	"gimbal/inference/queue"
 	"gimbal/ui/look"
@@ -54,6 +56,12 @@ func TestRender(t *testing.T) {
 			w.inputs.scroll.ScrollToBottom()
 		}},
 		{"keys", keys, look.Light, 1280, 800, func(w *Window) { w.inputs.scroll.ScrollToOffset(fyne.NewPos(0, 250)) }},
+		{"path", filled(t), look.Light, 1280, 800, func(w *Window) { openWalk(w) }},
+		{"path-dark", filled(t), look.Dark, 1100, 720, func(w *Window) { openWalk(w); test.Tap(w.names["path.add"].(fyne.Tappable)) }},
+		{"path-import", filled(t), look.Light, 1280, 800, func(w *Window) {
+			openWalk(w)
+			w.readPath("/poses", func(keyframes.Path) {})
+		}},
 		{"causal", small, look.Light, 1280, 800, nil},
 		{"causal-advanced", small, look.Light, 1280, 800, func(w *Window) {
 			w.inputs.more.view.SetOpen(true)
@@ -84,7 +92,7 @@ func TestRender(t *testing.T) {
 			continue
 		}
 		for _, language := range []string{"en", "zh"} {
-			if language == "zh" && c.name != "filled" && c.name != "running" && c.name != "causal" && c.name != "library" && c.name != "settings" {
+			if language == "zh" && c.name != "filled" && c.name != "running" && c.name != "path" && c.name != "causal" && c.name != "library" && c.name != "settings" {
 				continue
 			}
 			c.state.Settings.Appearance, c.state.Settings.Language = c.appearance, language

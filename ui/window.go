@@ -6,6 +6,7 @@ import (
 
 	"gimbal/ui/look"
 	"gimbal/ui/part"
+	"gimbal/ui/pathedit"
 	"gimbal/ui/player"
 	"gimbal/ui/studio"
 	"gimbal/ui/translation"
@@ -39,6 +40,8 @@ type Window struct {
 	inputs     *inputs
 	stage      *stage
 	stagePage  *fyne.Container
+	editor     *pathedit.Editor // of the camera path, in place of the stage; nil for none
+	editorPage *fyne.Container
 	progress   *progress
 	notices    *notices
 	library    *libraryView
@@ -96,8 +99,10 @@ func (w *Window) build() {
 			container.NewCenter(part.Sized(240, 0, w.pages)),
 			part.Line(0, w.presets.button, part.Spread(part.Gap(0, 0)), w.settingsButton()))))
 	w.stagePage = part.Dock(w.notices.view, nil, nil, nil, w.stage.view)
+	w.editorPage = container.NewStack()
+	w.editorPage.Hide()
 	left := part.Dock(nil, nil, nil, part.Rule(), w.inputs.view)
-	w.create = part.Dock(nil, nil, left, nil, part.Inset(16, 16, 20, 20, w.stagePage))
+	w.create = part.Dock(nil, nil, left, nil, part.Inset(16, 16, 20, 20, container.NewStack(w.stagePage, w.editorPage)))
 	w.library.view.Hide()
 	middle := container.NewStack(w.create, w.library.view)
 	w.content = part.Dock(bar, w.progress.view, nil, nil, part.Dock(part.Rule(), part.Rule(), nil, nil, middle))

@@ -1,6 +1,7 @@
 package keyframes
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
@@ -137,4 +138,17 @@ func (p Path) fromStart() Path {
 	}
 	p.Keys = keys
 	return p
+}
+
+// Check returns an error unless the path is one that edits make: a file may say anything.
+func (p Path) Check() error {
+	if len(p.Keys) == 0 || len(p.Keys) > 1<<16 {
+		return fmt.Errorf("found %d keys, expected some", len(p.Keys))
+	}
+	for i, k := range p.Keys {
+		if k != k.sane() || k.Frame < 0 || k.Frame > 1<<20 || i == 0 && k.Frame != 0 || i > 0 && k.Frame <= p.Keys[i-1].Frame || !slices.Contains(Eases, k.Ease) {
+			return fmt.Errorf("key %d: found %+v, expected numbers within their bounds, and a later frame than the key before", i, k)
+		}
+	}
+	return nil
 }

@@ -100,7 +100,7 @@ func keyOf(p clip.Pose) Key {
 	const degree = 180 / math.Pi
 	return Key{
 		X: p[0][3], Y: p[1][3], Z: p[2][3],
-		Heading: math.Atan2(p[0][2], p[2][2]) * degree, Pitch: math.Asin(min(max(-p[1][2], -1), 1)) * degree, Roll: math.Atan2(p[1][0], p[1][1]) * degree,
+		Heading: math.Atan2(p[0][2], p[2][2]) * degree, Pitch: math.Asin(min(max(0-p[1][2], -1), 1)) * degree, Roll: math.Atan2(p[1][0], p[1][1]) * degree,
 	}
 }
 
