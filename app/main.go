@@ -44,6 +44,7 @@ var commands = []command{
 	{"plan", "say what generate would take: memory, disk and time", runPlan, ""},
 	{"demo", "make a video with the model, picture and camera path that come with Gimbal", runDemo, "Making a video"},
 	{"quantize", "make a checkpoint's quantised weights ahead of time", runQuantize, "Quantising a model"},
+	{"get", "fetch a model from Hugging Face's hub", runGet, "Fetching a model"},
 	{"convert", "write a model in another format: bf16, int8, nf4, GGUF", runConvert, "Converting a model"},
 	{"bench", "measure what this machine makes of the model", runBench, "Measuring"},
 	{"tune", "choose the fastest kernels for this Mac's GPU anew", runTune, "Choosing kernels"},

@@ -24,6 +24,7 @@
 //	  tiff        TIFF, and the directories that EXIF shares with it
 //	  picturetest small pictures of every kind, with their right pixels
 //	video         frames to .mp4, contact sheets and PNG files
+//	hub           models from Hugging Face's hub
 //	runstate      a run on disk, after each step
 //	clip          the size of a video and what controls its camera
 //	keyframes     camera paths of key frames, to be edited
