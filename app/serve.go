@@ -374,12 +374,12 @@ func (s *serving) worker(ctx context.Context, store *jobs.Store, n int, log *slo
 	return w, local.Close, nil
 }
 
-// sweep forgets old jobs and their files, every now and then.
+// sweep mends what lost power may have left, and forgets old jobs and their files, every now and then.
 func (s *serving) sweep(ctx context.Context, store *jobs.Store, log *slog.Logger) {
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
 	for {
-		if err := store.Sweep(ctx, time.Now().Add(-s.keep)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(store.Mend(ctx), store.Sweep(ctx, time.Now().Add(-s.keep))); err != nil && ctx.Err() == nil {
 			log.Warn("sweeping", "err", err)
 		}
 		select {

@@ -54,8 +54,8 @@ func (x *index) follow(ctx context.Context, s *jobs.Store) error {
 // set keeps a job, or forgets it, and tells those who listen. x.mu is held.
 func (x *index) set(id jobs.ID, j *jobs.Job) {
 	old := x.jobs[id]
-	if old != nil && j != nil && j.Resumed < old.Resumed {
-		return // what comes late of its last life
+	if old != nil && j != nil && j.Revision < old.Revision {
+		return // what comes late
 	}
 	if j == nil {
 		delete(x.jobs, id)
@@ -73,9 +73,7 @@ func (x *index) set(id jobs.ID, j *jobs.Job) {
 func (x *index) put(j jobs.Job) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if now := x.jobs[j.ID]; now == nil || !now.Status.Final() || now.Resumed < j.Resumed {
-		x.set(j.ID, &j)
-	}
+	x.set(j.ID, &j)
 }
 
 func (x *index) ready() bool {

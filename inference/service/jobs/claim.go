@@ -147,13 +147,22 @@ func (s *Store) claim(ctx context.Context, msg jetstream.Msg, worker string, abl
 }
 
 // Keep keeps the job this worker's until ctx ends. It returns ErrLost when it is another
-// one's, and context.Canceled as cause when its user wants it to end.
+// one's, and ErrCancelled when its user wants it to end.
 func (c *Claim) Keep(ctx context.Context) error {
 	watch, err := c.s.records.Watch(ctx, string(c.Job.ID))
 	if err != nil {
 		return err
 	}
 	defer watch.Stop()
+	look := func(j *Job) error {
+		switch {
+		case !c.mine(j):
+			return ErrLost
+		case j.Cancel:
+			return ErrCancelled
+		}
+		return nil
+	}
 	beat := time.NewTicker(c.s.o.Lease / 3)
 	defer beat.Stop()
 	for {
@@ -164,6 +173,11 @@ func (c *Claim) Keep(ctx context.Context) error {
 			if err := c.msg.InProgress(); err != nil {
 				c.s.o.Log.Warn("keeping a job", "job", c.Job.ID, "err", err)
 			}
+			if j, err := c.s.Get(ctx, c.Job.ID); err == nil { // should the watch have missed something
+				if err := look(&j); err != nil {
+					return err
+				}
+			}
 		case entry, ok := <-watch.Updates():
 			if !ok {
 				return errors.New("the connection to the jobs was closed")
@@ -172,11 +186,11 @@ func (c *Claim) Keep(ctx context.Context) error {
 				continue
 			}
 			var j Job
-			if entry.Operation() != jetstream.KeyValuePut || decode(entry, &j) != nil || !c.mine(&j) {
+			if entry.Operation() != jetstream.KeyValuePut || decode(entry, &j) != nil {
 				return ErrLost
 			}
-			if j.Cancel {
-				return ErrCancelled
+			if err := look(&j); err != nil {
+				return err
 			}
 		}
 	}
@@ -211,10 +225,10 @@ func (c *Claim) End(ctx context.Context, status Status, edit func(*Job)) error {
 		edit(j)
 		j.end(status)
 	})
-	if err == nil || errors.Is(err, ErrLost) {
-		return errors.Join(err, c.msg.DoubleAck(ctx)) // or the next one finds that it has ended
+	if err != nil { // the message is the other worker's: without it the job would be lost with that one
+		return err
 	}
-	return err
+	return c.msg.DoubleAck(ctx) // or the next one finds that it has ended
 }
 
 // Release gives the job back to the queue, for another worker to go on with. lost says that
@@ -225,6 +239,9 @@ func (c *Claim) Release(ctx context.Context, lost bool) error {
 			j.Lost++
 		}
 	})
+	if errors.Is(err, ErrLost) {
+		return err // so is the message
+	}
 	if lost {
 		return errors.Join(err, c.msg.NakWithDelay(idle))
 	}

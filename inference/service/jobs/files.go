@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -83,40 +82,4 @@ func (s *Store) GetFile(ctx context.Context, o Object, path string) error {
 		return errors.Join(err, os.Remove(part))
 	}
 	return os.Rename(part, path)
-}
-
-// unnamed is how long a file may be in the store before a record names it.
-const unnamed = time.Hour
-
-// Sweep forgets jobs that ended before old, and removes the files that no record names.
-func (s *Store) Sweep(ctx context.Context, old time.Time) error {
-	files, err := s.files.List(ctx) // before the records: what is put meanwhile is not on the list
-	if errors.Is(err, jetstream.ErrNoObjectsFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	all, err := s.List(ctx)
-	if err != nil {
-		return err
-	}
-	named := map[string]bool{}
-	for _, j := range all {
-		if j.Status.Final() && j.Ended.Before(old) {
-			if err := s.Delete(ctx, j.ID); err == nil || errors.Is(err, ErrNotFound) {
-				continue
-			}
-		}
-		for _, name := range j.objects() {
-			named[name] = true
-		}
-	}
-	var errs []error
-	for _, f := range files {
-		if !named[f.Name] && time.Since(f.ModTime) > unnamed {
-			errs = append(errs, s.files.Delete(ctx, f.Name))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -51,6 +51,7 @@ type Files map[string]Object
 // Job is the record of a job.
 type Job struct {
 	ID       ID        `json:"id"`
+	Revision uint64    `json:"-"` // of the record; a later one is larger
 	User     string    `json:"user,omitempty"`
 	Priority Priority  `json:"priority"`
 	Model    string    `json:"model"`  // fingerprint of the checkpoint

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"gimbal/inference"
 	"gimbal/inference/service/broker"
@@ -335,6 +336,66 @@ func TestAble(t *testing.T) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	if c = next(t, s, "b"); c.Job.ID != special.ID || c.Job.Attempt != 1 {
+		t.Errorf("%+v", c.Job)
+	}
+}
+
+// TestLate makes sure that a worker which is late leaves the job to the one that has it: were
+// that lost, too, a third one would go on.
+func TestLate(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{Lease: time.Second})
+	j := submit(t, s, "")
+	for i, end := range []func(c *jobs.Claim) error{
+		func(c *jobs.Claim) error { return c.End(t.Context(), jobs.Done, nothing) },
+		func(c *jobs.Claim) error { return c.Release(t.Context(), false) },
+	} {
+		late, now := next(t, s, "late"), next(t, s, "now") // which no one keeps for long
+		if late.Job.ID != j.ID || now.Job.ID != j.ID || now.Job.Attempt != 2*i+2 {
+			t.Fatalf("%+v, %+v", late.Job, now.Job)
+		}
+		if err := end(late); !errors.Is(err, jobs.ErrLost) {
+			t.Errorf("the late one is told %v", err)
+		}
+		if got := status(t, s, j.ID); got.Status != jobs.Running || got.Worker != "now" {
+			t.Errorf("the job is %+v", got)
+		}
+	}
+	if c := next(t, s, "third"); c.Job.ID != j.ID {
+		t.Errorf("the third one has %+v", c.Job)
+	}
+}
+
+// TestMend makes sure that jobs whose messages were lost are queued again, and others are not.
+func TestMend(t *testing.T) {
+	t.Parallel()
+	s, nc := open(t, jobs.Options{})
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost, over := submit(t, s, ""), submit(t, s, "")
+	if _, err := s.Cancel(t.Context(), over.ID); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "GIMBAL_JOBS")
+	if err == nil {
+		err = stream.Purge(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	submit(t, s, "")
+	for range 2 {
+		if err := s.Mend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := stream.Info(t.Context()); err != nil || info.State.Msgs != 2 {
+		t.Errorf("there are %d messages, %v", info.State.Msgs, err)
+	}
+	next(t, s, "a")
+	if c := next(t, s, "a"); c.Job.ID != lost.ID {
 		t.Errorf("%+v", c.Job)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -104,10 +103,10 @@ func (s *Store) Submit(ctx context.Context, j Job) (Job, error) {
 		return Job{}, err
 	}
 	// The message first: one without a record is thrown away, a record without one would wait for ever.
-	if _, err = s.js.Publish(ctx, subject(j.Priority, j.Model), []byte(j.ID), jetstream.WithMsgID(string(j.ID))); err != nil {
-		return Job{}, full(err)
+	if err = s.publish(ctx, j, string(j.ID)); err != nil {
+		return Job{}, err
 	}
-	if _, err = s.records.Create(ctx, string(j.ID), text); err != nil {
+	if j.Revision, err = s.records.Create(ctx, string(j.ID), text); err != nil {
 		return Job{}, full(err)
 	}
 	return j, s.nc.Publish(newSubject, nil)
@@ -128,11 +127,8 @@ func (s *Store) Resume(ctx context.Context, id ID) (Job, error) {
 	}
 	// The message first, as in Submit: before its life begins, nobody takes it.
 	life := j.Resumed
-	msg := nats.NewMsg(subject(j.Priority, j.Model))
-	msg.Data = []byte(id)
-	msg.Header.Set(resumedHeader, strconv.Itoa(life))
-	if _, err := s.js.PublishMsg(ctx, msg, jetstream.WithMsgID(fmt.Sprintf("%s-%d", id, life))); err != nil {
-		return j, full(err)
+	if err := s.publish(ctx, j, fmt.Sprintf("%s-%d", id, life)); err != nil {
+		return j, err
 	}
 	j, err = s.change(ctx, id, func(j *Job) error {
 		if j.Resumed >= life {
@@ -182,6 +178,7 @@ func decode(entry jetstream.KeyValueEntry, j *Job) error {
 	if err := json.Unmarshal(entry.Value(), j); err != nil {
 		return fmt.Errorf("the record of job %s: %w", entry.Key(), err)
 	}
+	j.Revision = entry.Revision()
 	return nil
 }
 
@@ -200,7 +197,7 @@ func (s *Store) change(ctx context.Context, id ID, edit func(*Job) error) (Job, 
 		if err != nil {
 			return j, err
 		}
-		_, err = s.records.Update(ctx, string(id), text, revision)
+		j.Revision, err = s.records.Update(ctx, string(id), text, revision)
 		if !errors.Is(err, jetstream.ErrKeyExists) { // or somebody was faster
 			return j, full(err)
 		}
