@@ -94,6 +94,18 @@ func (s *Server) Click(at image.Point) {
 	s.fake(xproto.ButtonRelease, 1)
 }
 
+// Drag moves the pointer from one point to another with its button held.
+func (s *Server) Drag(from, to image.Point) {
+	s.t.Helper()
+	s.Point(from)
+	s.fake(xproto.ButtonPress, 1)
+	const moves = 8
+	for i := 1; i <= moves; i++ {
+		s.Point(from.Add(to.Sub(from).Mul(i).Div(moves)))
+	}
+	s.fake(xproto.ButtonRelease, 1)
+}
+
 // Point moves the pointer to a point of the screen.
 func (s *Server) Point(at image.Point) {
 	s.t.Helper()
