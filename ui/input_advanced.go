@@ -43,6 +43,7 @@ func newAdvancedInput(f *form) *advancedInput {
 		f.entry("max_attention_size"),
 		f.entry("timesteps_index"),
 		f.check("even_jumps"),
+		f.entry("camera_scale"),
 		f.check("per_frame_intrinsics"),
 		f.check("allow_act2cam"),
 		f.entry("fps"),

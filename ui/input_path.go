@@ -110,6 +110,10 @@ func pathWords() pathedit.Words {
 			"frame": tr("path.frame"), "fov": tr("path.fov"), "right": tr("path.right"), "ahead": tr("path.ahead"), "up": tr("path.up"),
 			"heading": tr("path.heading"), "pitch": tr("path.pitch"), "roll": tr("path.roll"),
 		},
+		Absolute: tr("path.absolute"), AbsoluteHint: tr("path.absolute_hint"),
+		Fast: func(s keyframes.Step) string {
+			return tr("path.fast", map[string]any{"Frame": s.Frame, "Times": fmt.Sprintf("%.1f", s.Seen)})
+		},
 		Key: func(n, of int) string { return tr("path.key", map[string]any{"N": n, "Of": of}) },
 		Crawl: func(c keyframes.Crawl) string {
 			return tr("path.crawl", map[string]any{"Frame": c.Frame, "Times": fmt.Sprintf("%.0f", c.Times), "Share": fmt.Sprintf("%.0f", 100*c.Share)})

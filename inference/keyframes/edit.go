@@ -71,6 +71,12 @@ func (p Path) Rounded(on bool) Path {
 	return p
 }
 
+// Absolutely returns the path with its speed told as it is, or not.
+func (p Path) Absolutely(on bool) Path {
+	p.Absolute = on
+	return p
+}
+
 // Fit returns the path stretched in time so that it takes a video of so many frames.
 func (p Path) Fit(frames int) Path {
 	last := p.Last()

@@ -232,6 +232,15 @@ func TestSpeed(t *testing.T) {
 			t.Errorf("%+v: %+v", fine, c)
 		}
 	}
+	if c, ok := p.Absolutely(true).Crawl(frames); ok {
+		t.Errorf("a speed as it is: %+v", c)
+	}
+	if s, ok := p.Absolutely(true).Fast(frames); !ok || s.Frame != 44 || s.Seen != 10 {
+		t.Errorf("too fast: %+v %v", s, ok)
+	}
+	if s, ok := p.Fast(frames); ok {
+		t.Errorf("too fast, though it is scaled: %+v", s)
+	}
 	// The model's own numbers are the same.
 	whole, err := p.Clip(frames)
 	if err != nil {

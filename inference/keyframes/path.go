@@ -36,6 +36,17 @@ type Path struct {
 	Keys []Key `json:"keys"`
 	// Round lays the way on a curve through the keys; otherwise it is straight between them.
 	Round bool `json:"round,omitempty"`
+	// Absolute tells the model the speed as it is: a step of a unit between two latent frames is
+	// full speed, as in the built-in paths. Otherwise the path's longest step is.
+	Absolute bool `json:"absolute,omitempty"`
+}
+
+// Scale is the length of a step that the model is told as 1, as a job has it; 0 for the longest.
+func (p Path) Scale() float64 {
+	if p.Absolute {
+		return 1
+	}
+	return 0
 }
 
 // Start is the path that stays at the start.

@@ -10,12 +10,12 @@ import (
 type Step struct {
 	Frame  int     // of the video, at its end
 	Length float64 // in the path's units
-	Seen   float64 // the same as the model is told it, where the path's longest step is 1
+	Seen   float64 // the same as the model is told it, by the path's scale
 	Turn   float64 // degrees between the directions before and behind it
 }
 
-// Steps returns the steps of a video of so many frames. The model is told every step divided by
-// the longest one: only how they compare is left of the speed.
+// Steps returns the steps of a video of so many frames. Unless the path's speed is absolute, the
+// model is told every step divided by the longest one: only how they compare is left of it.
 func (p Path) Steps(frames int) []Step {
 	var steps []Step
 	longest := 0.0
@@ -26,12 +26,28 @@ func (p Path) Steps(frames int) []Step {
 		longest = max(longest, s.Length)
 		steps = append(steps, s)
 	}
+	if p.Absolute {
+		longest = p.Scale()
+	}
 	for i := range steps {
 		if longest > 0 {
 			steps[i].Seen = steps[i].Length / longest
 		}
 	}
 	return steps
+}
+
+// tooFast is what a step may be of the fastest that models were shown.
+const tooFast = 1.25
+
+// Fast returns the fastest step, if that is faster than the model was shown any.
+func (p Path) Fast(frames int) (fastest Step, ok bool) {
+	for _, s := range p.Steps(frames) {
+		if s.Seen > max(tooFast, fastest.Seen) {
+			fastest, ok = s, true
+		}
+	}
+	return fastest, ok
 }
 
 // angle returns the degrees of the turn from one pose to another.
@@ -62,6 +78,9 @@ type Crawl struct {
 
 // Crawl returns where the model's normalisation eats the path's speed; false for nowhere.
 func (p Path) Crawl(frames int) (Crawl, bool) {
+	if p.Absolute { // slow is meant
+		return Crawl{}, false
+	}
 	moving, slow, sum := 0, 0, 0.0
 	c := Crawl{}
 	for _, s := range p.Steps(frames) {

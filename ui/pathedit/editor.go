@@ -50,6 +50,9 @@ type Words struct {
 	Fields map[string]string // frame, fov, right, ahead, up, heading, pitch, roll
 	Key    func(n, of int) string
 	Crawl  func(keyframes.Crawl) string
+	Fast   func(keyframes.Step) string
+
+	Absolute, AbsoluteHint string
 }
 
 // Editor edits a camera path.
@@ -101,7 +104,7 @@ func (e *Editor) Close() {
 
 // Parts are the editor's parts by names, for tests.
 func (e *Editor) Parts() map[string]fyne.CanvasObject {
-	parts := map[string]fyne.CanvasObject{"top": e.left, "side": e.right, "scene": e.scene, "timeline": e.timeline, "round": e.fields.round, "ease": e.fields.ease, "through": e.through}
+	parts := map[string]fyne.CanvasObject{"top": e.left, "side": e.right, "scene": e.scene, "timeline": e.timeline, "round": e.fields.round, "absolute": e.fields.speed, "ease": e.fields.ease, "through": e.through}
 	for name, b := range e.buttons {
 		parts[name] = b
 	}

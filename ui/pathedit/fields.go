@@ -7,6 +7,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"gimbal/inference/keyframes"
@@ -66,6 +67,7 @@ type fields struct {
 	frame   float64
 	ease    *part.Segmented
 	round   *widget.Check
+	speed   *widget.Check
 	setting bool
 	view    fyne.CanvasObject
 }
@@ -101,7 +103,12 @@ func newFields(s *session, w Words) *fields {
 			s.do(s.path().Rounded(on), false)
 		}
 	})
-	f.view = part.Column(8, f.title, grid, part.NewCaption(w.Ease), f.ease, f.round)
+	f.speed = widget.NewCheck(w.Absolute, func(on bool) {
+		if !f.setting {
+			s.do(s.path().Absolutely(on), false)
+		}
+	})
+	f.view = part.Column(8, f.title, grid, part.NewCaption(w.Ease), f.ease, f.round, f.speed, part.NewNote(w.AbsoluteHint, 210))
 	return f
 }
 
@@ -124,6 +131,7 @@ func (f *fields) show(w Words) {
 	}
 	f.setting = true
 	f.round.SetChecked(f.s.path().Round)
+	f.speed.SetChecked(f.s.path().Absolute)
 	f.setting = false
 }
 
@@ -134,7 +142,11 @@ type notes struct {
 
 func (n notes) show(s *session, w Words) {
 	if c, ok := s.path().Crawl(s.frames); ok {
-		n.text.Set(look.ColorSecondary, w.Crawl(c))
+		n.text.Set(theme.ColorNameWarning, w.Crawl(c))
+		return
+	}
+	if fast, ok := s.path().Fast(s.frames); ok {
+		n.text.Set(theme.ColorNameWarning, w.Fast(fast))
 		return
 	}
 	n.text.Set(look.ColorSecondary)

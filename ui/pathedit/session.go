@@ -37,7 +37,9 @@ func (s *session) do(p keyframes.Path, dragging bool) {
 	s.settle()
 }
 
-func same(p, q keyframes.Path) bool { return p.Round == q.Round && slices.Equal(p.Keys, q.Keys) }
+func same(p, q keyframes.Path) bool {
+	return p.Round == q.Round && p.Absolute == q.Absolute && slices.Equal(p.Keys, q.Keys)
+}
 
 // settle brings what is looked at back to what there is.
 func (s *session) settle() {

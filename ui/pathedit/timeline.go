@@ -66,14 +66,15 @@ func (t *timeline) draw(w, h int) image.Image {
 	bars := func(slow bool) func(r *vector.Rasterizer) {
 		return func(r *vector.Rasterizer) {
 			for _, s := range path.Steps(t.s.frames) {
-				if is := crawls && s.Length > 0 && s.Seen < 0.15; is != slow {
+				if is := crawls && s.Length > 0 && s.Seen < 0.15 || s.Seen > 1.25; is != slow {
 					continue
 				}
 				x0, x1 := t.x(float64(s.Frame-4)+0.4), t.x(float64(s.Frame)-0.4)
-				y := base - max(s.Seen*(base-top), 1)
+				seen, least := min(s.Seen, 1), 1.
 				if slow {
-					y = base - max(s.Seen*(base-top), 4)
+					least = 4
 				}
+				y := base - max(seen*(base-top), least)
 				polygon(r, point{x0 * p.unit, base * p.unit}, point{x0 * p.unit, y * p.unit}, point{x1 * p.unit, y * p.unit}, point{x1 * p.unit, base * p.unit})
 			}
 		}

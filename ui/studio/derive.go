@@ -23,15 +23,16 @@ type loadedPath struct {
 type askedPath struct {
 	folder, actions string
 	keys, zoom      bool
+	scale           float64
 }
 
 func pathOf(job inference.Job) askedPath {
-	return askedPath{job.ActionPath, job.ActionString, job.AllowAct2Cam, job.PerFrameIntrinsics}
+	return askedPath{job.ActionPath, job.ActionString, job.AllowAct2Cam, job.PerFrameIntrinsics, job.CameraScale}
 }
 
 // open reads the path.
 func (a askedPath) open() (*clip.Path, error) {
-	return clip.OpenJob(inference.Job{ActionPath: a.folder, ActionString: a.actions, AllowAct2Cam: a.keys, PerFrameIntrinsics: a.zoom})
+	return clip.OpenJob(inference.Job{ActionPath: a.folder, ActionString: a.actions, AllowAct2Cam: a.keys, PerFrameIntrinsics: a.zoom, CameraScale: a.scale})
 }
 
 // derive computes what follows at once from the inputs and the state, and nothing else.

@@ -23,10 +23,10 @@ var problemTexts = map[Code]string{
 	CameraGone:       "The camera folder {{.Path}} is not there any more. Choose another, or put it back.",
 	CameraBad:        "This is no camera folder that can be used: {{.Path}}. It needs poses.npy and intrinsics.npy.",
 	CameraUnused:     "This model does not follow camera paths. Choose no path, or a model with camera control.",
-	CameraShort:      "The path has {{.Poses}} poses: the video gets {{.Frames}} frames.",
+	CameraShort:      "The path has {{.Poses}} {{plural .Poses \"pose\" \"poses\"}}: the video gets {{.Frames}} {{plural .Frames \"frame\" \"frames\"}}.",
 	ActionsBad:       "These keys cannot be read. Write them as w-20,none-5,wd-10: keys, a hyphen and for how many frames they are held.",
 	PromptEmpty:      "Say in words what the video shows.",
-	PromptLong:       "The text has {{.Tokens}} tokens. The model reads the first {{.Limit}}.",
+	PromptLong:       "The text has {{.Tokens}} {{plural .Tokens \"token\" \"tokens\"}}. The model reads the first {{.Limit}}.",
 	NotANumber:       "“{{.Found}}” is not a number.",
 	NotAWholeNumber:  "“{{.Found}}” is not a whole number.",
 	OutOfRange:       "{{.Found}} is out of range: {{.Low}} to {{.High}}.",
@@ -42,18 +42,18 @@ var problemTexts = map[Code]string{
 	MemoryReloads:    "The weights do not fit beside the rest ({{.Need}} of {{.Have}}): they are read from the disk in every step. A quantisation is faster.",
 	OtherProblem:     "{{.Text}}",
 	SizeBad:          "No video can be made of this picture in this size.",
-	ChunkShort:       "This model makes {{.Chunk}} latent frames at a time: a video has at least {{.Least}} frames, not {{.Frames}}.",
-	ChunkCut:         "This model makes {{.Chunk}} latent frames at a time: the video gets {{.Frames}} frames.",
-	WindowShort:      "The window must hold the {{.Chunk}} latent frames of a chunk and the {{.Sink}} of the sink: at least {{.Least}}, or -1 for all.",
+	ChunkShort:       "This model makes {{.Chunk}} latent {{plural .Chunk \"frame\" \"frames\"}} at a time: a video has at least {{.Least}} frames, not {{.Frames}}.",
+	ChunkCut:         "This model makes {{.Chunk}} latent {{plural .Chunk \"frame\" \"frames\"}} at a time: the video gets {{.Frames}} {{plural .Frames \"frame\" \"frames\"}}.",
+	WindowShort:      "The window must hold the {{.Chunk}} latent {{plural .Chunk \"frame\" \"frames\"}} of a chunk and the {{.Sink}} of the sink: at least {{.Least}}, or -1 for all.",
 	ModelNoAssets:    "The model in {{.Path}} has no text encoder or VAE. Choose a LingBot-World folder that has them: all models of the family share these.",
 	DemoBad:          "The demo model cannot be unpacked. Choose a model folder.",
 
 	noteCode(clip.NoteIntrinsicsGuessed): "The path has no intrinsics: a usual lens is taken (fx, fy, cx, cy = 500, 500, 416, 240).",
 	noteCode(clip.NoteIntrinsicsScaled):  "The intrinsics are of a video of {{.Width}} × {{.Height}}: they were scaled.",
 	noteCode(clip.NoteOffCentre):         "The optical centre {{.X}}, {{.Y}} is far from the middle of 832 × 480: intrinsics for another size must be scaled to this one.",
-	noteCode(clip.NoteNearestRotations):  "The rotations of {{.N}} poses are not exact, that of frame {{.Frame}} is off by {{.Error}}: the nearest rotations are used.",
-	noteCode(clip.NoteScaledRotations):   "The rotations of {{.N}} poses are scaled, that of frame {{.Frame}} by {{.Scale}}: they are taken without the scale.",
-	noteCode(clip.NoteGaps):              "{{.N}} frames have no pose: they lie between those around them.",
+	noteCode(clip.NoteNearestRotations):  "The rotations of {{.N}} {{plural .N \"pose\" \"poses\"}} are not exact, that of frame {{.Frame}} is off by {{.Error}}: the nearest rotations are used.",
+	noteCode(clip.NoteScaledRotations):   "The rotations of {{.N}} {{plural .N \"pose\" \"poses\"}} are scaled, that of frame {{.Frame}} by {{.Scale}}: they are taken without the scale.",
+	noteCode(clip.NoteGaps):              "{{.N}} {{plural .N \"frame has no pose: it lies\" \"frames have no pose: they lie\"}} between those around.",
 	noteCode(clip.NoteFromKeys):          "The path is made of the keys.",
 	noteCode(clip.NoteJump):              "The camera jumps at frame {{.Frame}}, {{.Times}} times as far as in any other step, so that the model sees all others as a crawl. “Even out jumps”, under Advanced, mends it.",
 	noteCode(clip.NoteSpeedLost):         "The model sees this path scaled, its longest step as 1 instead of {{.Scale}}: it does not know how fast the camera moves.",
@@ -67,8 +67,8 @@ var noticeTexts = map[Code]string{
 	DroppedUnknown:  "{{.Path}} is nothing that can be used here.",
 	DroppedUnread:   "{{.Path}} is a picture of a kind that Gimbal does not read. Export it as PNG.",
 	SettingsDamaged: "The settings were damaged and start afresh. The old file is {{.Path}}.",
-	LibraryRebuilt:  "The library's database was damaged or lost. It was rebuilt, with {{.Runs}} runs.{{if .Path}} The old file is {{.Path}}.{{end}}",
-	RunsInterrupted: "Gimbal ended in the middle of {{.Runs}} runs. They can be resumed from the library.",
+	LibraryRebuilt:  "The library's database was damaged or lost. It was rebuilt, with {{.Runs}} {{plural .Runs \"run\" \"runs\"}}.{{if .Path}} The old file is {{.Path}}.{{end}}",
+	RunsInterrupted: "Gimbal ended in the middle of {{.Runs}} {{plural .Runs \"run. It\" \"runs. They\"}} can be resumed from the library.",
 	Exported:        "Exported to {{.Path}}.",
 	ExportFailed:    "The export to {{.Path}} failed.",
 	DeleteFailed:    "“{{.Title}}” could not be deleted.",
@@ -96,6 +96,15 @@ func English() map[string]string {
 	return all
 }
 
+// Plural returns the word for one thing where n is 1, and else that for several. Messages call
+// it as {{plural .N "run" "runs"}}; it is for languages that tell them apart.
+func Plural(n any, one, several string) string {
+	if fmt.Sprint(n) == "1" {
+		return one
+	}
+	return several
+}
+
 // render returns the message under a key in English.
 func render(key string, args map[string]any) string {
 	var text strings.Builder
@@ -106,7 +115,7 @@ func render(key string, args map[string]any) string {
 }
 
 var templates = sync.OnceValue(func() *template.Template {
-	all := template.New("").Option("missingkey=error")
+	all := template.New("").Option("missingkey=error").Funcs(template.FuncMap{"plural": Plural})
 	for key, text := range English() {
 		template.Must(all.New(key).Parse(text))
 	}

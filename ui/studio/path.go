@@ -86,6 +86,7 @@ func (s *Studio) UsePath(p keyframes.Path) {
 			s.forget(n, FieldActions)
 			s.fillOne(n, FieldCamera, func(in *Inputs) {
 				in.Camera, in.Job.ActionString, in.Job.ActionPath = "", "", folder
+				in.Job.CameraScale = p.Scale()
 				in.Job.AllowAct2Cam, in.Job.PerFrameIntrinsics = false, in.Job.PerFrameIntrinsics || p.Zooms()
 			})
 		})

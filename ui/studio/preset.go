@@ -40,7 +40,7 @@ func valuesOf(j inference.Job) inference.Job { return withValues(inference.Job{}
 func withValues(j, values inference.Job) inference.Job {
 	values.Image, values.ActionPath, values.Prompt, values.NegativePrompt, values.Seed = j.Image, j.ActionPath, j.Prompt, j.NegativePrompt, j.Seed
 	values.ActionString, values.AllowAct2Cam, values.EvenJumps, values.PerFrameIntrinsics = j.ActionString, j.AllowAct2Cam, j.EvenJumps, j.PerFrameIntrinsics
-	values.DecoderPath = j.DecoderPath
+	values.CameraScale, values.DecoderPath = j.CameraScale, j.DecoderPath
 	values.Output, values.FramesDir, values.DumpFile = j.Output, j.FramesDir, j.DumpFile
 	return values
 }

@@ -16,6 +16,8 @@ import (
 	"text/template"
 
 	"fyne.io/fyne/v2/lang"
+
+	"gimbal/ui/studio"
 )
 
 //go:embed *.json
@@ -69,7 +71,7 @@ func Lookup(key string, args ...any) (text string, ok bool) {
 	if !ok || len(args) == 0 || !strings.Contains(text, "{{") {
 		return text, ok
 	}
-	t, err := template.New(key).Parse(text)
+	t, err := template.New(key).Funcs(template.FuncMap{"plural": studio.Plural}).Parse(text)
 	if err != nil {
 		return "", false
 	}

@@ -164,3 +164,23 @@ func TestLoad(t *testing.T) {
 		t.Errorf("of an unknown key: %q", got)
 	}
 }
+
+// One thing is not called several.
+func TestPlurals(t *testing.T) {
+	if err := Load("en"); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]string{0: "0 runs", 1: "1 run", 2: "2 runs"} {
+		if got := T("library.count", map[string]any{"N": n}); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+	several := regexp.MustCompile(`\b1 (\w+ )?(runs|frames|steps|tokens|poses|latent frames)\b`)
+	one := map[string]any{"N": 1, "Runs": 1, "Frames": 1, "Steps": 1, "Tokens": 1, "Count": 1, "Poses": 1, "Chunk": 1, "Least": 1, "Path": "p", "Seconds": "0.1", "Limit": 1,
+		"Frame": 1, "Error": "0", "Scale": "1", "Pictures": 4}
+	for key := range words(t, "en") {
+		if text := T(key, one); several.MatchString(text) {
+			t.Errorf("%s: %q", key, text)
+		}
+	}
+}
