@@ -159,6 +159,9 @@ func (r *reference) complete(planned bool) error {
 			return err
 		}
 		r.job.Recipe = recipe
+		if _, file := engine.Distilled(r.checkpoint(), recipe); file != "" {
+			r.noteFewSteps(file)
+		}
 		if small, _ := engine.FindVariant("v2-1.3b-fast"); r.task == smallTask {
 			r.job.Shift = small.Recipe.Shift
 		}
@@ -210,6 +213,11 @@ func (r *reference) suitLoRAs() {
 		return
 	}
 	r.job.Recipe = few
+	r.noteFewSteps(file)
+}
+
+// noteFewSteps says which settings are taken for a file that is distilled to a few steps.
+func (r *reference) noteFewSteps(file string) {
 	var words []string
 	for _, name := range []string{"sample_steps", "high_steps", "sample_solver", "sample_shift", "sample_guide_scale", "boundary"} {
 		words = append(words, "--"+name+" "+inference.FindSetting(name).Text(r.job))

@@ -1,12 +1,15 @@
 package ui
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/widget"
 
 	"gimbal/inference"
+	"gimbal/ui/desktop"
 )
 
 // TestLoRAList edits the list of LoRAs: each has a box, sliders, and a way out.
@@ -37,4 +40,26 @@ func TestLoRAList(t *testing.T) {
 	if w.inputs.loras.offer.Visible() || len(w.inputs.loras.lines.Objects) != 0 {
 		t.Error("an empty list has rows or an offer")
 	}
+}
+
+// TestChooseModelFile asks for a file of a model and hands it on as if it was dropped, which makes
+// a model of it and what there is besides.
+func TestChooseModelFile(t *testing.T) {
+	w, f := newTestWindow(t, empty(), 1280, 800)
+	asked := make(chan desktop.Panel, 1)
+	w.options.Desktop.(*desktop.Recorder).Picked = func(p desktop.Panel) (string, error) {
+		asked <- p
+		return "/models/wan2.2_high_noise_Q4_K_M.gguf", nil
+	}
+	w.chooseModelFile()
+	if p := <-asked; p.Kind != desktop.PickFile || !slices.Contains(p.Extensions, "gguf") || !slices.Contains(p.Extensions, "safetensors") || !slices.Contains(p.Extensions, "json") {
+		t.Errorf("asked for %+v", p)
+	}
+	for range 100 {
+		if f.asked("drop [/models/wan2.2_high_noise_Q4_K_M.gguf]") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the studio was not told")
 }

@@ -70,6 +70,7 @@ func (m *menu) build(s studio.Snapshot) *fyne.MainMenu {
 		item(tr("menu.paste"), fyne.KeyV, shifted, w.paste),
 		separator(),
 		item(tr("menu.model"), fyne.KeyM, shifted, w.chooseModel),
+		item(tr("menu.model_file"), "", 0, w.chooseModelFile),
 		item(tr("menu.output"), "", 0, w.chooseOutput),
 		separator(),
 		export,

@@ -12,6 +12,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/engine"
+	"gimbal/inference/weights"
 	"gimbal/ui/desktop"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
@@ -180,6 +181,12 @@ func (w *Window) chooseModel() {
 	w.pick(desktop.Panel{Kind: desktop.PickFolder, Title: tr("model.choose_title")}, w.studio.SetModelFolder)
 }
 
+// chooseModelFile asks for a file of a model, such as an expert, which with what lies around it,
+// or else with the rest of the model in use, makes one.
+func (w *Window) chooseModelFile() {
+	w.pick(desktop.Panel{Kind: desktop.PickFile, Title: tr("model.file_title"), Extensions: weights.Extensions()}, func(path string) { w.studio.Drop([]string{path}) })
+}
+
 // showModel shows what is in the model folder and what is missing.
 func (w *Window) showModel() {
 	s := w.now
@@ -211,6 +218,9 @@ func (w *Window) showModel() {
 		choose = primary(widget.NewButton(tr("server.choose"), func() { d.Hide(); w.showSettings() }))
 	}
 	buttons := []fyne.CanvasObject{widget.NewButton(tr("close"), func() { d.Hide() })}
+	if s.Model.Server == "" {
+		buttons = append(buttons, widget.NewButton(tr("model.choose_file"), func() { d.Hide(); w.chooseModelFile() }))
+	}
 	switch {
 	case s.Model.Folder != "" && s.Model.Demo:
 		buttons = append(buttons, widget.NewButton(tr("model.leave_demo"), func() { d.Hide(); w.studio.SetDemo(false) }))

@@ -65,8 +65,8 @@ func loadChecked(ctx context.Context, dev device.Device, c weights.Checkpoint, q
 		return nil, err
 	}
 	c.Dir = layout.Dir
-	p := &Pipeline{dev: dev, layout: layout, variant: VariantOf(c, readsKeys(layout)), Reuse: wan.AllReuse}
-	if p.recipe, err = parseRecipe(layout.RecipeDir, p.variant.Recipe, layout.Recipe); err == nil {
+	p := &Pipeline{dev: dev, layout: layout, variant: variantOf(c, layout), Reuse: wan.AllReuse}
+	if p.recipe, err = parseRecipe(layout.RecipeDir, distilled(c, p.variant.Recipe), layout.Recipe); err == nil {
 		p.source, err = fingerprint(layout)
 	}
 	if err == nil {

@@ -143,7 +143,7 @@ func checkpointOf(dir string, job inference.Job) weights.Checkpoint {
 // variant says which variant the request's checkpoint is.
 func (r Request) variant(l *weights.Layout) Variant {
 	if r.Dims == (weights.Dims{}) {
-		return VariantOf(r.checkpoint(), readsKeys(l))
+		return variantOf(r.checkpoint(), l)
 	}
 	return madeUpVariant(r.Dims)
 }

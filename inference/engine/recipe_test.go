@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,5 +92,51 @@ func TestCausalRecipe(t *testing.T) {
 	write("lingbot_world_fast/recipe.json", `{"frame_num":"many"}`)
 	if _, err := engine.RecipeOf(fast); err == nil || !strings.Contains(err.Error(), filepath.Join("lingbot_world_fast", "recipe.json")) {
 		t.Errorf("a broken recipe: %v", err)
+	}
+}
+
+// TestDistilledCheckpoint takes the recipe of a checkpoint whose name says that it is distilled.
+func TestDistilledCheckpoint(t *testing.T) {
+	for name, steps := range map[string]int{"lingbot-4step-distill": 4, "lightning_8steps": 8, "lingbot-world-base-cam": 70, "my model": 70} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.Symlink(golden.Checkpoint(t), dir); err != nil {
+			t.Fatal(err)
+		}
+		r, err := engine.ReadRecipe(dir)
+		if err != nil || r.Steps != steps {
+			t.Errorf("%s: %d steps of %s, %v", name, r.Steps, r.Solver, err)
+		}
+		if steps < 70 && (r.Solver != "euler" || r.Boundary != 0.9 || r.Shift != 5 || r.Guidance != (inference.Guidance{Low: 1, High: 1})) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// TestPlainRecipe takes Wan2.2's own recipe for experts without a camera branch.
+func TestPlainRecipe(t *testing.T) {
+	store, err := weights.Open(filepath.Join(golden.Checkpoint(t), weights.LowNoise))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	dir := t.TempDir()
+	var sources []weights.Source
+	for _, name := range store.Names() {
+		if strings.Contains(name, "cam") || strings.HasPrefix(name, "c2ws") {
+			continue
+		}
+		tensor, err := store.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, tensor.Source())
+	}
+	low := filepath.Join(dir, "low_noise_model")
+	if err := errors.Join(os.MkdirAll(low, 0o755), weights.WriteSafetensors(filepath.Join(low, "diffusion_pytorch_model.safetensors"), sources, nil)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := engine.ReadRecipe(dir)
+	if err != nil || r.Steps != 40 || r.Shift != 5 || r.Boundary != 0.9 || r.Guidance != (inference.Guidance{Low: 3.5, High: 3.5}) {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

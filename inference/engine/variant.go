@@ -39,6 +39,7 @@ var Variants = []Variant{
 	{"fast-act", "LingBot-World fast (act)", apache, causal(weights.LingBotWorld.ForKeys()), fast(10, 3, indexV1)},
 	{"v2-14b-fast", "LingBot-World 2.0 14B, causal-fast", nonCommercial, causal(weights.LingBotWorld), fast(10, 4, indexV2)},
 	{"v2-14b-pretrain", "LingBot-World 2.0 14B, causal-pretrain", nonCommercial, causal(weights.LingBotWorld), pretrain()},
+	{"wan2.2-i2v", "Wan2.2-I2V-A14B, without camera control", apache, weights.LingBotWorld.WithoutCamera(), wan22()},
 	{"v2-1.3b-fast", "LingBot-World 2.0 1.3B, causal-fast", nonCommercial, causal(weights.LingBotWorldSmall), fast(5, 4, indexV2)},
 }
 
@@ -52,6 +53,16 @@ func fast(shift float64, chunk int, index string) inference.Recipe {
 	r := inference.DefaultRecipe()
 	r.Steps, r.Shift, r.Guidance = 4, shift, inference.Guidance{Low: 1, High: 1}
 	r.Causal = inference.Causal{Mode: inference.CausalFast, Chunk: chunk, TimestepsIndex: index}
+	return r
+}
+
+// plainName is the variant that has experts without a camera branch.
+const plainName = "wan2.2-i2v"
+
+// wan22 is the recipe of the reference of Wan2.2 (wan/configs/wan_i2v_A14B.py).
+func wan22() inference.Recipe {
+	r := inference.DefaultRecipe()
+	r.Steps, r.Shift, r.Boundary, r.Guidance = 40, 5, 0.9, inference.Guidance{Low: 3.5, High: 3.5}
 	return r
 }
 
@@ -122,6 +133,17 @@ func VariantOf(c weights.Checkpoint, keys bool) Variant {
 	}
 	v, _ := FindVariant(name)
 	return v
+}
+
+// variantOf says which variant a checkpoint is whose layout is open.
+func variantOf(c weights.Checkpoint, l *weights.Layout) Variant {
+	for name, e := range l.Experts {
+		if sizes, _ := weights.ReadWanSizes(e.Store, e.Config); name != weights.Causal && !sizes.Camera {
+			v, _ := FindVariant(plainName)
+			return v
+		}
+	}
+	return VariantOf(c, readsKeys(l))
 }
 
 // modesOf returns the ways in which a checkpoint can be run, as Causal.Mode has them: "" for its

@@ -100,6 +100,16 @@ func (c container) named(path string) bool {
 	return slices.Contains(c.suffixes, strings.ToLower(filepath.Ext(path)))
 }
 
+// Extensions lists what the names of files end in that a model may be opened by, without the dot.
+func Extensions() (all []string) {
+	for _, c := range containers {
+		for _, suffix := range c.suffixes {
+			all = append(all, strings.TrimPrefix(suffix, "."))
+		}
+	}
+	return append(all, "json")
+}
+
 // isWeights reports whether a file holds tensors by its name.
 func isWeights(path string) bool {
 	return slices.ContainsFunc(containers, func(c container) bool { return c.named(path) })

@@ -21,6 +21,7 @@ type Dims struct {
 
 	Causal bool `json:"causal,omitempty"` // one transformer in place of two experts
 	Keys   bool `json:"keys,omitempty"`   // it is told keys, as act models are
+	Plain  bool `json:"plain,omitempty"`  // it has no camera branch, as Wan2.2 has none
 }
 
 // LingBotWorld and LingBotWorldSmall are the real models', of 14 and 1.3 billion weights.
@@ -32,6 +33,12 @@ var (
 // ForKeys returns the sizes of an act model.
 func (d Dims) ForKeys() Dims {
 	d.Keys = true
+	return d
+}
+
+// WithoutCamera returns the sizes of a model that has no camera branch.
+func (d Dims) WithoutCamera() Dims {
+	d.Plain = true
 	return d
 }
 
@@ -67,10 +74,13 @@ const (
 	keyChannels    = 7 * 8 * 8 // their directions, and four keys
 )
 
-// ExpertSizes returns all sizes of an expert, with a camera branch.
+// ExpertSizes returns all sizes of an expert.
 func (d Dims) ExpertSizes() WanSizes {
 	control := cameraChannels
-	if d.Keys {
+	switch {
+	case d.Plain:
+		control = 0
+	case d.Keys:
 		control = keyChannels
 	}
 	return WanSizes{
@@ -78,7 +88,7 @@ func (d Dims) ExpertSizes() WanSizes {
 			Dim: d.Dim, FFNDim: d.FFN, FreqDim: 256, InDim: 2*latentChannels + 4, OutDim: latentChannels, // latent, picture and mask
 			NumHeads: d.Heads, NumLayers: d.Layers, TextLen: 512, Eps: 1e-6,
 		},
-		TextDim: d.Text, Patch: [3]int{1, 2, 2}, Camera: true, CameraChannels: control,
+		TextDim: d.Text, Patch: [3]int{1, 2, 2}, Camera: !d.Plain, CameraChannels: control,
 	}
 }
 
