@@ -22,6 +22,7 @@ import (
 
 	"gimbal/inference/device"
 	"gimbal/inference/engine"
+	"gimbal/inference/output"
 	"gimbal/inference/service/api"
 	"gimbal/inference/service/broker"
 	"gimbal/inference/service/jobs"
@@ -204,8 +205,11 @@ func (s *serving) serve(ctx context.Context, stdout, stderr io.Writer) (err erro
 	}
 	var aside sync.WaitGroup
 	defer aside.Wait()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if own != nil {
+		aside.Go(func() { s.attend(ctx, own, stop) })
+	}
 	aside.Go(func() { server.Follow(ctx) })
 	aside.Go(func() { s.sweep(ctx, store, log) })
 	for i := range s.workers {
@@ -222,7 +226,41 @@ func (s *serving) serve(ctx context.Context, stdout, stderr io.Writer) (err erro
 	if own != nil && own.URL() != "" {
 		fmt.Fprintf(stdout, "workers: gimbal worker --nats %s\n", own.URL())
 	}
-	return s.http(ctx, listener, server)
+	err = s.http(ctx, listener, server)
+	if failed := context.Cause(ctx); failed != nil && !errors.Is(failed, context.Canceled) {
+		return failed
+	}
+	return err
+}
+
+// leastRoom is what the disk of the store must have left: when JetStream cannot write, it may
+// not recover before it is started again.
+const leastRoom = 32 << 20
+
+// checkRoom returns an error where the disk of the store is full.
+func (s *serving) checkRoom() error {
+	if err := output.CheckRoom(output.Need{Folder: s.store, Bytes: leastRoom}); err != nil {
+		return fmt.Errorf("--store: what it holds is safe, and 'gimbal serve' goes on with it when there is room: %w", err)
+	}
+	return nil
+}
+
+// attend ends the service when the disk of its store is full, or JetStream gives up.
+func (s *serving) attend(ctx context.Context, own *broker.Broker, stop func(error)) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := s.checkRoom(); err != nil {
+			stop(err)
+		} else if !own.Works() {
+			stop(fmt.Errorf("JetStream has stopped: its folder %s cannot be written to, or is damaged", s.store))
+		}
+	}
 }
 
 func (s *serving) listener() (net.Listener, error) {
@@ -268,6 +306,9 @@ func (s *serving) http(ctx context.Context, l net.Listener, h http.Handler) erro
 
 // broker starts the NATS server of this process.
 func (s *serving) broker() (*broker.Broker, error) {
+	if err := s.checkRoom(); err != nil {
+		return nil, err
+	}
 	o := broker.Options{Dir: filepath.Join(s.store, "jetstream"), MaxBytes: int64(s.storeLimit), Listen: s.natsListen}
 	var err error
 	if o.Token, err = readSecret(s.token); err != nil {

@@ -33,6 +33,16 @@ type process struct {
 // many as are wanted. It is killed at the end of the test.
 func startProcess(t *testing.T, lines int, args ...string) (*process, []string) {
 	t.Helper()
+	p, printed, err := tryProcess(t, lines, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, printed
+}
+
+// tryProcess is startProcess for one that may end before it prints them.
+func tryProcess(t *testing.T, lines int, args ...string) (*process, []string, error) {
+	t.Helper()
 	p := &process{exec.Command(program, args...), &bytes.Buffer{}}
 	p.Env = append(os.Environ(), "GOMAXPROCS=2")
 	p.Stderr = p.errs
@@ -50,10 +60,10 @@ func startProcess(t *testing.T, lines int, args ...string) (*process, []string) 
 	}
 	if len(printed) < lines {
 		p.Wait()
-		t.Fatalf("%q ends: %s", args, p.errs)
+		return nil, nil, fmt.Errorf("%q ends: %s", args, p.errs)
 	}
 	go io.Copy(io.Discard, out)
-	return p, printed
+	return p, printed, nil
 }
 
 func (p *process) kill() {
@@ -69,6 +79,21 @@ var serviceJob = map[string]string{
 
 // submit sends a job with a seed and returns its id.
 func submit(t *testing.T, url, picture string, seed int) string {
+	t.Helper()
+	answer := post(t, url, picture, seed)
+	defer answer.Body.Close()
+	var v struct {
+		ID    string
+		Error any
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&v); err != nil || v.ID == "" {
+		t.Fatalf("%s: %v %v", answer.Status, v.Error, err)
+	}
+	return v.ID
+}
+
+// post sends a job with a seed.
+func post(t *testing.T, url, picture string, seed int) *http.Response {
 	t.Helper()
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
@@ -87,15 +112,7 @@ func submit(t *testing.T, url, picture string, seed int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	var v struct {
-		ID    string
-		Error any
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&v); err != nil || v.ID == "" {
-		t.Fatalf("%s: %v %v", answer.Status, v.Error, err)
-	}
-	return v.ID
+	return answer
 }
 
 // videoOf is what the service says of a job.

@@ -107,7 +107,8 @@ func (in *intake) readForm(r *http.Request) error {
 // broken is an error of reading a request.
 func broken(what string, err error) error {
 	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	var own *fs.PathError // of this machine's disk
+	if errors.As(err, &large) || errors.As(err, &own) {
 		return err
 	}
 	return badRequest("%s ends early or is damaged: %v", what, err)

@@ -25,6 +25,9 @@ type Options struct {
 	Temp string
 	// MaxUpload limits a request in bytes; 0 for 64 MB.
 	MaxUpload int64
+	// Reserve is how many bytes of Temp's disk new jobs leave to those that are there; 0 for
+	// 256 MB.
+	Reserve int64
 	// Version is the program's, for the OpenAPI document.
 	Version string
 	Log     *slog.Logger
@@ -57,6 +60,9 @@ const (
 func New(o Options) (*Server, error) {
 	if o.MaxUpload == 0 {
 		o.MaxUpload = 64 << 20
+	}
+	if o.Reserve == 0 {
+		o.Reserve = 256 << 20
 	}
 	s := &Server{o: o, index: newIndex(), cache: newCache(filepath.Join(o.Temp, "content"), o.Store), mux: http.NewServeMux()}
 	s.metrics = newMetrics(s.index)

@@ -6,11 +6,15 @@ import (
 	"net/http"
 	"strconv"
 
+	"gimbal/inference/output"
 	"gimbal/inference/service/jobs"
 )
 
 // create queues a video.
 func (s *Server) create(w http.ResponseWriter, r *http.Request, u User) error {
+	if err := s.room(u); err != nil { // before anything is uploaded
+		return err
+	}
 	in, err := s.read(w, r)
 	if err != nil {
 		return err
@@ -20,9 +24,6 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, u User) error {
 	defer cancel()
 	job, err := s.check(ctx, in)
 	if err != nil {
-		return err
-	}
-	if err := s.room(u); err != nil {
 		return err
 	}
 	job.User = u.Name
@@ -113,8 +114,11 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request, u User) error {
 	return nil
 }
 
-// room says whether a user may have one more video under way.
+// room says whether a user may have one more video under way, and the disk bears it.
 func (s *Server) room(u User) error {
+	if err := output.CheckRoom(output.Need{Folder: s.o.Temp, Bytes: s.o.Reserve}); err != nil {
+		return err
+	}
 	if err := s.index.known(); u.Limit > 0 && err != nil {
 		return err
 	}

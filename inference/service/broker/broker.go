@@ -98,6 +98,9 @@ func (b *Broker) URL() string {
 	return b.s.ClientURL()
 }
 
+// Works reports whether the server keeps jobs: it gives up when its disk is full.
+func (b *Broker) Works() bool { return b.s.JetStreamEnabled() }
+
 // Stop ends the server. What it holds is on disk.
 func (b *Broker) Stop() {
 	b.s.Shutdown()

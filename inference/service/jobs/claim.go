@@ -89,21 +89,37 @@ func fresh(msg jetstream.Msg) bool {
 
 // fetch takes the next message of a subject, nil for none.
 func (s *Store) fetch(ctx context.Context, priority Priority, model string) (jetstream.Msg, error) {
-	consumer, err := s.js.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
-		Durable: fmt.Sprintf("%s-%s", priority, model), FilterSubject: subject(priority, model),
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: s.o.Lease, MaxDeliver: -1, MaxAckPending: -1, Replicas: s.o.Replicas,
-	})
+	subject := subject(priority, model)
+	consumer, err := s.consumer(ctx, subject, fmt.Sprintf("%s-%s", priority, model))
 	if err != nil {
 		return nil, err
 	}
 	batch, err := consumer.FetchNoWait(1)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		for msg := range batch.Messages() {
+			return msg, nil
+		}
+		err = batch.Error()
 	}
-	for msg := range batch.Messages() {
-		return msg, nil
+	if err != nil { // it may not be there any more
+		s.consumers.Delete(subject)
 	}
-	return nil, batch.Error()
+	return nil, err
+}
+
+// consumer returns the one that all workers take a subject's messages from. It is made once:
+// the server writes it to its disk.
+func (s *Store) consumer(ctx context.Context, subject, name string) (jetstream.Consumer, error) {
+	if known, ok := s.consumers.Load(subject); ok {
+		return known.(jetstream.Consumer), nil
+	}
+	c, err := s.js.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
+		Durable: name, FilterSubject: subject, AckPolicy: jetstream.AckExplicitPolicy, AckWait: s.o.Lease, MaxDeliver: -1, MaxAckPending: -1, Replicas: s.o.Replicas,
+	})
+	if err == nil {
+		s.consumers.Store(subject, c)
+	}
+	return c, err
 }
 
 // errOthers says that a job is for other workers, or not yet for anybody.

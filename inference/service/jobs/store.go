@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,6 +45,8 @@ type Store struct {
 	records jetstream.KeyValue
 	models  jetstream.KeyValue
 	files   jetstream.ObjectStore
+
+	consumers sync.Map // jetstream.Consumer by subject
 }
 
 // Open opens the jobs behind a connection, and makes room for them at the first time.
