@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +37,9 @@ var benchmarks = []benchmark{
 	{"attention", "self-attention by length, chunk of queries and type", (*benchRun).attentionFlags, (*benchRun).attention},
 }
 
+// caches wants a trained model and a picture that moves: it is no part of the set of all.
+var caches = benchmark{"caches", "EasyCache by threshold: time, PSNR, SSIM and motion against the run without", (*benchRun).cachesFlags, (*benchRun).caches}
+
 // standardDims are the layers that plain gimbal bench measures: a few minutes on two
 // cores.
 const standardDims = "dim=1536,ffn=8960,heads=12,layers=2,vae=96,frames=5,height=240,width=416"
@@ -57,6 +61,10 @@ type benchRun struct {
 	dtypes  words
 	quant   func() (inference.Quant, error)
 	runs    int
+
+	thresholds words
+	first      int
+
 	job     inference.Job // of the flags; zeros for what the model's settings say
 	stdout  io.Writer
 	written []string
@@ -68,7 +76,7 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if len(args) > 0 && args[0] == "kernel" {
 		return b.kernel(ctx, args[1:])
 	}
-	for _, m := range benchmarks {
+	for _, m := range append(slices.Clone(benchmarks), caches) {
 		if len(args) > 0 && args[0] == m.name {
 			return b.one(ctx, m, args[1:])
 		}
@@ -103,7 +111,8 @@ func (b *benchRun) standard(ctx context.Context, args []string) error {
 		for _, m := range benchmarks {
 			fmt.Fprintf(fs.Output(), "  %-13s %s\n", m.name, m.about)
 		}
-		fmt.Fprintf(fs.Output(), "\nOn its own: bench kernel OPERATION SIZES, %s\n", aboutKernel)
+		fmt.Fprintf(fs.Output(), "\nOn their own:\n  %-13s %s\n", caches.name, caches.about)
+		fmt.Fprintf(fs.Output(), "  %-13s %s; bench kernel OPERATION SIZES\n", "kernel", aboutKernel)
 		fmt.Fprintln(fs.Output(), "\nflags:")
 		fs.PrintDefaults()
 	}
@@ -171,6 +180,16 @@ func (b *benchRun) stepsFlags(fs *flag.FlagSet) {
 	b.frames = numbers{5, 41, 81}
 	fs.Var(&b.frames, "frames", "`lengths` of the clips, 4n+1 frames each")
 	b.quant = quantFlags(fs)
+}
+
+func (b *benchRun) cachesFlags(fs *flag.FlagSet) {
+	fs.IntVar(&b.job.Steps, "sample_steps", 24, "denoising `steps`")
+	fs.IntVar(&b.job.Frames, "frame_num", 0, "`frames` of the video")
+	fs.IntVar(&b.job.MaxArea, "max_area", 0, "area of a frame in `pixels`")
+	pathVar(fs, &b.image, "image", "`picture` to start from; one of the demo's if not given")
+	b.thresholds = words{"0.02", "0.05", "0.1", "0.2"}
+	fs.Var(&b.thresholds, "thresholds", "`thresholds` of EasyCache")
+	fs.IntVar(&b.first, "first", 6, "`steps` at the beginning that are always computed")
 }
 
 func (b *benchRun) attentionFlags(fs *flag.FlagSet) {
@@ -338,6 +357,28 @@ func (b *benchRun) steps(ctx context.Context) (*bench.Report, error) {
 		}
 	}
 	return bench.Steps(ctx, b.options, b.frames, q)
+}
+
+func (b *benchRun) caches(ctx context.Context) (*bench.Report, error) {
+	if b.options.Dims != nil {
+		return nil, usagef("--synthetic: a cache is measured on a trained model, as random weights move nothing")
+	}
+	var thresholds []float64
+	for _, word := range b.thresholds {
+		job := b.options.Job
+		err := inference.FindSetting("easycache").Set(&job, fmt.Sprintf("%s,%d", word, b.first))
+		if err == nil && job.EasyCache.Threshold == 0 {
+			err = &inference.SettingError{Setting: "easycache", Found: word, Want: "more than 0"}
+		}
+		if err == nil {
+			err = inference.FindSetting("easycache").Check(job)
+		}
+		if err != nil {
+			return nil, usagef("--thresholds and --first: %w", err)
+		}
+		thresholds = append(thresholds, job.EasyCache.Threshold)
+	}
+	return bench.Caches(ctx, b.options, thresholds, b.first)
 }
 
 func (b *benchRun) attention(ctx context.Context) (*bench.Report, error) {

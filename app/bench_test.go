@@ -285,6 +285,24 @@ func waitFor(t *testing.T, from io.Reader, text string) {
 	}
 }
 
+// TestBenchCaches holds the cache's figures to what a cache is: fewer passes, another video.
+func TestBenchCaches(t *testing.T) {
+	out, r := benchmarked[bench.CachesRow](t, "caches", "--thresholds", "0.0001", "0.2", "--first", "3", "--frame_num", "5", "--sample_steps", "12", "--max_area", "9216")
+	if len(r.Rows) != 3 {
+		t.Fatalf("%d rows\n%s", len(r.Rows), out)
+	}
+	plain, near, far := r.Rows[0], r.Rows[1], r.Rows[2]
+	if plain.EasyCache != 0 || plain.Passes != 24 || plain.PSNR != 99 || math.Abs(plain.SSIM-1) > 1e-9 || plain.Motion == 0 || plain.Faster != 1 {
+		t.Errorf("without: %+v", plain)
+	}
+	if near.Passes > 24 || far.Passes >= near.Passes || far.Passes < 8 || far.PSNR >= near.PSNR || far.SSIM > near.SSIM || far.MotionKept <= 0 {
+		t.Errorf("with: %+v, %+v", near, far)
+	}
+	if !strings.Contains(out, "recommended") {
+		t.Errorf("nothing is recommended, nor not:\n%s", out)
+	}
+}
+
 func TestBenchUsage(t *testing.T) {
 	ownFolders(t)
 	for _, c := range []struct {
@@ -298,6 +316,10 @@ func TestBenchUsage(t *testing.T) {
 		{[]string{"vae", "--synthetic", "heads=7"}, "multiple of twice heads"},
 		{[]string{"vae", "--synthetic", "real", "--ckpt_dir", "x"}, "one of them"},
 		{[]string{"steps", "--frames", "6"}, "5 and 9"},
+		{[]string{"caches", "--thresholds", "0.05", "0"}, "more than 0"},
+		{[]string{"caches", "--first", "23"}, "more steps"},
+		{[]string{"caches", "--sample_steps", "4"}, "a model of a few steps"},
+		{[]string{"caches", "--synthetic", "real"}, "trained"},
 		{[]string{"attention", "--attention_dtypes", "f64"}, "f64"},
 		{[]string{"speed"}, "speed"},
 	} {

@@ -24,6 +24,7 @@ type result struct {
 	text, picture, decode float64 // seconds
 	steps                 []float64
 	blocks                []float64 // of a step's seconds, those in transformer blocks
+	passes                int       // of the experts
 	working               int64     // most bytes of the device in use
 
 	latent, video []float32
@@ -93,6 +94,7 @@ func (r *result) watch(o Options, dev *Meter) func(inference.Event) {
 			before = dev.Blocks
 		case inference.Step:
 			r.steps = append(r.steps, e.Seconds)
+			r.passes += e.Passes
 			r.blocks = append(r.blocks, dev.Blocks-before)
 			before, began = dev.Blocks, time.Now()
 			o.Progress(stepText(e))
