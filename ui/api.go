@@ -29,6 +29,8 @@ type Studio interface {
 	ExportPath(p keyframes.Path, folder string)
 	ReadPath(path string) (studio.Recording, error)
 	ActionsPath(actions string) (keyframes.Path, error)
+	Undo()
+	Redo()
 	LockSeed(on bool)
 	NewSeed()
 	Drop(paths []string)

@@ -63,6 +63,8 @@ func (f *fake) ReadPath(string) (studio.Recording, error)     { return f.recordi
 func (f *fake) ActionsPath(keys string) (keyframes.Path, error) {
 	return (*studio.Studio)(nil).ActionsPath(keys)
 }
+func (f *fake) Undo()                            { f.note("undo") }
+func (f *fake) Redo()                            { f.note("redo") }
 func (f *fake) LockSeed(on bool)                 { f.note("lock %t", on) }
 func (f *fake) NewSeed()                         { f.note("new seed") }
 func (f *fake) Drop(paths []string)              { f.note("drop %v", paths) }

@@ -27,7 +27,7 @@ func newMenu(w *Window) *menu { return &menu{w: w} }
 // state is what the menu's items depend on.
 func (m *menu) state(s studio.Snapshot) string {
 	text := fmt.Sprint(s.Run.Active(), s.Run.Entry.CanResume() && s.Run.Entry.State.Finished(), s.Stage.Entry.ID, s.Stage.Entry.State,
-		s.Settings.Appearance, s.Model.Demo, s.Model.Folder)
+		s.Settings.Appearance, s.Model.Demo, s.Model.Folder, s.Form.CanUndo, s.Form.CanRedo)
 	for _, p := range s.Presets {
 		text += "\n" + fmt.Sprint(p.ID, p.Name, p.Current, presetSummary(p))
 	}
@@ -78,7 +78,8 @@ func (m *menu) build(s studio.Snapshot) *fyne.MainMenu {
 		item(tr("menu.settings"), fyne.KeyComma, command, w.showSettings),
 		quit,
 	)
-	return fyne.NewMainMenu(file, m.runMenu(s), m.presetMenu(s), m.viewMenu(s), m.helpMenu())
+	edit := fyne.NewMenu(tr("menu.edit"), item(tr("menu.undo"), fyne.KeyZ, command, w.undo), item(tr("menu.redo"), fyne.KeyZ, shifted, w.redo))
+	return fyne.NewMainMenu(file, edit, m.runMenu(s), m.presetMenu(s), m.viewMenu(s), m.helpMenu())
 }
 
 func (m *menu) runMenu(s studio.Snapshot) *fyne.Menu {

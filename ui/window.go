@@ -46,6 +46,7 @@ type Window struct {
 	notices    *notices
 	library    *libraryView
 	presets    *presetsMenu
+	undoing    *undoButtons
 	menu       *menu
 	settings   *serverSettings // while they are shown; else nil
 	attendant  attendant
@@ -91,13 +92,14 @@ func (w *Window) build() {
 	w.notices = newNotices(w)
 	w.library = newLibraryView(w)
 	w.presets = newPresetsMenu(w)
+	w.undoing = newUndoButtons(w)
 	w.pages = part.NewSegmented([]string{tr("page.create"), tr("page.library")}, w.turn)
 	w.names["pages"] = w.pages
 
 	bar := container.NewStack(part.Background(look.ColorSidebar, "", 0), part.Inset(8, 8, 18, 18,
 		container.NewStack(
 			container.NewCenter(part.Sized(240, 0, w.pages)),
-			part.Line(0, w.presets.button, part.Spread(part.Gap(0, 0)), w.settingsButton()))))
+			part.Line(6, w.presets.button, w.undoing.view, part.Spread(part.Gap(0, 0)), w.settingsButton()))))
 	w.stagePage = part.Dock(w.notices.view, nil, nil, nil, w.stage.view)
 	w.editorPage = container.NewStack()
 	w.editorPage.Hide()
@@ -135,6 +137,7 @@ func (w *Window) show(s studio.Snapshot) {
 	w.progress.show(s)
 	w.notices.show(s)
 	w.presets.show(s)
+	w.undoing.show(s)
 	w.library.show(s)
 	w.menu.show(s)
 	if w.settings != nil {

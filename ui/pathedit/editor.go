@@ -238,3 +238,17 @@ func (e *Editor) move(id string, act func(keyframes.Path)) {
 func (e *Editor) SetClock(every func(d time.Duration, f func()) (stop func()), hold func(down, up func(fyne.KeyName)) (release func())) {
 	e.o.Every, e.o.Hold = every, hold
 }
+
+// Undo takes the last change back, unless there is a recording under way; Redo takes that back.
+func (e *Editor) Undo() {
+	if e.recorder == nil {
+		e.s.undo()
+	}
+}
+
+// Redo takes an Undo back.
+func (e *Editor) Redo() {
+	if e.recorder == nil {
+		e.s.redo()
+	}
+}

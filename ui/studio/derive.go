@@ -47,6 +47,7 @@ func (s *Studio) derive(n *Snapshot) {
 	n.Form.Checking = unpacking || asking || n.Model.Checking || s.pending("picture", "camera")
 	n.Form.Problems = s.problems(n)
 	n.Form.CanRun = !slices.ContainsFunc(n.Form.Problems, func(p Problem) bool { return p.Level == Error })
+	n.Form.CanUndo, n.Form.CanRedo = s.state.history.CanUndo(), s.state.history.CanRedo()
 	s.derivePresets(n)
 }
 

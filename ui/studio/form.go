@@ -77,6 +77,7 @@ func (in Inputs) text(field Field) string {
 // as it is (Form.Text), has a Problem, and leaves the last valid value in Inputs.
 func (s *Studio) Edit(field Field, text string) {
 	s.userChange(func(n *Snapshot) {
+		s.state.typing = field
 		s.forget(n, field)
 		typed := maps.Clone(n.Form.typed)
 		typed[field] = text

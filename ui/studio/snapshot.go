@@ -42,6 +42,8 @@ type Form struct {
 	// CanRun says that there is no problem of level Error. Generate may be called all
 	// the same: it tells what is missing, and tries again what failed.
 	CanRun bool
+	// CanUndo and CanRedo say that the user's changes can be taken back.
+	CanUndo, CanRedo bool
 
 	Picture        Picture
 	Camera         CameraPath

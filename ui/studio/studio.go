@@ -81,6 +81,8 @@ type state struct {
 	wantRun      bool // Generate waits for the checks
 	noticeID     uint64
 	modelChanged bool // its files did during a run
+	history      history
+	typing       Field // that Edit is about
 }
 
 // New opens the library and the settings in Options.Dir and starts to look at the
@@ -210,7 +212,10 @@ func (s *Studio) update(f func(n *Snapshot)) {
 func (s *Studio) userChange(f func(n *Snapshot)) {
 	s.change(func(n *Snapshot) {
 		s.state.edited = true
+		before := n.Form.Inputs
+		s.state.typing = FieldNone
 		f(n)
+		s.state.history.changed(before, n.Form.Inputs, s.state.typing)
 	})
 }
 

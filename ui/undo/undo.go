@@ -20,6 +20,9 @@ func New[T any](now T) *Stack[T] { return &Stack[T]{now: now} }
 // Now returns the state.
 func (s *Stack[T]) Now() T { return s.now }
 
+// Set makes now the state without a step: something else than the user has changed it.
+func (s *Stack[T]) Set(now T) { s.now = now }
+
 // Do makes next the state. What was undone is gone.
 func (s *Stack[T]) Do(next T) {
 	s.Settle()

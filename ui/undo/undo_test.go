@@ -31,6 +31,10 @@ func TestStack(t *testing.T) {
 	if s.CanRedo() || s.Now() != 6 || !s.Undo() || s.Now() != 4 {
 		t.Errorf("after another change there is %d", s.Now())
 	}
+	s.Set(9)
+	if s.CanRedo() == false || !s.Redo() || !s.Undo() || s.Now() != 9 {
+		t.Errorf("what was set is %d", s.Now())
+	}
 	for i := range 3 * depth {
 		s.Do(i)
 	}
