@@ -58,6 +58,8 @@ type Studio interface {
 	Resume(id library.ID)
 
 	Show(id library.ID)
+	Compare(id library.ID)
+	SetVariations(n int)
 	Search(query string)
 	Thumbnail(id library.ID) image.Image
 	CopySettings(id library.ID)

@@ -65,6 +65,8 @@ func (f *fake) ActionsPath(keys string) (keyframes.Path, error) {
 }
 func (f *fake) Undo()                            { f.note("undo") }
 func (f *fake) Redo()                            { f.note("redo") }
+func (f *fake) Compare(id library.ID)            { f.note("compare %s", id) }
+func (f *fake) SetVariations(n int)              { f.note("variations %d", n) }
 func (f *fake) LockSeed(on bool)                 { f.note("lock %t", on) }
 func (f *fake) NewSeed()                         { f.note("new seed") }
 func (f *fake) Drop(paths []string)              { f.note("drop %v", paths) }

@@ -29,6 +29,7 @@ type videoInput struct {
 	size          *field
 	lock          *widget.Button
 	quant         *part.Segmented
+	variations    *part.Segmented
 	reason        *part.Hint
 	summary       *part.Text
 	view          fyne.CanvasObject
@@ -43,6 +44,7 @@ func newVideoInput(w *Window, f *form) *videoInput {
 	seed, dice := f.field(studio.FieldSeed), part.IconButton(look.IconDice, w.studio.NewSeed)
 	v.lock = part.IconButton(look.IconUnlock, func() { w.studio.LockSeed(!w.now.Form.Inputs.SeedLocked) })
 	v.quant = f.segmented(studio.FieldQuant, tr("quant.none"), "BF16", "INT8", "NF4")
+	v.variations = part.NewSegmented(variationWords(), func(i int) { w.studio.SetVariations(variations[i]) })
 	v.reason = part.NewHint(columnWidth - labelWidth).Indented(labelWidth)
 	v.view = measures.Section(tr("video"), v.summary,
 		f.row(studio.FieldFrames, v.frames.view),
@@ -51,14 +53,27 @@ func newVideoInput(w *Window, f *form) *videoInput {
 		f.row(studio.FieldQuant, v.quant),
 		v.reason,
 		f.row(studio.FieldSeed, part.Line(2, part.Spread(seed.Entry), dice, v.lock)),
+		measures.Row(tr("variations"), v.variations, nil),
 	)
+	w.names["variations"] = v.variations
 	w.names["frame_num.slider"], w.names["max_area"] = v.frames.slider, size
 	w.names["seed.dice"], w.names["seed.lock"] = dice, v.lock
 	return v
 }
 
+// variations are how many videos of one form are offered, each with a seed of its own.
+var variations = []int{1, 2, 3, 4, 6, 9}
+
+func variationWords() (words []string) {
+	for _, n := range variations {
+		words = append(words, strconv.Itoa(n))
+	}
+	return words
+}
+
 func (v *videoInput) show(s studio.Snapshot) {
 	f := s.Form
+	v.variations.SetSelected(slices.Index(variations, max(1, f.Inputs.Variations)))
 	v.frames.show(f.Inputs.Job.Frames)
 	v.steps.show(f.Inputs.Job.Steps)
 	if f.Width > 0 && v.size.Text == strconv.Itoa(f.Inputs.Job.MaxArea) {

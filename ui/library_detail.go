@@ -52,7 +52,7 @@ func newLibraryDetail(w *Window) *libraryDetail {
 	add("resume", "library.resume", func() { w.studio.Resume(d.entry.ID); w.turn(pageCreate) })
 	d.files = part.Column(6, show,
 		container.NewGridWithColumns(2, add("open", "library.open", d.open), add("reveal", "library.reveal", d.reveal)),
-		add("export", "library.export", d.export))
+		container.NewGridWithColumns(2, add("export", "library.export", d.export), add("compare", "library.compare", d.compare)))
 	last := container.NewGridWithColumns(2, add("copy", "library.copy", func() {
 		w.studio.CopySettings(d.entry.ID)
 		w.turn(pageCreate)
@@ -83,9 +83,16 @@ func (d *libraryDetail) show(e library.Entry, thumb image.Image, exports []studi
 	}
 	d.busy.SetText(busy)
 	setVisible(d.files, e.State == library.Done)
+	setEnabled(d.buttons["compare"], d.w.now.CanCompare(d.w.now.Library.Entries, e.ID))
 	setVisible(d.buttons["resume"], e.CanResume())
 	setEnabled(d.buttons["delete"], e.State.Finished())
 	setVisible(d.body, true)
+}
+
+// compare shows the video beside those that were asked for with it, or the one on the stage.
+func (d *libraryDetail) compare() {
+	d.w.studio.Compare(d.entry.ID)
+	d.w.turn(pageCreate)
 }
 
 // settingsText lists a run's settings.

@@ -74,6 +74,7 @@ func TestRender(t *testing.T) {
 		{"failed", failed, look.Light, 1000, 700, nil},
 		{"watching", watching(t), look.Dark, 1280, 800, nil},
 		{"comparing", watching(t), look.Light, 1280, 800, func(w *Window) { w.stage.player.Step(9); w.stage.player.SetCompare(true) }},
+		{"side-by-side", compared(t), look.Dark, 1280, 800, nil},
 		{"library", withRuns(t), look.Light, 1280, 800, func(w *Window) { w.turn(pageLibrary) }},
 		{"library-dark", withRuns(t), look.Dark, 1000, 700, func(w *Window) { w.turn(pageLibrary); w.library.grid.Select(4) }},
 		{"presets", filled(t), look.Light, 1280, 800, func(w *Window) { w.presets.open() }},

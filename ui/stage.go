@@ -28,6 +28,7 @@ type stage struct {
 	back    *widget.Button
 	loaded  library.ID     // whose video the player has
 	video   *library.Video // of that
+	beside  int            // videos that are shown with it
 	view    fyne.CanvasObject
 }
 
@@ -105,6 +106,9 @@ func (st *stage) showHead(s studio.Snapshot, previewing, watching bool) {
 	switch {
 	case watching:
 		title, about = s.Stage.Entry.Title(), runSummary(s.Stage.Entry)
+		if len(s.Stage.Compared) > 1 {
+			title, about = tr("stage.compared", map[string]any{"N": len(s.Stage.Compared)}), differences(s.Stage.Compared)
+		}
 	case previewing:
 		title, about = s.Run.Entry.Title(), tr("stage.preview_about")
 		if s.Run.Frame != nil {
@@ -118,12 +122,22 @@ func (st *stage) showHead(s studio.Snapshot, previewing, watching bool) {
 
 // showVideo gives the player another video when the stage has another.
 func (st *stage) showVideo(s studio.Stage) {
-	if s.Entry.ID == st.loaded && s.Video == st.video {
+	if s.Entry.ID == st.loaded && s.Video == st.video && len(s.Compared) == st.beside {
 		return
 	}
-	st.loaded, st.video = s.Entry.ID, s.Video
+	st.loaded, st.video, st.beside = s.Entry.ID, s.Video, len(s.Compared)
 	if s.Video == nil {
 		st.player.Clear()
+		return
+	}
+	var videos []player.Video
+	for _, c := range s.Compared {
+		if c.Video != nil {
+			videos = append(videos, player.Video{Source: c.Video, Frames: c.Video.Frames, FPS: c.Video.FPS})
+		}
+	}
+	if len(videos) > 1 {
+		st.player.SetVideo(player.Beside(videos...), true)
 		return
 	}
 	st.player.SetVideo(player.Video{Source: s.Video, Frames: s.Video.Frames, FPS: s.Video.FPS}, true)

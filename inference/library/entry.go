@@ -53,6 +53,10 @@ type Settings struct {
 	Checkpoint string `json:"checkpoint,omitempty"`
 	// Server is the address of the server that makes the video; "" for this machine.
 	Server string `json:"server,omitempty"`
+	// Group is the same for runs that were asked for together, to be compared; "" for one alone.
+	// Place is a run's number among them, from 1.
+	Group string `json:"group,omitempty"`
+	Place int    `json:"place,omitempty"`
 }
 
 // UnmarshalJSON also reads settings of before the job said how weights are kept.

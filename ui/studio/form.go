@@ -58,6 +58,8 @@ type Inputs struct {
 	// Camera is the name of a built-in camera path; Job.ActionPath and ActionString are "" then.
 	Camera     string `json:"camera,omitempty"`
 	SeedLocked bool   `json:"seed_locked,omitempty"` // otherwise Generate draws a new one
+	// Variations is how many videos Generate makes, each with a seed of its own; 0 for one.
+	Variations int `json:"variations,omitempty"`
 	// Job holds every setting; what it writes is not chosen in the form.
 	Job inference.Job `json:"job"`
 }
@@ -200,6 +202,14 @@ func (s *Studio) LockSeed(on bool) {
 	s.userChange(func(n *Snapshot) { n.Form.Inputs.SeedLocked = on })
 }
 
+// MaxVariations is how many videos can be asked for at once.
+const MaxVariations = 9
+
+// SetVariations says how many videos Generate makes, each with a seed of its own.
+func (s *Studio) SetVariations(n int) {
+	s.userChange(func(snapshot *Snapshot) { snapshot.Form.Inputs.Variations = min(max(n, 1), MaxVariations) })
+}
+
 // sanitized returns in with each value that cannot be used replaced by its default: a file
 // may be of another version, or edited by hand.
 func (in Inputs) sanitized() Inputs {
@@ -210,6 +220,7 @@ func (in Inputs) sanitized() Inputs {
 		}
 	}
 	in.Job = job
+	in.Variations = min(max(in.Variations, 0), MaxVariations)
 	if in.Camera != "" {
 		in.Job.ActionPath, in.Job.ActionString = "", ""
 	}

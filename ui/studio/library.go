@@ -55,15 +55,25 @@ func (s *Studio) show(n *Snapshot, e library.Entry) {
 
 // checkStage loads the video on the stage.
 func (s *Studio) checkStage(n *Snapshot) {
-	e := n.Stage.Entry
-	s.check("stage", e.ID, immediate, func(context.Context) func(*Snapshot) {
+	e, others := n.Stage.Entry, slices.Clone(n.Stage.Compared)
+	of := string(e.ID)
+	for _, o := range others {
+		of += " " + string(o.Entry.ID)
+	}
+	s.check("stage", of, immediate, func(context.Context) func(*Snapshot) {
 		if e.ID == "" {
 			return func(*Snapshot) {}
 		}
 		v, err := s.lib.Video(e.ID)
 		path := s.madeOn(e)
+		for i := range others {
+			var wrong error
+			others[i].Video, wrong = s.lib.Video(others[i].Entry.ID)
+			err = errors.Join(err, wrong)
+		}
+		others = slices.DeleteFunc(others, func(c Compared) bool { return c.Video == nil })
 		return func(n *Snapshot) {
-			n.Stage = Stage{Entry: n.Stage.Entry, Video: v, Camera: path}
+			n.Stage = Stage{Entry: n.Stage.Entry, Video: v, Camera: path, Compared: others}
 			if err != nil && e.State == library.Done {
 				s.notice(n, Warning, FramesGone, map[string]any{"Title": e.Title()}, err.Error())
 			}

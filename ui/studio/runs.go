@@ -1,8 +1,11 @@
 package studio
 
 import (
+	crand "crypto/rand"
 	"fmt"
 	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,11 +42,89 @@ func (s *Studio) generate(n *Snapshot) {
 		own := s.place(n, false)
 		run.Checkpoint, run.Server = own.checkpoint, own.server
 	}
+	runs := variations(run, n.Form.Inputs.Variations)
 	s.serial.enqueue(func() {
-		if _, err := s.queue.Add(run, dir, thumb); err != nil {
-			s.change(func(n *Snapshot) { s.refused(n, err, dir) })
+		for _, run := range runs {
+			if _, err := s.queue.Add(run, dir, thumb); err != nil {
+				s.change(func(n *Snapshot) { s.refused(n, err, dir) })
+				return
+			}
 		}
 	})
+}
+
+// variations returns so many runs that differ in their seeds; the first has its own.
+func variations(run library.Settings, n int) []library.Settings {
+	runs := []library.Settings{run}
+	if n > 1 {
+		runs[0].Group, runs[0].Place = crand.Text()[:10], 1
+	}
+	for len(runs) < n {
+		next := runs[0]
+		next.Job.Seed, next.Place = rand.Uint64N(1<<32), len(runs)+1
+		runs = append(runs, next)
+	}
+	return runs
+}
+
+// Compare puts a run on the stage beside those that were asked for together with it, or else
+// beside the one that is there.
+func (s *Studio) Compare(id library.ID) {
+	s.change(func(n *Snapshot) {
+		if ids := comparedWith(s.lib.Search(""), n.Stage.Entry.ID, id); len(ids) > 1 {
+			s.compare(n, ids)
+		}
+	})
+}
+
+// CanCompare reports whether Compare has something to show.
+func (n Snapshot) CanCompare(all []library.Entry, id library.ID) bool {
+	return len(comparedWith(all, n.Stage.Entry.ID, id)) > 1
+}
+
+// comparedWith returns the runs that are compared with a run, itself among them: videos that are done.
+func comparedWith(all []library.Entry, onStage, id library.ID) (ids []library.ID) {
+	i := slices.IndexFunc(all, func(e library.Entry) bool { return e.ID == id })
+	if i < 0 || all[i].State != library.Done {
+		return nil
+	}
+	group := all[i].Settings.Group
+	all = slices.SortedStableFunc(slices.Values(all), func(a, b library.Entry) int { return a.Settings.Place - b.Settings.Place })
+	for _, e := range all {
+		with := group != "" && e.Settings.Group == group
+		if e.State == library.Done && len(ids) < MaxVariations && (with || e.ID == id) {
+			ids = append(ids, e.ID)
+		}
+	}
+	if len(ids) == 1 && onStage != "" && onStage != id && slices.ContainsFunc(all, func(e library.Entry) bool { return e.ID == onStage && e.State == library.Done }) {
+		ids = []library.ID{onStage, id}
+	}
+	return ids
+}
+
+// compare puts runs on the stage, side by side. s.mu is held.
+func (s *Studio) compare(n *Snapshot, ids []library.ID) {
+	e, _ := s.lib.Get(ids[0])
+	s.show(n, e)
+	for _, id := range ids {
+		if e, ok := s.lib.Get(id); ok {
+			n.Stage.Compared = append(n.Stage.Compared, Compared{Entry: e})
+		}
+	}
+}
+
+// together returns the runs of a group if all of them are over and several have a video.
+func (s *Studio) together(e library.Entry) []library.ID {
+	if e.Settings.Group == "" {
+		return nil
+	}
+	all := s.lib.Search("")
+	for _, other := range all {
+		if other.Settings.Group == e.Settings.Group && !other.State.Finished() {
+			return nil
+		}
+	}
+	return comparedWith(all, "", e.ID)
 }
 
 // refused tells why a run could not be queued. s.mu is held.
@@ -86,7 +167,11 @@ func (s *Studio) queueChanged(now queue.State) {
 		s.state.modelChanged = false
 		maps.Copy(s.state.failed, problemsOf(now.Run.Err, Warning)) // another attempt is free
 		if now.Run.Entry.State == library.Done {
-			s.show(n, now.Run.Entry)
+			if ids := s.together(now.Run.Entry); len(ids) > 1 {
+				s.compare(n, ids)
+			} else {
+				s.show(n, now.Run.Entry)
+			}
 		}
 	})
 }

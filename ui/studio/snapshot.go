@@ -143,6 +143,14 @@ type Stage struct {
 	Video   *library.Video // nil while it loads and if its frames are gone
 	Loading bool
 	Camera  CameraPath // the path on which it was made, for the marker that follows playback
+	// Compared are the videos that are shown side by side, the one of Entry first; nil for it alone.
+	Compared []Compared
+}
+
+// Compared is one of several videos on the stage.
+type Compared struct {
+	Entry library.Entry
+	Video *library.Video // nil while it loads
 }
 
 // Library is the list of runs.
