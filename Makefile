@@ -11,7 +11,7 @@ WINDOW_TAGS := migrated_fynedo
 TRIM        := $(if $(filter Darwin,$(shell uname)),-trimpath)
 # The packages that start goroutines or are used by several at once.
 RACE        := ./inference ./inference/bench ./inference/clip ./inference/cpu/... ./inference/denoise ./inference/device/... \
-               ./inference/engine ./inference/hub ./inference/library ./inference/picture ./inference/plan ./inference/queue ./inference/runstate ./inference/service/... \
+               ./inference/engine ./inference/hub ./inference/library ./inference/live ./inference/picture ./inference/plan ./inference/queue ./inference/runstate ./inference/service/... \
                ./inference/tokenizer ./inference/video ./inference/watch ./inference/weights ./ui/...
 # A count, not a time: when a time runs out, Go 1.26 at times fails the target with "context deadline exceeded".
 FUZZTIME    ?= 100000x

@@ -21,8 +21,10 @@ import (
 
 	_ "gimbal/app/internal/clocale"
 	"gimbal/assets"
+	"gimbal/inference"
 	"gimbal/inference/device"
 	"gimbal/inference/engine"
+	"gimbal/inference/live"
 	"gimbal/inference/service/client"
 	"gimbal/ui"
 	"gimbal/ui/desktop"
@@ -102,7 +104,13 @@ func showWindow(ctx context.Context, gui fyne.App, desk desktop.Desktop, log *sl
 		}, Log: log,
 	})
 	st, err := studio.New(studio.Options{
-		Engine: local, Connect: func(server, key string) (engine.Engine, error) {
+		Engine: local, OpenWalk: func(ctx context.Context, r engine.Request) (live.Walker, error) {
+			w, err := local.OpenWalk(ctx, r, func(inference.Event) {})
+			if err != nil {
+				return nil, err
+			}
+			return live.Of(w), nil
+		}, Connect: func(server, key string) (engine.Engine, error) {
 			c, err := client.New(server, key)
 			if err != nil {
 				return nil, err

@@ -84,15 +84,23 @@ func (p *session) picture(t *testing.T, name string) string {
 // inputs returns the form's as they are kept for the next start.
 func (p *session) inputs() studio.Inputs {
 	p.t.Helper()
+	return p.stored().Inputs
+}
+
+// stored returns what is kept for the next start.
+func (p *session) stored() (kept struct {
+	Settings studio.Settings
+	Inputs   studio.Inputs
+}) {
+	p.t.Helper()
 	text, err := os.ReadFile(filepath.Join(p.home, ".local/share/Gimbal/settings.json"))
 	if err != nil {
-		return studio.Inputs{} // not yet
+		return kept // not yet
 	}
-	var kept struct{ Inputs studio.Inputs }
 	if err := json.Unmarshal(text, &kept); err != nil {
 		p.t.Fatal(err)
 	}
-	return kept.Inputs
+	return kept
 }
 
 // drop drops the picture on the window.

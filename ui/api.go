@@ -9,6 +9,7 @@ import (
 
 	"gimbal/inference/keyframes"
 	"gimbal/inference/library"
+	"gimbal/inference/live"
 	"gimbal/ui/desktop"
 	"gimbal/ui/player"
 	"gimbal/ui/studio"
@@ -66,6 +67,23 @@ type Studio interface {
 	Export(id library.ID, kind library.ExportKind, path string)
 	Delete(id library.ID)
 	Dismiss(notice uint64)
+
+	StartWalk()
+	ContinueWalk(dir string)
+	EndWalk()
+	DeleteWalk(dir string)
+	OnWalkPicture(f func(live.Picture))
+	HoldWalk(in live.Input)
+	DragWalk(right, up float64)
+	SayWalk(prompt string)
+	PauseWalk(on bool)
+	IdleWalk(on bool)
+	GoWalk(chunk int)
+	NameWalk(chunk int, name string)
+	WalkThumb(chunk int) image.Image
+	SaveWalk()
+	SaveWalkCamera(dir string)
+	UseWalkCamera()
 
 	Close(ctx context.Context) error
 }

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"gimbal/inference/library"
+	"gimbal/inference/live"
 	"gimbal/ui/desktop"
 	"gimbal/ui/studio"
 )
@@ -15,15 +16,16 @@ type attendant struct {
 }
 
 func (a *attendant) show(s studio.Snapshot) {
+	busy := s.Busy() || s.Walk.Phase == live.Walking
 	switch {
-	case s.Busy() && a.sleep == nil:
+	case busy && a.sleep == nil:
 		a.sleep = make(chan struct{})
 		go func(sleep <-chan struct{}) {
 			release := a.desktop.KeepAwake(tr("awake"))
 			<-sleep
 			release()
 		}(a.sleep)
-	case !s.Busy() && a.sleep != nil:
+	case !busy && a.sleep != nil:
 		close(a.sleep)
 		a.sleep = nil
 	}

@@ -21,6 +21,7 @@ import (
 	"gimbal/inference/engine"
 	"gimbal/inference/keyframes"
 	"gimbal/inference/library"
+	"gimbal/inference/live"
 	"gimbal/inference/queue"
 	"gimbal/ui/desktop"
 	"gimbal/ui/studio"
@@ -96,9 +97,25 @@ func (f *fake) CopySettings(id library.ID)       { f.note("copy %s", id) }
 func (f *fake) Export(id library.ID, k library.ExportKind, p string) {
 	f.note("export %s %s %s", id, k, p)
 }
-func (f *fake) Delete(id library.ID)        { f.note("delete %s", id) }
-func (f *fake) Dismiss(notice uint64)       { f.note("dismiss %d", notice) }
-func (f *fake) Close(context.Context) error { f.note("close"); return nil }
+func (f *fake) StartWalk()                       { f.note("walk") }
+func (f *fake) ContinueWalk(dir string)          { f.note("continue %s", dir) }
+func (f *fake) EndWalk()                         { f.note("end walk") }
+func (f *fake) DeleteWalk(dir string)            { f.note("delete walk %s", dir) }
+func (f *fake) OnWalkPicture(func(live.Picture)) {}
+func (f *fake) HoldWalk(in live.Input)           { f.note("hold %v %v %t", in.Move, in.Turn, in.Slow) }
+func (f *fake) DragWalk(right, up float64)       { f.note("drag %.3f %.3f", right, up) }
+func (f *fake) SayWalk(prompt string)            { f.note("say %s", prompt) }
+func (f *fake) PauseWalk(on bool)                { f.note("pause %t", on) }
+func (f *fake) IdleWalk(on bool)                 { f.note("idle %t", on) }
+func (f *fake) GoWalk(chunk int)                 { f.note("go %d", chunk) }
+func (f *fake) NameWalk(chunk int, name string)  { f.note("name %d %s", chunk, name) }
+func (f *fake) WalkThumb(int) image.Image        { return f.thumb }
+func (f *fake) SaveWalk()                        { f.note("save walk") }
+func (f *fake) SaveWalkCamera(dir string)        { f.note("save camera %s", dir) }
+func (f *fake) UseWalkCamera()                   { f.note("use camera") }
+func (f *fake) Delete(id library.ID)             { f.note("delete %s", id) }
+func (f *fake) Dismiss(notice uint64)            { f.note("dismiss %d", notice) }
+func (f *fake) Close(context.Context) error      { f.note("close"); return nil }
 
 // newTestWindow returns a window over a fake studio, in English whatever the system's
 // language, width by height large.

@@ -118,6 +118,7 @@ func (m *menu) viewMenu(s studio.Snapshot) *fyne.Menu {
 	return fyne.NewMenu(tr("menu.view"),
 		item(tr("page.create"), fyne.KeyN, command, func() { w.turn(pageCreate) }),
 		item(tr("page.library"), fyne.KeyL, command, func() { w.turn(pageLibrary) }),
+		item(tr("page.live"), fyne.KeyT, command, func() { w.turn(pageLive) }),
 		fyne.NewMenuItemSeparator(),
 		item(tr("menu.play"), fyne.KeyP, command, w.stage.player.Toggle),
 		item(tr("menu.full"), fyne.KeyF, shifted, w.toggleFull),
@@ -135,11 +136,22 @@ func (m *menu) helpMenu() *fyne.Menu {
 		item(tr("menu.about"), "", 0, w.showAbout))
 }
 
+// walkKey gives a key to the page Live where that is seen; going up, in any case.
+func (w *Window) walkKey(name fyne.KeyName, down bool) {
+	if w.page == pageLive || !down {
+		w.live.key(name, down)
+	}
+}
+
 // keys are those that work while no entry has the focus.
 func (w *Window) keys() {
 	w.window.Canvas().AddShortcut(&fyne.ShortcutPaste{}, func(fyne.Shortcut) { w.paste() })
+	if c, ok := w.window.Canvas().(desktop.Canvas); ok {
+		c.SetOnKeyDown(func(e *fyne.KeyEvent) { w.walkKey(e.Name, true) })
+		c.SetOnKeyUp(func(e *fyne.KeyEvent) { w.walkKey(e.Name, false) })
+	}
 	w.window.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) {
-		if w.editor != nil || w.now.Stage.Video == nil || !w.stage.player.Visible() {
+		if w.page != pageCreate || w.editor != nil || w.now.Stage.Video == nil || !w.stage.player.Visible() {
 			return
 		}
 		switch e.Name {

@@ -69,6 +69,10 @@ func (p *presetsMenu) open() {
 			part.IconButton(theme.DeleteIcon(), func() { popup.Hide(); p.w.deletePreset(preset) }),
 		), row))
 	}
+	walk := widget.NewButtonWithIcon(tr("preset.live"), look.IconFilm, func() { popup.Hide(); p.w.turn(pageLive) })
+	walk.Importance, walk.Alignment = widget.LowImportance, widget.ButtonAlignLeading
+	p.w.names["preset.live"] = walk
+	rows.Add(walk)
 	save := widget.NewButtonWithIcon(tr("preset.save"), theme.ContentAddIcon(), func() { popup.Hide(); p.w.savePreset() })
 	save.Importance, save.Alignment = widget.LowImportance, widget.ButtonAlignLeading
 	p.w.names["preset.save"] = save

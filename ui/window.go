@@ -22,6 +22,7 @@ const (
 const (
 	pageCreate = iota
 	pageLibrary
+	pageLive
 )
 
 // Window is Gimbal's main window.
@@ -45,6 +46,8 @@ type Window struct {
 	progress   *progress
 	notices    *notices
 	library    *libraryView
+	live       *liveView
+	page       int
 	presets    *presetsMenu
 	undoing    *undoButtons
 	menu       *menu
@@ -91,14 +94,15 @@ func (w *Window) build() {
 	w.progress = newProgress(w)
 	w.notices = newNotices(w)
 	w.library = newLibraryView(w)
+	w.live = newLiveView(w)
 	w.presets = newPresetsMenu(w)
 	w.undoing = newUndoButtons(w)
-	w.pages = part.NewSegmented([]string{tr("page.create"), tr("page.library")}, w.turn)
+	w.pages = part.NewSegmented([]string{tr("page.create"), tr("page.library"), tr("page.live")}, w.turn)
 	w.names["pages"] = w.pages
 
 	bar := container.NewStack(part.Background(look.ColorSidebar, "", 0), part.Inset(8, 8, 18, 18,
 		container.NewStack(
-			container.NewCenter(part.Sized(240, 0, w.pages)),
+			container.NewCenter(part.Sized(330, 0, w.pages)),
 			part.Line(6, w.presets.button, w.undoing.view, part.Spread(part.Gap(0, 0)), w.settingsButton()))))
 	w.stagePage = part.Dock(w.notices.view, nil, nil, nil, w.stage.view)
 	w.editorPage = container.NewStack()
@@ -106,7 +110,8 @@ func (w *Window) build() {
 	left := part.Dock(nil, nil, nil, part.Rule(), w.inputs.view)
 	w.create = part.Dock(nil, nil, left, nil, part.Inset(16, 16, 20, 20, container.NewStack(w.stagePage, w.editorPage)))
 	w.library.view.Hide()
-	middle := container.NewStack(w.create, w.library.view)
+	w.live.view.Hide()
+	middle := container.NewStack(w.create, w.library.view, w.live.view)
 	w.content = part.Dock(bar, w.progress.view, nil, nil, part.Dock(part.Rule(), part.Rule(), nil, nil, middle))
 }
 
@@ -139,6 +144,7 @@ func (w *Window) show(s studio.Snapshot) {
 	w.presets.show(s)
 	w.undoing.show(s)
 	w.library.show(s)
+	w.live.show(s)
 	w.menu.show(s)
 	if w.settings != nil {
 		w.settings.show(s)
@@ -148,12 +154,21 @@ func (w *Window) show(s studio.Snapshot) {
 
 // turn shows a page.
 func (w *Window) turn(page int) {
+	w.page = page
 	w.pages.SetSelected(page)
+	setVisible(w.live.view, page == pageLive)
 	setVisible(w.library.view, page == pageLibrary)
 	setVisible(w.create, page == pageCreate)
-	if page == pageLibrary {
+	if page != pageCreate {
 		w.stage.player.Pause()
+	}
+	if page == pageLibrary {
 		w.library.enter()
+	}
+	if page == pageLive {
+		w.window.Canvas().Unfocus()
+	} else {
+		w.live.release()
 	}
 }
 
@@ -180,7 +195,9 @@ func (w *Window) drop(uris []fyne.URI) {
 		}
 	}
 	if len(paths) > 0 {
-		w.turn(pageCreate)
+		if w.page == pageLibrary {
+			w.turn(pageCreate)
+		}
 		w.studio.Drop(paths)
 	}
 }

@@ -372,7 +372,10 @@ func Look(dir string) (Kept, error) {
 	defer r.close()
 	k := Kept{Dir: dir, Start: r.start, Prompt: r.start.Job.Prompt, Chunks: r.depth(r.at) + 1, Ways: len(r.tips())}
 	if r.at >= 0 {
-		k.Prompt, k.Thumb = r.prompts[r.chunks[r.at].prompt], r.thumb(r.at)
+		k.Prompt = r.prompts[r.chunks[r.at].prompt]
+		for c := r.at; c >= 0 && k.Thumb == nil; c = r.chunks[c].parent { // the last may not have been seen yet
+			k.Thumb = r.thumb(c)
+		}
 	}
 	return k, nil
 }

@@ -154,24 +154,25 @@ func (s *Session) Hold(in Input) {
 		if in == s.state.Held {
 			return
 		}
+		s.touch()
 		s.state.Held = in
 		s.tapped = s.tapped.with(in)
-		s.touch()
 	})
 }
 
 // Drag turns the view by angles, to the right and up, in radians.
 func (s *Session) Drag(right, up float64) {
 	s.change(func() {
+		s.touch()
 		s.tapped.Drag[0] += right
 		s.tapped.Drag[1] += up
-		s.touch()
 	})
 }
 
-// touch notes when the input changed. s.mu is held.
+// touch notes when the input changes, for the first time since nothing was done or the last
+// chunk began. s.mu is held.
 func (s *Session) touch() {
-	if s.touched.IsZero() {
+	if s.touched.IsZero() || s.state.Held.with(s.tapped).Still() {
 		s.touched = time.Now()
 	}
 }
@@ -190,7 +191,7 @@ func (s *Session) Pause(on bool) {
 		if on == s.state.Paused {
 			return
 		}
-		s.state.Paused, s.seen = on, nil
+		s.state.Paused, s.seen, s.touched = on, nil, time.Time{}
 		if on {
 			s.pauseOff = make(chan struct{})
 		} else {
@@ -209,7 +210,7 @@ func (s *Session) Go(chunk int) {
 		if chunk < -1 || s.state.Phase == Failed {
 			return
 		}
-		s.goTo = &chunk
+		s.goTo, s.touched = &chunk, time.Time{}
 		s.drop()
 		if s.interrupt != nil {
 			s.interrupt()

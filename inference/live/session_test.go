@@ -310,3 +310,28 @@ func TestFailure(t *testing.T) {
 		}
 	})
 }
+
+// TestLatency presses keys after a while of nothing: what counts is the press.
+func TestLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, t.TempDir(), newFake(), true)
+		defer r.close()
+		r.Hold(forward)
+		r.pass(3 * time.Second)
+		r.Hold(Input{})
+		r.pass(20 * time.Second)
+		r.Hold(forward)
+		r.pass(2 * time.Second)
+		if d := r.State().Latency; d <= 0 || d > 300*time.Millisecond {
+			t.Errorf("%v after a pause", d)
+		}
+		r.Go(0)
+		r.pass(20 * time.Second)
+		r.Hold(Input{})
+		r.Hold(Input{Turn: clip.IJKL{1: 1}})
+		r.pass(5 * time.Second)
+		if d := r.State().Latency; d > 900*time.Millisecond {
+			t.Errorf("%v after going back", d)
+		}
+	})
+}

@@ -2,18 +2,14 @@ package queue
 
 import (
 	"context"
-	"fmt"
 	"image"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"time"
 
-	"gimbal/inference"
 	"gimbal/inference/engine"
 	"gimbal/inference/library"
-	"gimbal/inference/output"
 )
 
 // Options say what a Queue works with.
@@ -104,29 +100,11 @@ func (q *Queue) tell() {
 // made of the prompt and the time, and the library keeps copies of the inputs and thumb,
 // which may be nil. An error about dir is a SettingError of save_file.
 func (q *Queue) Add(s library.Settings, dir string, thumb image.Image) (library.Entry, error) {
-	q.adding.Lock()
-	defer q.adding.Unlock()
-	err := os.MkdirAll(dir, 0o755)
+	e, err := q.begin(s, dir, thumb)
 	if err == nil {
-		err = output.CheckWritable(dir)
+		q.enqueue(e)
 	}
-	if err != nil {
-		return library.Entry{}, &inference.SettingError{Setting: "save_file", Mistake: inference.Unusable, Err: err}
-	}
-	s.Job.Output = outputPath(dir, s.Job.Prompt, time.Now(), q.o.Library.Search(""))
-	e, err := q.o.Library.Create(s)
-	if err != nil {
-		return e, err
-	}
-	if err := keepInputs(q.o.Library.Folder(e.ID), s); err != nil {
-		e.State, e.Cause, e.Error, e.Finished = library.Failed, library.Other, err.Error(), time.Now()
-		q.keep(e)
-		q.tell()
-		return e, fmt.Errorf("keeping copies of the inputs: %w", err)
-	}
-	q.thumbnail(e.ID, thumb)
-	q.enqueue(e)
-	return e, nil
+	return e, err
 }
 
 // enqueue puts a run that the library has at the end of the queue.

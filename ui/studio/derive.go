@@ -49,6 +49,7 @@ func (s *Studio) derive(n *Snapshot) {
 	n.Form.CanRun = !slices.ContainsFunc(n.Form.Problems, func(p Problem) bool { return p.Level == Error })
 	n.Form.CanUndo, n.Form.CanRedo = s.state.history.CanUndo(), s.state.history.CanRedo()
 	s.derivePresets(n)
+	s.deriveWalk(n)
 }
 
 // derivePicture finds the video's size.

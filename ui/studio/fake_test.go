@@ -15,8 +15,10 @@ import (
 
 	"gimbal/assets"
 	"gimbal/inference"
+	"gimbal/inference/engine"
 	"gimbal/inference/engine/enginetest"
 	"gimbal/inference/library"
+	"gimbal/inference/live"
 )
 
 // fakeTrash moves files to a folder.
@@ -49,6 +51,8 @@ type bench struct {
 	files  *fakeWatcher
 	dir    string
 	trash  string
+	recipe inference.Recipe // of the demo model
+	walk   func(context.Context, engine.Request) (live.Walker, error)
 }
 
 // demoRecipe suits the demo model of a bench.
@@ -71,7 +75,13 @@ func inBubble(t *testing.T, test func(t *testing.T, b *bench)) {
 // newBench returns a Studio with a fake engine that has started, with all checks done.
 func newBench(t testing.TB, dir string) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: dir, trash: filepath.Join(dir, "trash")}
+	return newBenchOf(t, dir, demoRecipe, nil)
+}
+
+// newBenchOf is newBench with another demo model, and one to walk by.
+func newBenchOf(t testing.TB, dir string, recipe inference.Recipe, walk func(context.Context, engine.Request) (live.Walker, error)) *bench {
+	t.Helper()
+	b := &bench{t: t, dir: dir, trash: filepath.Join(dir, "trash"), recipe: recipe, walk: walk}
 	for _, dir := range []string{b.trash, filepath.Join(dir, "demo", "pictures")} {
 		must(t, os.MkdirAll(dir, 0o755))
 	}
@@ -86,7 +96,7 @@ func (b *bench) options() Options {
 	b.engine = enginetest.New()
 	b.set(enginetest.Settings{})
 	return Options{
-		Engine: b.engine, Dir: filepath.Join(b.dir, "own"), OutputDir: filepath.Join(b.dir, "videos"), Trash: fakeTrash(b.trash),
+		Engine: b.engine, OpenWalk: b.walk, Dir: filepath.Join(b.dir, "own"), OutputDir: filepath.Join(b.dir, "videos"), Trash: fakeTrash(b.trash),
 		Demo: func() (assets.Demo, error) {
 			return assets.Demo{Checkpoint: root, Pictures: filepath.Join(root, "pictures"), Settings: assets.Settings{Prompt: "a meadow"}}, nil
 		},
@@ -103,7 +113,7 @@ func (b *bench) set(s enginetest.Settings) {
 	if s.Recipes == nil {
 		s.Recipes = map[string]inference.Recipe{}
 	}
-	s.Recipes[filepath.Join(b.dir, "demo")] = demoRecipe
+	s.Recipes[filepath.Join(b.dir, "demo")] = b.recipe
 	b.engine.Set(s)
 }
 

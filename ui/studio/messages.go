@@ -78,6 +78,8 @@ var noticeTexts = map[Code]string{
 	PastedBad:       "What was pasted is no picture.",
 	PastedUnread:    "What was pasted is a picture of a kind that Gimbal does not read. Export it as PNG.",
 	SaveFailed:      "{{.Path}} could not be written.",
+	WalkFailed:      "The walk: {{.Text}}",
+	WalkSaved:       "The walk's video is in {{.Path}} and in the library.",
 	PresetName:      "A preset needs a name of its own: “{{.Name}}” is empty or taken.",
 	FitChosen:       "Changed so that it fits: {{.Settings}}.",
 	KeyNotKept:      "The key of {{.Server}} cannot be kept. It has to be given again when Gimbal starts.",

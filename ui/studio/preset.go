@@ -41,6 +41,7 @@ func withValues(j, values inference.Job) inference.Job {
 	values.Image, values.ActionPath, values.Prompt, values.NegativePrompt, values.Seed = j.Image, j.ActionPath, j.Prompt, j.NegativePrompt, j.Seed
 	values.ActionString, values.AllowAct2Cam, values.EvenJumps, values.PerFrameIntrinsics = j.ActionString, j.AllowAct2Cam, j.EvenJumps, j.PerFrameIntrinsics
 	values.CameraScale, values.DecoderPath = j.CameraScale, j.DecoderPath
+	values.ChunkNoise = false // a walk's
 	values.Output, values.FramesDir, values.DumpFile = j.Output, j.FramesDir, j.DumpFile
 	return values
 }

@@ -138,6 +138,9 @@ func (s *Studio) stored() stored {
 
 // checkSettings keeps them when they have changed. s.mu is held.
 func (s *Studio) checkSettings() {
+	if s.untouched() {
+		return
+	}
 	s.check("settings", fmt.Sprintf("%+v", s.stored()), saving, func(context.Context) func(*Snapshot) {
 		s.mu.Lock()
 		stored := s.stored()
@@ -149,6 +152,12 @@ func (s *Studio) checkSettings() {
 			}
 		}
 	})
+}
+
+// untouched reports whether this is the first start and the form waits for the demo model to
+// be filled: what is kept of it then would be taken for the user's own wish. s.mu is held.
+func (s *Studio) untouched() bool {
+	return !s.state.edited && s.state.models[true].checkpoint == "" && s.state.demoErr == nil
 }
 
 func (s *Studio) saveSettings(kept stored) error {

@@ -1,11 +1,15 @@
 package studio
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"gimbal/assets"
 	"gimbal/inference"
 )
 
@@ -84,4 +88,25 @@ func TestOldCamera(t *testing.T) {
 	if in != want {
 		t.Errorf("%+v, want %+v", in, want)
 	}
+}
+
+// TestKilledAtTheStart ends the first start before the demo model is unpacked: nothing is kept
+// that would be taken for the user's wish.
+func TestKilledAtTheStart(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{t: t, dir: dir, trash: dir, recipe: demoRecipe}
+		o := b.options()
+		o.Demo = func() (assets.Demo, error) { time.Sleep(time.Minute); return assets.Demo{}, nil }
+		st, err := New(o)
+		must(t, err)
+		time.Sleep(10 * time.Second)
+		if exists(st.settingsPath()) {
+			t.Error("settings are kept before the form is filled")
+		}
+		must(t, st.Close(context.Background()))
+		if exists(st.settingsPath()) {
+			t.Error("settings are kept at the end, although the form was never filled")
+		}
+	})
 }

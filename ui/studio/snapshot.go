@@ -23,6 +23,7 @@ type Snapshot struct {
 	queue.State
 	Stage    Stage
 	Library  Library
+	Walk     Walk
 	Exports  []Export
 	Notices  []Notice // the oldest first
 	Settings Settings

@@ -13,6 +13,7 @@ import (
 	"gimbal/assets"
 	"gimbal/inference/engine"
 	"gimbal/inference/library"
+	"gimbal/inference/live"
 	"gimbal/inference/queue"
 	"gimbal/inference/watch"
 )
@@ -20,6 +21,8 @@ import (
 // Options say what a Studio works with.
 type Options struct {
 	Engine engine.Engine
+	// OpenWalk opens the causal model of a request on this machine; nil for no walks.
+	OpenWalk func(context.Context, engine.Request) (live.Walker, error)
 	// Connect returns the engine of the server at an address; nil where there are none.
 	Connect func(server, key string) (engine.Engine, error)
 	Keys    Keys // of servers; nil for none
@@ -59,11 +62,13 @@ type Studio struct {
 	end   context.CancelFunc
 	tasks sync.WaitGroup // checks under way
 
-	mu     sync.Mutex
-	closed bool
-	now    Snapshot // its slices and maps are replaced, never written to
-	state  state    // what stands behind the snapshot
-	checks map[string]*check
+	mu      sync.Mutex
+	closed  bool
+	walk    *live.Session      // nil for none
+	picture func(live.Picture) // takes the pictures of walks; nil for nobody
+	now     Snapshot           // its slices and maps are replaced, never written to
+	state   state              // what stands behind the snapshot
+	checks  map[string]*check
 }
 
 // state is what is known beside what the snapshot shows.
@@ -112,10 +117,12 @@ func New(o Options) (*Studio, error) {
 	s.change(func(n *Snapshot) {
 		n.Form.Inputs, n.Form.typed = DefaultInputs(), map[Field]string{}
 		n.Settings.OutputDir = o.OutputDir
+		n.Walk.Idle = true
 		s.restore(n)
 		s.reportLibrary(n)
 	})
 	s.background(s.unpackDemo)
+	s.background(s.findWalks)
 	s.serial.enqueue(s.goOn)
 	return s, nil
 }
@@ -147,16 +154,20 @@ func (s *Studio) Close(ctx context.Context) error {
 		return nil
 	}
 	s.closed = true
-	settings := s.stored()
+	settings, untouched := s.stored(), s.untouched()
 	s.mu.Unlock()
 	s.end()
 	done := make(chan error, 1)
 	go func() {
 		s.watcher.Close()
+		s.serial.enqueue(s.endWalk)
 		s.serial.close()
 		s.queue.Close()
 		s.tasks.Wait()
-		err := s.saveSettings(settings)
+		var err error
+		if !untouched {
+			err = s.saveSettings(settings)
+		}
 		s.notes.close()
 		done <- errors.Join(err, s.lib.Close(), s.servers.close())
 	}()
@@ -172,7 +183,11 @@ func (s *Studio) Close(ctx context.Context) error {
 func (s *Studio) Snapshot() Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.now
+	n := s.now
+	if s.walk != nil {
+		n.Walk.State = s.walk.State()
+	}
+	return n
 }
 
 // Subscribe calls f with the state, at once and after changes, from a goroutine of

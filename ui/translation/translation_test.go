@@ -100,6 +100,9 @@ func used(t *testing.T) map[string]bool {
 	for _, id := range []string{studio.PresetQuick, studio.PresetProduction, studio.PresetFull, studio.PresetDemo} {
 		keys["preset."+id] = true
 	}
+	for _, can := range []studio.WalkCan{studio.WalkChecking, studio.WalkWhole, studio.WalkServer, studio.WalkNoModel, studio.WalkPicture, studio.WalkPrompt} {
+		keys["live.can."+string(can)] = true
+	}
 	for _, part := range []string{"", "high_noise_model", "low_noise_model", "causal_model", "text encoder", "tokenizer", "VAE"} {
 		keys["part."+part] = true
 	}

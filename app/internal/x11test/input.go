@@ -81,6 +81,21 @@ func (s *Server) Press(chord string) {
 	}
 }
 
+// Hold presses a key and lets it down until release is called.
+func (s *Server) Hold(name string) (release func()) {
+	s.t.Helper()
+	symbol, ok := named[name]
+	if !ok && len(name) == 1 {
+		symbol = xproto.Keysym(name[0])
+	}
+	k, there := s.keys[symbol]
+	if !there {
+		s.t.Fatalf("there is no key %q", name)
+	}
+	s.fake(xproto.KeyPress, byte(k.code))
+	return func() { s.fake(xproto.KeyRelease, byte(k.code)) }
+}
+
 func (s *Server) tap(k key) {
 	s.fake(xproto.KeyPress, byte(k.code))
 	s.fake(xproto.KeyRelease, byte(k.code))

@@ -1,0 +1,138 @@
+package ui
+
+import (
+	"fmt"
+	"image"
+	"slices"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
+
+	"gimbal/inference/live"
+	"gimbal/ui/part"
+	"gimbal/ui/studio"
+)
+
+// walkStrip shows the chunks of the way that the walk is on: a tap goes back to the end of one.
+type walkStrip struct {
+	w      *Window
+	dir    string
+	thumbs map[int]image.Image // nil while it is fetched
+	shown  string
+	row    *fyne.Container
+	scroll *container.Scroll
+	view   fyne.CanvasObject
+}
+
+// stripChunks is how many chunks are shown at once, the latest.
+const stripChunks = 60
+
+func newWalkStrip(w *Window) *walkStrip {
+	s := &walkStrip{w: w, thumbs: map[int]image.Image{}, row: part.Line(6)}
+	s.scroll = container.NewHScroll(s.row)
+	s.view = part.Sized(0, 62, s.scroll)
+	return s
+}
+
+func (s *walkStrip) show(n studio.Walk) {
+	if s.dir != n.Dir {
+		s.dir, s.thumbs = n.Dir, map[int]image.Image{}
+	}
+	first := max(0, len(n.Way)-stripChunks)
+	chunks := n.Way[first:]
+	s.fetch(chunks)
+	state := fmt.Sprint(chunks, n.At, len(s.thumbs))
+	for _, c := range chunks {
+		state += fmt.Sprint(s.thumbs[c] != nil)
+	}
+	if state == s.shown {
+		return
+	}
+	s.shown = state
+	s.row.RemoveAll()
+	for i, c := range chunks {
+		face := fyne.CanvasObject(part.Gap(0, 0))
+		if img := s.thumbs[c]; img != nil {
+			face = part.Picture(img, 5)
+		}
+		tile := part.NewTile(face, fyne.NewSize(64, 40), fmt.Sprint(first+i+1), func() { s.w.studio.GoWalk(c) })
+		tile.SetSelected(c == n.At)
+		s.w.names[fmt.Sprintf("live.chunk.%d", first+i)] = tile
+		s.row.Add(tile)
+	}
+	s.row.Refresh()
+	if slices.Contains(chunks, n.At) && n.At == n.Way[len(n.Way)-1] {
+		s.scroll.ScrollToOffset(fyne.NewPos(s.row.MinSize().Width, 0))
+	}
+}
+
+// fetch asks for the pictures of chunks, in the background; those that were not seen yet have
+// none.
+func (s *walkStrip) fetch(chunks []int) {
+	for _, c := range chunks {
+		if _, asked := s.thumbs[c]; asked {
+			continue
+		}
+		s.thumbs[c] = nil
+		dir := s.dir
+		go func() {
+			img := s.w.studio.WalkThumb(c)
+			fyne.Do(func() {
+				if dir != s.dir {
+					return
+				}
+				if s.thumbs[c] = img; img == nil {
+					delete(s.thumbs, c) // asked for again when something changed
+					return
+				}
+				s.show(s.w.now.Walk)
+			})
+		}()
+	}
+}
+
+// keptWalks lists the walks on disk.
+type keptWalks struct {
+	w     *Window
+	shown string
+	list  *fyne.Container
+	view  *fyne.Container
+}
+
+// mostWalks is how many are listed.
+const mostWalks = 8
+
+func newKeptWalks(w *Window) *keptWalks {
+	k := &keptWalks{w: w, list: part.Column(6)}
+	k.view = part.Column(8, part.NewTitle(tr("live.kept")), k.list)
+	k.view.Hide()
+	return k
+}
+
+func (k *keptWalks) show(n studio.Walk) {
+	kept := slices.DeleteFunc(slices.Clone(n.Kept), func(w live.Kept) bool { return n.On && w.Dir == n.Dir })
+	kept = kept[:min(len(kept), mostWalks)]
+	state := ""
+	for _, w := range kept {
+		state += fmt.Sprint(w.Dir, w.Chunks, w.Prompt)
+	}
+	setVisible(k.view, len(kept) > 0)
+	if state == k.shown {
+		return
+	}
+	k.shown = state
+	k.list.RemoveAll()
+	for i, w := range kept {
+		face := fyne.CanvasObject(part.Gap(0, 0))
+		if w.Thumb != nil {
+			face = part.Picture(w.Thumb, 5)
+		}
+		words := part.Column(2, part.NewText(w.Prompt).Cut(),
+			part.NewCaption(join(tr("live.way", map[string]any{"N": w.Chunks}), w.Created.Format("2006-01-02 15:04"))).Cut())
+		row := part.NewPick(part.Line(8, part.Sized(52, 34, face), part.Spread(words)), func() { k.w.studio.ContinueWalk(w.Dir) })
+		k.w.names[fmt.Sprintf("live.kept.%d", i)] = row
+		k.list.Add(part.Dock(nil, nil, nil, part.IconButton(theme.DeleteIcon(), func() { k.w.studio.DeleteWalk(w.Dir) }), row))
+	}
+	k.list.Refresh()
+}

@@ -1,0 +1,106 @@
+package ui
+
+import (
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/test"
+	"fyne.io/fyne/v2/widget"
+
+	"gimbal/inference/clip"
+	"gimbal/inference/live"
+	"gimbal/ui/part"
+	"gimbal/ui/studio"
+)
+
+// walking returns a Snapshot of a walk of three chunks, the last of which is seen.
+func walking(t *testing.T) studio.Snapshot {
+	s := filled(t)
+	s.Walk = studio.Walk{Can: studio.WalkReady, On: true, Dir: "walk", Idle: true, State: live.State{
+		Phase: live.Walking, Prompt: "a plaza", At: 3, Chunk: 3, Way: []int{0, 1, 3}, ChunkFrames: 8,
+		Ways: []live.Way{{Number: 1, Begin: 0, Tip: 2, Chunks: 3}, {Number: 2, Name: "left", Begin: 3, Tip: 3, Chunks: 3}},
+		Held: live.Input{Move: clip.WASD{1}, Turn: clip.IJKL{1: 1}}, Latency: 1400 * time.Millisecond, FPS: 15.9, Ahead: 0.5, Memory: 107e6,
+	}}
+	return s
+}
+
+func TestLiveKeys(t *testing.T) {
+	w, f := newTestWindow(t, walking(t), 1280, 800)
+	w.walkKey(fyne.KeyW, true)
+	if f.asked("hold [1 0 0 0] [0 0 0 0] false") {
+		t.Error("a key of the page Create walks")
+	}
+	w.turn(pageLive)
+	w.walkKey(fyne.KeyW, true)
+	w.walkKey(desktop.KeyShiftLeft, true)
+	w.walkKey(fyne.KeyLeft, true)
+	expect(t, f, "hold [1 0 0 0] [0 0 0 0] false")
+	expect(t, f, "hold [1 0 0 0] [0 1 0 0] true")
+	w.walkKey(fyne.KeyW, false)
+	expect(t, f, "hold [0 0 0 0] [0 1 0 0] true")
+	w.walkKey(fyne.KeySpace, true)
+	w.walkKey(fyne.KeySpace, false)
+	expect(t, f, "pause true")
+	w.turn(pageCreate)
+	expect(t, f, "hold [0 0 0 0] [0 0 0 0] false")
+}
+
+func TestLiveShowsTheWalk(t *testing.T) {
+	w, f := newTestWindow(t, walking(t), 1280, 800)
+	w.turn(pageLive)
+	layOut(w)
+	l := w.live
+	if got := l.keys.Text(); got != "W J" {
+		t.Errorf("the keys are %q", got)
+	}
+	if got := l.numbers.Text(); got != "chunk 3  ·  1.4 s from key to picture  ·  0.5 chunks ahead  ·  15.9 pictures/s  ·  0.0 s a chunk  ·  107 MB" {
+		t.Errorf("the numbers are %q", got)
+	}
+	if l.ways.Selected != "2. left" || l.say.Text != "a plaza" {
+		t.Errorf("on the way %q with the prompt %q", l.ways.Selected, l.say.Text)
+	}
+	if len(f.calls) > 0 && f.asked("go 3") {
+		t.Error("what is shown was asked for")
+	}
+	test.Tap(w.names["live.chunk.1"].(*part.Tile))
+	expect(t, f, "go 1")
+	l.ways.SetSelectedIndex(0)
+	expect(t, f, "go 2")
+	test.Tap(w.names["live.again"].(*widget.Button))
+	expect(t, f, "go -1")
+	l.say.SetText("a plaza at night")
+	l.say.OnSubmitted(l.say.Text)
+	expect(t, f, "say a plaza at night")
+	l.screen.Dragged(&fyne.DragEvent{Dragged: fyne.NewDelta(l.screen.Size().Width/2, -l.screen.Size().Width/4)})
+	expect(t, f, "drag 0.698 0.349")
+	for name, call := range map[string]string{"live.save": "save walk", "live.create": "use camera", "live.end": "end walk"} {
+		test.Tap(w.names[name].(*widget.Button))
+		expect(t, f, call)
+	}
+}
+
+// TestLiveExplains says why there is no walk, and offers what there is in its place.
+func TestLiveExplains(t *testing.T) {
+	s := filled(t)
+	s.Walk.Can = studio.WalkWhole
+	w, f := newTestWindow(t, s, 1280, 800)
+	w.turn(pageLive)
+	start, instead := w.names["live.start"].(*widget.Button), w.names["live.make"].(*widget.Button)
+	if !start.Disabled() || !instead.Visible() || w.live.why.Text() == "" || w.live.walking.Visible() {
+		t.Error("a model that makes its videos in one go can be walked by")
+	}
+	test.Tap(instead)
+	if w.page != pageCreate {
+		t.Error("the offer does not lead to Create")
+	}
+	s.Version++
+	s.Walk.Can = studio.WalkReady
+	w.show(s)
+	if start.Disabled() || instead.Visible() || w.live.why.Visible() {
+		t.Error("a causal model cannot be walked by")
+	}
+	test.Tap(start)
+	expect(t, f, "walk")
+}
