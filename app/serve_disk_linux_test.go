@@ -86,7 +86,7 @@ func TestServeFullDisk(t *testing.T) {
 // trySubmit sends a job and returns the status and the error that come back.
 func trySubmit(t *testing.T, url, picture string, seed int) (status int, text string) {
 	t.Helper()
-	answer := post(t, url, picture, seed)
+	answer := post(t, url, picture, seed, serviceJob)
 	defer answer.Body.Close()
 	var v struct{ Error struct{ Message string } }
 	json.NewDecoder(answer.Body).Decode(&v)

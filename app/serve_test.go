@@ -80,7 +80,7 @@ var serviceJob = map[string]string{
 // submit sends a job with a seed and returns its id.
 func submit(t *testing.T, url, picture string, seed int) string {
 	t.Helper()
-	answer := post(t, url, picture, seed)
+	answer := post(t, url, picture, seed, serviceJob)
 	defer answer.Body.Close()
 	var v struct {
 		ID    string
@@ -93,11 +93,11 @@ func submit(t *testing.T, url, picture string, seed int) string {
 }
 
 // post sends a job with a seed.
-func post(t *testing.T, url, picture string, seed int) *http.Response {
+func post(t *testing.T, url, picture string, seed int, settings map[string]string) *http.Response {
 	t.Helper()
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
-	for name, value := range serviceJob {
+	for name, value := range settings {
 		w.WriteField(name, value)
 	}
 	w.WriteField("base_seed", fmt.Sprint(seed))
