@@ -14,7 +14,7 @@ LENGTH = 96  # ids of a caption in training, one place kept for the padding key
 
 
 def build(folder, vocab=1600, seed=7):
-    """Train spiece.model and write tokenizer.json and tokenizer_config.json beside it."""
+    """Train the pieces and write them as tokenizer.json, with tokenizer_config.json beside it."""
     import pydoc_data.topics
     import sentencepiece as spm
     from sentencepiece import sentencepiece_model_pb2 as pb
@@ -39,9 +39,7 @@ def build(folder, vocab=1600, seed=7):
     os.remove(prefix + ".vocab")
     m = pb.ModelProto()
     m.ParseFromString(open(prefix + ".model", "rb").read())
-    m.trainer_spec.input[:] = ["captions.txt"]  # no path of the training machine
-    m.trainer_spec.model_prefix = "spiece"
-    open(prefix + ".model", "wb").write(m.SerializeToString())
+    os.remove(prefix + ".model")
     special = lambda i, s: {"id": i, "content": s, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     meta = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
     end = {"SpecialToken": {"id": "</s>", "type_id": 0}}
@@ -70,15 +68,15 @@ class Words:
     """Encodes captions word by word with a cache; equal to encoding them whole."""
 
     def __init__(self, folder):
-        import sentencepiece as spm
-        self.sp = spm.SentencePieceProcessor(model_file=os.path.join(folder, "spiece.model"))
+        from tokenizers import Tokenizer
+        self.tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
         self.cache = {}
 
     def ids(self, text):
         out = []
         for word in text.split():
             if word not in self.cache:
-                self.cache[word] = self.sp.encode(word)
+                self.cache[word] = self.tokenizer.encode(word, add_special_tokens=False).ids
             out += self.cache[word]
         return out + [1]
 
@@ -92,7 +90,7 @@ class Words:
         return ids, lengths
 
     def __len__(self):
-        return self.sp.get_piece_size()
+        return self.tokenizer.get_vocab_size()
 
 
 if __name__ == "__main__":
