@@ -72,6 +72,9 @@ func (l *Layout) openNamedExpert(name, path string) Part {
 	if path == "" {
 		return part
 	}
+	if part.Err = checkFinished(path); part.Err != nil {
+		return part
+	}
 	e, err := OpenExpert(path)
 	if part.Err = err; err != nil {
 		return part

@@ -88,15 +88,26 @@ func ReadParts(path string) (Parts, error) {
 	return p, nil
 }
 
-// unit is a file, or a folder of shards, that holds models.
+// unit is a file, or a folder of shards, that holds models, or that holds none but should.
 type unit struct {
-	path  string
-	kinds map[Kind]model
+	path   string
+	kinds  map[Kind]model
+	broken bool // it cannot be opened: whoever does says why
 }
 
-func (u unit) isExpert() bool {
-	_, ok := u.kinds[KindExpert]
-	return ok
+// isExpert reports whether the unit holds an expert or, broken, is called like one.
+func (u unit) isExpert() bool { return u.is(KindExpert, noiseOf(u.path) != "") }
+
+// is reports whether the unit holds a model of a kind, or is broken and called like one.
+func (u unit) is(kind Kind, called bool) bool {
+	_, ok := u.kinds[kind]
+	return ok || u.broken && called
+}
+
+// called reports whether a word is in the name of a unit or of the folder that it is in.
+func (u unit) called(words ...string) bool {
+	name := strings.ToLower(filepath.Base(filepath.Dir(u.path)) + "/" + filepath.Base(u.path))
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(name, w) })
 }
 
 // find completes c.Parts by what there is in c.Dir: a folder, a file of weights or a
@@ -274,7 +285,8 @@ func otherExpert(path string) string {
 	for _, pair := range [][2]string{{"high", "low"}, {"High", "Low"}, {"HIGH", "LOW"}, {"_H_", "_L_"}, {"_H.", "_L."}} {
 		for _, way := range [][2]string{pair, {pair[1], pair[0]}} {
 			other := strings.ReplaceAll(path, way[0], way[1])
-			if info, err := os.Stat(other); other != path && err == nil && info.Mode().IsRegular() {
+			info, err := os.Lstat(other)
+			if other != path && (err == nil && !info.IsDir() || err != nil && checkFinished(other) != nil) {
 				return other
 			}
 		}
@@ -285,18 +297,18 @@ func otherExpert(path string) string {
 // search looks for the parts that p does not name, experts only if asked for, in a folder and
 // those in it. Of several files that would do for a part it takes none: the error names them.
 func (p *Parts) search(root string, wantExperts bool) error {
-	experts := map[string][]string{}
-	var texts, vaes []string
+	experts := map[string][]unit{}
+	var texts, vaes []unit
 	for _, u := range units(root) {
 		if u.isExpert() {
 			noise := noiseOf(u.path)
-			experts[noise] = append(experts[noise], u.path)
+			experts[noise] = append(experts[noise], u)
 		}
-		if _, ok := u.kinds[KindText]; ok {
-			texts = append(texts, u.path)
+		if u.is(KindText, u.called("t5", "text_encoder")) {
+			texts = append(texts, u)
 		}
-		if _, ok := u.kinds[KindVAE]; ok {
-			vaes = append(vaes, u.path)
+		if u.is(KindVAE, u.called("vae")) {
+			vaes = append(vaes, u)
 		}
 	}
 	if p.HighNoise == "" && p.LowNoise == "" && len(experts[HighNoise])+len(experts[LowNoise]) == 0 {
@@ -306,7 +318,7 @@ func (p *Parts) search(root string, wantExperts bool) error {
 	for _, part := range []struct {
 		name  string
 		to    *string
-		found []string
+		found []unit
 	}{
 		{HighNoise, &p.HighNoise, experts[HighNoise]}, {LowNoise, &p.LowNoise, experts[LowNoise]},
 		{string(KindText), &p.TextEncoder, texts}, {string(KindVAE), &p.VAE, vaes},
@@ -314,14 +326,17 @@ func (p *Parts) search(root string, wantExperts bool) error {
 		if *part.to != "" || !wantExperts && (part.name == HighNoise || part.name == LowNoise) {
 			continue
 		}
+		if whole := slices.DeleteFunc(slices.Clone(part.found), func(u unit) bool { return u.broken }); len(whole) > 0 {
+			part.found = whole // what is broken beside it is something else
+		}
 		if len(part.found) > 1 {
 			names := make([]string, len(part.found))
-			for i, path := range part.found {
-				names[i], _ = filepath.Rel(root, path)
+			for i, u := range part.found {
+				names[i], _ = filepath.Rel(root, u.path)
 			}
 			errs = append(errs, &Error{root, part.name, strings.Join(names, ", "), fmt.Sprintf("one: name it in a %s beside them, or on its own", PartsFile)})
 		} else if len(part.found) == 1 {
-			*part.to = part.found[0]
+			*part.to = part.found[0].path
 		}
 	}
 	if p.Tokenizer == "" {
@@ -354,11 +369,11 @@ const (
 	searchUnits = 500
 )
 
-// units lists what holds models in a folder and those below it.
+// units lists what holds models, or should, in a folder and those below it.
 func units(root string) (all []unit) {
 	add := func(path string) {
-		if u, err := classify(path); err == nil && len(u.kinds) > 0 {
-			all = append(all, u)
+		if u, err := classify(path); err != nil || len(u.kinds) > 0 {
+			all = append(all, unit{path, u.kinds, err != nil})
 		}
 	}
 	var look func(dir string, depth int)
@@ -368,10 +383,18 @@ func units(root string) (all []unit) {
 			add(dir)
 			return
 		}
+		if base := filepath.Base(dir); noiseOf(dir) != "" && slices.Contains(partFolders, base) && f.find(ConfigFile) != "" && !slices.ContainsFunc(f.names, isWeights) {
+			all = append(all, unit{path: dir, broken: true}) // a transformer's folder without its weights
+		}
 		for _, name := range f.names {
 			path := filepath.Join(dir, name)
+			if whole := finishedName(path); whole != "" && !exists(whole) && isWeights(whole) {
+				all = append(all, unit{path: whole, broken: true})
+			}
 			info, err := os.Stat(path)
 			switch {
+			case err != nil && (isWeights(path) || slices.Contains(partFolders, name)):
+				all = append(all, unit{path: path, broken: true}) // a link that leads nowhere
 			case err != nil || len(all) >= searchUnits:
 			case info.IsDir() && depth < searchDepth && name != CacheDir:
 				look(path, depth+1)
@@ -421,5 +444,5 @@ func classify(path string) (unit, error) {
 		return unit{}, err
 	}
 	defer s.Close()
-	return unit{path, s.kinds}, nil
+	return unit{path: path, kinds: s.kinds}, nil
 }

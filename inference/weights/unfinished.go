@@ -29,6 +29,16 @@ func checkFinished(path string) error {
 	return nil
 }
 
+// finishedName returns the name that a file of an unfinished download will have, "" if it is none.
+func finishedName(path string) string {
+	for _, suffix := range unfinishedSuffixes {
+		if strings.HasSuffix(strings.ToLower(path), suffix) {
+			return path[:len(path)-len(suffix)]
+		}
+	}
+	return ""
+}
+
 // checkFinished returns an error if a download to the folder is not finished.
 func (f listing) checkFinished() error {
 	if beside := unfinished(f.path, func(string) bool { return true }); beside != "" {
