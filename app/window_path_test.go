@@ -20,6 +20,11 @@ func TestWindowPath(t *testing.T) {
 	p := newSession(t)
 	picture := p.picture(t, "desert.png")
 	p.start()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(p.errs)
+		}
+	})
 	p.wait(30*time.Second, "the demo model's settings in the form", func() bool { return p.inputs().Job.Frames > 0 })
 	p.drop(picture)
 	p.fill("frame_num", "17")
@@ -63,6 +68,26 @@ func TestWindowPath(t *testing.T) {
 	p.click("generate")
 	p.wait(120*time.Second, "the video", func() bool { return p.states() == "done" })
 	p.shot("path-05-video")
+
+	// A way that is walked: W is held in the video's own time, which ends by itself.
+	p.click("camera.edit")
+	p.click("path.record")
+	release := p.Hold("w")
+	time.Sleep(700 * time.Millisecond)
+	release()
+	time.Sleep(4 * time.Second)
+	p.settle()
+	p.shot("path-06-recorded")
+	p.click("path.use")
+	p.wait(5*time.Second, "the recorded path", func() bool { return p.inputs().Job.ActionPath != folder })
+	if read, err = clip.OpenPath(p.inputs().Job.ActionPath); err != nil {
+		t.Fatal(err)
+	}
+	if end := read.Poses()[read.Frames()-1]; end[2][3] < 0.5 || end[0][3] != 0 {
+		t.Errorf("W for 0.7 s led to %v", end)
+	}
+	p.click("undo")
+	p.wait(5*time.Second, "the drawn path again", func() bool { return p.inputs().Job.ActionPath == folder })
 	p.window.Close()
 	p.end()
 }

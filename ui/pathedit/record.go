@@ -44,6 +44,9 @@ func (e *Editor) record() {
 
 // tick moves the camera by a frame.
 func (r *recorder) tick() {
+	if r.e.recorder != r { // on its way when the recording ended
+		return
+	}
 	down := func(names ...fyne.KeyName) float64 {
 		for _, n := range names {
 			if r.held[n] {
