@@ -34,7 +34,8 @@ type Walk struct {
 	encoder *vae.PictureEncoder
 	still   [][]float32 // the picture's latent of each chunk, until it changes no more
 	next    int         // number of the chunk to be made
-	made    bool        // its latent is in the maker, and not remembered yet
+	closed  bool
+	made    bool // its latent is in the maker, and not remembered yet
 }
 
 // Prompt is what a Walk is told in words.
@@ -195,7 +196,12 @@ func (w *Walk) open(ctx context.Context) (err error) {
 }
 
 // Close gives everything back and lets the next run begin. No other call may be under way.
+// Calls after the first do nothing.
 func (w *Walk) Close() {
+	if w.closed {
+		return
+	}
+	w.closed = true
 	r := w.maker.run
 	w.maker.close()
 	if w.encoder != nil {

@@ -19,6 +19,7 @@ import (
 	"gimbal/inference/device"
 	"gimbal/inference/engine"
 	"gimbal/inference/golden"
+	"gimbal/inference/weights"
 )
 
 // openWalk opens a walk by the causal checkpoint of the tests.
@@ -217,4 +218,52 @@ func readFrame(t *testing.T, dir string, n int) *image.RGBA {
 	rgba := image.NewRGBA(img.Bounds())
 	draw.Draw(rgba, rgba.Rect, img, image.Point{}, draw.Src)
 	return rgba
+}
+
+// TestWalkVariants walks by every causal checkpoint of the reference's: the camera matters to
+// each, and so do keys to an act one.
+func TestWalkVariants(t *testing.T) {
+	root := golden.Causal(t)
+	assets := filepath.Join(root, "checkpoint-tiny-fast-cam")
+	for name, at := range map[string]weights.Checkpoint{
+		"cam":      {Dir: assets},
+		"act":      {Dir: filepath.Join(root, "checkpoint-tiny-act"), Assets: assets, Model: inference.CausalFast},
+		"v2":       {Dir: filepath.Join(root, "checkpoint-tiny-v2"), Assets: assets},
+		"1.3b":     {Dir: filepath.Join(root, "checkpoint-tiny-v2-1.3b"), Assets: assets},
+		"pretrain": {Dir: filepath.Join(root, "checkpoint-tiny-v2"), Assets: assets, Model: inference.CausalPretrain},
+	} {
+		if _, err := os.Stat(at.Dir); err != nil {
+			continue // the whole set of cases has it
+		}
+		t.Run(name, func(t *testing.T) {
+			p, err := engine.LoadModel(t.Context(), openDevice(t), at, inference.QuantNone, func(inference.Event) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			job := quickCausal(t)
+			if job.Recipe, err = engine.RecipeOf(at); err != nil {
+				t.Fatal(err)
+			}
+			job.MaxArea, job.Chunk, job.Window, job.Sink, job.Steps = 32*32, 1, 3, 1, min(job.Steps, 4)
+			w, err := p.Walk(t.Context(), job, func(inference.Event) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			const chunks = 4 // past the window
+			frames := w.Shape().Frames(chunks)
+			still := clip.StartWalk().Extend(slices.Repeat([]clip.Pose{clip.StartWalk().Last()}, frames-1), slices.Repeat([]clip.Keys{{}}, frames-1))
+			prompt := encode(t, w, job.Prompt)
+			moved := walkOn(t, w, turning(frames), prompt, chunks)
+			w.Restart()
+			stood := walkOn(t, w, still, prompt, chunks)
+			if slices.Equal(moved[chunks-1], stood[chunks-1]) {
+				t.Error("the camera does not matter")
+			}
+			if p.ReadsKeys() != w.Shape().Keys {
+				t.Error("the walk's shape does not say whether keys are read")
+			}
+		})
+	}
 }

@@ -13,5 +13,7 @@
 // What is pressed acts at the next chunk: a chunk is begun as late as it can be for its
 // pictures to follow those before without a gap, and at once where the machine is slower than
 // that. To go back, the model is made to remember the chunks before, which takes a forward for
-// each where making one takes a forward for every step besides.
+// each where making one takes a forward for every step besides: measured with the demo model, a
+// fifth of the time, and no memory, where a copy of what it remembers would be 20 MB of the demo
+// and gigabytes of LingBot-World.
 package live

@@ -207,10 +207,15 @@ func TestRealMemory(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
-	in := Input{Move: clip.WASD{1}}
-	r.walk(t, in, chunks/4)
+	walk := func(n int) (st State) {
+		for ; n > 0; n -= 100 {
+			st = r.walk(t, Input{Move: clip.WASD{1}}, min(n, 100))
+		}
+		return st
+	}
+	walk(chunks / 4)
 	held, before := r.dev.Info().Allocated, heap()
-	st := r.walk(t, in, chunks-chunks/4)
+	st := walk(chunks - chunks/4)
 	more, grown := r.dev.Info().Allocated-held, heap()-before
 	each := grown / int64(chunks-chunks/4)
 	t.Logf("%d chunks: device %+d bytes, heap %+d, %d a chunk", len(st.Way), more, grown, each)

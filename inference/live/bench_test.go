@@ -1,0 +1,147 @@
+package live
+
+import (
+	"context"
+	"image"
+	"log/slog"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"gimbal/assets"
+	"gimbal/inference"
+	"gimbal/inference/clip"
+	"gimbal/inference/cpu"
+	"gimbal/inference/device"
+	"gimbal/inference/engine"
+)
+
+// demoWalk opens a walk by the demo model.
+func demoWalk(b *testing.B) *engine.Walk {
+	b.Helper()
+	demo, err := assets.UnpackDemo(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	e := engine.NewLocal(engine.Options{
+		Open: func(context.Context) (device.Device, error) { return cpu.Open(cpu.Options{}) }, RatesDir: b.TempDir(), Log: slog.New(slog.DiscardHandler),
+	})
+	b.Cleanup(func() { e.Close() })
+	job := inference.DefaultJob()
+	job.Image, job.Prompt = filepath.Join(demo.Pictures, "meadow.png"), demo.Settings.Prompt
+	r, ok, err := engine.WalkRequest(engine.Request{Checkpoint: demo.Checkpoint, Job: job})
+	if !ok || err != nil {
+		b.Skipf("the demo model is not causal: %v", err)
+	}
+	w, err := e.OpenWalk(b.Context(), r, func(inference.Event) {})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(w.Close)
+	return w
+}
+
+// cpuTime is what this process used of the processors.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkChunk makes, remembers, decodes and brings back chunks of the demo model one after
+// the other, and reports what each takes: in time, and, as "cpu", of the processors, which
+// counts on a machine that does other things too.
+func BenchmarkChunk(b *testing.B) {
+	w := demoWalk(b)
+	prompt, err := w.Encode(b.Context(), "a green meadow at noon")
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := w.NewDecoder(true)
+	defer d.Close()
+	const chunks = 12 // past the window
+	shape := w.Shape()
+	path := clip.StartWalk()
+	path = path.Extend(steer(path.Last(), Input{Move: clip.WASD{1}, Turn: clip.IJKL{1: 1}}, shape.Frames(chunks)-1))
+	var took, used [4]time.Duration
+	measure := func(i int, f func() error) {
+		begin, cpu := time.Now(), cpuTime()
+		if err := f(); err != nil {
+			b.Fatal(err)
+		}
+		took[i], used[i] = took[i]+time.Since(begin), used[i]+cpuTime()-cpu
+	}
+	n := 0
+	for b.Loop() {
+		w.Restart()
+		var latents [][]float32
+		for range chunks {
+			n++
+			measure(0, func() error {
+				x, err := w.Make(b.Context(), path, prompt)
+				latents = append(latents, x)
+				return err
+			})
+			measure(1, func() error { return w.Remember(b.Context()) })
+			measure(2, func() error {
+				return d.Decode(b.Context(), latents[len(latents)-1], func(*image.RGBA) error { return nil })
+			})
+		}
+		w.Restart()
+		for _, x := range latents {
+			measure(3, func() error { return w.Replay(b.Context(), x, path, prompt) })
+		}
+	}
+	for i, name := range []string{"make", "remember", "decode", "replay"} {
+		b.ReportMetric(took[i].Seconds()/float64(n), name+"-s/chunk")
+		b.ReportMetric(used[i].Seconds()/float64(n), name+"-cpu-s/chunk")
+	}
+}
+
+// BenchmarkWalk walks by the demo model for a while: how many pictures a second are seen, and
+// how long after the first key the first of them.
+func BenchmarkWalk(b *testing.B) {
+	w := demoWalk(b)
+	first := make(chan time.Time, 1)
+	seen := 0
+	s := New(Options{
+		Open: func(context.Context) (Walker, error) { return Of(w), nil }, Dir: filepath.Join(b.TempDir(), "walk"), Idle: true,
+		Changed: func() {}, Log: slog.New(slog.DiscardHandler),
+		Picture: func(Picture) {
+			if seen++; seen == 1 {
+				first <- time.Now()
+			}
+		},
+	})
+	wait := func(is func(State) bool) State {
+		for {
+			if st := s.State(); is(st) {
+				return st
+			} else if st.Phase == Failed {
+				b.Fatal(st.Err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	wait(func(st State) bool { return st.Waiting })
+	pressed, cpu := time.Now(), cpuTime()
+	s.Hold(forward)
+	begin := <-first
+	const chunks = 16
+	wait(func(st State) bool { return len(st.Way) >= chunks })
+	s.Hold(Input{})
+	st := wait(func(st State) bool { return st.Waiting && st.Ahead == 0 })
+	took := time.Since(begin)
+	pictures := float64(w.Shape().Frames(len(st.Way)))
+	for b.Loop() { // once: it is one walk
+	}
+	b.ReportMetric(pictures/took.Seconds(), "pictures/s")
+	b.ReportMetric(begin.Sub(pressed).Seconds(), "s-to-first")
+	b.ReportMetric((cpuTime()-cpu).Seconds()/pictures, "cpu-s/picture")
+	if err := s.Close(); err != nil {
+		b.Error(err)
+	}
+}
