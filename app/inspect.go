@@ -85,6 +85,10 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		found = "usable"
 		fmt.Fprintf(stdout, "  one expert does every step: %s, as there is no %s\n", expert, missing)
 	}
+	if m.Twins {
+		found = "usable"
+		fmt.Fprintln(stdout, "  the experts for high and for low noise hold the same weights: was one file fetched twice?")
+	}
 	if slices.ContainsFunc(m.Parts, func(p engine.Part) bool { return len(p.Unused) > 0 }) {
 		found = "usable"
 	}

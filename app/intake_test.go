@@ -353,6 +353,23 @@ func TestOneExpert(t *testing.T) {
 	}
 }
 
+// TestTwins makes sure that it is said when both experts are the same, as where one was fetched twice.
+func TestTwins(t *testing.T) {
+	model := checkpointTree(t)
+	model.remove(low)
+	model.check(os.CopyFS(model.at(low), os.DirFS(model.at(high))))
+	video := filepath.Join(t.TempDir(), "v.mp4")
+	for _, args := range [][]string{
+		{"inspect", model.dir},
+		{"plan", "--ckpt_dir", model.dir, "--frame_num", "5", "--image", filepath.Join(golden.Dir(t), "image.png")},
+		{"generate", "--ckpt_dir", model.dir, "--image", filepath.Join(golden.Dir(t), "image.png"), "--prompt", "x", "--frame_num", "5", "--sample_steps", "1", "--max_area", "1536", "--save_file", video},
+	} {
+		if out, errs, code := gimbal(t, args...); code != 0 || !strings.Contains(out+errs, "hold the same weights") {
+			t.Errorf("%s: exit code %d\n%s%s", args[0], code, out, errs)
+		}
+	}
+}
+
 // TestInspectFull makes sure that a model's files are compared with what the hub says of them,
 // and read whole where it says nothing.
 func TestInspectFull(t *testing.T) {

@@ -83,6 +83,7 @@ type Model struct {
 	HasCamera bool   // it follows camera paths
 	ReadsKeys bool   // it is told keys, and of a camera path the turns only: an act checkpoint
 	Parts     []Part
+	Twins     bool              // both experts hold the same weights, as where one file was fetched twice
 	Modes     []string          // in which it can be run, as inference.Causal has them: "" for two experts
 	Variant   Variant           // which of the family it is; its recipe is the makers'
 	Recipe    inference.Recipe  // what suits it

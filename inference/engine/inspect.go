@@ -44,7 +44,7 @@ func (l *Local) Inspect(ctx context.Context, r Request) (_ Model, err error) {
 		return m, err
 	}
 	m.Whole, m.HasCamera, m.ReadsKeys, m.Recipe = true, p.HasCamera(), p.ReadsKeys(), p.recipe
-	m.Variant = p.variant
+	m.Variant, m.Twins = p.variant, p.layout.Twins()
 	m.Cached = cached(p.layout)
 	return m, p.Close()
 }

@@ -43,6 +43,9 @@ func modelNotices(l *weights.Layout, boundary float64) (notices []inference.Noti
 		notices = append(notices, inference.Notice{About: inference.NoticeExpert,
 			Text: fmt.Sprintf("one expert does every step: %s, as there is no %s in %s", expert, missing, l.Dir)})
 	}
+	if l.Twins() {
+		notices = append(notices, inference.Notice{About: inference.NoticeExpert, Text: twinsText})
+	}
 	for _, p := range l.Parts() {
 		if len(p.Unused) > 0 {
 			notices = append(notices, inference.Notice{About: inference.NoticeTensors, Text: p.Name + ": " + unusedText(p.Unused)})
@@ -53,6 +56,8 @@ func modelNotices(l *weights.Layout, boundary float64) (notices []inference.Noti
 	}
 	return notices
 }
+
+const twinsText = "the experts for high and for low noise hold the same weights: was one file fetched twice?"
 
 // UnusedText counts the tensors that the model does not use, and names the first.
 func (p Part) UnusedText() string { return unusedText(p.Unused) }

@@ -133,7 +133,7 @@ func (r *ggufReader) u64(field string) uint64 { return binary.LittleEndian.Uint6
 func (r *ggufReader) size(field string) int {
 	n := r.u64(field)
 	if n > uint64(len(r.rest)) {
-		r.fail(field, fmt.Sprintf("a length of %d", n), fmt.Sprintf("at most the %d bytes that follow", len(r.rest)))
+		r.fail(field, fmt.Sprintf("a length of %d", n), fmt.Sprintf("at most the %d bytes that follow (is the download complete?)", len(r.rest)))
 		return 0
 	}
 	return int(n)

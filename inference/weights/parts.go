@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/google/renameio/v2"
+
+	"gimbal/inference"
 )
 
 // Parts name a model's parts: files, or folders of shards. "" is for those that are to be
@@ -73,8 +75,10 @@ func ReadParts(path string) (Parts, error) {
 		}
 		if err := values.read(name, to, "the path of a file or folder"); err != nil {
 			errs = append(errs, err)
-		} else if *to == "" {
+		} else if *to = inference.Path(*to); *to == "" {
 			errs = append(errs, &Error{path, name, "no path", "the path of a file or folder"})
+		} else if inference.IsAddress(*to) {
+			errs = append(errs, &Error{path, name, "the address " + *to, "the path of a file or folder: download it first"})
 		} else if !filepath.IsAbs(*to) {
 			*to = filepath.Join(filepath.Dir(path), *to)
 		}

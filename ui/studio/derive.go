@@ -231,6 +231,9 @@ func (s *Studio) modelWarnings(n *Snapshot, add func(Field, Level, Code, map[str
 	if expert, missing := n.Model.Alone(n.Form.Inputs.Job.Boundary); expert != "" {
 		add(FieldModel, Warning, ModelHalf, map[string]any{"Expert": expert, "Missing": missing}, "")
 	}
+	if n.Model.Twins {
+		add(FieldModel, Warning, ModelTwins, nil, "")
+	}
 	for _, p := range n.Model.Parts {
 		if len(p.Unused) > 0 {
 			add(FieldModel, Warning, ModelUnused, map[string]any{"Part": p.Name, "Tensors": strings.Join(p.Unused[:min(3, len(p.Unused))], ", ")}, strings.Join(p.Unused, "\n"))

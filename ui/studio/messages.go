@@ -36,6 +36,7 @@ var problemTexts = map[Code]string{
 	ModelMissing:     "The model folder {{.Path}} is not there. Connect its disk, or choose another folder.",
 	ModelBad:         "The model in {{.Path}} cannot be used. Something is missing or damaged.",
 	ModelHalf:        "Half of this model is missing: {{.Expert}} does every step, as there is no {{.Missing}}. Videos will not look as they should.",
+	ModelTwins:       "The experts for high and for low noise are the same. Was one file fetched twice? Videos will not look as they should.",
 	ModelUnused:      "This model has tensors in {{.Part}} that are not used: {{.Tensors}}.",
 	OutputBad:        "Videos cannot be saved in {{.Path}}. Choose another folder.",
 	MemoryShort:      "This needs {{.Need}} of memory, and {{.Have}} are there. Choose fewer frames, a smaller size or a quantisation.",

@@ -53,6 +53,7 @@ const (
 	ModelMissing     Code = "model_missing"     // Path: the model folder is not there
 	ModelBad         Code = "model_bad"         // Path; Details says what is missing
 	ModelHalf        Code = "model_half"        // Expert, Missing: one does every step (warning)
+	ModelTwins       Code = "model_twins"       // both experts are the same (warning)
 	ModelUnused      Code = "model_unused"      // Part, Tensors: are not used (warning)
 	OutputBad        Code = "output_bad"        // Path; Details
 	MemoryShort      Code = "memory_short"      // Need, Have: sizes as text (warning)
