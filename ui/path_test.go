@@ -210,3 +210,22 @@ func TestPathPoints(t *testing.T) {
 		t.Errorf("%d points, the last %+v", len(points), points[len(points)-1])
 	}
 }
+
+// A video does not play behind the editor.
+func TestEditorPausesTheVideo(t *testing.T) {
+	s := watching(t)
+	w, _ := newTestWindow(t, s, 1280, 800)
+	if !w.stage.player.Playing() {
+		t.Fatal("the video does not play")
+	}
+	w.editPath()
+	if w.stage.player.Playing() {
+		t.Error("it plays behind the editor")
+	}
+	s.Version++
+	s.Stage.Entry.ID = "another"
+	w.show(s)
+	if w.stage.player.Playing() {
+		t.Error("another video plays behind the editor")
+	}
+}

@@ -130,6 +130,7 @@ func (st *stage) showVideo(s studio.Stage) {
 		st.player.Clear()
 		return
 	}
+	seen := st.w.editor == nil
 	var videos []player.Video
 	for _, c := range s.Compared {
 		if c.Video != nil {
@@ -137,10 +138,10 @@ func (st *stage) showVideo(s studio.Stage) {
 		}
 	}
 	if len(videos) > 1 {
-		st.player.SetVideo(player.Beside(videos...), true)
+		st.player.SetVideo(player.Beside(videos...), seen)
 		return
 	}
-	st.player.SetVideo(player.Video{Source: s.Video, Frames: s.Video.Frames, FPS: s.Video.FPS}, true)
+	st.player.SetVideo(player.Video{Source: s.Video, Frames: s.Video.Frames, FPS: s.Video.FPS}, seen)
 }
 
 // runSummary says in a line how a run's video was made.
