@@ -57,12 +57,11 @@ func natsCluster(t *testing.T) (servers []*exec.Cmd, addresses []string) {
 // TestServeCluster keeps jobs on three nats-servers, of which one is killed while videos are
 // made: all come out, each with the bits of one that nobody disturbed.
 func TestServeCluster(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills processes for a while")
-	}
+	measuring(t) // it builds nats-server, and takes minutes on a busy machine
 	demo := serviceHome(t)
 	want := [3]string{alone(t, demo, 0), alone(t, demo, 1), alone(t, demo, 2)}
 	servers, addresses := natsCluster(t)
+	began := time.Now()
 	common := []string{"--nats", strings.Join(addresses, ","), "--replicas", "3", "--lease", "3s"}
 	store := t.TempDir()
 	server, lines := startCluster(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--store", store, "--workers", "0"}, common...))
@@ -70,6 +69,7 @@ func TestServeCluster(t *testing.T) {
 	for i := range 2 {
 		startProcess(t, 1, append([]string{"worker", "--store", filepath.Join(store, fmt.Sprint("worker", i))}, common...)...)
 	}
+	t.Logf("the server is there after %v", time.Since(began))
 	ids := map[string]int{submitWhenReady(t, url, demo, 0): 0}
 	for n := 1; n < number("GIMBAL_SERVICE_JOBS", 8); n++ {
 		ids[submit(t, url, filepath.Join(demo.Pictures, "meadow.png"), n%3)] = n % 3
@@ -82,9 +82,12 @@ func TestServeCluster(t *testing.T) {
 		}
 		return false
 	})
+	t.Logf("one video after %v", time.Since(began))
 	servers[0].Process.Kill()
 	for id, seed := range ids {
-		if v := awaitVideo(t, server, url, id); v.SHA256 != want[seed] {
+		v := awaitVideo(t, server, url, id)
+		t.Logf("%s after %v, attempt %d", id, time.Since(began), v.Attempt)
+		if v.SHA256 != want[seed] {
 			t.Errorf("job %s: the video's hash is %s, undisturbed it is %s", id, v.SHA256, want[seed])
 		}
 	}
