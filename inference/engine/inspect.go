@@ -32,7 +32,7 @@ func (l *Local) Inspect(ctx context.Context, r Request) (_ Model, err error) {
 			errs = append(errs, p.Err)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := weights.JoinCauses(errs...); err != nil {
 		return m, err
 	}
 	dev, err := l.open(ctx)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"gimbal/inference/golden"
@@ -67,5 +68,20 @@ func TestBrokenParts(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestManyLinks tells of a cache that was cleared in one error.
+func TestManyLinks(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"high_noise_model/config.json", "high_noise_model/diffusion_pytorch_model.safetensors", "low_noise_model/config.json", "low_noise_model/diffusion_pytorch_model.safetensors", "Wan2.1_VAE.pth"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.Symlink("/nowhere/"+name, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := weights.OpenLayout(dir)
+	if err == nil || strings.Count(err.Error(), "/nowhere/") != 1 || !strings.Contains(err.Error(), "as are the targets of 4 other links") || !strings.Contains(err.Error(), "text encoder") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 )
@@ -39,7 +38,7 @@ func (c Checkpoint) Open() (*Layout, error) {
 			errs = append(errs, p.Err)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := JoinCauses(errs...); err != nil {
 		l.Close()
 		return nil, err
 	}

@@ -72,6 +72,42 @@ func inField(err error, path, field, want string) error {
 	return &Error{path, field, err.Error(), want}
 }
 
+// JoinCauses is errors.Join of what is wrong with a checkpoint's parts, but that many links that
+// lead nowhere, as where a cache was cleared or a disk is not connected, are one error.
+func JoinCauses(errs ...error) error {
+	var others []error
+	var first *Error
+	links := 0
+	for _, err := range flattened(errs) {
+		if link := (*Error)(nil); errors.As(err, &link) && link.Field == "link" {
+			if links++; first == nil {
+				first = link
+			}
+			continue
+		}
+		others = append(others, err)
+	}
+	if links > 1 {
+		first = &Error{first.Path, first.Field, fmt.Sprintf("%s, as are the targets of %s", first.Found, plural(links-1, "other link")), first.Want}
+	}
+	if first != nil {
+		others = append([]error{first}, others...)
+	}
+	return errors.Join(others...)
+}
+
+// flattened lists errors, and of those that are joined each one.
+func flattened(errs []error) (all []error) {
+	for _, err := range errs {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			all = append(all, flattened(joined.Unwrap())...)
+		} else if err != nil {
+			all = append(all, err)
+		}
+	}
+	return all
+}
+
 // plural returns "1 thing" or "n things".
 func plural[T int | int64 | uint64](n T, thing string) string {
 	if n == 1 {
