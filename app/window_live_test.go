@@ -31,9 +31,17 @@ func TestLive(t *testing.T) {
 	p.where("live.pause")
 	p.wait(30*time.Second, "a walk", func() bool { return len(p.walks()) == 1 })
 
-	pressed := time.Now()
-	p.walk("w", 3)
-	t.Logf("three chunks of W took %v", time.Since(pressed))
+	p.settle()
+	screen, still := p.where("live.screen"), p.Screenshot()
+	release, pressed := p.Hold("w"), time.Now()
+	p.wait(30*time.Second, "the first picture", func() bool { return changed(still, p.Screenshot(), screen) > 0.01 })
+	first := time.Since(pressed)
+	p.walkOn(4)
+	release()
+	t.Logf("the first picture came %v after the key, four chunks took %v", first, time.Since(pressed))
+	if first > time.Since(pressed)/2 { // one chunk is made and its first picture decoded
+		t.Errorf("the first picture came late: %v after the key", first)
+	}
 	p.shot("live-02-ahead")
 	p.walk("j", 2)
 	p.shot("live-03-left")

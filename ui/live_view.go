@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"image"
 	"slices"
 	"strings"
 	"time"
@@ -133,6 +134,9 @@ func (l *liveView) show(s studio.Snapshot) {
 	if s.Walk.Can != studio.WalkReady {
 		why = tr("live.can." + string(s.Walk.Can))
 	}
+	if s.Walk.On && s.Busy() {
+		why = tr("live.queue")
+	}
 	if s.Walk.On && s.Walk.Phase == live.Failed {
 		why = tr("live.failed", map[string]any{"Text": s.Walk.Err.Error()})
 	}
@@ -155,9 +159,19 @@ func (l *liveView) show(s studio.Snapshot) {
 		return
 	}
 	if !before.On || before.Dir != s.Walk.Dir || l.screen.image == nil {
-		l.screen.setImage(s.Form.Picture.Thumb)
+		l.screen.setImage(begins(s))
 	}
 	l.showWalk(s.Walk, before)
+}
+
+// begins returns what is seen of a walk that was just opened: of one that goes on, where it was.
+func begins(s studio.Snapshot) image.Image {
+	for _, kept := range s.Walk.Kept {
+		if kept.Dir == s.Walk.Dir && kept.Thumb != nil {
+			return kept.Thumb
+		}
+	}
+	return s.Form.Picture.Thumb
 }
 
 // showWalk shows the walk that is on.

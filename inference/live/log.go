@@ -8,11 +8,12 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 )
 
 // log is a file that only grows. A record is its kind, the lengths of its JSON and of its
-// data, a checksum (CRC-32C) of these and of both, and both. A program that is killed while
-// it appends leaves a torn record, which the next one cuts off.
+// data, a checksum (CRC-32C) of these and the JSON, one of the data, and both. A program that
+// is killed while it appends leaves a torn record, which the next one cuts off.
 type log struct {
 	file *os.File
 	end  int64
@@ -27,7 +28,7 @@ const (
 	maxData = 1 << 30
 )
 
-const headSize = 16
+const headSize = 20
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -56,7 +57,8 @@ func createLog(path string) (*log, error) {
 }
 
 // openLog opens a log and hands its records to visit, each with where its data are. What
-// follows the last whole record is cut off, unless the log is only looked at.
+// follows the last whole record is cut off, unless the log is only looked at: then data are
+// not read, which may be gigabytes.
 func openLog(path string, look bool, visit func(kind int, text []byte, at int64, n int) error) (*log, error) {
 	flag := os.O_RDWR
 	if look {
@@ -67,7 +69,7 @@ func openLog(path string, look bool, visit func(kind int, text []byte, at int64,
 		return nil, err
 	}
 	l := &log{file: f}
-	if err = l.read(visit); err == nil && !look {
+	if err = l.read(look, visit); err == nil && !look {
 		err = f.Truncate(l.end)
 	}
 	if err != nil {
@@ -77,7 +79,7 @@ func openLog(path string, look bool, visit func(kind int, text []byte, at int64,
 	return l, nil
 }
 
-func (l *log) read(visit func(kind int, text []byte, at int64, n int) error) error {
+func (l *log) read(look bool, visit func(kind int, text []byte, at int64, n int) error) error {
 	size, err := l.file.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
@@ -95,11 +97,15 @@ func (l *log) read(visit func(kind int, text []byte, at int64, n int) error) err
 		if text > maxJSON || data > maxData || l.end+headSize+int64(text)+int64(data) > size {
 			return nil // torn
 		}
-		body := make([]byte, text+data)
+		body := make([]byte, text)
+		if !look {
+			body = make([]byte, text+data)
+		}
 		if _, err := l.file.ReadAt(body, l.end+headSize); err != nil {
 			return err
 		}
-		if checksum(head, body) != binary.LittleEndian.Uint32(head[12:]) {
+		words, values := checksums(head, body[:text], body[text:])
+		if words != binary.LittleEndian.Uint32(head[12:]) || !look && values != binary.LittleEndian.Uint32(head[16:]) {
 			return nil
 		}
 		at := l.end + headSize + int64(text)
@@ -116,8 +122,9 @@ func fields(head [headSize]byte) (kind, text, data int) {
 	return at(0), at(4), at(8)
 }
 
-func checksum(head [headSize]byte, body []byte) uint32 {
-	return crc32.Update(crc32.Checksum(head[:12], castagnoli), castagnoli, body)
+// checksums returns that of a record's lengths and JSON, and that of its data.
+func checksums(head [headSize]byte, text, data []byte) (words, values uint32) {
+	return crc32.Update(crc32.Checksum(head[:12], castagnoli), castagnoli, text), crc32.Checksum(data, castagnoli)
 }
 
 // append writes a record and waits until it is on disk. It returns where its data are. A
@@ -131,9 +138,10 @@ func (l *log) append(kind int, of any, data []byte) (at int64, err error) {
 	for i, n := range []int{kind, len(text), len(data)} {
 		binary.LittleEndian.PutUint32(head[4*i:], uint32(n))
 	}
-	body := append(text, data...)
-	binary.LittleEndian.PutUint32(head[12:], checksum(head, body))
-	_, err = l.file.WriteAt(append(head[:], body...), l.end)
+	words, values := checksums(head, text, data)
+	binary.LittleEndian.PutUint32(head[12:], words)
+	binary.LittleEndian.PutUint32(head[16:], values)
+	_, err = l.file.WriteAt(slices.Concat(head[:], text, data), l.end)
 	if err == nil {
 		err = l.file.Sync()
 	}

@@ -79,6 +79,7 @@ var noticeTexts = map[Code]string{
 	PastedBad:       "What was pasted is no picture.",
 	PastedUnread:    "What was pasted is a picture of a kind that Gimbal does not read. Export it as PNG.",
 	SaveFailed:      "{{.Path}} could not be written.",
+	WalkFirst:       "The video is made when the walk in Live has ended.",
 	WalkFailed:      "The walk: {{.Text}}",
 	WalkSaved:       "The walk's video is in {{.Path}} and in the library.",
 	PresetName:      "A preset needs a name of its own: “{{.Name}}” is empty or taken.",

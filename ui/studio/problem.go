@@ -105,12 +105,13 @@ const (
 	PastedBad       Code = "pasted_bad"       // Details
 	PastedUnread    Code = "pasted_unread"    // Details
 	SaveFailed      Code = "save_failed"      // Path; Details
-	WalkFailed      Code = "walk_failed"      // Text
-	WalkSaved       Code = "walk_saved"       // Path
-	PresetName      Code = "preset_name"      // Name: empty or taken
-	FitChosen       Code = "fit_chosen"       // Settings
-	FitNone         Code = "fit_none"         //
-	KeyNotKept      Code = "key_not_kept"     // Server; Details
+	WalkFirst       Code = "walk_first"
+	WalkFailed      Code = "walk_failed"  // Text
+	WalkSaved       Code = "walk_saved"   // Path
+	PresetName      Code = "preset_name"  // Name: empty or taken
+	FitChosen       Code = "fit_chosen"   // Settings
+	FitNone         Code = "fit_none"     //
+	KeyNotKept      Code = "key_not_kept" // Server; Details
 )
 
 // settingProblem says what is wrong with a setting.

@@ -35,6 +35,9 @@ func (s *Studio) generate(n *Snapshot) {
 	if !n.Busy() {
 		n.Stage = Stage{} // room for the previews
 	}
+	if s.walk != nil && s.server(n) == "" {
+		s.notice(n, Info, WalkFirst, nil, "")
+	}
 	dir, thumb := n.Settings.OutputDir, n.Form.Picture.Thumb
 	run := library.Settings{Job: n.Form.Inputs.Job, Camera: n.Form.Inputs.Camera}
 	run.Job.Assets = s.assets(n)

@@ -167,6 +167,8 @@ func TestWalkNobodyWalked(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		b.StartWalk()
 		time.Sleep(time.Second)
+		b.Generate()
+		b.notice(WalkFirst)
 		b.EndWalk()
 		time.Sleep(time.Second)
 		if left, _ := os.ReadDir(filepath.Join(b.dir, "own", walksDir)); len(left) != 0 || len(b.Snapshot().Walk.Kept) != 0 {
