@@ -24,7 +24,7 @@ var servedBy = map[string]string{
 	"tile.h":      "Linear|Quantised|Conv|ConvFrames",
 	"unary.metal": "Unary", "binary.metal": "Binary", "gated_add.metal": "GatedAdd", "gather.metal": "Gather",
 	"move.metal": "Move", "norm.metal": "Norm", "rope.metal": "Rope", "linear.metal": "Linear|Quantised",
-	"attention.metal": "Attention", "conv.metal": "Conv|ConvFrames",
+	"attention.metal": "Attention", "matrix.h": "Attention", "conv.metal": "Conv|ConvFrames",
 }
 
 // TestMutations runs the conformance suite over mutants of the kernels and fails for

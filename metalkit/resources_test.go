@@ -99,7 +99,7 @@ func TestResources(t *testing.T) {
 		"rope":                     8 * 4,
 		"linear_f32_64x64x16x4":    (64 + 64) * (16 + 4) * 4,
 		"linear_bf16_64x64x32x4_w": 64 * (32 + 8) * 2,
-		"attention_f16_64x64x4":    64*(64+8)*2 + 32*(64+4)*4 + 4*64*4,
+		"attention_f16_64x64x4":    64 * (64 + 8) * 2,
 	} {
 		if got, _ := resources(t, s, name); got != want {
 			t.Errorf("%s: %d bytes of threadgroup memory, want %d", name, got, want)
@@ -122,8 +122,8 @@ func TestResourceMistakes(t *testing.T) {
 	}{
 		{"linear_f32_64x64x16x4", instance{"linear", []string{"float", "256", "256", "16", "2", "2", "0"}}, nil, "40960 bytes"},
 		{"conv_f16_64x64x32x4", instance{"conv", []string{"half", "64", "64", "32", "4", "2"}}, nil, "counts on [256] threads and is given 128"},
-		{"attention_f16_64x32x8", instance{"attention", []string{"half", "64", "32", "4", "false", "false"}}, nil, "counts on [128] threads and is given 256"},
-		{"attention_bf16_128x32x4", instance{"attention", []string{"bfloat", "128", "128", "4", "false", "false"}}, nil, "bytes of threadgroup memory"},
+		{"attention_f16_64x32x8", instance{"attention", []string{"half", "64", "32", "4", "1", "false", "false"}}, nil, "counts on [128] threads and is given 256"},
+		{"attention_bf16_128x32x4", instance{"attention", []string{"bfloat", "128", "128", "4", "1", "false", "false"}}, nil, "bytes of threadgroup memory"},
 		{"rope", instance{"rope", nil}, &rope, "rope counts on"},
 		{"unary", instance{"unary", nil}, &strange, "unary counts on [] threads"},
 	} {
@@ -180,7 +180,11 @@ func TestInstances(t *testing.T) {
 // sizedName is how a variant of such sizes is called.
 func sizedName(function string, s []int) string {
 	if function == "attention" {
-		return fmt.Sprintf("%dx%dx%d%s%s", s[0], s[1], s[2], []string{"", "_s"}[s[3]], []string{"", "_kv"}[s[4]])
+		name := fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2])
+		if s[3] > 1 {
+			name += fmt.Sprintf("x%d", s[3])
+		}
+		return name + []string{"", "_s"}[s[4]] + []string{"", "_kv"}[s[5]]
 	}
 	name := fmt.Sprintf("%dx%dx%dx%d", s[0], s[1], s[2], s[3]*s[4])
 	if function == "linear" {

@@ -34,12 +34,13 @@ func (t tile) threads() int { return simdWidth * t.down * t.across }
 type attentionTile struct {
 	kernel, name string
 	width        int  // columns of a head that a threadgroup takes
-	simds        int  // simd-groups, of 8 queries each
+	simds        int  // simd-groups
+	blocks       int  // of 8 queries each, in a simd-group
 	sliced       bool // a head is wider: it takes several threadgroups
 	direct       bool // K and V are read from device memory as they are
 }
 
-func (t attentionTile) queries() int { return 8 * t.simds }
+func (t attentionTile) queries() int { return 8 * t.simds * t.blocks }
 
 // elements are what the kernels call the types that they multiply in.
 var elements = map[device.DType]string{device.F32: "float", device.F16: "half", device.BF16: "bfloat"}
@@ -64,9 +65,13 @@ var tables = sync.OnceValue(func() map[device.DType]variants {
 			v.conv = append(v.conv, tile{k.Name, name, s[0], s[1], s[3], s[4], 0})
 		}
 		for _, k := range kernels.Instances("attention", element) {
-			s := k.Sizes // width, keys, simds, sliced, direct
-			name := fmt.Sprintf("%dx%dx%d%s%s", s[0], s[1]*deeper, s[2], [...]string{"", "_s"}[s[3]], [...]string{"", "_kv"}[s[4]])
-			v.attention = append(v.attention, attentionTile{k.Name, name, s[0], s[2], s[3] == 1, s[4] == 1})
+			s := k.Sizes // width, keys, simds, blocks, sliced, direct
+			name := fmt.Sprintf("%dx%dx%d", s[0], s[1]*deeper, s[2])
+			if s[3] > 1 {
+				name += fmt.Sprintf("x%d", s[3])
+			}
+			name += [...]string{"", "_s"}[s[4]] + [...]string{"", "_kv"}[s[5]]
+			v.attention = append(v.attention, attentionTile{k.Name, name, s[0], s[2], s[3], s[4] == 1, s[5] == 1})
 		}
 		for _, k := range kernels.Instances("linear_expand", element) {
 			v.expand = k.Name

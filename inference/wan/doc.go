@@ -65,8 +65,8 @@
 //	(4) Time: all tokens have one timestep; without it these matrices have n rows.
 //
 // What is cast, where the device can use it: (5) the inputs of products, to the type that the
-// device multiplies in, with the same bits as a result; (6) queries, keys and values, to
-// Input.AttentionType.
+// device multiplies in, with the same bits as a result, queries, keys and values of a whole video's
+// self-attention among them; (6) queries, keys and values, to Input.AttentionType.
 //
 // In a causal session n are the tokens of a chunk; angles are those of its frames in the whole
 // video. A block writes k and v to its cache [cache tokens, d], of Input.AttentionType, in

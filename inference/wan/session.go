@@ -53,6 +53,9 @@ func (m *Model) NewSession(ctx context.Context, in Input) (*Session, error) {
 		m: m, in: in, grid: g, arena: nn.NewArena(m.dev), texts: nn.NewArena(m.dev),
 		attentionType: in.AttentionType, computeType: m.dev.Info().ComputeType,
 	}
+	if in.Cache == nil && s.computeType != 0 && !s.attention16() {
+		s.attentionType = s.computeType // products round queries, keys and values to it
+	}
 	s.in.Y, s.in.Plucker, s.in.Contexts = nil, nil, nil
 	if err := s.prepare(ctx, in); err != nil {
 		s.Close()

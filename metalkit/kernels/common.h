@@ -24,6 +24,9 @@ using namespace metal;
 #define QUAD(type, p, i) (((device const type##4 *)(p))[(i) / 4])
 #define UNROLL _Pragma("clang loop unroll(full)") // so that arrays of matrices stay in registers
 #define HOLDS_MATRIX true                         // whether this lane has a part of the simd-group's matrices
+#define ELEMENT(T, m, e) reinterpret_cast<thread vec<T, 2> &>((m).thread_elements())[e] // of this lane, see matrix.h
+#define WHERE_ELEMENTS_ARE(m) (m)
+#define ELEMENTS_ARE_DONE
 #endif
 
 // The types of the operands and other choices, fixed when a pipeline is made.

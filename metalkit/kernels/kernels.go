@@ -6,8 +6,8 @@
 // both understand: threadgroup arrays, function constants and template instances
 // by the macros of common.h; every parameter with its attribute, operands
 // numbered as they stand; simd functions in uniform flow only, no return before a
-// barrier; precise:: or fast:: before every mathematical function; no
-// thread_elements(), no vector swizzles.
+// barrier; precise:: or fast:: before every mathematical function; thread_elements()
+// by matrix.h only; no vector swizzles.
 package kernels
 
 import (
@@ -106,7 +106,7 @@ func Names() []string {
 }
 
 var (
-	headers  = []string{"common.h", "blocks.h", "tile.h"}
+	headers  = []string{"common.h", "blocks.h", "matrix.h", "tile.h"}
 	madeLine = regexp.MustCompile(`(?m)^(?:KERNEL|INSTANCE)\((\w+)`)
 	// name, template, type of elements, and the other parameters.
 	instanceLine = regexp.MustCompile(`(?m)^INSTANCE\((\w+), (\w+), (\w+)(.*)\);$`)

@@ -54,7 +54,21 @@ func (c *Compiler) Close() error { return os.RemoveAll(filepath.Dir(c.headers)) 
 
 // Compile returns the text of a kernel.
 func (c *Compiler) Compile(ctx context.Context, name string, aligned bool) (string, error) {
-	args := append(slices.Clone(flags), "-I", c.headers, fmt.Sprintf("-DFUNCTION_CONSTANT_ALIGNED=%d", number(aligned)), "-o", "-", "-")
+	return c.compile(ctx, name, fmt.Sprintf("-DFUNCTION_CONSTANT_ALIGNED=%d", number(aligned)))
+}
+
+// CompileFor returns the text of a kernel whose rows are aligned for values of the other function
+// constants, in order of index, without what these leave out.
+func (c *Compiler) CompileFor(ctx context.Context, name string, values []uint32) (string, error) {
+	var words []string
+	for _, v := range values {
+		words = append(words, strconv.FormatUint(uint64(v), 10))
+	}
+	return c.compile(ctx, name, "-DFUNCTION_CONSTANT_ALIGNED=1", "-DFUNCTION_CONSTANT_VALUES="+strings.Join(words, ","))
+}
+
+func (c *Compiler) compile(ctx context.Context, name string, defines ...string) (string, error) {
+	args := append(append(slices.Clone(flags), defines...), "-I", c.headers, "-o", "-", "-")
 	cmd := exec.CommandContext(ctx, c.clang, args...)
 	var text, said bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(kernels.SourceOf(name)), &text, &said
