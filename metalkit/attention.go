@@ -10,6 +10,7 @@ import (
 const (
 	attentionRel, attentionKey                                  = 1, 2
 	attentionRawQ, attentionRawK, attentionRawV, attentionWhole = 4, 8, 16, 32
+	attentionOcts                                               = 64
 )
 
 type attentionArgs struct {
@@ -52,6 +53,10 @@ func (e *encoder) attention(a device.Attention) {
 	}
 	if s.head%s.width == 0 {
 		s.with.Flags |= attentionWhole
+	}
+	const raw = attentionRawQ | attentionRawK | attentionRawV | attentionWhole
+	if e.dev.variants.dtype != uint32(device.F32) && s.with.Flags&raw == raw && s.q.octs && s.k.octs && s.v.octs && s.head%8 == 0 {
+		s.with.Flags |= attentionOcts
 	}
 	if !s.sliced || a.O != a.Q {
 		e.attend(&s, e.variantOfAttention(&s))

@@ -75,6 +75,7 @@ type operand struct {
 	dt      uint32
 	ld      uint32
 	aligned bool // every row begins at a multiple of 4 elements in memory
+	octs    bool // and of 8 elements
 }
 
 func (o operand) none() bool { return o.dt == 0 }
@@ -115,6 +116,7 @@ func (e *encoder) in(m device.Mat) operand {
 		dt:      uint32(m.DType),
 		ld:      uint32(m.Stride),
 		aligned: at%(4*size) == 0 && (m.Stride%4 == 0 || m.Rows <= 1),
+		octs:    at%(8*size) == 0 && (m.Stride%8 == 0 || m.Rows <= 1),
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 const (
 	linearBias, linearGate, linearAdd, linearScale   = 1, 2, 4, 8
 	linearShift, linearRawX, linearRawW, linearWhole = 16, 32, 64, 128
+	linearOcts                                       = 256
 )
 
 // skinnyRows is how many rows of X, at most, go to linear_rows.
@@ -121,6 +122,9 @@ func (p *product) shortcuts(dtype uint32) (flags uint32) {
 	}
 	if p.k%32 == 0 {
 		flags |= linearWhole
+	}
+	if dtype != uint32(device.F32) && flags == linearRawX|linearRawW|linearWhole && p.x.octs && p.w.octs {
+		flags |= linearOcts
 	}
 	return flags
 }

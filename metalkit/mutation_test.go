@@ -137,7 +137,7 @@ func copyModule(t *testing.T) string {
 }
 
 var (
-	narrow = regexp.MustCompile(`(?m)^INSTANCE\(\w+_b?f16.*\n`) // kernels that differ from those in F32 by the type
+	narrow = regexp.MustCompile(`(?m)^INSTANCE\(\w+_f16.*\n`) // kernels that differ from those in BF16 by the type
 	slow   = regexp.MustCompile(`(?m)^#include "\S+(linear|attention|conv)\.metal"\n`)
 )
 
@@ -214,11 +214,14 @@ type mutatedSuite struct {
 func runs(file string) []string {
 	parts := servedBy[file]
 	if parts == "" {
-		return []string{"^(TestDevice|TestBackward)$", "^TestVariants$/^F32$"}
+		return []string{"^(TestDevice|TestBackward)$", "^TestVariants$/^F32$", "^TestNarrow$/^BF16$"}
 	}
 	runs := []string{"^(TestDevice|TestBackward)$/^(" + parts + ")$"}
 	if variantsOf(file) {
 		runs = append(runs, "^TestVariants$/^F32$/^("+parts+") ")
+	}
+	if variantsOf(file) { // copies of 16-bit operands as they are
+		runs = append(runs, "^TestNarrow$/^BF16$/^("+parts+")$")
 	}
 	if strings.Contains(parts, "Linear") || strings.Contains(parts, "Conv") {
 		runs = append(runs, "^(TestTilesAgree|TestSwizzle)$/^F32$")

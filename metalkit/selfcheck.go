@@ -33,7 +33,7 @@ func SelfCheck(ctx context.Context, dev device.Device, op device.Op) (list []Che
 	err = d.Submit(ctx, "self-check", func() error {
 		for i, v := range numbers {
 			c := Checked{Operation: op.Name(), Variant: names[i]}
-			_, c.Wrong, c.Err = d.compareTwins(ctx, op, v, true)
+			_, c.Wrong, c.Err = d.compareTwins(ctx, op, v, 8)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

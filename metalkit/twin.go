@@ -10,7 +10,7 @@ import (
 // time: its operands are of the same types, few rows and, where the kernels do not depend on
 // them, few columns.
 type twin struct {
-	aligned bool // rows begin at multiples of 4 elements
+	align int // rows begin at multiples of so many elements: 8, 4 and no more, or 1
 	// alloc returns a buffer with contents; those of I32 are below limit, those of U8 have no
 	// other bits.
 	alloc func(t device.DType, n int, seed uint32, limit int) device.Buffer
@@ -43,8 +43,11 @@ func (w *twin) matBelow(m device.Mat, rows, cols, limit int) device.Mat {
 	if m.Stride > m.Cols && m.Rows > 1 {
 		stride += 8
 	}
-	if !w.aligned {
+	switch w.align {
+	case 1:
 		offset, stride = 1, stride|1
+	case 4:
+		offset, stride = 4, stride+4-stride%8
 	}
 	w.seed++
 	to := device.Mat{DType: m.DType, Offset: offset, Rows: rows, Cols: cols, Stride: stride}
@@ -55,9 +58,9 @@ func (w *twin) matBelow(m device.Mat, rows, cols, limit int) device.Mat {
 
 // row is one row of cols for m.
 func (w *twin) row(m device.Mat, cols int) device.Mat {
-	aligned := w.aligned
-	w.aligned = true
-	defer func() { w.aligned = aligned }()
+	align := w.align
+	w.align = 8
+	defer func() { w.align = align }()
 	return w.mat(m, 1, cols)
 }
 

@@ -17,6 +17,7 @@ struct AttentionArgs {
 // FLAGS
 enum : uint { ATTENTION_REL = 1, ATTENTION_KEY = 2 };
 enum : uint { ATTENTION_RAW_Q = 4, ATTENTION_RAW_K = 8, ATTENTION_RAW_V = 16, ATTENTION_WHOLE = 32 }; // WHOLE: d is a multiple of width
+enum : uint { ATTENTION_OCTS = 64 }; // all three are raw, d is whole, and rows begin at multiples of 8 elements
 
 // load_rows brings columns column to column+width-1 of rows row0 to row0+count-1
 // of one head to threadgroup memory. Columns that are not there are 0; the last row stands in
@@ -26,6 +27,20 @@ template <typename T, int width, int count, int threads>
 inline void load_rows(threadgroup T *to, device const void *from, uint type, bool of_t, uint ld_from, uint rows, uint row0, uint head,
                       uint columns, uint column, uint tid) {
     constexpr uint ld = width + 16 / sizeof(T);
+    if (ALIGNED && sizeof(T) == 2 && (FLAGS & ATTENTION_OCTS)) {
+        constexpr uint parts = sizeof(T) == 2 ? count * width / (threads * 8) : 1;
+        static_assert(sizeof(T) != 2 || parts * threads * 8 == count * width, "a tile is no whole number of loads");
+        uint4 v[parts];
+        UNROLL for (uint p = 0; p < parts; p++) {
+            uint e = (p * threads + tid) * 8;
+            v[p] = OCT(from, ulong(min(row0 + e / width, rows - 1)) * ld_from + head + column + e % width);
+        }
+        UNROLL for (uint p = 0; p < parts; p++) {
+            uint e = (p * threads + tid) * 8;
+            put_oct(to + e / width * ld + e % width, v[p]);
+        }
+        return;
+    }
     if (ALIGNED) { // everything is under way before the first element is stored
         constexpr uint parts = count * width / (threads * 4);
         static_assert(parts * threads * 4 == count * width, "a tile is no whole number of loads");

@@ -22,6 +22,7 @@ using namespace metal;
 #define KERNEL(f)
 #define INSTANCE(name, f, ...) template [[host_name(#name)]] [[kernel]] decltype(f<__VA_ARGS__>) f<__VA_ARGS__>
 #define QUAD(type, p, i) (((device const type##4 *)(p))[(i) / 4])
+#define OCT(p, i) (((device const uint4 *)(p))[(i) / 8]) // eight elements of 16 bits
 #define UNROLL _Pragma("clang loop unroll(full)") // so that arrays of matrices stay in registers
 #define HOLDS_MATRIX true                         // whether this lane has a part of the simd-group's matrices
 #define ELEMENT(T, m, e) reinterpret_cast<thread vec<T, 2> &>((m).thread_elements())[e] // of this lane, see matrix.h
@@ -108,6 +109,9 @@ template <> inline void put4(threadgroup float *to, float4 v) { *(threadgroup fl
 
 // put_raw writes four elements of 16 bits as they are, where a quad begins.
 template <typename T> inline void put_raw(threadgroup T *to, ushort4 v) { *(threadgroup ushort4 *)to = v; }
+
+// put_oct writes eight elements of 16 bits as they are, at a multiple of eight.
+template <typename T> inline void put_oct(threadgroup T *to, uint4 v) { *(threadgroup uint4 *)to = v; }
 
 // store rounds v to nearest even where the type is narrower.
 inline void store(device void *p, uint type, ulong i, float v) {

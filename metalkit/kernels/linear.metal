@@ -21,6 +21,7 @@ struct LinearArgs {
 // FLAGS
 enum : uint { LINEAR_BIAS = 1, LINEAR_GATE = 2, LINEAR_ADD = 4, LINEAR_SCALE = 8 }; // SCALE: INT8's and FP8's, of each row
 enum : uint { LINEAR_SHIFT = 16, LINEAR_RAW_X = 32, LINEAR_RAW_W = 64, LINEAR_WHOLE = 128 }; // WHOLE: k is a multiple of 32
+enum : uint { LINEAR_OCTS = 256 }; // X and W are raw, k is whole, and rows begin at multiples of 8 elements
 
 // block_scale is the scale of NF4 weight i of the flattened matrix.
 inline float block_scale(constant LinearArgs &a, device const void *scale, device const float *nested,
@@ -107,6 +108,15 @@ kernel void linear(constant LinearArgs &a [[buffer(0)]], device const void *x [[
     // Where this thread's quads are. The last row stands in for those after it, whose results
     // nobody stores. What is of type T as it is, of 16 bits, is copied raw.
     bool raw_x = sizeof(T) == 2 && (FLAGS & LINEAR_RAW_X), raw_w = sizeof(T) == 2 && (FLAGS & LINEAR_RAW_W);
+    bool octs = sizeof(T) == 2 && (FLAGS & LINEAR_OCTS);
+    constexpr uint step8 = sizeof(T) == 2 ? threads * 8 / depth : step;
+    static_assert(rows % step8 == 0 && cols % step8 == 0, "a slice is no whole number of loads");
+    uint column8 = tid * 8 % depth, first8 = tid * 8 / depth;
+    ulong x8_at[rows / step8], w8_at[cols / step8];
+    UNROLL for (uint r = 0; r < rows / step8; r++)
+        x8_at[r] = ulong(min(i0 + first8 + r * step8, a.m - 1)) * a.ldx + column8;
+    UNROLL for (uint r = 0; r < cols / step8; r++)
+        w8_at[r] = ulong(min(o0 + first8 + r * step8, a.n - 1)) * a.ldw + column8;
     uint column = tid * 4 % depth, first = tid * 4 / depth, o_of[cols / step];
     ulong x_at[rows / step], w_at[cols / step];
     UNROLL for (uint r = 0; r < rows / step; r++)
@@ -118,7 +128,17 @@ kernel void linear(constant LinearArgs &a [[buffer(0)]], device const void *x [[
     for (uint k0 = 0; k0 < a.k; k0 += depth) {
         if (direct < 2)
             threadgroup_barrier(mem_flags::mem_threadgroup);
-        if (ALIGNED && direct < 2) { // everything is under way before the first element is stored
+        if (ALIGNED && direct < 2 && octs) { // everything is under way before the first element is stored
+            uint4 xv[rows / step8], wv[cols / step8];
+            UNROLL for (uint r = 0; r < rows / step8; r++)
+                xv[r] = OCT(x, x8_at[r] + k0);
+            UNROLL for (uint r = 0; r < (direct < 1 ? cols / step8 : 0); r++)
+                wv[r] = OCT(w, w8_at[r] + k0);
+            UNROLL for (uint r = 0; r < rows / step8; r++)
+                put_oct(xs + (first8 + r * step8) * ld + column8, xv[r]);
+            UNROLL for (uint r = 0; r < (direct < 1 ? cols / step8 : 0); r++)
+                put_oct(ws + (first8 + r * step8) * ld + column8, wv[r]);
+        } else if (ALIGNED && direct < 2) {
             bool inside = (FLAGS & LINEAR_WHOLE) || k0 + column < a.k;
             float4 xv[rows / step], wv[cols / step];
             ushort4 xr[rows / step], wr[cols / step];

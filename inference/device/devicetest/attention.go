@@ -37,9 +37,10 @@ func attention(t T, s suite) {
 			s.attention(t, attentionCase{nq: 37, nk: 72, heads: 2, d: d, in: in, out: f32, key: true}, in == f32)
 		}
 		s.attention(t, attentionCase{nq: 70, nk: 8, heads: 1, d: 64, in: in, out: f32, rel: true}, in == f32)
-		for _, d := range []int{20, 64, 132} {
+		for _, d := range []int{20, 64, 132, 256} {
 			s.on(packed).attention(t, attentionCase{nq: 37, nk: 50, heads: 2, d: d, in: in, out: f32, key: true}, in == f32)
 		}
+		s.on(packed).attention(t, attentionCase{nq: 150, nk: 100, heads: 2, d: 128, in: in, out: f32}, in == f32)
 	}
 	for _, d := range []int{32, 64, 128, 256} {
 		s.on(atEnd).attention(t, attentionCase{nq: 12, nk: 40, heads: 2, d: d, in: f32, out: f32}, true)

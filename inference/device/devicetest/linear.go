@@ -31,6 +31,7 @@ func linear(t T, s suite) {
 			s.linear(t, linearCase{m: 136, n: 72, k: k, x: dt, w: dt, y: f32, act: device.SiLU, bias: k != 40, add: true})
 		}
 		s.on(packed).linear(t, linearCase{m: 72, n: 88, k: 104, x: dt, w: dt, y: f32, gate: true, inPlace: true})
+		s.on(packed).linear(t, linearCase{m: 150, n: 136, k: 96, x: dt, w: dt, y: f32, bias: true})
 	}
 	s.on(packed).linear(t, linearCase{m: 72, n: 88, k: 104, x: f32, w: device.F8E4M3, y: f32})
 	s.on(packed).linear(t, linearCase{m: 64, n: 1100, k: 8, x: f32, w: f32, y: f32, inPlace: true})
