@@ -174,7 +174,7 @@ kernel void attention(constant AttentionArgs &a [[buffer(0)]], device const void
                 UNROLL for (uint e = 0; e < 2; e++) {
                     float w = fast::exp2((score[c][e] - base) * log2e);
                     sum += w;
-                    score[c][e] = w >= 0 ? w : 0.0f; // a NaN stays in the sum: in the matrix it would reach other rows
+                    score[c][e] = w;
                 }
             }
             matrix_write(weights[b], score);
