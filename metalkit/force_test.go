@@ -24,7 +24,7 @@ func TestKernelBenchmark(t *testing.T) {
 	}{
 		{bench.Operation{Op: "linear", Sizes: []int{64, 64, 64}, X: "bf16", Y: "f32", Weights: "bf16"}, []string{
 			"64x64x32x2", "64x64x32x4", "64x32x32x4", "32x32x32x4", "64x64x16x2", "64x64x16x4", "128x64x32x8", "128x64x32x4",
-			"64x64x32x4_w", "128x64x32x8_w", "32x32x32x1_xw", "64x64x32x4_xw",
+			"64x64x32x4_w", "128x64x32x8_w", "32x32x32x1_xw", "64x64x32x4_xw", "f32 64x64x32x4", "f32 64x32x32x4", "f32 64x64x32x2",
 		}},
 		{bench.Operation{Op: "linear", Sizes: []int{20, 128, 24}, X: "f32", Y: "f32", Weights: "nf4"}, []string{
 			"64x64x32x2", "64x64x32x4", "64x32x32x4", "32x32x32x4", "64x64x16x2", "64x64x16x4", "128x64x32x8", "128x64x32x4", "expand 128x64x32x8", "expand 64x64x32x4_w",

@@ -99,8 +99,11 @@ func (e *encoder) product(p *product, number int) {
 	if v.expand {
 		e.expand(&q)
 	}
-	q.with.Flags |= q.shortcuts(e.dev.variants.dtype)
-	t := e.dev.variants.linear[v.tile]
+	dtype, t := e.dev.variants.dtype, e.dev.tileOf(v)
+	if v.wide {
+		dtype = uint32(device.F32)
+	}
+	q.with.Flags |= q.shortcuts(dtype)
 	wide, high := ceilDiv(q.n, t.cols), ceilDiv(q.m, t.rows)
 	row, col := int64(t.rows)*q.rowBytes(), q.W.Bytes()/int64(wide)
 	s := swizzleOf(wide, high, row, col, e.dev.cache)
@@ -178,6 +181,9 @@ func (v linearVariant) runs(p *product, d *gpu) bool {
 	if v.expand && p.with.B == dtype {
 		return false // there is nothing to do
 	}
+	if v.wide && !(d.widens() && p.x.dt == dtype && p.with.B == dtype) {
+		return false
+	}
 	direct := d.variants.linear[v.tile].direct
 	return (direct < 1 || dense && p.n%8 == 0 && p.k%8 == 0) && (direct < 2 || p.x.dt == dtype && p.m%8 == 0)
 }
@@ -189,7 +195,7 @@ func (e *encoder) variantOfLinear(p *product) int {
 		fixed = f.variant
 	}
 	all := linearVariants()
-	fixed = e.usable(fixed, len(all), func(v int) (string, bool) { return e.dev.variants.linear[all[v].tile].kernel, all[v].runs(p, e.dev) })
+	fixed = e.usable(fixed, len(all), func(v int) (string, bool) { return e.dev.tileOf(all[v]).kernel, all[v].runs(p, e.dev) })
 	s := tune.Shape{Op: tune.Linear, Sizes: [4]int{e.tunedRows(p.m, p.n, p.Y.DType), p.n, p.k, p.m % 8}}
 	s.With = driver.Constants{A: p.with.A, B: p.with.B, Aligned: p.with.Aligned} // whatever comes after the product
 	if v, ok := e.chosen(s, fixed); ok {
@@ -202,7 +208,7 @@ func (e *encoder) autotuneLinear(p product, s tune.Shape, fixed int) int {
 	a := autotune{op: p.Linear, shape: s, fixed: fixed}
 	for i, v := range linearVariants() {
 		if v.runs(&p, e.dev) {
-			a.add(e, i, v.name, e.dev.variants.linear[v.tile].kernel)
+			a.add(e, i, v.name, e.dev.tileOf(v).kernel)
 		}
 	}
 	a.record = func(e *encoder, v int) { e.product(&p, v) }

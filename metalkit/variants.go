@@ -3,6 +3,7 @@ package metalkit
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"gimbal/inference/device"
@@ -115,20 +116,44 @@ type linearVariant struct {
 	name   string
 	tile   int  // of variants.linear
 	expand bool // the weights first
+	wide   bool // by the kernels of F32, see wideTiles
+}
+
+// wideTiles are the tiles that Linear also runs with BF16 operands in F32's kernels, where the GPU has
+// no arithmetic in BF16: widening costs nothing there, each product is exact either way, and the sums
+// are added in the same order.
+var wideTiles = []string{"64x64x32x4", "64x32x32x4", "64x64x32x2"}
+
+// widens reports whether the GPU computes in BF16 by way of F32, as M1 and M2 do. One that is not
+// timed runs whatever it is asked for.
+func (d *gpu) widens() bool {
+	old := strings.HasPrefix(d.chip.Name, "Apple M1") || strings.HasPrefix(d.chip.Name, "Apple M2")
+	return d.variants.dtype == uint32(device.BF16) && (old || !d.limits.Timed)
+}
+
+// tileOf is the tile of v.
+func (d *gpu) tileOf(v linearVariant) tile {
+	if v.wide {
+		return tables()[device.F32].linear[v.tile]
+	}
+	return d.variants.linear[v.tile]
 }
 
 // expandedTiles are the tiles that Linear also runs after an expansion of the weights.
 var expandedTiles = []string{"128x64x32x8", "64x64x32x4_w", "64x64x32x4_xw"}
 
-// linearVariants are the tiles as they are, and some after an expansion of the weights.
+// linearVariants are the tiles as they are, some after an expansion of the weights, and some in F32.
 var linearVariants = sync.OnceValue(func() (list []linearVariant) {
 	tiles := tables()[device.F32].linear
 	for i, t := range tiles {
-		list = append(list, linearVariant{t.name, i, false})
+		list = append(list, linearVariant{name: t.name, tile: i})
 	}
+	find := func(name string) int { return slices.IndexFunc(tiles, func(t tile) bool { return t.name == name }) }
 	for _, name := range expandedTiles {
-		i := slices.IndexFunc(tiles, func(t tile) bool { return t.name == name })
-		list = append(list, linearVariant{"expand " + name, i, true})
+		list = append(list, linearVariant{name: "expand " + name, tile: find(name), expand: true})
+	}
+	for _, name := range wideTiles {
+		list = append(list, linearVariant{name: "f32 " + name, tile: find(name), wide: true})
 	}
 	return list
 })

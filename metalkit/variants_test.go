@@ -47,7 +47,7 @@ func TestVariants(t *testing.T) {
 			if v.expand {
 				part = "Quantised"
 			}
-			if !narrow {
+			if v.wide == (c.dtype == device.BF16) && v.wide == narrow {
 				check("Linear "+v.name, forced{tune.Linear, i}, part)
 			}
 		}
@@ -71,7 +71,7 @@ func (d *gpu) ran(f forced) bool {
 	case tune.Conv:
 		kernel = d.variants.conv[tile].kernel
 	case tune.Linear:
-		kernel = d.variants.linear[linearVariants()[tile].tile].kernel
+		kernel = d.tileOf(linearVariants()[tile]).kernel
 	}
 	for s := range d.pipelines {
 		if s.Kernel == kernel {
