@@ -238,7 +238,7 @@ func TestSelectors(t *testing.T) {
 	if len(sent) < 50 {
 		t.Errorf("%d messages found: %v", len(sent), sent)
 	}
-	for _, m := range b.unknown(source) {
+	for _, m := range append(b.unknown(source), b.unknown(read(t, awake+"/awake_darwin.m"))...) {
 		t.Errorf("[%s %s] is not among macdriver's bindings", m.class, m.selector)
 	}
 	for m, why := range unbound {

@@ -16,7 +16,11 @@ import (
 const (
 	metalkit = "../.."
 	apple    = metalkit + "/internal/driver/apple"
+	awake    = metalkit + "/../ui/desktop/awake"
 )
+
+// objectiveCFiles are all that Gimbal has, by folder.
+var objectiveCFiles = map[string]string{apple: "metal_darwin.m", awake: "awake_darwin.m"}
 
 // clang returns the compiler's path. It must be there where CI is set.
 func clang(t *testing.T) string {
@@ -58,10 +62,10 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// objectiveC checks a text of metal_darwin.m against an SDK.
-func objectiveC(t *testing.T, source, sdk string) string {
+// objectiveC checks a text of a folder's file against an SDK.
+func objectiveC(t *testing.T, folder, source, sdk string) string {
 	t.Helper()
-	return check(t, apple, "metal_darwin.m", source, "-target", "arm64-apple-macos14.0", "-std=gnu11", "-ffreestanding", "-nostdlibinc",
+	return check(t, folder, objectiveCFiles[folder], source, "-target", "arm64-apple-macos14.0", "-std=gnu11", "-ffreestanding", "-nostdlibinc",
 		"-fblocks", "-Wunguarded-availability", "-DSDK_VERSION="+sdk, "-I", "testdata/apple")
 }
 
@@ -69,10 +73,12 @@ func objectiveC(t *testing.T, source, sdk string) string {
 var sdks = []string{"140000", "150000"}
 
 func TestObjectiveC(t *testing.T) {
-	source := read(t, apple+"/metal_darwin.m")
-	for _, sdk := range sdks {
-		if said := objectiveC(t, source, sdk); said != "" {
-			t.Errorf("SDK %s:\n%s", sdk, said)
+	for folder, file := range objectiveCFiles {
+		source := read(t, folder+"/"+file)
+		for _, sdk := range sdks {
+			if said := objectiveC(t, folder, source, sdk); said != "" {
+				t.Errorf("%s, SDK %s:\n%s", file, sdk, said)
+			}
 		}
 	}
 }
@@ -91,7 +97,7 @@ func TestObjectiveCMistakes(t *testing.T) {
 		if wrong == source {
 			t.Errorf("%s: %q is not in the source any more", c.what, c.from)
 		}
-		if said := objectiveC(t, wrong, "150000"); !strings.Contains(said, "error: ") || !strings.Contains(said, c.want) {
+		if said := objectiveC(t, apple, wrong, "150000"); !strings.Contains(said, "error: ") || !strings.Contains(said, c.want) {
 			t.Errorf("%s is not found: %s", c.what, said)
 		}
 	}
@@ -178,9 +184,13 @@ INSTANCE(copy_f32, copy, float);
 
 // TestLogsNothing keeps the Mac's files from writing to the system's log.
 func TestLogsNothing(t *testing.T) {
-	files, err := filepath.Glob(apple + "/*_darwin*")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no files", err)
+	var files []string
+	for folder := range objectiveCFiles {
+		found, err := filepath.Glob(folder + "/*_darwin*")
+		if err != nil || len(found) == 0 {
+			t.Fatal("no files", err)
+		}
+		files = append(files, found...)
 	}
 	for _, file := range files {
 		if strings.Contains(read(t, file), "NSLog") {

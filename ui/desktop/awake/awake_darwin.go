@@ -1,31 +1,19 @@
 package awake
 
-import (
-	"runtime"
+// #cgo LDFLAGS: -framework Foundation
+// #include <stdlib.h>
+// #include "awake_darwin.h"
+import "C"
 
-	"github.com/progrium/macdriver/macos/foundation"
-	"github.com/progrium/macdriver/objc"
+import (
+	"sync"
+	"unsafe"
 )
 
 // Keep keeps the machine awake until release is called, or the process ends.
 func Keep(reason string) (release func(), err error) {
-	var activity objc.Object
-	pooled(func() {
-		// Includes that the idle system, but not that the idle display, stays awake.
-		activity = foundation.ProcessInfo_ProcessInfo().BeginActivityWithOptionsReason(foundation.ActivityUserInitiated, reason)
-		activity.Retain()
-	})
-	return func() {
-		pooled(func() {
-			foundation.ProcessInfo_ProcessInfo().EndActivity(activity)
-			activity.Release()
-		})
-	}, nil
-}
-
-// pooled runs f with an autorelease pool, for goroutines have none.
-func pooled(f func()) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	objc.WithAutoreleasePool(f)
+	text := C.CString(reason)
+	defer C.free(unsafe.Pointer(text))
+	activity := C.awake_begin(text)
+	return sync.OnceFunc(func() { C.awake_end(activity) }), nil
 }

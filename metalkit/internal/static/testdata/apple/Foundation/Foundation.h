@@ -49,9 +49,13 @@ __attribute__((objc_root_class))
 @property(readonly) id firstObject;
 @end
 
+typedef enum : uint64_t { NSActivityUserInitiated = 0x00FFFFFFULL | 1ULL << 20 } NSActivityOptions;
+
 @interface NSProcessInfo : NSObject
 @property(class, readonly) NSProcessInfo *processInfo;
 @property(readonly, copy) NSString *operatingSystemVersionString;
+- (id)beginActivityWithOptions:(NSActivityOptions)options reason:(NSString *)reason;
+- (void)endActivity:(id)activity;
 @end
 
 @interface NSURL : NSObject
