@@ -25,7 +25,7 @@ BROWSER     := $(if $(shell command -v chromium || command -v chromium-browser |
 
 export CGO_ENABLED := 1
 
-.PHONY: build demo app test check race fuzz schemathesis bench ptx gpu-proof deps deps-window deps-test clean
+.PHONY: build demo app test check race fuzz schemathesis bench cross ptx gpu-proof deps deps-window deps-test clean
 
 build: deps-window
 	$(GO) build -ldflags '-X main.version=$(VERSION) -X main.builtFrom=$(COMMIT)' -tags $(WINDOW_TAGS) -o gimbal ./app
@@ -88,6 +88,16 @@ bench: deps
 # The kernels for an NVIDIA GPU, on which metalkit/proof proves them.
 ptx: deps-test
 	$(GO) run ./metalkit/internal/driver/cuda/ptx/build clang-14 $(OUT)/ptx
+
+# The program without its window, linked for Apple Silicon Macs: assets/mac/cross/README.md says by what
+# and for what. It takes minutes the first time.
+ZIG         ?= $(abspath $(OUT))/zig/bin/python -m ziglang
+cross: deps
+	@mkdir -p $(OUT)
+	@$(OUT)/zig/bin/python -m ziglang version >/dev/null 2>&1 || [ "$(origin ZIG)" != file ] || \
+	  { python3 -m venv $(OUT)/zig && $(OUT)/zig/bin/pip install -q ziglang==0.16.0; }
+	ZIG='$(ZIG)' assets/mac/cross/cross.sh $(abspath $(OUT))/gimbal-darwin-arm64
+	$(GO) run ./assets/mac/cross/check $(OUT)/gimbal-darwin-arm64
 
 # What proves the kernels at real sizes on a machine with an NVIDIA GPU and no Go: .gpu is
 # all that is needed there beside the working tree. See metalkit/proof/proof.sh.

@@ -3,21 +3,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define __MAC_OS_X_VERSION_MAX_ALLOWED SDK_VERSION // a macro of the test's
 #define SINCE(v) __attribute__((availability(macos, introduced = v)))
 
+#ifdef SDK_VERSION // the test's, which has no headers of the system
+#define __MAC_OS_X_VERSION_MAX_ALLOWED SDK_VERSION
 typedef signed char BOOL; // bool on arm64, which clang takes for the same here
 #define YES ((BOOL)1)
 #define NO ((BOOL)0)
 #define nil ((id)0)
 typedef unsigned long NSUInteger;
 typedef long NSInteger;
-typedef double CFTimeInterval;
-
-typedef struct {
-    NSUInteger location, length;
-} NSRange;
-static inline NSRange NSMakeRange(NSUInteger location, NSUInteger length) { return (NSRange){location, length}; }
 
 @protocol NSObject
 - (instancetype)retain;
@@ -30,6 +25,18 @@ __attribute__((objc_root_class))
 + (instancetype)alloc;
 - (instancetype)init;
 @end
+#else // as with assets/mac/cross
+#include <Availability.h>
+#include <objc/NSObject.h>
+#define SDK_VERSION __MAC_OS_X_VERSION_MAX_ALLOWED
+#endif
+
+typedef double CFTimeInterval;
+
+typedef struct {
+    NSUInteger location, length;
+} NSRange;
+static inline NSRange NSMakeRange(NSUInteger location, NSUInteger length) { return (NSRange){location, length}; }
 
 @interface NSString : NSObject
 + (instancetype)stringWithUTF8String:(const char *)s;
