@@ -60,8 +60,29 @@ func TestCompatMetalPlans(t *testing.T) {
 		decode(t, c.Plan, &want)
 		grow(want)
 		delete(want.(map[string]any), "limit") // which leaves a margin since
-		for _, line := range differences("", planned(want, nil), c.make(t), nil) {
+		got := c.make(t)
+		if c.Compute != "f32" {
+			narrowed(want, c.Compute)
+			narrowed(got, c.Compute)
+		}
+		for _, line := range differences("", planned(want, nil), got, nil) {
 			t.Errorf("%s, %s, %d frames, %s: %s", c.Chip, c.Compute, c.Frames, c.Quant, line)
+		}
+	}
+}
+
+// narrowed takes out of a plan what is otherwise since queries, keys and values have the type that the
+// device multiplies in: the bytes that operations move, and what attention is called.
+func narrowed(plan any, compute string) {
+	for _, phase := range plan.(map[string]any)["phases"].([]any) {
+		work, _ := phase.(map[string]any)["work"].(map[string]any)
+		kinds, _ := work["kinds"].(map[string]any)
+		if a, ok := kinds["attention f32"]; ok {
+			delete(kinds, "attention f32")
+			kinds["attention "+compute] = a
+		}
+		for _, kind := range kinds {
+			delete(kind.(map[string]any), "Bytes")
 		}
 	}
 }
