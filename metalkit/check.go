@@ -36,11 +36,18 @@ func (o *oracle) close() error {
 	return o.dev.Close()
 }
 
-// trusted records op, and again by other variants as long as a kernel is found wrong.
+// trusted records op, and again by other variants as long as a kernel is found wrong, or is not to be
+// had.
 func (e *encoder) trusted(op device.Op) {
 	from, ops := len(e.plan), e.ops
 	for last := ""; ; {
 		e.recordOnce(op)
+		if refused := e.refused; e.err != nil && refused != "" && refused != last && !e.checking && e.variant >= 0 && e.forced.op == "" {
+			e.dev.switchOff(refused, "does not compile: "+e.err.Error())
+			last, e.err, e.refused = refused, nil, ""
+			e.plan, e.dispatches, e.ops = e.plan[:from], e.dispatches[:from], ops
+			continue
+		}
 		if e.err != nil || e.checking {
 			return
 		}
@@ -109,7 +116,7 @@ func (d *gpu) verify(ctx context.Context, op device.Op, v int, s driver.Speciali
 
 // switchOff keeps a kernel from being taken, and says so.
 func (d *gpu) switchOff(kernel, why string) {
-	d.log.Warn("a kernel computes wrongly on this GPU and is switched off; please report it with what 'gimbal doctor' packs", "kernel", kernel, "why", why)
+	d.log.Warn("a kernel fails on this GPU and is switched off; please report it with what 'gimbal doctor' packs", "kernel", kernel, "why", why)
 	d.choices.SetWrong(kernel, why)
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -25,6 +26,7 @@ type lying struct {
 	from  int64
 	runs  *atomic.Int64
 	names *[]string
+	bad   string // the kernels that do not compile: their names' beginning
 }
 
 func (d lying) Limits() driver.Limits {
@@ -34,6 +36,9 @@ func (d lying) Limits() driver.Limits {
 }
 
 func (d lying) Pipeline(s driver.Specialisation) (int32, error) {
+	if d.bad != "" && strings.HasPrefix(s.Kernel, d.bad) {
+		return 0, fmt.Errorf("metalkit: kernel %s does not compile", s.Kernel)
+	}
 	id, err := d.Driver.Pipeline(s)
 	if err == nil {
 		*d.names = append(*d.names, s.Kernel)
@@ -63,7 +68,7 @@ func openLying(t *testing.T, lazy string, from int64, opts Options) (*gpu, *byte
 	}
 	log := new(bytes.Buffer)
 	opts.Oracle, opts.Log = func() (device.Device, error) { return cpu.Open(cpu.Options{}) }, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	return openOver(t, lying{drv, lazy, from, new(atomic.Int64), new([]string)}, opts), log
+	return openOver(t, lying{drv, lazy, from, new(atomic.Int64), new([]string), ""}, opts), log
 }
 
 // TestChecks runs the conformance suite on a device that checks its kernels: none is found
@@ -206,5 +211,38 @@ func TestSelfCheck(t *testing.T) {
 	plain := openSoft(t, 1, false, Options{})
 	if _, err := SelfCheck(t.Context(), plain, op); !errors.Is(err, device.ErrUnsupported) {
 		t.Errorf("without an oracle: %v", err)
+	}
+}
+
+// TestRefused has the compiler refuse kernels: another variant is taken and the kernel switched off,
+// and where there is none left the error names it.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		bad  string
+		fine bool
+	}{{"linear_f32_64x64x16x4", true}, {"linear_f32_64", true}, {"linear_", false}} {
+		drv, err := soft.New(1, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dev := openOver(t, lying{drv, "", 0, new(atomic.Int64), new([]string), c.bad}, Options{
+			Oracle: func() (device.Device, error) { return cpu.Open(cpu.Options{}) }, Log: slog.New(slog.DiscardHandler),
+		})
+		x, w, y := allocMat(t, dev, device.F32, 70, 64), allocMat(t, dev, device.F32, 128, 64), allocMat(t, dev, device.F32, 70, 128)
+		err = dev.Do(t.Context(), "test", func(e device.Encoder) {
+			e.Record(device.Linear{X: x, W: device.DenseWeight(w), Y: y})
+		})
+		if c.fine != (err == nil) || err != nil && !strings.Contains(err.Error(), c.bad) {
+			t.Errorf("without %s: %v", c.bad, err)
+		}
+		for _, p := range dev.switchedOff() {
+			if !strings.HasPrefix(p.Value, c.bad) || !strings.Contains(p.Value, "does not compile") {
+				t.Errorf("without %s: %v is switched off", c.bad, p)
+			}
+		}
+		if len(dev.switchedOff()) == 0 {
+			t.Errorf("without %s: nothing is switched off", c.bad)
+		}
 	}
 }

@@ -19,6 +19,7 @@ type encoder struct {
 	dev        *gpu
 	ctx        context.Context
 	err        error             // the first one
+	refused    string            // the kernel that it is about, where that is not to be had
 	dispatches []driver.Dispatch // as the driver takes them
 	plan       []planned         // what each of them is for
 	ops        int               // operations so far
@@ -66,7 +67,7 @@ func (p planned) launch(seconds float64) device.Launch {
 }
 
 func (e *encoder) reset(ctx context.Context) {
-	e.ctx, e.err, e.dispatches, e.plan, e.ops, e.scratch, e.forced = ctx, nil, e.dispatches[:0], e.plan[:0], 0, scratch{}, forced{}
+	e.ctx, e.err, e.refused, e.dispatches, e.plan, e.ops, e.scratch, e.forced = ctx, nil, "", e.dispatches[:0], e.plan[:0], 0, scratch{}, forced{}
 }
 
 // operand is a view that a kernel is given; the zero operand is none.
@@ -264,7 +265,7 @@ func record[A any](e *encoder, d dispatch, args *A, operands ...operand) {
 	}
 	id, err := e.dev.pipeline(driver.Specialisation{Kernel: d.kernel, Constants: d.with, Threads: d.threads})
 	if err != nil {
-		e.err = err
+		e.err, e.refused = err, d.kernel
 		return
 	}
 	if len(e.dispatches) == cap(e.dispatches) {
