@@ -53,7 +53,7 @@ template <class T, class U> inline bool operator>=(Compared<T, 2> l, U y) { retu
 // indexArguments are the arguments, from 0, that are an index or a pointer into
 // memory, and the step to the next one that may be read.
 var indexArguments = map[string][]struct{ argument, step int }{
-	"load": {{2, 1}}, "load4": {{2, 4}}, "store": {{2, 1}}, "put4": {{0, 1}}, "put_raw": {{0, 1}}, "QUAD": {{2, 4}},
+	"load": {{2, 1}}, "load4": {{2, 4}}, "store": {{2, 1}}, "put4": {{0, 1}}, "put_raw": {{0, 1}}, "put_oct": {{0, 1}}, "QUAD": {{2, 4}}, "OCT": {{1, 8}},
 	"simdgroup_load": {{1, 1}}, "simdgroup_store": {{1, 1}}, "element": {{1, 1}}, "put": {{1, 1}},
 	"weight": {{6, 1}, {7, 1}}, "weight4": {{6, 1}, {7, 4}}, "finish": {{7, 1}, {8, 1}}, "block_scale": {{4, 1}},
 }
@@ -66,7 +66,7 @@ var (
 	loopStart  = regexp.MustCompile(`\bfor \((?:uint|int) \w+ = ([^;]+);`)
 	called     = regexp.MustCompile(`\b(\w+)(?:<[\w, ]+>)?\(`)
 	function   = regexp.MustCompile(`(?m)^(?:template <[^\n]*> ?)?(?:inline|kernel) [^\n(=;]*?(\w+)\(`)
-	declared   = regexp.MustCompile(`(?:^|[;{})])\s*(?:UNROLL )?(?:threadgroup |constant |device )?(?:float\w*|int|uint|ulong|T|simdgroup_\w+(?:<[\w, ]+>)?) [\w, ]*(?:\[[^\]=]*\][\w, ]*)*$`)
+	declared   = regexp.MustCompile(`(?:^|[;{})])\s*(?:UNROLL )?(?:threadgroup |constant |device )?(?:float\w*|int|uint4?|ushort4|ulong|T|simdgroup_\w+(?:<[\w, ]+>)?) [\w, ]*(?:\[[^\]=]*\][\w, ]*)*$`)
 )
 
 // mutate returns text, the kernels of file, with mutants in it.
