@@ -117,7 +117,7 @@ func examineSystem(_ context.Context, s *doctor.Session) doctor.Verdict {
 		s.Printf("%s", out.String())
 		found = append(found, dev.Info().Name)
 		for _, p := range dev.Describe() {
-			if p.Name == "switched off" {
+			if p.Name == device.SwitchedOff {
 				verdict.Findings = append(verdict.Findings, "switched off on this machine: "+p.Value)
 			}
 		}

@@ -201,7 +201,7 @@ func (d *gpu) switchedOff() (list []device.Property) {
 	}
 	all := d.choices.AllWrong()
 	for _, kernel := range slices.Sorted(maps.Keys(all)) {
-		list = append(list, device.Property{Name: "switched off", Value: kernel + ": " + all[kernel]})
+		list = append(list, device.Property{Name: device.SwitchedOff, Value: kernel + ": " + all[kernel]})
 	}
 	return list
 }

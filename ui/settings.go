@@ -2,6 +2,7 @@ package ui
 
 import (
 	"slices"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/dialog"
@@ -54,6 +55,7 @@ func (w *Window) showSettings() {
 		part.Inset(-6, 0, label, 0, part.NewNote(tr("settings.language_hint"), width-label)),
 		form.Row(tr("settings.output"), part.Line(6, part.Spread(output), choose(w.chooseOutput)), nil),
 		form.Row(tr("model"), modelRow, nil),
+		w.deviceRow(form, width-label),
 		part.Rule(),
 		server.view,
 		part.Gap(0, 4),
@@ -69,4 +71,16 @@ func (w *Window) showSettings() {
 // chooseOutput asks for the folder of the videos.
 func (w *Window) chooseOutput() {
 	w.pick(desktop.Panel{Kind: desktop.PickFolder, Title: tr("settings.output_title"), Folder: w.now.Settings.OutputDir}, w.studio.SetOutputDir)
+}
+
+// deviceRow names the device and, where kernels failed on it when they were checked, says so.
+func (w *Window) deviceRow(form part.Form, width float32) fyne.CanvasObject {
+	d := w.now.Device
+	row := form.Row(tr("settings.device"), part.NewText(d.Name), nil)
+	if len(d.SwitchedOff) == 0 {
+		return row
+	}
+	note := part.NewNote(tr("settings.switched_off", map[string]any{"Kernels": strings.Join(d.SwitchedOff, "; ")}), width)
+	w.names["settings.switched_off"] = note
+	return part.Column(6, row, part.Inset(0, 0, form.Label, 0, note))
 }

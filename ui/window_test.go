@@ -487,3 +487,21 @@ func TestServerSettings(t *testing.T) {
 	v.where.Choose(madeHere)
 	expect(t, f, "server  ")
 }
+
+// TestSettingsTellOfKernels has the settings name the device, and the kernels that failed on it.
+func TestSettingsTellOfKernels(t *testing.T) {
+	s := filled(t)
+	w, _ := newTestWindow(t, s, 1280, 800)
+	w.showSettings()
+	if w.names["settings.switched_off"] != nil {
+		t.Error("kernels are switched off, though none is")
+	}
+	s.Version++
+	s.Device.SwitchedOff = []string{"attention_bf16_128x64x4: differs from the CPU by 0.5 of the largest result"}
+	w.show(s)
+	w.showSettings()
+	note, _ := w.names["settings.switched_off"].(*part.Text)
+	if note == nil || !strings.Contains(note.Text(), "attention_bf16_128x64x4") || !strings.Contains(note.Text(), "gimbal doctor") {
+		t.Errorf("the note is %v", note)
+	}
+}

@@ -132,6 +132,10 @@ type Preparation struct {
 // Property is one thing that a device says of itself, for people.
 type Property struct{ Name, Value string }
 
+// SwitchedOff is the name of a Property that tells of a kernel which failed on this device, and why:
+// another one does its work.
+const SwitchedOff = "switched off"
+
 // Launch is one kernel that a device ran.
 type Launch struct {
 	Kernel  string

@@ -74,6 +74,9 @@ type Device struct {
 	Limit int64  // bytes of memory that a run may use; 0 if not known
 	// Unsupported holds, for each kind of weights that this device cannot run, why.
 	Unsupported map[inference.Quant]string
+	// SwitchedOff are the kernels that failed on this machine when they were checked, each with what
+	// was wrong; others do their work.
+	SwitchedOff []string
 }
 
 // Model is what a checkpoint holds.

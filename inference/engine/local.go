@@ -92,7 +92,13 @@ func (l *Local) Device(ctx context.Context) (Device, error) {
 		return Device{}, err
 	}
 	info := dev.Info()
-	return Device{Name: info.Name, Limit: info.WorkingSet, Unsupported: unsupported(ctx, dev)}, nil
+	d := Device{Name: info.Name, Limit: info.WorkingSet, Unsupported: unsupported(ctx, dev)}
+	for _, p := range dev.Describe() {
+		if p.Name == device.SwitchedOff {
+			d.SwitchedOff = append(d.SwitchedOff, p.Value)
+		}
+	}
+	return d, nil
 }
 
 // Memory implements Engine.
