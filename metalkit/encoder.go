@@ -107,7 +107,7 @@ func (e *encoder) in(m device.Mat) operand {
 	handle, at := scratchHandle, uint64(m.Offset)*size
 	if _, own := m.Buf.(*scratch); !own && !e.counts {
 		b := e.dev.Find(m.Buf)
-		if b.Mapped && m.Rows > 0 {
+		if b.Mapped && m.Rows > 0 && b.Mem.Host != nil { // a GPU of its own memory has a copy
 			e.touch(b.Bytes()[at : at+uint64((m.Rows-1)*m.Stride+m.Cols)*size])
 		}
 		handle, at = b.Mem.Handle, at+b.Mem.Offset

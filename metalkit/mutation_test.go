@@ -24,7 +24,7 @@ var servedBy = map[string]string{
 	"tile.h":      "Linear|Quantised|Conv|ConvFrames",
 	"unary.metal": "Unary", "binary.metal": "Binary", "gated_add.metal": "GatedAdd", "gather.metal": "Gather",
 	"move.metal": "Move", "norm.metal": "Norm", "rope.metal": "Rope", "linear.metal": "Linear|Quantised",
-	"attention.metal": "Attention", "matrix.h": "Attention", "conv.metal": "Conv|ConvFrames",
+	"attention.metal": "Attention", "attention_shared.metal": "Attention", "attention.h": "Attention", "matrix.h": "Attention", "conv.metal": "Conv|ConvFrames",
 }
 
 // TestMutations runs the conformance suite over mutants of the kernels and fails for
@@ -92,7 +92,7 @@ func TestMutations(t *testing.T) {
 
 // sampled says whether the sample has mutants of a file: of those that compile quickly.
 func sampled(m mutant) bool {
-	return m.file != "linear.metal" && m.file != "attention.metal" && m.file != "conv.metal" && !strings.HasSuffix(m.file, ".h")
+	return m.file != "linear.metal" && m.file != "attention.metal" && m.file != "attention_shared.metal" && m.file != "conv.metal" && !strings.HasSuffix(m.file, ".h")
 }
 
 // needsMore matches tests that need more of the module than copyModule copies.
@@ -138,7 +138,7 @@ func copyModule(t *testing.T) string {
 
 var (
 	narrow = regexp.MustCompile(`(?m)^INSTANCE\(\w+_f16.*\n`) // kernels that differ from those in BF16 by the type
-	slow   = regexp.MustCompile(`(?m)^#include "\S+(linear|attention|conv)\.metal"\n`)
+	slow   = regexp.MustCompile(`(?m)^#include "\S+(linear|attention|attention_shared|conv)\.metal"\n`)
 )
 
 // mutateKernels puts mutants into the kernels below root and leaves out what is not

@@ -155,6 +155,9 @@ func TestInstances(t *testing.T) {
 	for _, c := range computes {
 		for function, halved := range map[string]int{"linear": 2, "conv": 2, "attention": 1} { // the number of the size that is
 			all, want := kernels.Instances(function, elements[c.dtype]), kernels.Instances(function, elements[device.BF16])
+			if function == "attention" && c.dtype == device.F32 { // which has none of two blocks
+				want = slices.DeleteFunc(want, func(k kernels.Instance) bool { return k.Sizes[3] > 1 })
+			}
 			if len(all) != len(want) || len(all) < 6 {
 				t.Fatalf("%d variants of %s in %s, %d in BF16", len(all), function, c.name, len(want))
 			}

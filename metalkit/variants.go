@@ -65,6 +65,11 @@ var tables = sync.OnceValue(func() map[device.DType]variants {
 			name := fmt.Sprintf("%dx%dx%dx%d", s[0], s[1], s[2]*deeper, s[3]*s[4])
 			v.conv = append(v.conv, tile{k.Name, name, s[0], s[1], s[3], s[4], 0})
 		}
+		for _, k := range kernels.Instances("attention_shared", element) { // first: taken without timing
+			s := k.Sizes // width, keys, simds, sliced, direct
+			name := fmt.Sprintf("shared %dx%dx%d%s%s", s[0], s[1]*deeper, s[2], [...]string{"", "_s"}[s[3]], [...]string{"", "_kv"}[s[4]])
+			v.attention = append(v.attention, attentionTile{k.Name, name, s[0], s[2], 1, s[3] == 1, s[4] == 1})
+		}
 		for _, k := range kernels.Instances("attention", element) {
 			s := k.Sizes // width, keys, simds, blocks, sliced, direct
 			name := fmt.Sprintf("%dx%dx%d", s[0], s[1]*deeper, s[2])

@@ -106,7 +106,7 @@ func Names() []string {
 }
 
 var (
-	headers  = []string{"common.h", "blocks.h", "matrix.h", "tile.h"}
+	headers  = []string{"common.h", "blocks.h", "matrix.h", "attention.h", "tile.h"}
 	madeLine = regexp.MustCompile(`(?m)^(?:KERNEL|INSTANCE)\((\w+)`)
 	// name, template, type of elements, and the other parameters.
 	instanceLine = regexp.MustCompile(`(?m)^INSTANCE\((\w+), (\w+), (\w+)(.*)\);$`)

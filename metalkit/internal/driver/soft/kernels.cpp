@@ -10,5 +10,6 @@
 #include "../../../kernels/rope.metal"
 #include "../../../kernels/linear.metal"
 #include "../../../kernels/attention.metal"
+#include "../../../kernels/attention_shared.metal"
 #include "../../../kernels/conv.metal"
 #include "faults.metal"
