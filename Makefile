@@ -25,7 +25,7 @@ BROWSER     := $(if $(shell command -v chromium || command -v chromium-browser |
 
 export CGO_ENABLED := 1
 
-.PHONY: build demo app test check race fuzz schemathesis bench cross ptx gpu-proof deps deps-window deps-test clean
+.PHONY: build demo app test check race fuzz schemathesis bench cross metal-cpp ptx gpu-proof deps deps-window deps-test clean
 
 build: deps-window
 	$(GO) build -ldflags '-X main.version=$(VERSION) -X main.builtFrom=$(COMMIT)' -tags $(WINDOW_TAGS) -o gimbal ./app
@@ -98,6 +98,14 @@ cross: deps
 	  { python3 -m venv $(OUT)/zig && $(OUT)/zig/bin/pip install -q ziglang==0.16.0; }
 	ZIG='$(ZIG)' assets/mac/cross/cross.sh $(abspath $(OUT))/gimbal-darwin-arm64
 	$(GO) run ./assets/mac/cross/check $(OUT)/gimbal-darwin-arm64
+
+# Holds the Objective-C to Apple's own C++ headers of Metal, which PyPI's mlx-metal brings (45 MB).
+metal-cpp:
+	@mkdir -p $(OUT)/metal-cpp
+	@ls $(OUT)/metal-cpp/*.whl >/dev/null 2>&1 || python3 -m pip download -q --no-deps --only-binary=:all: --python-version 3.12 \
+	  --platform macosx_15_0_arm64 -d $(OUT)/metal-cpp mlx-metal==0.32.4
+	@cd $(OUT)/metal-cpp && python3 -m zipfile -e *.whl .
+	GIMBAL_METAL_CPP=$(abspath $(OUT))/metal-cpp/mlx/include/metal_cpp $(GO) test -count 1 -run TestMetalCpp ./metalkit/internal/static
 
 # What proves the kernels at real sizes on a machine with an NVIDIA GPU and no Go: .gpu is
 # all that is needed there beside the working tree. See metalkit/proof/proof.sh.
