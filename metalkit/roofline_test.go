@@ -86,26 +86,27 @@ type overrun struct {
 // 2mnk/sqrt(S) - 2S elements (Smith et al., arXiv 1702.02017), which makes ffn.0's
 // 792 MB 2.4 GB on 8 MB, and 1.3 GB, 1.6 times as much, on 48.
 //
-// Attention reads all keys and values of a head, 17160 x 128 of both in F32, 17.6 MB,
-// for each wave of as many queries as run at once, unless they fit. They do from 24 MB on, and
-// are read once for each of the parts then: 13 on an M1 Pro, 3 on an M3 Ultra.
+// Attention reads all keys and values of a head, 17160 x 128 of both in BF16, 8.8 MB,
+// for each wave of as many queries as run at once, unless they fit. They do from 12 MB on, and
+// are read once for each of the parts then: 13 on an M1 Pro, 3 on an M3 Ultra. The least of a product
+// whose results are in BF16, as those that make them, is less.
 var overruns = []overrun{
 	{8, "Linear 17160x13824x5120", 11.198},
 	{8, "Linear 17160x5120x13824", 7.587},
-	{8, "Linear 17160x5120x5120", 3.692},
-	{8, "Attention 17160x17160x128x40", 17},
+	{8, "Linear 17160x5120x5120", 4.818},
+	{8, "Attention 17160x17160x128x40", 13.8},
 	{12, "Linear 17160x13824x5120", 6.690},
 	{12, "Linear 17160x5120x13824", 4.398},
-	{12, "Linear 17160x5120x5120", 2.641},
-	{12, "Attention 17160x17160x128x40", 10},
+	{12, "Linear 17160x5120x5120", 3.314},
+	{12, "Attention 17160x17160x128x40", 4.6},
 	{24, "Linear 17160x13824x5120", 3.899},
 	{24, "Linear 17160x5120x13824", 3.239},
-	{24, "Linear 17160x5120x5120", 1.700},
-	{24, "Attention 17160x17160x128x40", 7},
+	{24, "Linear 17160x5120x5120", 2.004},
+	{24, "Attention 17160x17160x128x40", 5.8},
 	{48, "Linear 17160x13824x5120", 2.257},
 	{48, "Linear 17160x5120x13824", 1.935},
-	{48, "Attention 17160x17160x128x40", 3.5},
-	{96, "Attention 17160x17160x128x40", 2},
+	{48, "Attention 17160x17160x128x40", 3},
+	{96, "Attention 17160x17160x128x40", 1.8},
 }
 
 // opName is o's kind and sizes.
