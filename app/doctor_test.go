@@ -128,7 +128,7 @@ func TestDoctorFaults(t *testing.T) {
 		want         []string
 	}{
 		{"nil", "system,kernels,cpu", []string{"system       FAILED", "kernels      FAILED", "the system has no Metal GPU", "cpu          ok"}},
-		{"wrong:attention_bf16_128x16", "kernels,reference", []string{"kernels      FAILED", "Attention 128x16x4 in BF16 differs from the CPU by", "reference    ok"}},
+		{"wrong:attention_bf16_128x32x8", "kernels,reference", []string{"kernels      FAILED", "Attention 128x32x8 in BF16 differs from the CPU by", "reference    ok"}},
 		{"wrong:norm", "kernels,gpu,reference", []string{"Norm in BF16 differs", "gpu          FAILED", "Norm/", "reference    FAILED", "latent is off"}},
 		{"refused:linear_bf16_64x32", "kernels,demo", []string{"kernels      FAILED", "Linear 64x32x32x4 in BF16", "does not compile: planted"}},
 		{"killed", "kernels,cpu", []string{"kernels      FAILED", "kept the screen waiting", "let the display sleep", "cpu          ok"}},
