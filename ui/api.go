@@ -99,6 +99,7 @@ type Options struct {
 	Log     *slog.Logger
 
 	every player.Every // moves videos and previews; nil for a player.Ticker
+	aside player.Aside // reads pictures; nil for player.Background
 }
 
 // About is what the About box says, beside the licences.

@@ -126,7 +126,7 @@ func newTestWindow(t *testing.T, s studio.Snapshot, width, height float32) (*Win
 	}
 	app := test.NewTempApp(t)
 	f := &fake{snapshot: s, thumb: photo(t, "plaza"), path: keyframes.Start()}
-	w, err := New(Options{App: app, Studio: f, Desktop: desktop.NewRecorder(t.TempDir()), About: About{Version: "0.1.0"}, Log: slog.New(slog.DiscardHandler), every: still})
+	w, err := New(Options{App: app, Studio: f, Desktop: desktop.NewRecorder(t.TempDir()), About: About{Version: "0.1.0"}, Log: slog.New(slog.DiscardHandler), every: still, aside: atOnce})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,6 +142,9 @@ func newTestWindow(t *testing.T, s studio.Snapshot, width, height float32) (*Win
 
 // still moves nothing by itself.
 func still(time.Duration, func()) (stop func()) { return func() {} }
+
+// atOnce does in the test's goroutine what the window does beside itself.
+func atOnce(work, done func()) { work(); done() }
 
 // photo is one of the pictures that ship with Gimbal.
 func photo(t testing.TB, name string) *image.RGBA {

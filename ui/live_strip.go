@@ -76,19 +76,17 @@ func (s *walkStrip) fetch(chunks []int) {
 		}
 		s.thumbs[c] = nil
 		dir := s.dir
-		go func() {
-			img := s.w.studio.WalkThumb(c)
-			fyne.Do(func() {
-				if dir != s.dir {
-					return
-				}
-				if s.thumbs[c] = img; img == nil {
-					delete(s.thumbs, c) // asked for again when something changed
-					return
-				}
-				s.show(s.w.now.Walk)
-			})
-		}()
+		var img image.Image
+		s.w.options.aside(func() { img = s.w.studio.WalkThumb(c) }, func() {
+			if dir != s.dir {
+				return
+			}
+			if s.thumbs[c] = img; img == nil {
+				delete(s.thumbs, c) // asked for again when something changed
+				return
+			}
+			s.show(s.w.now.Walk)
+		})
 	}
 }
 

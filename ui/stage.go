@@ -40,7 +40,7 @@ func newStage(w *Window) *stage {
 	st.player = player.New(player.Words{
 		First: tr("player.first"), Current: tr("player.current"), Broken: tr("player.broken"),
 		Speeds: []string{"¼×", "½×", "1×", "2×"},
-	}, w.options.every)
+	}, w.options.every, w.options.aside)
 	st.player.OnFull = w.toggleFull
 	st.player.OnFrame = func(frame int) { w.inputs.camera.mark(w.now, frame) }
 	st.back = widget.NewButton(tr("stage.back"), func() { w.studio.Show("") })

@@ -63,6 +63,9 @@ func New(o Options) (*Window, error) {
 	if o.every == nil {
 		o.every = player.Ticker
 	}
+	if o.aside == nil {
+		o.aside = player.Background
+	}
 	now := o.Studio.Snapshot()
 	if err := translation.Load(now.Settings.Language); err != nil {
 		return nil, err

@@ -54,16 +54,15 @@ type Player struct {
 	controls *controls
 
 	every Every
+	aside Aside
 	now   func() time.Time
-	later func(func()) // runs in the window's goroutine
-	spawn func(func()) // runs in the background
 }
 
-// New returns an empty player that moves by every, a Ticker.
-func New(words Words, every Every) *Player {
+// New returns an empty player that moves by every, a Ticker, and reads frames by aside.
+func New(words Words, every Every, aside Aside) *Player {
 	p := &Player{
 		words: words, shown: -1, clock: clock{speed: 1, loop: true},
-		every: every, now: time.Now, later: fyne.Do, spawn: func(f func()) { go f() },
+		every: every, aside: aside, now: time.Now,
 	}
 	p.screen = NewScreen(words.First, words.Current)
 	p.screen.OnTapped = p.Toggle
@@ -217,10 +216,9 @@ func (p *Player) show(frame int) {
 		return
 	}
 	p.loading = true
-	p.spawn(func() {
-		img, err := source.Frame(frame)
-		p.later(func() { p.loaded(source, frame, img, err) })
-	})
+	var img *image.RGBA
+	var err error
+	p.aside(func() { img, err = source.Frame(frame) }, func() { p.loaded(source, frame, img, err) })
 }
 
 func (p *Player) loaded(source Source, frame int, img *image.RGBA, err error) {

@@ -34,11 +34,9 @@ func (f *film) Prefetch(int, int)        {}
 func newTestPlayer(t *testing.T, frames int) (*Player, *film, *time.Time) {
 	t.Helper()
 	test.NewTempApp(t)
-	p := New(Words{First: "First", Current: "Current", Broken: "Broken.", Speeds: []string{"¼", "½", "1", "2"}}, func(time.Duration, func()) func() { return func() {} })
+	p := New(Words{First: "First", Current: "Current", Broken: "Broken.", Speeds: []string{"¼", "½", "1", "2"}}, func(time.Duration, func()) func() { return func() {} }, func(work, done func()) { work(); done() })
 	now := time.Unix(1000, 0)
 	p.now = func() time.Time { return now }
-	p.later = func(f func()) { f() }
-	p.spawn = func(f func()) { f() }
 	f := &film{cached: map[int]*image.RGBA{}}
 	for i := range frames {
 		if _, err := f.Frame(i); err != nil {
