@@ -176,7 +176,7 @@ func (p *session) plays(last *image.NRGBA, screen image.Rectangle) bool {
 // cancelRun cancels a run and wants the form to be ready within a second.
 func (p *session) cancelRun() {
 	p.t.Helper()
-	p.fill("sample_steps", "60")
+	p.fill("sample_steps", "300")
 	p.click("generate")
 	p.wait(30*time.Second, "a second run", func() bool { return p.states() == "done running" })
 	p.where("preview")
@@ -232,7 +232,7 @@ func (p *session) queueRuns() {
 // quitMidRun quits during a run, which asks first.
 func (p *session) quitMidRun() {
 	p.t.Helper()
-	p.fill("sample_steps", "60")
+	p.fill("sample_steps", "300")
 	p.click("generate")
 	p.wait(30*time.Second, "another run", func() bool { return strings.HasSuffix(p.states(), "running") })
 	p.where("preview")
