@@ -83,12 +83,15 @@ func (c deviceChoice) open(say func(text string)) (device.Device, error) {
 // metalOptions are how the program opens a Mac's GPU: products in bf16, as the weights
 // are, the choices of kernels in the user's cache, and kernels checked against the CPU.
 func metalOptions(log *slog.Logger) metalkit.Options {
-	o := metalkit.Options{Compute: device.BF16, Log: log, Oracle: func() (device.Device, error) { return cpu.Open(cpu.Options{}) }}
+	o := metalkit.Options{Compute: device.BF16, Log: log, Oracle: openCPU}
 	if cache, err := os.UserCacheDir(); err == nil {
 		o.Tuning = filepath.Join(cache, "Gimbal", "tuning")
 	}
 	return o
 }
+
+// openCPU opens the CPU without a limit of memory of its own.
+func openCPU() (device.Device, error) { return cpu.Open(cpu.Options{}) }
 
 func (c deviceChoice) openCPU() (device.Device, error) {
 	return cpu.Open(cpu.Options{MemoryLimit: int64(c.memory)})
@@ -137,7 +140,7 @@ func runDevices(_ context.Context, args []string, stdout, _ io.Writer) error {
 			opts.HighWatermark = share
 			return openMetal(opts)
 		}},
-		{"cpu", func() (device.Device, error) { return cpu.Open(cpu.Options{}) }},
+		{"cpu", openCPU},
 	} {
 		dev, err := d.open()
 		if errors.Is(err, device.ErrUnsupported) {

@@ -13,7 +13,6 @@ import (
 	"gimbal/app/internal/doctor"
 	"gimbal/inference"
 	"gimbal/inference/bench"
-	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/device/devicetest"
 	"gimbal/inference/weights"
@@ -57,10 +56,18 @@ func wrongs(all int, what string, findings []string) doctor.Verdict {
 	return v
 }
 
+// doctorOptions are how a user's GPU is opened, with what it says in the part's log.
+func doctorOptions() metalkit.Options {
+	return metalOptions(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+}
+
+// openAsUsed opens the GPU with the tuner and the checks that a user has.
+func openAsUsed() (device.Device, error) { return openMetal(doctorOptions()) }
+
 // doctorGPU opens the GPU with options of its own; where there is none it has a verdict instead.
 func doctorGPU(s *doctor.Session, compute device.DType) (device.Device, *doctor.Verdict) {
 	s.Doing("open the GPU in %v", compute)
-	opts := metalOptions(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	opts := doctorOptions()
 	opts.Compute, opts.Fixed = compute, true
 	dev, err := openMetal(opts)
 	if err == nil {
@@ -94,14 +101,13 @@ func examineSystem(_ context.Context, s *doctor.Session) doctor.Verdict {
 		}
 	}
 	var found []string
-	opts := metalOptions(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	verdict := doctor.Verdict{Status: doctor.OK}
 	for _, d := range []struct {
 		name string
 		open func() (device.Device, error)
 	}{
-		{"metal", func() (device.Device, error) { return openMetal(opts) }},
-		{"cpu", func() (device.Device, error) { return cpu.Open(cpu.Options{}) }},
+		{"metal", openAsUsed},
+		{"cpu", openCPU},
 	} {
 		s.Doing("open the device %s", d.name)
 		dev, err := d.open()
@@ -205,7 +211,7 @@ func examineGPU(ctx context.Context, s *doctor.Session) doctor.Verdict {
 }
 
 func examineCPU(ctx context.Context, s *doctor.Session) doctor.Verdict {
-	dev, err := cpu.Open(cpu.Options{})
+	dev, err := openCPU()
 	if err != nil {
 		return faulty(err)
 	}

@@ -21,11 +21,9 @@ import (
 	"gimbal/assets"
 	"gimbal/inference"
 	"gimbal/inference/bench"
-	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/device/profile"
 	"gimbal/inference/engine"
-	"gimbal/inference/weights"
 	"gimbal/metalkit"
 	"gimbal/ui/desktop/awake"
 )
@@ -65,9 +63,9 @@ var referenceBounds = map[string]float64{"noise": 1e-6, "vae_input": 1e-5, "imag
 // devicesHere opens what there is, in F32, by name.
 func devicesHere() (names []string, open map[string]func() (device.Device, error)) {
 	open = map[string]func() (device.Device, error){
-		"cpu": func() (device.Device, error) { return cpu.Open(cpu.Options{}) },
+		"cpu": openCPU,
 		"gpu": func() (device.Device, error) {
-			opts := metalOptions(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+			opts := doctorOptions()
 			opts.Compute, opts.Fixed = device.F32, true
 			return openMetal(opts)
 		},
@@ -104,23 +102,25 @@ func examineReference(ctx context.Context, s *doctor.Session) doctor.Verdict {
 	var findings []string
 	compared := 0
 	names, open := devicesHere()
+	tensors := slices.Sorted(maps.Keys(referenceBounds))
 	for name, c := range cases {
-		want, err := tensorsOf(filepath.Join(dir, name+".safetensors"), slices.Sorted(maps.Keys(referenceBounds)))
+		want, err := bench.ReadTensors(filepath.Join(dir, name+".safetensors"), tensors...)
 		if err != nil {
 			return faulty(err)
 		}
 		for _, dev := range names {
 			s.Doing("%s on %s", name, dev)
-			got, err := makeDemo(ctx, open[dev], c.job, filepath.Join(dir, dev+"-"+name), slices.Sorted(maps.Keys(referenceBounds)))
+			got, err := makeDemo(ctx, open[dev], c.job, filepath.Join(dir, dev+"-"+name), tensors)
 			if err != nil {
 				return onDevice(dev, err)
 			}
-			for _, tensor := range slices.Sorted(maps.Keys(referenceBounds)) {
+			for _, tensor := range tensors {
 				compared++
-				off := relative(got[tensor], want[tensor])
-				s.Printf("%s on %s: %s is off by %.2g, allowed are %.2g\n", name, dev, tensor, off, referenceBounds[tensor])
+				off := bench.RelL2(got[tensor], want[tensor])
+				line := fmt.Sprintf("%s on %s: %s is off by %.2g, allowed are %.2g", name, dev, tensor, off, referenceBounds[tensor])
+				s.Printf("%s\n", line)
 				if !(off <= referenceBounds[tensor]) {
-					findings = append(findings, fmt.Sprintf("%s on %s: %s is off by %.2g, allowed are %.2g", name, dev, tensor, off, referenceBounds[tensor]))
+					findings = append(findings, line)
 				}
 			}
 		}
@@ -154,39 +154,7 @@ func makeDemo(ctx context.Context, open func() (device.Device, error), jobOf fun
 	if err := errors.Join(err, local.Close()); err != nil {
 		return nil, err
 	}
-	return tensorsOf(job.DumpFile, tensors)
-}
-
-func tensorsOf(path string, names []string) (map[string][]float32, error) {
-	store, err := weights.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer store.Close()
-	all := map[string][]float32{}
-	for _, name := range names {
-		t, err := store.Tensor(name)
-		if err == nil {
-			all[name], err = t.Float32s()
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// relative is the relative error of got in the L2 norm; infinite where sizes differ.
-func relative(got, want []float32) float64 {
-	if len(got) != len(want) {
-		return math.Inf(1)
-	}
-	var off, all float64
-	for i, w := range want {
-		d := float64(got[i]) - float64(w)
-		off, all = off+d*d, all+float64(w)*float64(w)
-	}
-	return math.Sqrt(off / max(all, math.SmallestNonzeroFloat64))
+	return bench.ReadTensors(job.DumpFile, tensors...)
 }
 
 // How far a video's frames may be from the CPU's where products are in BF16, as the GPU computes by
@@ -218,11 +186,8 @@ func examineDemo(ctx context.Context, s *doctor.Session) doctor.Verdict {
 		name string
 		open func() (device.Device, error)
 	}{
-		{"gpu", func() (device.Device, error) {
-			opts := metalOptions(slog.New(slog.NewTextHandler(os.Stderr, nil)))
-			return openMetal(opts) // with the tuner and the checks that a user has
-		}},
-		{"cpu", func() (device.Device, error) { return cpu.Open(cpu.Options{}) }},
+		{"gpu", openAsUsed},
+		{"cpu", openCPU},
 	} {
 		s.Doing("a demo video on %s", d.name)
 		began := time.Now()
@@ -233,25 +198,12 @@ func examineDemo(ctx context.Context, s *doctor.Session) doctor.Verdict {
 		s.Printf("on %s: %.1f s\n", d.name, time.Since(began).Seconds())
 		video[d.name] = tensors["video"]
 	}
-	psnr := psnrOf(video["gpu"], video["cpu"])
+	psnr := bench.PSNR(video["gpu"], video["cpu"])
 	v := doctor.Verdict{Status: doctor.OK, Text: fmt.Sprintf("the GPU's video is %.1f dB from the CPU's", psnr)}
 	if !(psnr >= leastPSNR) {
 		v.Status, v.Text = doctor.Failed, v.Text+fmt.Sprintf(", less than %d", leastPSNR)
 	}
 	return v
-}
-
-// psnrOf is the peak signal-to-noise ratio of frames from -1 to 1, in dB.
-func psnrOf(got, want []float32) float64 {
-	if len(got) != len(want) || len(got) == 0 {
-		return math.Inf(-1)
-	}
-	sum := 0.0
-	for i, w := range want {
-		d := float64(got[i]) - float64(w)
-		sum += d * d
-	}
-	return 10 * math.Log10(4*float64(len(want))/max(sum, 1e-12))
 }
 
 // examineSpeed times operations of about a fifth of a second each by every variant, and compares the

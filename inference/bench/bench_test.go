@@ -44,11 +44,14 @@ func TestCompare(t *testing.T) {
 		t.Errorf("relative error %v, want 0.1", r)
 	}
 	// A difference of 0.02 everywhere, of values that span 2: 20 log10(2/0.02).
-	if p := psnr([]float32{0.98, -0.98, 0.48, 0.02}, want); math.Abs(p-40) > 1e-4 {
+	if p := PSNR([]float32{0.98, -0.98, 0.48, 0.02}, want); math.Abs(p-40) > 1e-4 {
 		t.Errorf("PSNR %v dB, want 40", p)
 	}
-	if p := psnr(want, want); p != maxPSNR {
+	if p := PSNR(want, want); p != maxPSNR {
 		t.Errorf("PSNR %v dB of equal videos", p)
+	}
+	if r, p := RelL2(want[:3], want), PSNR(want[:3], want); !math.IsInf(r, 1) || !math.IsInf(p, -1) {
+		t.Errorf("relative error %v and PSNR %v of a part", r, p)
 	}
 }
 

@@ -87,7 +87,7 @@ func Caches(ctx context.Context, o Options, thresholds []float64, first int) (*R
 
 func cachesRow(threshold float64, r, plain *result, rows []CachesRow) CachesRow {
 	p := r.prepared
-	row := CachesRow{EasyCache: threshold, Passes: r.passes, PSNR: psnr(r.video, plain.video), SSIM: ssim(r.video, plain.video, p.Frames, p.Height, p.Width), Motion: motion(r.video, p.Frames), Faster: 1, MotionKept: 1}
+	row := CachesRow{EasyCache: threshold, Passes: r.passes, PSNR: PSNR(r.video, plain.video), SSIM: ssim(r.video, plain.video, p.Frames, p.Height, p.Width), Motion: motion(r.video, p.Frames), Faster: 1, MotionKept: 1}
 	for _, seconds := range r.steps {
 		row.StepsSeconds += seconds
 	}

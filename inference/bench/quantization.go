@@ -107,7 +107,7 @@ func (q *quantization) add(ctx context.Context, kind inference.Quant) error {
 		latent := RelL2(r.latent, q.plain.latent)
 		row.LatentError = &latent
 		if q.o.Dims == nil {
-			video := psnr(r.video, q.plain.video)
+			video := PSNR(r.video, q.plain.video)
 			row.PSNR = &video
 		}
 	}

@@ -106,21 +106,9 @@ func (r *result) watch(o Options, dev *Meter) func(inference.Event) {
 
 // read reads the tensors that the run wrote.
 func (r *result) read(path string) error {
-	store, err := weights.Open(path)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	for name, to := range map[string]*[]float32{"latent": &r.latent, "video": &r.video} {
-		t, err := store.Tensor(name)
-		if err != nil {
-			return err
-		}
-		if *to, err = t.Float32s(); err != nil {
-			return err
-		}
-	}
-	return nil
+	tensors, err := ReadTensors(path, "latent", "video")
+	r.latent, r.video = tensors["latent"], tensors["video"]
+	return err
 }
 
 // step returns the seconds of the fastest step after the first, which prepares what

@@ -60,17 +60,25 @@ func narrow(dst []byte, src []float32, to device.DType) {
 	le := binary.LittleEndian
 	switch to {
 	case device.F32:
-		copy(dst, bytesOf(src))
+		copy(dst, device.Bytes(src))
 	case device.BF16:
 		for i, v := range src {
-			bits := math.Float32bits(v)
-			le.PutUint16(dst[2*i:], uint16((bits+0x7fff+bits>>16&1)>>16))
+			le.PutUint16(dst[2*i:], toBF16(math.Float32bits(v)))
 		}
 	case device.F16:
 		for i, v := range src {
 			le.PutUint16(dst[2*i:], toF16(v))
 		}
 	}
+}
+
+// toBF16 rounds the bits of an F32 to BF16, to nearest, ties to even, as torch does. What is no
+// number stays none.
+func toBF16(bits uint32) uint16 {
+	if bits&0x7fffffff > 0x7f800000 {
+		return uint16((bits | 1<<22) >> 16) // not an infinity
+	}
+	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
 }
 
 // toF16 rounds to an IEEE 754 binary16, to nearest, ties to even; what is too large becomes

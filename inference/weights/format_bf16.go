@@ -33,17 +33,10 @@ func (bf16) encode(ctx context.Context, b *buffers, t Tensor, _ Quant) ([][]byte
 	return [][]byte{b.codes}, nil
 }
 
-// encodeBF16 rounds F32 to the nearest BF16, of two that are as near to the even one, as torch
-// does. What is no number stays none.
+// encodeBF16 rounds F32 to BF16.
 func encodeBF16(to, from []byte) {
 	for i := 0; i+4 <= len(from); i += 4 {
-		v := binary.LittleEndian.Uint32(from[i:])
-		if v&0x7fffffff > 0x7f800000 {
-			v |= 1 << 22 // not an infinity
-		} else {
-			v += 0x7fff + v>>16&1
-		}
-		binary.LittleEndian.PutUint16(to[i/2:], uint16(v>>16))
+		binary.LittleEndian.PutUint16(to[i/2:], toBF16(binary.LittleEndian.Uint32(from[i:])))
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"gimbal/inference/device"
 	"gimbal/inference/device/mapped"
@@ -181,13 +180,8 @@ func (s *Store) filled(t Tensor) (Tensor, error) {
 	if err != nil {
 		return t, err
 	}
-	t.Data = bytesOf(values)
+	t.Data = device.Bytes(values)
 	return t, nil
-}
-
-// bytesOf returns values as they lie in memory, little-endian.
-func bytesOf(values []float32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
 }
 
 // planConversion lists what an expert's tensors become, in an order that aligns each to its

@@ -112,7 +112,8 @@ func (p *proof) clip(dir string, frames int, f form, kept bool) (row Row, latent
 		return row, nil, err
 	}
 	row.Peak = dev.Info().Peak
-	latent, err = readF32(job.DumpFile, "latent")
+	tensors, err := bench.ReadTensors(job.DumpFile, "latent")
+	latent = tensors["latent"]
 	if err == nil {
 		_, err = rms(latent)
 	}
@@ -127,19 +128,6 @@ func (p *proof) job(dir string, frames int) inference.Job {
 	job.MaxArea = p.height*p.width + 1 // or the rule that finds the sides rounds down to the next smaller ones
 	job.Output, job.DumpFile = p.file("clip.mp4"), p.file("clip.safetensors")
 	return job
-}
-
-func readF32(path, name string) ([]float32, error) {
-	store, err := weights.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer store.Close()
-	t, err := store.Tensor(name)
-	if err != nil {
-		return nil, err
-	}
-	return t.Float32s()
 }
 
 // folder makes a checkpoint of two experts, with the same weights, of a VAE, and of the
