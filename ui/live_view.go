@@ -143,7 +143,7 @@ func (l *liveView) show(s studio.Snapshot) {
 	l.why.SetText(why)
 	setVisible(l.why, why != "")
 	setVisible(l.make, s.Walk.Can == studio.WalkWhole)
-	enable(l.start, s.Walk.Can == studio.WalkReady)
+	setEnabled(l.start, s.Walk.Can == studio.WalkReady)
 	setVisible(l.start, !s.Walk.On)
 	setVisible(l.end, s.Walk.On)
 	if l.idle.Checked != s.Walk.Idle {
@@ -189,9 +189,9 @@ func (l *liveView) showWalk(n, before studio.Walk) {
 		l.pause.SetText(label)
 		l.pause.SetIcon(icon)
 	}
-	enable(l.save, n.At >= 0 && n.Saving == "")
-	enable(l.create, n.At >= 0)
-	enable(l.folder, n.At >= 0)
+	setEnabled(l.save, n.At >= 0 && n.Saving == "")
+	setEnabled(l.create, n.At >= 0)
+	setEnabled(l.folder, n.At >= 0)
 	l.showWays(n)
 	l.strip.show(n)
 }
@@ -360,14 +360,4 @@ func modelName(m studio.Model) string {
 		return tr("model.demo")
 	}
 	return shortPath(m.Folder)
-}
-
-// enable lets a control be used, or not.
-func enable(c fyne.Disableable, on bool) {
-	switch {
-	case on && c.Disabled():
-		c.Enable()
-	case !on && !c.Disabled():
-		c.Disable()
-	}
 }

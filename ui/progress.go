@@ -172,7 +172,8 @@ func memoryText(r queue.Run) string {
 
 func errorDetails(r queue.Run) string { return failureText(r.Entry) + "\n\n" + studio.Details(r) }
 
-func setEnabled(b *widget.Button, on bool) {
+// setEnabled lets a control be used, or not.
+func setEnabled(b fyne.Disableable, on bool) {
 	switch {
 	case on && b.Disabled():
 		b.Enable()

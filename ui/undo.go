@@ -24,12 +24,7 @@ func newUndoButtons(w *Window) *undoButtons {
 
 func (b *undoButtons) show(s studio.Snapshot) {
 	for button, on := range map[*widget.Button]bool{b.undo: s.Form.CanUndo, b.redo: s.Form.CanRedo} {
-		switch {
-		case on && button.Disabled():
-			button.Enable()
-		case !on && !button.Disabled():
-			button.Disable()
-		}
+		setEnabled(button, on)
 	}
 }
 

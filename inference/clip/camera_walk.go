@@ -2,9 +2,16 @@ package clip
 
 import "slices"
 
-// WalkScale is the step between two latent frames that the model sees as 1 in a walk: as in
-// the built-in paths.
-const WalkScale = 1
+// How a camera goes that is led by keys in real time: WalkMove and WalkTurn a picture, WalkSlow of
+// that with Shift. A key turns as in the reference's action strings.
+const (
+	// WalkScale is the step between two latent frames that the model sees as 1: as in the
+	// built-in paths.
+	WalkScale = 1
+	WalkMove  = WalkScale / 4.0 // four pictures a latent frame
+	WalkTurn  = keyTurn         // radians
+	WalkSlow  = 0.5
+)
 
 // StartWalk returns the path of a camera that has not moved yet: its first pose. It grows by
 // Extend, and the model is told its steps as they are, not divided by the longest, which is

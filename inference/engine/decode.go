@@ -172,7 +172,7 @@ func (r *run) publish(out *outputs) (inference.Saved, error) {
 	if err := output.CheckThere(files(r.job)); err != nil {
 		return inference.Saved{}, err
 	}
-	saved := inference.Saved{Video: r.job.Output, ContactSheet: beside(r.job, ".png"), Sidecar: beside(r.job, ".json")}
+	saved := inference.Saved{Video: r.job.Output, ContactSheet: Beside(r.job, ".png"), Sidecar: Beside(r.job, ".json")}
 	if err := out.sheet.WriteFile(saved.ContactSheet); err != nil {
 		return inference.Saved{}, err
 	}

@@ -11,9 +11,9 @@ import (
 	"gimbal/inference/video"
 )
 
-// beside returns the path of the file with the given extension that belongs to
+// Beside returns the path of the file with the given extension that belongs to
 // the job's video.
-func beside(j inference.Job, ext string) string {
+func Beside(j inference.Job, ext string) string {
 	return strings.TrimSuffix(j.Output, filepath.Ext(j.Output)) + ext
 }
 
@@ -48,9 +48,9 @@ func absolute(j inference.Job) (inference.Job, error) {
 func files(j inference.Job) []output.File {
 	list := []output.File{
 		{Setting: "save_file", Path: j.Output, Aside: true, Ours: video.MadeVideo},
-		{Setting: "save_file", Path: beside(j, ".png"), Aside: true, Ours: video.MadeSheet},
-		{Setting: "save_file", Path: beside(j, ".json"), Aside: true, Ours: video.MadeSidecar},
-		{Setting: "save_file", Path: beside(j, ".run"), Folder: true, Goes: true},
+		{Setting: "save_file", Path: Beside(j, ".png"), Aside: true, Ours: video.MadeSheet},
+		{Setting: "save_file", Path: Beside(j, ".json"), Aside: true, Ours: video.MadeSidecar},
+		{Setting: "save_file", Path: Beside(j, ".run"), Folder: true, Goes: true},
 	}
 	if j.DumpFile != "" {
 		list = append(list, output.File{Setting: "dump_tensors", Path: j.DumpFile, Ours: madeDump})

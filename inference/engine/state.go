@@ -95,7 +95,7 @@ func (r *run) begin(inputs string) (err error) {
 	if _, err := r.picture.get(); err != nil {
 		return err
 	}
-	dir := beside(r.job, ".run")
+	dir := Beside(r.job, ".run")
 	if r.state, err = runstate.Create(dir); err != nil {
 		return ofVideo(err, r.job)
 	}
@@ -112,7 +112,7 @@ func checkRun(j inference.Job) error {
 	if err != nil || j.Output == "" { // Validate says so
 		return err
 	}
-	return ofVideo(runstate.Check(beside(j, ".run")), j)
+	return ofVideo(runstate.Check(Beside(j, ".run")), j)
 }
 
 // ofVideo says of which video a run is that is in the way.
@@ -123,7 +123,7 @@ func ofVideo(err error, j inference.Job) error {
 		busy.Output = j.Output
 		return busy
 	case errors.Is(err, os.ErrExist):
-		return &inference.UnfinishedError{Dir: beside(j, ".run"), Output: j.Output}
+		return &inference.UnfinishedError{Dir: Beside(j, ".run"), Output: j.Output}
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package live
 import (
 	"math"
 
-	"gimbal/inference"
 	"gimbal/inference/clip"
 )
 
@@ -34,26 +33,19 @@ func (in Input) with(other Input) Input {
 	return in
 }
 
-// How fast the camera goes in one picture. A step of the full speed between two latent frames
-// is what models know as 1, so that two keys at once go no faster; a key turns as in the
-// reference's action strings, and the view is not dragged faster than models have seen.
-const (
-	turnRate = 2 * math.Pi / 180
-	mostDrag = 3 * math.Pi / 180
-	slowness = 0.5
-)
-
-var moveRate = clip.WalkScale / float64(inference.Wan.FrameStride)
+// mostDrag is how far the view is dragged in one picture: no faster than models have seen.
+const mostDrag = 3 * math.Pi / 180
 
 // steer returns the poses of n pictures after a pose, where in holds all the time, and the keys
-// that lead to them.
+// that lead to them. A step of the full speed between two latent frames is what models know as 1,
+// so that two keys at once go no faster.
 func steer(from clip.Pose, in Input, n int) ([]clip.Pose, []clip.Keys) {
 	if n == 0 {
 		return nil, nil
 	}
 	speed := 1.0
 	if in.Slow {
-		speed = slowness
+		speed = clip.WalkSlow
 	}
 	forward, side := in.Move[0]-in.Move[2], in.Move[3]-in.Move[1]
 	if length := math.Hypot(forward, side); length > 1 {
@@ -61,9 +53,9 @@ func steer(from clip.Pose, in Input, n int) ([]clip.Pose, []clip.Keys) {
 	}
 	drag := func(i int) float64 { return max(-mostDrag, min(mostDrag, in.Drag[i]/float64(n))) }
 	by := clip.Motions{
-		Right:   speed*turnRate*(in.Turn[3]-in.Turn[1]) + drag(0),
-		Up:      speed*turnRate*(in.Turn[0]-in.Turn[2]) + drag(1),
-		Forward: speed * moveRate * forward, Side: speed * moveRate * side,
+		Right:   speed*clip.WalkTurn*(in.Turn[3]-in.Turn[1]) + drag(0),
+		Up:      speed*clip.WalkTurn*(in.Turn[0]-in.Turn[2]) + drag(1),
+		Forward: speed * clip.WalkMove * forward, Side: speed * clip.WalkMove * side,
 	}
 	m := clip.MoverAt(from)
 	poses, keys := make([]clip.Pose, n), make([]clip.Keys, n)

@@ -58,6 +58,15 @@ func (b *board) flat(k keyframes.Key) (u, v float64) {
 	return k.X, k.Z
 }
 
+// put moves a key to a place on the board's axes: the inverse of flat.
+func (b *board) put(k *keyframes.Key, u, v float64) {
+	if b.side {
+		k.Z, k.Y = u, -v
+	} else {
+		k.X, k.Z = u, v
+	}
+}
+
 // fit chooses the part of the world that is shown: all of the path.
 func (b *board) fit() {
 	size := b.Size()
@@ -235,13 +244,7 @@ func (b *board) Dragged(e *fyne.DragEvent) {
 		b.v += float64(e.Dragged.DY) / b.scale
 		b.Refresh()
 	case aKey:
-		b.s.change(true, func(k *keyframes.Key) {
-			if b.side {
-				k.Z, k.Y = u, -v
-			} else {
-				k.X, k.Z = u, v
-			}
-		})
+		b.s.change(true, func(k *keyframes.Key) { b.put(k, u, v) })
 	case direction:
 		b.s.change(true, func(k *keyframes.Key) {
 			fromU, fromV := b.flat(*k)
@@ -280,11 +283,7 @@ func (b *board) DoubleTapped(e *fyne.PointEvent) {
 	u, v := b.of(e.Position)
 	p, i := b.s.path().Insert(b.free(frame))
 	k := p.Keys[i]
-	if b.side {
-		k.Z, k.Y = u, -v
-	} else {
-		k.X, k.Z = u, v
-	}
+	b.put(&k, u, v)
 	if len(p.Keys) == len(b.s.path().Keys) { // there is no frame left
 		return
 	}

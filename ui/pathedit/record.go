@@ -1,7 +1,6 @@
 package pathedit
 
 import (
-	"math"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -9,13 +8,6 @@ import (
 
 	"gimbal/inference/clip"
 	"gimbal/inference/keyframes"
-)
-
-// How a recorded camera moves, per frame: a unit per latent frame, as built-in paths do, and
-// turns as the reference's keys do. Shift halves both.
-const (
-	recordMove = 0.25
-	recordTurn = 2 * math.Pi / 180
 )
 
 // recorder makes a path of keys that are held, in the video's own time.
@@ -55,11 +47,11 @@ func (r *recorder) tick() {
 		}
 		return 0
 	}
-	slow := 1 - 0.5*down(desktop.KeyShiftLeft, desktop.KeyShiftRight)
+	slow := 1 - (1-clip.WalkSlow)*down(desktop.KeyShiftLeft, desktop.KeyShiftRight)
 	r.poses = append(r.poses, r.mover.Move(clip.Motions{
-		Forward: recordMove * slow * (down(fyne.KeyW) - down(fyne.KeyS)), Side: recordMove * slow * (down(fyne.KeyD) - down(fyne.KeyA)),
-		Up:    recordTurn * slow * (down(fyne.KeyI, fyne.KeyUp) - down(fyne.KeyK, fyne.KeyDown)),
-		Right: recordTurn * slow * (down(fyne.KeyL, fyne.KeyRight) - down(fyne.KeyJ, fyne.KeyLeft)),
+		Forward: clip.WalkMove * slow * (down(fyne.KeyW) - down(fyne.KeyS)), Side: clip.WalkMove * slow * (down(fyne.KeyD) - down(fyne.KeyA)),
+		Up:    clip.WalkTurn * slow * (down(fyne.KeyI, fyne.KeyUp) - down(fyne.KeyK, fyne.KeyDown)),
+		Right: clip.WalkTurn * slow * (down(fyne.KeyL, fyne.KeyRight) - down(fyne.KeyJ, fyne.KeyLeft)),
 	}))
 	s := r.e.s
 	p := keyframes.Take(r.poses, []clip.Intrinsics{s.path().Keys[0].Intrinsics()})

@@ -231,15 +231,17 @@ func (s *Studio) WalkThumb(chunk int) (img image.Image) {
 // videos.
 func (s *Studio) SaveWalk() {
 	s.walking(func(w *live.Session) {
-		at := w.State().At
+		n := w.State()
+		at, chunks := n.At, slices.Index(n.Way, n.At)+1
 		if at < 0 {
 			return
 		}
 		s.mu.Lock()
-		s.now.Walk.Saving = s.now.Settings.OutputDir
-		settings, dir := s.walkSettings(&s.now), s.now.Settings.OutputDir
+		dir, walk, demo := s.now.Settings.OutputDir, s.now.Walk.Dir, s.state.demo.Checkpoint
+		s.now.Walk.Saving = dir
 		s.mu.Unlock()
 		s.background(func() {
+			settings := walkSettings(walk, chunks, demo)
 			_, err := s.queue.Make(settings, dir, nil, func(e library.Entry, frames string) (inference.Saved, error) {
 				return w.SaveVideo(s.life, at, e.Settings.Job.Output, frames, s.walkSaving)
 			})
@@ -255,16 +257,17 @@ func (s *Studio) SaveWalk() {
 	})
 }
 
-// walkSettings are what the library keeps of a walk's video. s.mu is held.
-func (s *Studio) walkSettings(n *Snapshot) library.Settings {
-	kept, err := live.Look(n.Walk.Dir)
+// walkSettings are what the library keeps of the video of the first chunks of the walk in a
+// folder; no checkpoint is the demo's.
+func walkSettings(dir string, chunks int, demo string) library.Settings {
+	kept, err := live.Look(dir)
 	if err != nil {
 		return library.Settings{}
 	}
 	job := kept.Request().Job
-	job.Prompt, job.Frames = kept.Prompt, engine.Shape{Chunk: kept.Chunk}.Frames(kept.Chunks)
+	job.Prompt, job.Frames = kept.Prompt, engine.Shape{Chunk: kept.Chunk}.Frames(chunks)
 	settings := library.Settings{Job: job}
-	if kept.Checkpoint != s.state.demo.Checkpoint {
+	if kept.Checkpoint != demo {
 		settings.Checkpoint = kept.Checkpoint
 	}
 	return settings
@@ -281,9 +284,7 @@ func (s *Studio) SaveWalkCamera(dir string) { s.saveCamera(dir, func() {}) }
 
 // UseWalkCamera gives the way to where the walk is to the form, as its camera path.
 func (s *Studio) UseWalkCamera() {
-	s.mu.Lock()
 	dir := filepath.Join(s.o.Dir, "paths", time.Now().Format("20060102-150405.000"))
-	s.mu.Unlock()
 	s.saveCamera(dir, func() {
 		s.SetCameraFolder(dir)
 		s.set("camera_scale", fmt.Sprint(clip.WalkScale)) // as the walk was told it

@@ -27,16 +27,25 @@ def load_vae(folder, device, dim=16):
     """The trained VAE and its latent statistics (mean, std [1, 16, 1, 1, 1])."""
     vae = model.WanVAE(dim)
     vae.load_state_dict(load_pieces(folder, "vae_ema"))
-    vae = vae.to(device).eval().requires_grad_(False)
+    return (frozen(vae, device), *statistics(os.path.join(folder, "latents.json"), device))
+
+
+def frozen(vae, device):
+    """A VAE for use alone, in the memory format that is fast on the device."""
+    vae = vae.float().to(device).eval().requires_grad_(False)
     if device == "cuda":
         for m in vae.modules():
             if isinstance(m, torch.nn.Conv3d):
                 m.to(memory_format=torch.channels_last_3d)
             elif isinstance(m, torch.nn.Conv2d):
                 m.to(memory_format=torch.channels_last)
-    s = json.load(open(os.path.join(folder, "latents.json")))
-    at = lambda k: torch.tensor(s[k], device=device).view(1, -1, 1, 1, 1)
-    return vae, at("latents_mean"), at("latents_std")
+    return vae
+
+
+def statistics(path, device):
+    """Mean and std of latents, [1, 16, 1, 1, 1] each, from a file of JSON."""
+    s = json.load(open(path))
+    return [torch.tensor(s[k], device=device).view(1, -1, 1, 1, 1) for k in ("latents_mean", "latents_std")]
 
 
 def save_models(folder, dit, t5):
@@ -91,7 +100,8 @@ class Clips:
 class Muon:
     """Momentum orthogonalised by Newton-Schulz, for stacks of equal matrices (Jordan 2024), AdamW for the rest."""
 
-    def __init__(self, dit, t5, device):
+    def __init__(self, dit, others, device, betas=(.9, .98)):
+        """others: parameters of other models, for AdamW."""
         matrix = lambda n, p: p.ndim == 2 and (n.startswith("blocks.") or n.startswith("c2ws"))
         named = list(dit.named_parameters())
         self.groups = {}
@@ -99,13 +109,13 @@ class Muon:
             if matrix(n, p):
                 self.groups.setdefault(tuple(p.shape), []).append(p)
         self.momentum = {s: torch.zeros(len(ps), *s, device=device) for s, ps in self.groups.items()}
-        rest = [p for n, p in named if not matrix(n, p)] + list(t5.parameters())
+        rest = [p for n, p in named if not matrix(n, p)] + list(others)
         self.lr = torch.tensor(1e-3, device=device)
-        self.adam = torch.optim.AdamW(rest, lr=self.lr, betas=(.9, .98), weight_decay=0, fused=device == "cuda", capturable=device == "cuda")
+        self.adam = torch.optim.AdamW(rest, lr=self.lr, betas=betas, weight_decay=0, fused=device == "cuda", capturable=device == "cuda")
 
     @torch.no_grad()
-    def step(self, factor, muon_lr, adam_lr):
-        self.lr.fill_(adam_lr * factor)
+    def step(self, muon_lr, adam_lr):
+        self.lr.fill_(adam_lr)
         self.adam.step()
         for shape, ps in self.groups.items():
             g = torch.stack([p.grad for p in ps])
@@ -119,8 +129,7 @@ class Muon:
                 a = u @ u.mT
                 u = 3.4445 * u + (-4.7750 * a + 2.0315 * a @ a) @ u
             u = (u.mT if tall else u).float()
-            scale = -muon_lr * factor * max(1, shape[0] / shape[1]) ** .5
-            torch._foreach_add_(ps, list(u.unbind(0)), alpha=scale)
+            torch._foreach_add_(ps, list(u.unbind(0)), alpha=-muon_lr * max(1, shape[0] / shape[1]) ** .5)
 
 
 def main():
@@ -160,7 +169,7 @@ def main():
         d, t = load_models(a.resume, "dit_raw")
         dit.load_state_dict(d)
         t5.load_state_dict(t)
-    opt = Muon(dit, t5, dev)
+    opt = Muon(dit, t5.parameters(), dev)
     if a.resume:
         for s, m in load_pieces(a.resume, "dit_momentum").items():  # none kept: momentum warms up again
             opt.momentum[tuple(int(v) for v in s.split("x"))].copy_(m)
@@ -221,7 +230,8 @@ def main():
         loss = loss_fn(z, y, clips.rel[idx], clips.k[idx], ids, lengths, torch.randn_like(z), sigma, on)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(params, 1.0)
-        opt.step(tail_decay(part, (it + 1) / warm, a.flat), a.muon, a.adam)
+        rate = tail_decay(part, (it + 1) / warm, a.flat)
+        opt.step(a.muon * rate, a.adam * rate)
         for p in params:
             p.grad = None
         torch._foreach_lerp_(ema, [p.detach() for p in params], .0015 if it > 500 else .01)

@@ -4,8 +4,6 @@
 python train_live.py teach|distill --demo DIR --init FILE.safetensors --out DIR --seconds S [--resume DIR]"""
 
 import argparse
-import copy
-import json
 import os
 import time
 
@@ -30,16 +28,7 @@ CHUNKS = 8  # of a training window, the sink among them
 def load_demo(demo, device):
     vae = model.WanVAE(16)
     vae.load_state_dict(torch.load(os.path.join(demo, "Wan2.1_VAE.pth"), map_location="cpu"))
-    vae = vae.float().to(device).eval().requires_grad_(False)
-    if device == "cuda":
-        for m in vae.modules():
-            if isinstance(m, torch.nn.Conv3d):
-                m.to(memory_format=torch.channels_last_3d)
-            elif isinstance(m, torch.nn.Conv2d):
-                m.to(memory_format=torch.channels_last)
-    s = json.load(open(os.path.join(demo, "vae_config.json")))
-    at = lambda k: torch.tensor(s[k], device=device).view(1, -1, 1, 1, 1)
-    return vae, at("latents_mean"), at("latents_std")
+    return (train_dit.frozen(vae, device), *train_dit.statistics(os.path.join(demo, "vae_config.json"), device))
 
 
 def load_t5(demo, device):
@@ -55,42 +44,19 @@ def new_dit(state, device):
     return dit.float().to(device)
 
 
-class Muon:
-    """train_dit.Muon for the DiT alone, with rates that change."""
+class Muon(train_dit.Muon):
+    """The DiT's optimiser, which bounds its gradients and clears them."""
 
-    def __init__(self, dit, device, betas=(.9, .98), decay=.95):
-        matrix = lambda n, p: p.ndim == 2 and (n.startswith("blocks.") or n.startswith("c2ws"))
-        self.groups, self.decay = {}, decay
-        for n, p in dit.named_parameters():
-            if matrix(n, p):
-                self.groups.setdefault(tuple(p.shape), []).append(p)
-        self.momentum = {s: torch.zeros(len(ps), *s, device=device) for s, ps in self.groups.items()}
-        rest = [p for n, p in dit.named_parameters() if not matrix(n, p)]
+    def __init__(self, dit, device, betas=(.9, .98)):
+        super().__init__(dit, [], device, betas)
         self.params = list(dit.parameters())
-        self.lr = torch.tensor(1e-3, device=device)
-        self.adam = torch.optim.AdamW(rest, lr=self.lr, betas=betas, weight_decay=0, fused=device == "cuda", capturable=device == "cuda")
 
     @torch.no_grad()
     def step(self, muon_lr, adam_lr, clip=1.0):
-        norm = torch.nn.utils.clip_grad_norm_(self.params, clip)
-        self.lr.fill_(adam_lr)
-        self.adam.step()
-        for shape, ps in self.groups.items():
-            g = torch.stack([p.grad for p in ps])
-            m = self.momentum[shape]
-            m.lerp_(g, 1 - self.decay)
-            u = g.lerp(m, self.decay).to(torch.bfloat16)
-            tall = shape[0] > shape[1]
-            u = u.mT if tall else u
-            u = u / (u.norm(dim=(1, 2), keepdim=True) + 1e-7)
-            for _ in range(5):
-                a = u @ u.mT
-                u = 3.4445 * u + (-4.7750 * a + 2.0315 * a @ a) @ u
-            u = (u.mT if tall else u).float()
-            torch._foreach_add_(ps, list(u.unbind(0)), alpha=-muon_lr * max(1, shape[0] / shape[1]) ** .5)
+        torch.nn.utils.clip_grad_norm_(self.params, clip)
+        super().step(muon_lr, adam_lr)
         for p in self.params:
             p.grad = None
-        return norm
 
 
 class Windows:

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -65,10 +64,6 @@ func (r remoteRun) write() error {
 	})
 }
 
-func beside(job inference.Job, ext string) string {
-	return strings.TrimSuffix(job.Output, filepath.Ext(job.Output)) + ext
-}
-
 // Attach makes the folder of a run for a video that the server has, as if it had been begun
 // here, and returns it for Resume. Of the job, only the files that it writes count.
 func (e *Engine) Attach(ctx context.Context, id jobs.ID, job inference.Job) (string, error) {
@@ -96,7 +91,7 @@ func (e *Engine) newRun(job inference.Job) (r remoteRun, err error) {
 			}
 		}
 	}
-	r = remoteRun{Server: e.url, Output: job.Output, FramesDir: job.FramesDir, dir: beside(job, ".run")}
+	r = remoteRun{Server: e.url, Output: job.Output, FramesDir: job.FramesDir, dir: engine.Beside(job, ".run")}
 	err = os.Mkdir(r.dir, 0o755)
 	if errors.Is(err, os.ErrExist) {
 		return r, &inference.UnfinishedError{Dir: r.dir, Output: job.Output}
@@ -307,7 +302,7 @@ func (f *following) phases(v api.Video, all bool) {
 // is waited for.
 func (e *Engine) collect(ctx context.Context, r remoteRun) (inference.Saved, error) {
 	job := inference.Job{Output: r.Output}
-	saved := inference.Saved{Video: r.Output, ContactSheet: beside(job, ".png"), Sidecar: beside(job, ".json")}
+	saved := inference.Saved{Video: r.Output, ContactSheet: engine.Beside(job, ".png"), Sidecar: engine.Beside(job, ".json")}
 	if r.FramesDir != "" {
 		if err := e.patiently(ctx, func() error { return e.frames(ctx, r) }); err != nil {
 			return saved, err
