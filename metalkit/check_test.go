@@ -76,7 +76,7 @@ func openLying(t *testing.T, lazy string, from int64, opts Options) (*gpu, *byte
 func TestChecks(t *testing.T) {
 	t.Parallel()
 	dev, log := openLying(t, "", 0, Options{})
-	devicetest.Run(t, dev, devicetest.Options{Product: productBound})
+	devicetest.Run(t, dev, devicetest.Options{Product: productBound, Parallel: true})
 	t.Cleanup(func() {
 		text := log.String()
 		unchecked := strings.Count(text, "is not checked") - strings.Count(text, "*NF4") // of blocks across rows
@@ -85,6 +85,12 @@ func TestChecks(t *testing.T) {
 			t.Errorf("of %d kernels %d are not checked:\n%s", len(dev.verified), unchecked, text)
 		}
 	})
+}
+
+// TestLostChecked is TestLost of a device that checks its kernels.
+func TestLostChecked(t *testing.T) {
+	dev, _ := openLying(t, "", 0, Options{})
+	devicetest.Run(t, dev, devicetest.Options{Product: productBound, Parts: []string{"Lost"}})
 }
 
 // TestWrongKernel has one kernel do nothing, from the start or only later, at the sizes that

@@ -29,7 +29,21 @@ var computes = []struct {
 
 func TestDevice(t *testing.T) {
 	t.Parallel()
-	devicetest.Run(t, openTest(t, Options{}), devicetest.Options{Product: productBound})
+	devicetest.Run(t, openTest(t, Options{}), devicetest.Options{Product: productBound, Parallel: true})
+}
+
+// TestLost takes a mapped file away, which fails the work of all devices: nothing runs beside it.
+func TestLost(t *testing.T) {
+	for name, open := range map[string]func(t *testing.T) *gpu{
+		"F32":   func(t *testing.T) *gpu { return openTest(t, Options{}) },
+		"F16":   func(t *testing.T) *gpu { return openTest(t, Options{Compute: device.F16}) },
+		"BF16":  func(t *testing.T) *gpu { return openTest(t, Options{Compute: device.BF16}) },
+		"split": openSplit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			devicetest.Run(t, open(t), devicetest.Options{Product: productBound, Parts: []string{"Lost"}})
+		})
+	}
 }
 
 // TestNarrow multiplies in 16 bits. Rounding both factors of a product by up to u
@@ -44,7 +58,7 @@ func TestNarrow(t *testing.T) {
 	for compute, u := range map[device.DType]float64{device.F16: 1.0 / (1 << 11), device.BF16: 1.0 / (1 << 8)} {
 		t.Run(compute.String(), func(t *testing.T) {
 			t.Parallel()
-			devicetest.Run(t, openTest(t, Options{Compute: compute}), devicetest.Options{Product: 20 * u})
+			devicetest.Run(t, openTest(t, Options{Compute: compute}), devicetest.Options{Product: 20 * u, Parallel: true})
 		})
 	}
 }

@@ -66,11 +66,27 @@ func (d *far) Read(dst []byte, m driver.Memory, at int64) error {
 // does not see.
 func TestDiscrete(t *testing.T) {
 	t.Parallel()
+	devicetest.Run(t, openFar(t), devicetest.Options{Product: productBound, Parallel: true, Parts: []string{
+		"Buffers", "Submissions", "Mistakes", "Linear", "Quantised", "Gather", "Move"}})
+}
+
+// TestLostBesides is TestLost of devices that only the software driver makes.
+func TestLostBesides(t *testing.T) {
+	for name, open := range map[string]func(t *testing.T) *gpu{
+		"far":      openFar,
+		"backward": func(t *testing.T) *gpu { return openSoft(t, 1, true, Options{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			devicetest.Run(t, open(t), devicetest.Options{Product: productBound, Parts: []string{"Lost"}})
+		})
+	}
+}
+
+func openFar(t *testing.T) *gpu {
+	t.Helper()
 	drv, err := soft.New(2, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := openOver(t, &far{Driver: drv, host: map[uintptr][]byte{}}, Options{})
-	devicetest.Run(t, dev, devicetest.Options{Product: productBound, Parts: []string{
-		"Buffers", "Submissions", "Mistakes", "Linear", "Quantised", "Gather", "Move", "Lost"}})
+	return openOver(t, &far{Driver: drv, host: map[uintptr][]byte{}}, Options{})
 }

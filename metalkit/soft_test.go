@@ -24,5 +24,5 @@ func openSoft(tb testing.TB, workers int, backward bool, opts Options) *gpu {
 // writes of another's results.
 func TestBackward(t *testing.T) {
 	t.Parallel()
-	devicetest.Run(t, openSoft(t, 1, true, Options{}), devicetest.Options{Product: productBound})
+	devicetest.Run(t, openSoft(t, 1, true, Options{}), devicetest.Options{Product: productBound, Parallel: true})
 }

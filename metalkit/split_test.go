@@ -15,9 +15,14 @@ import (
 // TestSplit has command buffers of little work.
 func TestSplit(t *testing.T) {
 	t.Parallel()
+	devicetest.Run(t, openSplit(t), devicetest.Options{Product: productBound, Parallel: true})
+}
+
+func openSplit(t *testing.T) *gpu {
+	t.Helper()
 	dev := openTest(t, Options{})
 	dev.limits.CommandBufferFLOPs, dev.bytes = 1, 1
-	devicetest.Run(t, dev, devicetest.Options{Product: productBound})
+	return dev
 }
 
 // splits are operations that are longer than a run: as whole ones by their work.

@@ -52,7 +52,7 @@ for words in "$@"; do
     tests driver cuda.test 'Test.*' # alone, for it looks at how much memory is free
     tests narrow metalkit.test TestNarrow &
     tests variants metalkit.test TestVariants &
-    tests device metalkit.test 'TestDevice|TestOpenCUDA|TestSplit.*'
+    tests device metalkit.test 'TestDevice|TestLost|TestOpenCUDA|TestSplit.*'
     wait
     ;;
   references) tests cases metalkit.test 'Test.*Reference' ;;
