@@ -46,6 +46,14 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// openSplit opens a device whose command buffers are of little work.
+func openSplit(t *testing.T) *gpu {
+	t.Helper()
+	dev := openTest(t, Options{})
+	dev.limits.CommandBufferFLOPs, dev.bytes = 1, 1
+	return dev
+}
+
 // TestNarrow multiplies in 16 bits. Rounding both factors of a product by up to u
 // puts a sum of products off by half u of its size, and the worst of a million sums
 // by five times that; where Clamp1 follows, the sum is up to seven times as large as the

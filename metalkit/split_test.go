@@ -12,17 +12,9 @@ import (
 	"gimbal/metalkit/internal/driver"
 )
 
-// TestSplit has command buffers of little work.
 func TestSplit(t *testing.T) {
 	t.Parallel()
 	devicetest.Run(t, openSplit(t), devicetest.Options{Product: productBound, Parallel: true})
-}
-
-func openSplit(t *testing.T) *gpu {
-	t.Helper()
-	dev := openTest(t, Options{})
-	dev.limits.CommandBufferFLOPs, dev.bytes = 1, 1
-	return dev
 }
 
 // splits are operations that are longer than a run: as whole ones by their work.
