@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -206,9 +205,4 @@ func nextPage(response *http.Response) string {
 		}
 	}
 	return ""
-}
-
-// fullDisk reports whether an error is that of a disk without room.
-func fullDisk(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

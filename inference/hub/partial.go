@@ -232,7 +232,7 @@ func (p *partial) request(ctx context.Context, address string, at *int64, last i
 		p.g.add(n)
 		switch {
 		case err == nil:
-		case fullDisk(err):
+		case output.Full(err):
 			return err
 		default:
 			return retryError{err: fmt.Errorf("%s: %d bytes are missing: %w", filepath.Base(p.path), last+1-*at, err)}

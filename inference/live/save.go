@@ -3,10 +3,10 @@ package live
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"gimbal/inference"
 	"gimbal/inference/engine"
+	"gimbal/inference/output"
 )
 
 // SaveVideo makes the video of the way to a chunk, with the decoder of the walk's job, and,
@@ -49,8 +49,8 @@ func (s *Session) SaveCamera(chunk int, dir string) error {
 	if err != nil {
 		return err
 	}
-	if there, err := os.ReadDir(dir); err == nil && len(there) > 0 {
-		return &inference.SettingError{Setting: "action_path", Mistake: inference.Unusable, Found: dir + " with something in it", Want: "a new folder or an empty one"}
+	if err := output.CheckEmpty(dir); err != nil {
+		return err
 	}
 	s.keep.Lock()
 	path := s.rec.path(way)

@@ -2,9 +2,11 @@ package output_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"gimbal/inference"
@@ -155,5 +157,43 @@ func TestCheckRoom(t *testing.T) {
 	var full *inference.DiskError
 	if !errors.As(err, &full) || full.Folder != dir || full.Need != 1<<61+1 {
 		t.Errorf("error %v, want a DiskError of %s with all that is needed", err, dir)
+	}
+}
+
+// TestFull tells a disk without room from all else that fails.
+func TestFull(t *testing.T) {
+	for _, err := range []error{
+		&inference.DiskError{Folder: "/x"}, syscall.ENOSPC, fmt.Errorf("write: %w", &os.PathError{Op: "write", Path: "x", Err: syscall.EDQUOT}),
+		output.Explain("x", &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}),
+	} {
+		if !output.Full(err) {
+			t.Errorf("not a full disk: %v", err)
+		}
+		if text := output.Explain("x", err).Error(); !strings.Contains(text, "free some space") {
+			t.Errorf("explained as %q", text)
+		}
+	}
+	for _, err := range []error{nil, syscall.EROFS, errors.New("no space left on device")} {
+		if output.Full(err) {
+			t.Errorf("a full disk: %v", err)
+		}
+	}
+}
+
+func TestCheckEmpty(t *testing.T) {
+	dir := t.TempDir()
+	for _, fine := range []string{dir, filepath.Join(dir, "new"), filepath.Join(dir, "new", "one")} {
+		if err := output.CheckEmpty(fine); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "letter.txt"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := output.CheckEmpty(dir); err == nil || !strings.Contains(err.Error(), "letter.txt") {
+		t.Errorf("a folder with a letter: %v", err)
+	}
+	if err := output.CheckEmpty(filepath.Join(dir, "letter.txt")); err == nil {
+		t.Error("a file is taken for an empty folder")
 	}
 }

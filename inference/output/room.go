@@ -1,6 +1,8 @@
 package output
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"syscall"
 
@@ -42,6 +44,27 @@ func CheckRoom(needs ...Need) error {
 		if free := int64(told.Bavail) * int64(told.Bsize); free < d.bytes {
 			return &inference.DiskError{Folder: d.folder, Free: free, Need: d.bytes}
 		}
+	}
+	return nil
+}
+
+// Full reports whether an error is that of a disk, or of what somebody may have of it, without
+// room: as CheckRoom foresees it, or as the system says it.
+func Full(err error) bool {
+	return errors.As(err, new(*inference.DiskError)) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// CheckEmpty returns an error unless a folder is empty or not there, so that nothing is lost
+// where files are written to it.
+func CheckEmpty(folder string) error {
+	entries, err := os.ReadDir(folder)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return Explain(folder, err)
+	case len(entries) > 0:
+		return fmt.Errorf("%s: found a folder with %s in it, expected an empty one or a new name", folder, entries[0].Name())
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func CheckWritable(dir string) error {
 func Explain(path string, err error) error {
 	advice := "choose another file or folder"
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case Full(err):
 		advice = "the disk is full: free some space or choose a folder on another disk"
 	case errors.Is(err, syscall.EROFS):
 		advice = "the disk is read-only: choose a folder on another disk"

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -286,6 +287,7 @@ func TestFailure(t *testing.T) {
 		fmt.Errorf("step 1: %w", device.ErrInterrupted):        library.GPUStopped,
 		&inference.UnhealthyError{Step: 1, Found: "NaN"}:       library.Unhealthy,
 		&inference.DiskError{Folder: "/x", Free: 1, Need: 2}:   library.DiskFull,
+		fmt.Errorf("cannot write x: %w", syscall.EDQUOT):       library.DiskFull,
 		&inference.MemoryError{Frames: 5}:                      library.TooLarge,
 		errors.New("the moon is in the wrong quarter: step 1"): library.Other,
 	} {

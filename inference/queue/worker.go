@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"os"
-	"syscall"
 	"time"
 
 	"gimbal/inference"
@@ -14,6 +13,7 @@ import (
 	"gimbal/inference/device/mapped"
 	"gimbal/inference/engine"
 	"gimbal/inference/library"
+	"gimbal/inference/output"
 )
 
 // work makes the queue's runs, one after the other, until the Queue closes.
@@ -189,7 +189,6 @@ func explain(err error) (library.Cause, string) {
 	}
 	var large *inference.MemoryError
 	var unhealthy *inference.UnhealthyError
-	var disk *inference.DiskError
 	var lost *mapped.LostError
 	var busy *inference.BusyError
 	cause := library.Other
@@ -204,7 +203,7 @@ func explain(err error) (library.Cause, string) {
 		cause = library.DeviceLost
 	case errors.As(err, &unhealthy):
 		cause = library.Unhealthy
-	case errors.As(err, &disk), errors.Is(err, syscall.ENOSPC):
+	case output.Full(err):
 		cause = library.DiskFull
 	case errors.As(err, &lost):
 		cause = library.FilesLost

@@ -3,7 +3,6 @@ package studio
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"image"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"gimbal/inference/clip"
 	"gimbal/inference/keyframes"
 	"gimbal/inference/library"
+	"gimbal/inference/output"
 	"gimbal/inference/picture"
 )
 
@@ -98,7 +98,7 @@ func (s *Studio) ExportPath(p keyframes.Path, folder string) {
 	s.serial.enqueue(func() {
 		_, frames := s.EditablePath()
 		folder := absolute(folder)
-		err := emptyFolder(folder)
+		err := output.CheckEmpty(folder)
 		if err == nil {
 			err = writePath(folder, p, frames)
 		}
@@ -110,18 +110,6 @@ func (s *Studio) ExportPath(p keyframes.Path, folder string) {
 			s.notice(n, Info, Exported, map[string]any{"Path": folder}, "")
 		})
 	})
-}
-
-// emptyFolder returns an error unless nothing is lost where files are written to a folder.
-func emptyFolder(folder string) error {
-	entries, err := os.ReadDir(folder)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err == nil && len(entries) > 0 {
-		return fmt.Errorf("%s: found a folder with %s in it, expected an empty one or a new name", folder, entries[0].Name())
-	}
-	return err
 }
 
 // Recording is a camera path that was read, before anyone knows by which convention.

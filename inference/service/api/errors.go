@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gimbal/inference"
+	"gimbal/inference/output"
 	"gimbal/inference/service/jobs"
 )
 
@@ -53,7 +53,7 @@ func asError(err error) *Error {
 		return &Error{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: fmt.Sprintf("the request is larger than %s", inference.Size(large.Limit))}
 	case errors.Is(err, jobs.ErrNotFound):
 		return &Error{Status: http.StatusNotFound, Code: "not_found", Message: "there is no such video"}
-	case errors.Is(err, jobs.ErrFull), errors.As(err, new(*inference.DiskError)), errors.Is(err, syscall.ENOSPC):
+	case errors.Is(err, jobs.ErrFull), output.Full(err):
 		return &Error{Status: http.StatusInsufficientStorage, Code: "store_full", Message: jobs.ErrFull.Error()}
 	case errors.Is(err, jobs.ErrNoWorker):
 		return &Error{Status: http.StatusServiceUnavailable, Code: "no_worker", Message: err.Error()}
