@@ -21,6 +21,7 @@ func TestWindowMemory(t *testing.T) {
 	}
 	const all, first = 12, 6
 	p := newSession(t)
+	p.env = []string{"GOGC=10", "MALLOC_ARENA_MAX=1"} // what is free is soon used again: what grows is in use
 	p.start()
 	p.wait(30*time.Second, "the demo model's settings in the form", func() bool { return p.inputs().Job.Frames > 0 })
 	p.Press("ctrl+1") // the preset Quick
@@ -37,7 +38,7 @@ func TestWindowMemory(t *testing.T) {
 		}
 	}
 	t.Logf("resident: %d MB at most in %d runs, %d MB in the %d after them", early>>20, first, late>>20, all-first)
-	if limit := early + early/6; late > limit {
+	if limit := early + early/10; late > limit {
 		t.Errorf("memory grows: %d MB in the first %d runs, %d MB afterwards, want at most %d MB", early>>20, first, late>>20, limit>>20)
 	}
 	p.window.Close()

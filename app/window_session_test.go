@@ -26,7 +26,8 @@ type session struct {
 	*x11test.Server
 	t     *testing.T
 	home  string
-	shots string // folder for screenshots; "" for none
+	env   []string // beside what every session has
+	shots string   // folder for screenshots; "" for none
 
 	window *x11test.Window
 	cmd    *exec.Cmd
@@ -73,6 +74,7 @@ func (p *session) start(args ...string) {
 		"HOME=" + p.home, "DISPLAY=" + p.Display, "PATH=" + os.Getenv("PATH"), "LANG=en_US.UTF-8",
 		"LIBGL_ALWAYS_SOFTWARE=1", "GIMBAL_TEST_LAYOUT=" + p.layout(), "DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere", "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere",
 	}
+	p.cmd.Env = append(p.cmd.Env, p.env...)
 	p.errs = &collected{}
 	p.cmd.Stderr = p.errs
 	if err := p.cmd.Start(); err != nil {
