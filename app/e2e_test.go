@@ -41,6 +41,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(crashVariable) != "" { // TestLogCrash's other process
 		os.Exit(m.Run())
 	}
+	if config := os.Getenv(natsVariable); config != "" { // one of TestServeCluster's
+		runNATS(config)
+	}
 	dir, err := os.MkdirTemp("", "gimbal")
 	if err == nil {
 		program = filepath.Join(dir, "gimbal")

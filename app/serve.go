@@ -325,6 +325,7 @@ func (s *serving) broker() (*broker.Broker, error) {
 // open connects to the jobs: to own's, or to those of --nats.
 func (s *serving) open(ctx context.Context, own *broker.Broker, log *slog.Logger) (*nats.Conn, *jobs.Store, error) {
 	options := []nats.Option{nats.Name("gimbal"), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second),
+		nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2), // a machine that was switched off says nothing
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				log.Warn("the jobs cannot be reached; trying again", "err", err)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"gimbal/inference"
 	"gimbal/inference/output"
@@ -57,7 +56,7 @@ func asError(err error) *Error {
 		return &Error{Status: http.StatusInsufficientStorage, Code: "store_full", Message: jobs.ErrFull.Error()}
 	case errors.Is(err, jobs.ErrNoWorker):
 		return &Error{Status: http.StatusServiceUnavailable, Code: "no_worker", Message: err.Error()}
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrConnectionClosed):
+	case errors.Is(err, jobs.ErrAway), errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrConnectionClosed):
 		return errAway
 	}
 	if all := inference.SettingErrors(err); len(all) > 0 {

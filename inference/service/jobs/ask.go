@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -14,6 +15,9 @@ import (
 
 // A question about a model goes to any worker that has it: gimbal.ask.QUESTION.FINGERPRINT.
 const askSubject = "gimbal.ask"
+
+// replyTime is how long a worker may take to answer before another one is asked.
+const replyTime = 10 * time.Second
 
 // ErrNoWorker says that no worker has the model now.
 var ErrNoWorker = errors.New("no worker has this model now")
@@ -73,10 +77,14 @@ func (s *Store) ask(ctx context.Context, subject string, question, reply any) er
 	if err != nil {
 		return err
 	}
-	msg, err := s.nc.RequestWithContext(ctx, askSubject+"."+subject, text)
-	if errors.Is(err, nats.ErrNoResponders) {
-		return ErrNoWorker
-	}
+	var msg *nats.Msg
+	err = s.tryFor(ctx, replyTime, func(ctx context.Context) (err error) {
+		msg, err = s.nc.RequestWithContext(ctx, askSubject+"."+subject, text)
+		if errors.Is(err, nats.ErrNoResponders) {
+			return ErrNoWorker
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}

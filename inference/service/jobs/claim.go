@@ -22,6 +22,9 @@ type Claim struct {
 // idle is how often a worker that has nothing to do looks for jobs that lost theirs.
 const idle = time.Second
 
+// longElection is how long a cluster may lack a server that leads before that is worth a word.
+const longElection = 15 * time.Second
+
 // Next waits for a job of one of the models, by their fingerprints, and takes it for the
 // worker of the given name. Jobs of a higher priority come first. Jobs that it is not able to
 // make are left to others; nil for all.
@@ -34,12 +37,18 @@ func (s *Store) Next(ctx context.Context, worker string, models []string, able f
 	defer sub.Unsubscribe()
 	timer := time.NewTicker(idle)
 	defer timer.Stop()
+	var failing time.Time // since when; zero for not
 	for {
 		c, err := s.take(ctx, worker, models, able)
 		if c != nil || ctx.Err() != nil {
 			return c, ctx.Err()
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			failing = time.Time{}
+		case failing.IsZero():
+			failing = time.Now()
+		case !away(err) || time.Since(failing) > longElection:
 			s.o.Log.Warn("looking for jobs", "err", err)
 		}
 		select {
@@ -73,7 +82,7 @@ func (s *Store) take(ctx context.Context, worker string, models []string, able f
 				}
 				continue
 			case errors.Is(err, ErrFinal) || errors.Is(err, ErrNotFound) && !fresh(msg):
-				return nil, msg.DoubleAck(ctx)
+				return nil, c.ack(ctx)
 			}
 			return nil, errors.Join(err, msg.NakWithDelay(idle))
 		}
@@ -113,6 +122,8 @@ func (s *Store) consumer(ctx context.Context, subject, name string) (jetstream.C
 	if known, ok := s.consumers.Load(subject); ok {
 		return known.(jetstream.Consumer), nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
 	c, err := s.js.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
 		Durable: name, FilterSubject: subject, AckPolicy: jetstream.AckExplicitPolicy, AckWait: s.o.Lease, MaxDeliver: -1, MaxAckPending: -1, Replicas: s.o.Replicas,
 	})
@@ -172,6 +183,8 @@ func (c *Claim) Keep(ctx context.Context) error {
 	defer watch.Stop()
 	look := func(j *Job) error {
 		switch {
+		case j.Revision < c.Job.Revision: // of a server of a cluster that lags behind
+			return nil
 		case !c.mine(j):
 			return ErrLost
 		case j.Cancel:
@@ -244,8 +257,11 @@ func (c *Claim) End(ctx context.Context, status Status, edit func(*Job)) error {
 	if err != nil { // the message is the other worker's: without it the job would be lost with that one
 		return err
 	}
-	return c.msg.DoubleAck(ctx) // or the next one finds that it has ended
+	return c.ack(ctx) // or the next one finds that it has ended
 }
+
+// ack takes the job's message off the queue.
+func (c *Claim) ack(ctx context.Context) error { return c.s.try(ctx, c.msg.DoubleAck) }
 
 // Release gives the job back to the queue, for another worker to go on with. lost says that
 // it failed here, for a reason that may not be there elsewhere or later.

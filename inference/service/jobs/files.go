@@ -5,10 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -22,14 +25,24 @@ func (s *Store) Put(ctx context.Context, r io.ReadSeeker) (Object, error) {
 		return Object{}, err
 	}
 	o := Object{hex.EncodeToString(hash.Sum(nil)), n}
-	if _, err := s.files.GetInfo(ctx, o.SHA256); err == nil {
+	if _, err := s.find(ctx, o); err == nil {
 		return o, nil
 	}
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return Object{}, err
-	}
-	_, err = s.files.Put(ctx, jetstream.ObjectMeta{Name: o.SHA256}, r)
-	return o, full(err)
+	return o, full(s.tryFor(ctx, tryTime+transfer(n), func(ctx context.Context) error {
+		if _, err := r.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		_, err := s.files.Put(ctx, jetstream.ObjectMeta{Name: o.SHA256}, r)
+		return err
+	}))
+}
+
+// slowest is the slowest network on which files are put into the store, in bytes per second.
+const slowest = 2 << 20
+
+// transfer is how long so many bytes may take.
+func transfer(n int64) time.Duration {
+	return time.Duration(float64(n) / slowest * float64(time.Second))
 }
 
 // PutFile puts a file of this machine into the store.
@@ -58,10 +71,68 @@ func (s *Store) PutFolder(ctx context.Context, dir string) (Files, error) {
 	return files, err
 }
 
+// find returns how the store keeps a file.
+func (s *Store) find(ctx context.Context, o Object) (info *jetstream.ObjectInfo, err error) {
+	err = s.tryFor(ctx, readTime, func(ctx context.Context) (err error) {
+		info, err = s.files.GetInfo(ctx, o.SHA256)
+		return err
+	})
+	return info, err
+}
+
 // Open opens a file of the store. Reading ends with an error unless its contents are what
 // its name says.
-func (s *Store) Open(ctx context.Context, o Object) (io.ReadCloser, error) {
-	return s.files.Get(ctx, o.SHA256)
+func (s *Store) Open(ctx context.Context, o Object) (io.Reader, error) {
+	var info *jetstream.ObjectInfo
+	err := s.settled(ctx, func() (err error) {
+		info, err = s.find(ctx, o)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &reader{s: s, ctx: ctx, name: o.SHA256, chunks: chunksSubject + info.NUID, next: 1, left: int(info.Chunks), hash: sha256.New()}, nil
+}
+
+// chunksSubject begins the subjects of files' chunks, as JetStream names them.
+const chunksSubject = "$O." + filesName + ".C."
+
+// reader reads a file chunk by chunk: JetStream's own way makes a consumer for each file, on one
+// server of a cluster, and waits for it when that is lost.
+type reader struct {
+	s      *Store
+	ctx    context.Context
+	name   string
+	chunks string // their subject
+	next   uint64 // number of the next one, or less
+	left   int    // of them
+	chunk  []byte // what is left of one
+	hash   hash.Hash
+}
+
+// Read implements io.Reader.
+func (r *reader) Read(p []byte) (int, error) {
+	for len(r.chunk) == 0 {
+		if r.left == 0 {
+			if hex.EncodeToString(r.hash.Sum(nil)) != r.name {
+				return 0, fmt.Errorf("file %s of the store is damaged", r.name)
+			}
+			return 0, io.EOF
+		}
+		var msg *jetstream.RawStreamMsg
+		err := r.s.settled(r.ctx, func() (err error) {
+			msg, err = r.s.message(r.ctx, filesStream, r.chunks, r.next)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		r.chunk, r.next, r.left = msg.Data, msg.Sequence+1, r.left-1
+		r.hash.Write(r.chunk)
+	}
+	n := copy(p, r.chunk)
+	r.chunk = r.chunk[n:]
+	return n, nil
 }
 
 // GetFile writes a file of the store to path. A file that is there gives way only to a
@@ -71,7 +142,6 @@ func (s *Store) GetFile(ctx context.Context, o Object, path string) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close()
 	part := path + ".part"
 	w, err := os.Create(part)
 	if err != nil {

@@ -120,8 +120,7 @@ func (j *Job) objects() (names []string) {
 	return names
 }
 
-// Errors of this package. Others are JetStream's: nothing was changed, or it is not known
-// whether it was.
+// Errors of this package. Others are JetStream's, and nothing was changed.
 var (
 	ErrNotFound = errors.New("there is no such job")
 	ErrFinal    = errors.New("the job has ended")
@@ -129,6 +128,9 @@ var (
 	ErrDone     = errors.New("the job is done")
 	// ErrLost says that a job is not this worker's any more.
 	ErrLost = errors.New("another worker has the job")
+	// ErrAway says that JetStream did not answer in time: it is not known whether anything was
+	// changed.
+	ErrAway = errors.New("the jobs cannot be reached now")
 	// ErrFull says that the store has no room for a file.
 	ErrFull = errors.New("the store of jobs is full: delete videos that are no longer needed, or give it more room")
 )

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -228,6 +230,143 @@ func TestFiles(t *testing.T) {
 	}
 	if _, err := s.Open(ctx, o); err != nil { // for an hour: a job may be about to name it
 		t.Error(err)
+	}
+}
+
+// TestSweep removes files that no record names, and what is left of one whose worker was lost
+// while it put it there.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	s, nc := open(t, jobs.Options{Unnamed: time.Millisecond})
+	ctx := t.Context()
+	put := func(contents string) jobs.Object {
+		t.Helper()
+		o, err := s.Put(ctx, strings.NewReader(contents))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	named, other := put("a picture"), put("nobody's")
+	if _, err := s.Submit(ctx, jobs.Job{Model: model, Inputs: jobs.Files{"picture": named}}); err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := js.Publish(ctx, "$O.gimbal_files.C.half", make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(10 * time.Millisecond)
+	if err := s.Sweep(ctx, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Open(ctx, named); err != nil {
+		t.Error(err)
+	} else if got, err := io.ReadAll(r); err != nil || string(got) != "a picture" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := s.Open(ctx, other); !errors.Is(err, jetstream.ErrObjectNotFound) {
+		t.Errorf("a file that no record names: %v", err)
+	}
+	stream, err := js.Stream(ctx, "OBJ_gimbal_files")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := stream.Info(ctx, jetstream.WithSubjectFilter("$O.gimbal_files.C.>")); err != nil || len(info.State.Subjects) != 1 {
+		t.Errorf("the store holds chunks of %v, %v", info.State.Subjects, err)
+	}
+}
+
+// TestDamaged makes sure that a file which is not what its name says ends with an error.
+func TestDamaged(t *testing.T) {
+	t.Parallel()
+	s, nc := open(t, jobs.Options{})
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := js.ObjectStore(t.Context(), "gimbal_files")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := jobs.Object{SHA256: strings.Repeat("0", 64), Size: 5}
+	if _, err := files.PutString(t.Context(), o.SHA256, "other"); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "file")
+	if err := s.GetFile(t.Context(), o, path); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("a damaged file: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is there: %v", err)
+	}
+}
+
+// TestAway asks while nobody answers: what is asked is asked again until somebody does, and ends with
+// ErrAway when time is up.
+func TestAway(t *testing.T) {
+	t.Parallel()
+	s, nc := open(t, jobs.Options{})
+	j := submit(t, s, jobs.Normal)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), "KV_gimbal_jobs"); err != nil { // nobody answers for it now
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := s.Get(ctx, j.ID); !errors.Is(err, jobs.ErrAway) {
+		t.Errorf("nobody answers: %v", err)
+	}
+	var back sync.WaitGroup
+	back.Go(func() {
+		time.Sleep(200 * time.Millisecond)
+		if _, err := js.CreateKeyValue(context.Background(), jetstream.KeyValueConfig{Bucket: "gimbal_jobs"}); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := s.Submit(t.Context(), jobs.Job{Model: model, Settings: inference.DefaultJob()}); err != nil {
+		t.Errorf("somebody answers later: %v", err)
+	}
+	back.Wait()
+}
+
+// TestWatchBehind has the consumer behind a watch lost, as with its server: the watch does not
+// stay silent.
+func TestWatchBehind(t *testing.T) {
+	t.Parallel()
+	s, nc := open(t, jobs.Options{})
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "KV_gimbal_jobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	watching, ended := make(chan bool), make(chan error, 1)
+	go func() { ended <- s.Watch(t.Context(), func(c jobs.Change) { watching <- c.Complete }) }()
+	<-watching
+	for name := range stream.ConsumerNames(t.Context()).Name() {
+		if err := stream.DeleteConsumer(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	submit(t, s, jobs.Normal)
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "not told") {
+			t.Errorf("the watch ends with %v", err)
+		}
+	case <-watching: // what tells was made anew
+	case <-time.After(20 * time.Second):
+		t.Error("the watch is silent")
 	}
 }
 

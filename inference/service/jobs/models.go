@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +40,10 @@ func (s *Store) Announce(ctx context.Context, models []Model) {
 		for _, m := range models {
 			text, err := json.Marshal(m)
 			if err == nil {
-				_, err = s.models.Put(ctx, key(m), text)
+				err = s.try(ctx, func(ctx context.Context) error {
+					_, err := s.models.Put(ctx, key(m), text)
+					return err
+				})
 			}
 			if err != nil && ctx.Err() == nil {
 				s.o.Log.Warn("telling which models are here", "err", err)
@@ -71,23 +73,15 @@ func key(m Model) string {
 
 // Models returns the models that workers have now, by name.
 func (s *Store) Models(ctx context.Context) ([]Model, error) {
-	keys, err := s.models.ListKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var all []Model
-	for k := range keys.Keys() {
-		entry, err := s.models.Get(ctx, k)
-		if errors.Is(err, jetstream.ErrKeyNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
+	err := s.scan(ctx, modelsStream, "$KV."+modelsName+".>", func(msg *jetstream.RawStreamMsg) {
 		var m Model
-		if json.Unmarshal(entry.Value(), &m) == nil {
+		if json.Unmarshal(msg.Data, &m) == nil { // nothing, of one that was taken off the list
 			all = append(all, m)
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(all, func(a, b Model) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Worker, b.Worker))

@@ -22,6 +22,11 @@ const (
 	filesName   = "gimbal_files"
 	jobSubject  = "gimbal.jobs"
 	newSubject  = "gimbal.new" // that there is a new job
+
+	// As JetStream calls the streams in which it keeps buckets.
+	recordsStream = "KV_" + recordsName
+	modelsStream  = "KV_" + modelsName
+	filesStream   = "OBJ_" + filesName
 )
 
 // Options say how a Store keeps jobs. All processes on one JetStream give the same.
@@ -34,6 +39,8 @@ type Options struct {
 	Lease time.Duration
 	// MaxLost is how many workers a job may lose at one step before it fails; 0 for ten.
 	MaxLost int
+	// Unnamed is how long a file may be in the store before a record names it; 0 for an hour.
+	Unnamed time.Duration
 	Log     *slog.Logger
 }
 
@@ -45,6 +52,7 @@ type Store struct {
 	records jetstream.KeyValue
 	models  jetstream.KeyValue
 	files   jetstream.ObjectStore
+	streams map[string]jetstream.Stream // in which all of them are, by name
 
 	consumers sync.Map // jetstream.Consumer by subject
 }
@@ -58,31 +66,50 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
 	if o.MaxLost == 0 {
 		o.MaxLost = 10
 	}
+	if o.Unnamed == 0 {
+		o.Unnamed = time.Hour
+	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{o: o, nc: nc, js: js}
-	if _, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: streamName, Subjects: []string{jobSubject + ".>"}, Retention: jetstream.WorkQueuePolicy,
-		Storage: jetstream.FileStorage, Replicas: o.Replicas, Discard: jetstream.DiscardNew,
-	}); err != nil {
-		return nil, fmt.Errorf("the stream of jobs: %w", err)
-	}
-	bucket := func(name string, ttl time.Duration) jetstream.KeyValueConfig {
-		return jetstream.KeyValueConfig{Bucket: name, Replicas: o.Replicas, Storage: jetstream.FileStorage, TTL: ttl}
-	}
-	if s.records, err = js.CreateOrUpdateKeyValue(ctx, bucket(recordsName, 0)); err != nil {
-		return nil, fmt.Errorf("the records of jobs: %w", err)
-	}
-	if s.models, err = js.CreateOrUpdateKeyValue(ctx, bucket(modelsName, modelLease)); err != nil {
-		return nil, fmt.Errorf("the list of models: %w", err)
-	}
-	s.files, err = js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-		Bucket: filesName, Replicas: o.Replicas, Storage: jetstream.FileStorage, MaxBytes: o.MaxBytes,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("the store of files: %w", err)
+	s := &Store{o: o, nc: nc, js: js, streams: map[string]jetstream.Stream{}}
+	for _, room := range []struct {
+		what, stream string
+		make         func(context.Context) error
+	}{
+		{"the stream of jobs", streamName, func(ctx context.Context) error {
+			_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+				Name: streamName, Subjects: []string{jobSubject + ".>"}, Retention: jetstream.WorkQueuePolicy,
+				Storage: jetstream.FileStorage, Replicas: o.Replicas, Discard: jetstream.DiscardNew,
+			})
+			return err
+		}},
+		{"the records of jobs", recordsStream, func(ctx context.Context) (err error) {
+			s.records, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: recordsName, Replicas: o.Replicas, Storage: jetstream.FileStorage})
+			return err
+		}},
+		{"the list of models", modelsStream, func(ctx context.Context) (err error) {
+			s.models, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: modelsName, Replicas: o.Replicas, Storage: jetstream.FileStorage, TTL: modelLease})
+			return err
+		}},
+		{"the store of files", filesStream, func(ctx context.Context) (err error) {
+			s.files, err = js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
+				Bucket: filesName, Replicas: o.Replicas, Storage: jetstream.FileStorage, MaxBytes: o.MaxBytes,
+			})
+			return err
+		}},
+	} {
+		// A cluster takes its time to find itself, and to write all of it.
+		err := s.tryFor(ctx, 3*tryTime, func(ctx context.Context) (err error) {
+			if err = room.make(ctx); err == nil {
+				s.streams[room.stream], err = js.Stream(ctx, room.stream)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", room.what, err)
+		}
 	}
 	return s, nil
 }
@@ -109,7 +136,11 @@ func (s *Store) Submit(ctx context.Context, j Job) (Job, error) {
 	if err = s.publish(ctx, j, string(j.ID)); err != nil {
 		return Job{}, err
 	}
-	if j.Revision, err = s.records.Create(ctx, string(j.ID), text); err != nil {
+	err = s.try(ctx, func(ctx context.Context) (err error) {
+		j.Revision, err = s.records.Create(ctx, string(j.ID), text)
+		return err
+	})
+	if err != nil && !errors.Is(err, jetstream.ErrKeyExists) { // by a try whose answer was lost
 		return Job{}, full(err)
 	}
 	return j, s.nc.Publish(newSubject, nil)
@@ -167,7 +198,11 @@ func (s *Store) Get(ctx context.Context, id ID) (Job, error) {
 }
 
 func (s *Store) get(ctx context.Context, id ID) (j Job, revision uint64, err error) {
-	entry, err := s.records.Get(ctx, string(id))
+	var entry jetstream.KeyValueEntry
+	err = s.tryFor(ctx, readTime, func(ctx context.Context) (err error) {
+		entry, err = s.records.Get(ctx, string(id))
+		return err
+	})
 	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrInvalidKey) {
 		return j, 0, ErrNotFound
 	}
@@ -200,8 +235,11 @@ func (s *Store) change(ctx context.Context, id ID, edit func(*Job) error) (Job, 
 		if err != nil {
 			return j, err
 		}
-		j.Revision, err = s.records.Update(ctx, string(id), text, revision)
-		if !errors.Is(err, jetstream.ErrKeyExists) { // or somebody was faster
+		err = s.try(ctx, func(ctx context.Context) (err error) {
+			j.Revision, err = s.records.Update(ctx, string(id), text, revision)
+			return err
+		})
+		if !errors.Is(err, jetstream.ErrKeyRevisionMismatch) { // or somebody was faster
 			return j, full(err)
 		}
 	}
@@ -231,14 +269,24 @@ func (j *Job) end(status Status) {
 
 // Delete forgets a job that has ended, or ErrRunning.
 func (s *Store) Delete(ctx context.Context, id ID) error {
-	j, revision, err := s.get(ctx, id)
-	if err != nil {
-		return err
+	for tried := false; ; tried = true {
+		j, revision, err := s.get(ctx, id)
+		if errors.Is(err, ErrNotFound) && tried {
+			return nil
+		}
+		if err == nil && !j.Status.Final() {
+			err = ErrRunning
+		}
+		if err != nil {
+			return err
+		}
+		err = s.try(ctx, func(ctx context.Context) error {
+			return s.records.Purge(ctx, string(id), jetstream.LastRevision(revision))
+		})
+		if !errors.Is(err, jetstream.ErrKeyRevisionMismatch) { // or it changed, or a try's answer was lost
+			return err
+		}
 	}
-	if !j.Status.Final() {
-		return ErrRunning
-	}
-	return s.records.Purge(ctx, string(id), jetstream.LastRevision(revision))
 }
 
 // full turns JetStream's ways to say that there is no room into ErrFull.
@@ -252,8 +300,12 @@ func full(err error) error {
 
 // Error codes of the NATS server (server/errors.json).
 const (
-	errAccount    = 10002 // resource limits exceeded for account
-	errResources  = 10023 // insufficient resources
-	errStorage    = 10047 // insufficient storage resources available
-	errStreamFull = 10077 // maximum bytes exceeded
+	errAccount     = 10002 // resource limits exceeded for account
+	errNoPeers     = 10005 // no suitable peers for placement: they are not there yet
+	errUnavailable = 10008 // JetStream system temporarily unavailable
+	errResources   = 10023 // insufficient resources
+	errStorage     = 10047 // insufficient storage resources available
+	errStreamFull  = 10077 // maximum bytes exceeded
+	errOffline     = 10118 // stream is offline
+	errNotReady    = 10163 // expected last sequence per subject temporarily unavailable
 )

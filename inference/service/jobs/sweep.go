@@ -11,16 +11,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// unnamed is how long a file may be in the store before a record names it.
-const unnamed = time.Hour
-
-// Sweep forgets jobs that ended before old, and removes the files that no record names.
+// Sweep forgets jobs that ended before old, and removes the files that no record names and
+// what is left of those that were not put to their end.
 func (s *Store) Sweep(ctx context.Context, old time.Time) error {
 	files, err := s.files.List(ctx) // before the records: what is put meanwhile is not on the list
-	if errors.Is(err, jetstream.ErrNoObjectsFound) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
 		return err
 	}
 	all, err := s.List(ctx)
@@ -40,8 +35,32 @@ func (s *Store) Sweep(ctx context.Context, old time.Time) error {
 	}
 	var errs []error
 	for _, f := range files {
-		if !named[f.Name] && time.Since(f.ModTime) > unnamed {
+		if !named[f.Name] && time.Since(f.ModTime) > s.o.Unnamed {
 			errs = append(errs, s.files.Delete(ctx, f.Name))
+		}
+	}
+	return errors.Join(append(errs, s.sweepChunks(ctx))...)
+}
+
+// sweepChunks removes the chunks of files that are not there: whoever put them was lost.
+func (s *Store) sweepChunks(ctx context.Context) error {
+	stream := s.streams[filesStream]
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(chunksSubject+">"))
+	if err != nil {
+		return err
+	}
+	files, err := s.files.List(ctx) // after the chunks: a file that was put meanwhile has its own
+	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return err
+	}
+	for _, f := range files {
+		delete(info.State.Subjects, chunksSubject+f.NUID)
+	}
+	var errs []error
+	for subject := range info.State.Subjects {
+		first, err := s.message(ctx, filesStream, subject, 1)
+		if err == nil && time.Since(first.Time) > s.o.Unnamed {
+			errs = append(errs, stream.Purge(ctx, jetstream.WithPurgeSubject(subject)))
 		}
 	}
 	return errors.Join(errs...)
@@ -79,23 +98,36 @@ func (s *Store) Mend(ctx context.Context) error {
 
 // lives returns the jobs that have messages, and for which of their lives.
 func (s *Store) lives(ctx context.Context) (map[ID]int, error) {
-	stream, err := s.js.Stream(ctx, streamName)
-	if err != nil {
-		return nil, err
-	}
 	found := map[ID]int{}
-	for seq := uint64(1); ; {
-		msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(jobSubject+".>")) // that one, or the next that there is
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return found, nil
-		}
-		if err != nil {
-			return nil, err
-		}
+	err := s.scan(ctx, streamName, jobSubject+".>", func(msg *jetstream.RawStreamMsg) {
 		life, _ := strconv.Atoi(msg.Header.Get(resumedHeader)) // 0 for a job's first
 		found[ID(msg.Data)] = max(life, found[ID(msg.Data)])
+	})
+	return found, err
+}
+
+// scan tells of every message of a stream that has one of the subjects, in order.
+func (s *Store) scan(ctx context.Context, stream, subjects string, tell func(*jetstream.RawStreamMsg)) error {
+	for seq := uint64(1); ; {
+		msg, err := s.message(ctx, stream, subjects, seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		tell(msg)
 		seq = msg.Sequence + 1
 	}
+}
+
+// message returns the message of a subject that has this number, or the next that there is.
+func (s *Store) message(ctx context.Context, stream, subject string, seq uint64) (msg *jetstream.RawStreamMsg, err error) {
+	err = s.tryFor(ctx, readTime, func(ctx context.Context) (err error) {
+		msg, err = s.streams[stream].GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
+		return err
+	})
+	return msg, err
 }
 
 // publish queues a job's message, once for each name.
@@ -105,6 +137,8 @@ func (s *Store) publish(ctx context.Context, j Job, name string) error {
 	if j.Resumed > 0 {
 		msg.Header.Set(resumedHeader, strconv.Itoa(j.Resumed))
 	}
-	_, err := s.js.PublishMsg(ctx, msg, jetstream.WithMsgID(name))
-	return full(err)
+	return full(s.try(ctx, func(ctx context.Context) error {
+		_, err := s.js.PublishMsg(ctx, msg, jetstream.WithMsgID(name))
+		return err
+	}))
 }

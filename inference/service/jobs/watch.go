@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -37,6 +38,12 @@ type Change struct {
 	Complete bool
 }
 
+// errBehind says that what tells of changes has stopped: its server may be lost.
+var errBehind = errors.New("changes of the jobs are not told any more")
+
+// pulse is how often Watch looks whether all that changed was told.
+const pulse = 2 * time.Second
+
 // Watch tells of every job that there is, and then of every change, until ctx ends: its
 // error is then ctx's. Of changes in quick succession, some may be left out, but never the
 // last.
@@ -46,18 +53,30 @@ func (s *Store) Watch(ctx context.Context, tell func(Change)) error {
 		return err
 	}
 	defer w.Stop()
+	tick := time.NewTicker(pulse)
+	defer tick.Stop()
+	var told, due uint64 // revisions
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-tick.C:
+			if told < due && len(w.Updates()) == 0 {
+				return errBehind
+			}
+			if last, err := s.lastRevision(ctx); err == nil { // or nobody can say now
+				due = last
+			}
 		case entry, ok := <-w.Updates():
-			switch {
-			case !ok:
+			if !ok {
 				return cmp.Or(ctx.Err(), errors.New("the connection to the jobs was closed"))
-			case entry == nil:
+			}
+			if entry == nil {
 				tell(Change{Complete: true})
 				continue
-			case entry.Operation() != jetstream.KeyValuePut:
+			}
+			told = max(told, entry.Revision())
+			if entry.Operation() != jetstream.KeyValuePut {
 				tell(Change{ID: ID(entry.Key())})
 				continue
 			}
@@ -69,4 +88,15 @@ func (s *Store) Watch(ctx context.Context, tell func(Change)) error {
 			tell(Change{ID: j.ID, Job: &j})
 		}
 	}
+}
+
+// lastRevision is that of the last change of any job.
+func (s *Store) lastRevision(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, pulse)
+	defer cancel()
+	info, err := s.streams[recordsStream].Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.LastSeq, nil
 }

@@ -121,6 +121,10 @@ func passing(name string) bool {
 	return name == "lock" || strings.HasPrefix(name, "previous.") || strings.HasPrefix(name, "next.") || strings.HasPrefix(name, ".") && name != "."
 }
 
+// tellTime is how long it may take to tell, after the run's end too: longer than a cluster takes to
+// find another server in place of a lost one.
+const tellTime = 30 * time.Second
+
 // tell puts the newest state into the store and into the job's record.
 func (r *report) tell() {
 	r.mu.Lock()
@@ -130,7 +134,7 @@ func (r *report) tell() {
 	if n.told {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), tellTime)
 	defer cancel()
 	state, preview, err := r.put(ctx, n)
 	if err == nil {

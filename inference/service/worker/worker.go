@@ -175,10 +175,10 @@ func (w *Worker) tokens(m jobs.Model) func(context.Context, jobs.TokensRequest) 
 }
 
 // work makes one job.
-func (w *Worker) work(ctx context.Context, claim *jobs.Claim) {
+func (w *Worker) work(life context.Context, claim *jobs.Claim) {
 	log := w.o.Log.With("job", claim.Job.ID, "attempt", claim.Job.Attempt)
 	log.Info("job taken", "step", claim.Job.Step)
-	ctx, end := context.WithCancelCause(ctx)
+	ctx, end := context.WithCancelCause(life)
 	defer end(nil)
 	var keeping sync.WaitGroup
 	defer keeping.Wait()
@@ -196,39 +196,48 @@ func (w *Worker) work(ctx context.Context, claim *jobs.Claim) {
 	})
 	dir := filepath.Join(w.o.Dir, string(claim.Job.ID))
 	results, err := w.run(ctx, claim, dir)
-	w.close(ctx, claim, results, err, dir, log)
+	w.close(life, context.Cause(ctx), claim, results, err, dir, log)
 	if err := os.RemoveAll(dir); err != nil {
 		log.Warn("removing the run's folder", "err", err)
 	}
 }
 
-// close says how the job ended here.
-func (w *Worker) close(ctx context.Context, claim *jobs.Claim, results jobs.Files, err error, dir string, log *slog.Logger) {
-	cause := context.Cause(ctx)
+// close says how the job ended here: for a cause, if that is not nil, before the run's end.
+func (w *Worker) close(life context.Context, cause error, claim *jobs.Claim, results jobs.Files, err error, dir string, log *slog.Logger) {
 	switch {
 	case errors.Is(cause, jobs.ErrLost):
 		log.Warn("job lost to another worker")
 	case errors.Is(cause, jobs.ErrCancelled):
 		log.Info("job cancelled")
-		w.end(ctx, claim, jobs.Cancelled, func(*jobs.Job) {})
+		w.end(life, claim, jobs.Cancelled, func(*jobs.Job) {})
 	case err == nil:
 		log.Info("job done")
-		w.end(ctx, claim, jobs.Done, func(j *jobs.Job) { j.Results, j.Step = results, j.Steps })
-	case ctx.Err() != nil:
+		w.end(life, claim, jobs.Done, func(j *jobs.Job) { j.Results, j.Step = results, j.Steps })
+	case cause != nil:
 		log.Info("job given back", "why", cause)
-		w.give(ctx, claim, false)
-	case final(err) || w.onlyHere(ctx, claim, err):
+		w.give(life, claim, false)
+	case final(err) || w.onlyHere(life, claim, err):
 		log.Info("job failed", "err", err)
-		w.end(ctx, claim, jobs.Failed, func(j *jobs.Job) { j.Failure = w.failure(err, dir) })
+		w.end(life, claim, jobs.Failed, func(j *jobs.Job) { j.Failure = w.failure(err, dir) })
 	default:
 		log.Error("job given back", "err", err)
-		w.give(ctx, claim, true)
+		w.give(life, claim, true)
 	}
 }
 
-// end ends the job, however long the server is away, unless the worker is told to stop.
-func (w *Worker) end(ctx context.Context, claim *jobs.Claim, status jobs.Status, edit func(*jobs.Job)) {
-	again(context.WithoutCancel(ctx), func(ctx context.Context) error { return claim.End(ctx, status, edit) })
+// end ends the job, however long the server is away, unless the worker is told to stop or the
+// job is another one's.
+func (w *Worker) end(life context.Context, claim *jobs.Claim, status jobs.Status, edit func(*jobs.Job)) {
+	ctx, cancel := life, context.CancelFunc(func() {})
+	if life.Err() != nil {
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(life), patience)
+	}
+	defer cancel()
+	err := again(ctx, func(ctx context.Context) error { return claim.End(ctx, status, edit) })
+	if err != nil && !errors.Is(err, jobs.ErrLost) {
+		w.o.Log.Warn("ending a job", "job", claim.Job.ID, "err", err)
+		w.give(life, claim, false)
+	}
 }
 
 // patience is how long a worker that stops tries to give its job back; the lease ends anyway.
@@ -242,14 +251,15 @@ func (w *Worker) give(ctx context.Context, claim *jobs.Claim, lost bool) {
 	}
 }
 
-// again tries until there is no error, the job is lost or a minute has passed: then it is
-// another worker's anyway.
+// again tries until there is no error or ctx ends: with the job, when that is another worker's. A
+// minute is enough for what is no matter of waiting for the server.
 func again(ctx context.Context, try func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for {
+	for began := time.Now(); ; {
 		err := try(ctx)
-		if err == nil || errors.Is(err, jobs.ErrLost) || ctx.Err() != nil {
+		if errors.Is(err, jobs.ErrAway) {
+			began = time.Now()
+		}
+		if err == nil || errors.Is(err, jobs.ErrLost) || ctx.Err() != nil || time.Since(began) > time.Minute {
 			return err
 		}
 		sleep(ctx, 200*time.Millisecond)
