@@ -1,6 +1,7 @@
 package metalkit
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -26,8 +27,9 @@ type preparation struct {
 
 // contest is one of variants at a shape.
 type contest struct {
-	seen  int           // the submission that had the shape first
-	ready chan struct{} // closed when the variants' pipelines are there; nil before that began
+	seen  int                            // the submission that had the shape first
+	begun map[driver.Specialisation]bool // what is made, or in the making
+	ready chan struct{}                  // closed when that is there; nil before it began
 }
 
 // OnPreparation implements device.Preparer.
@@ -80,33 +82,44 @@ func (e *encoder) ready(a *autotune) bool {
 	}
 	late := p.submission > c.seen
 	p.mu.Unlock()
-	if late && c.ready == nil {
-		c.ready = make(chan struct{})
-		e.makeReady(a, c.ready)
-		d.tellPreparation()
-	}
-	if !late {
+	if !late || c.ready != nil && !closed(c.ready) {
 		return false
 	}
+	e.makeReady(a, c)
+	d.tellPreparation()
+	return closed(c.ready)
+}
+
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-c.ready:
-		d.tellPreparation()
+	case <-c:
 		return true
 	default:
 		return false
 	}
 }
 
-// makeReady makes the pipelines of a's variants and closes ready then: at once, or beside the
-// run where the driver makes several at a time.
-func (e *encoder) makeReady(a *autotune, ready chan struct{}) {
+// makeReady makes the pipelines of a's variants that c has not begun and closes c.ready then: at once,
+// or beside the run where the driver makes several at a time. An operation of the same shape with
+// operands of other types has pipelines of its own.
+func (e *encoder) makeReady(a *autotune, c *contest) {
 	d := e.dev
 	missing := map[driver.Specialisation]bool{}
-	for _, c := range a.candidates {
+	for _, candidate := range a.candidates {
 		each := e.beside()
 		each.lacks = missing
-		a.benchmark(each, c.Variant)
+		a.benchmark(each, candidate.Variant)
 	}
+	maps.DeleteFunc(missing, func(s driver.Specialisation, _ bool) bool { return c.begun[s] })
+	if len(missing) == 0 && c.ready != nil {
+		return
+	}
+	if c.begun == nil {
+		c.begun = map[driver.Specialisation]bool{}
+	}
+	maps.Copy(c.begun, missing)
+	ready := make(chan struct{})
+	c.ready = ready
 	d.toPrepare(len(missing))
 	turn := make(chan struct{}, max(1, d.limits.Compilers))
 	var group sync.WaitGroup
