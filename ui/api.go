@@ -61,6 +61,8 @@ type Studio interface {
 	Show(id library.ID)
 	Compare(id library.ID)
 	SetVariations(n int)
+	KeepAgainst()
+	ForgetAgainst()
 	Search(query string)
 	Thumbnail(id library.ID) image.Image
 	CopySettings(id library.ID)

@@ -3,10 +3,14 @@ package ui
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
+	"fyne.io/fyne/v2/widget"
 
+	"gimbal/inference"
+	"gimbal/inference/library"
 	"gimbal/ui/part"
 	"gimbal/ui/studio"
 )
@@ -46,6 +50,39 @@ func TestVideosSideBySide(t *testing.T) {
 	}
 	w.names["variations"].(*part.Segmented).Choose(3)
 	expect(t, f, "variations 4")
+}
+
+// TestAgainst keeps a form, shows in what the other one differs, and says how long both take.
+func TestAgainst(t *testing.T) {
+	s := filled(t)
+	s.Form.Estimate = studio.Estimate{Known: true, Memory: 1e9, Time: inference.Estimate{Low: 100 * time.Second, Likely: 120 * time.Second, High: 140 * time.Second}}
+	w, f := newTestWindow(t, s, 1280, 800)
+	if w.names["against.forget"].(*widget.Button).Visible() && w.inputs.video.against.kept.Visible() {
+		t.Error("something is kept at the start")
+	}
+	test.Tap(w.names["against.keep"].(fyne.Tappable))
+	expect(t, f, "keep against")
+	show := func(change func(f *studio.Form)) string {
+		s.Version++
+		change(&s.Form)
+		w.show(s)
+		return w.inputs.video.against.about.Text()
+	}
+	about := show(func(f *studio.Form) {
+		f.Against = &studio.Against{Settings: library.Settings{Job: f.Inputs.Job, Camera: f.Inputs.Camera}}
+		f.Against.Settings.Job.Seed++
+	})
+	if about != tr("against.same") || w.inputs.video.against.keep.Visible() {
+		t.Errorf("what is the same differs: %q", about)
+	}
+	if about = show(func(f *studio.Form) { f.Inputs.Job.Steps = 7 }); !strings.Contains(about, "| 7") || strings.Contains(about, tr("seed")) {
+		t.Errorf("it differs in %q", about)
+	}
+	if detail := w.progress.detail.Text(); !strings.Contains(detail, "about 4 min 00 s for all 2") {
+		t.Errorf("the bar says %q", detail)
+	}
+	test.Tap(w.names["against.forget"].(fyne.Tappable))
+	expect(t, f, "forget against")
 }
 
 func TestCompareInTheLibrary(t *testing.T) {

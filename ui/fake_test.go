@@ -68,6 +68,8 @@ func (f *fake) Undo()                            { f.note("undo") }
 func (f *fake) Redo()                            { f.note("redo") }
 func (f *fake) Compare(id library.ID)            { f.note("compare %s", id) }
 func (f *fake) SetVariations(n int)              { f.note("variations %d", n) }
+func (f *fake) KeepAgainst()                     { f.note("keep against") }
+func (f *fake) ForgetAgainst()                   { f.note("forget against") }
 func (f *fake) LockSeed(on bool)                 { f.note("lock %t", on) }
 func (f *fake) NewSeed()                         { f.note("new seed") }
 func (f *fake) Drop(paths []string)              { f.note("drop %v", paths) }

@@ -30,6 +30,7 @@ type videoInput struct {
 	lock          *widget.Button
 	quant         *part.Segmented
 	variations    *part.Segmented
+	against       *againstInput
 	reason        *part.Hint
 	summary       *part.Text
 	view          fyne.CanvasObject
@@ -45,6 +46,7 @@ func newVideoInput(w *Window, f *form) *videoInput {
 	v.lock = part.IconButton(look.IconUnlock, func() { w.studio.LockSeed(!w.now.Form.Inputs.SeedLocked) })
 	v.quant = f.segmented(studio.FieldQuant, tr("quant.none"), "BF16", "INT8", "NF4")
 	v.variations = part.NewSegmented(variationWords(), func(i int) { w.studio.SetVariations(variations[i]) })
+	v.against = newAgainstInput(w)
 	v.reason = part.NewHint(columnWidth - labelWidth).Indented(labelWidth)
 	v.view = measures.Section(tr("video"), v.summary,
 		f.row(studio.FieldFrames, v.frames.view),
@@ -54,6 +56,7 @@ func newVideoInput(w *Window, f *form) *videoInput {
 		v.reason,
 		f.row(studio.FieldSeed, part.Line(2, part.Spread(seed.Entry), dice, v.lock)),
 		measures.Row(tr("variations"), v.variations, nil),
+		v.against.view,
 	)
 	w.names["variations"] = v.variations
 	w.names["frame_num.slider"], w.names["max_area"] = v.frames.slider, size
@@ -74,6 +77,7 @@ func variationWords() (words []string) {
 func (v *videoInput) show(s studio.Snapshot) {
 	f := s.Form
 	v.variations.SetSelected(slices.Index(variations, max(1, f.Inputs.Variations)))
+	v.against.show(f)
 	v.frames.show(f.Inputs.Job.Frames)
 	v.steps.show(f.Inputs.Job.Steps)
 	if f.Width > 0 && v.size.Text == strconv.Itoa(f.Inputs.Job.MaxArea) {

@@ -33,6 +33,9 @@ func TestLiveKeys(t *testing.T) {
 		t.Error("a key of the page Create walks")
 	}
 	w.turn(pageLive)
+	if w.progress.view.Visible() {
+		t.Error("the bar of Create is seen beside a walk")
+	}
 	w.walkKey(fyne.KeyW, true)
 	w.walkKey(desktop.KeyShiftLeft, true)
 	w.walkKey(fyne.KeyLeft, true)

@@ -89,7 +89,7 @@ func (m *menu) runMenu(s studio.Snapshot) *fyne.Menu {
 	resume := item(tr("menu.resume"), fyne.KeyR, command, func() { w.studio.Resume(w.now.Run.Entry.ID) })
 	resume.Disabled = !s.Run.Entry.State.Finished() || !s.Run.Entry.CanResume()
 	return fyne.NewMenu(tr("menu.run"),
-		item(tr("menu.generate"), fyne.KeyReturn, command, w.studio.Generate), cancel, resume,
+		item(tr("menu.generate"), fyne.KeyReturn, command, w.generate), cancel, resume,
 		fyne.NewMenuItemSeparator(), item(tr("menu.new_seed"), fyne.KeyD, command, w.studio.NewSeed))
 }
 

@@ -48,7 +48,7 @@ func newProgress(w *Window) *progress {
 	p.copy = widget.NewButton(tr("copy_details"), func() { w.app.Clipboard().SetContent(errorDetails(w.now.Run)) })
 	p.cancel = widget.NewButton(tr("cancel"), w.cancel)
 	p.fit = widget.NewButton(tr("generate.fit"), w.studio.MakeFit)
-	p.start = primary(widget.NewButton(tr("generate"), w.studio.Generate))
+	p.start = primary(widget.NewButton(tr("generate"), w.generate))
 	words := part.Column(3, p.headline, p.detail)
 	row := part.Line(8, part.Spread(words), p.memory, p.queue, p.copy, p.fit, p.cancel, part.Sized(108, 0, p.start))
 	p.view = container.NewStack(part.Background(look.ColorSidebar, "", 0),
@@ -58,8 +58,11 @@ func newProgress(w *Window) *progress {
 	return p
 }
 
+// show takes over what runs. Where the page has nothing to do with the form, it is seen only while something runs.
 func (p *progress) show(s studio.Snapshot) {
 	r := s.Run
+	setVisible(p.view, p.w.page != pageLive || r.Active())
+	setVisible(p.start, p.w.page != pageLive)
 	headline, detail, ink := p.idle(s)
 	cause := ""
 	if f := s.Form; f.Attempted && !f.CanRun && len(f.Problems) > 0 {
@@ -111,7 +114,7 @@ func (p *progress) idle(s studio.Snapshot) (headline, detail string, ink fyne.Th
 	if f.Attempted && !f.CanRun && len(f.Problems) > 0 {
 		return problemText(f.Problems[0]), tr("idle.mend"), problemColor(studio.Error)
 	}
-	detail = join(estimateText(f.Estimate), s.Device.Name)
+	detail = join(estimateText(f.Estimate), allText(f), s.Device.Name)
 	if s.Device.Error != "" {
 		detail = s.Device.Error
 	}
@@ -180,6 +183,15 @@ func setEnabled(b fyne.Disableable, on bool) {
 	case !on && !b.Disabled():
 		b.Disable()
 	}
+}
+
+// generate asks for what the form holds, where that can be seen.
+func (w *Window) generate() {
+	if w.page == pageLive {
+		w.turn(pageCreate)
+		return
+	}
+	w.studio.Generate()
 }
 
 // cancel ends the run under way.

@@ -159,6 +159,7 @@ func (w *Window) show(s studio.Snapshot) {
 func (w *Window) turn(page int) {
 	w.page = page
 	w.pages.SetSelected(page)
+	w.progress.show(w.now)
 	setVisible(w.live.view, page == pageLive)
 	setVisible(w.library.view, page == pageLibrary)
 	setVisible(w.create, page == pageCreate)

@@ -82,6 +82,15 @@ func estimateText(e studio.Estimate) string {
 	return tr("estimate.memory", args)
 }
 
+// allText says how long the videos take that a form asks for, "" for one.
+func allText(f studio.Form) string {
+	n := f.Runs()
+	if n < 2 || !f.Estimate.Known || !f.Estimate.Time.Known() {
+		return ""
+	}
+	return tr("estimate.all", map[string]any{"N": n, "Time": duration(f.Estimate.Time.Likely * time.Duration(n))})
+}
+
 // shortPath is a path's last part, for people who know where they are.
 func shortPath(path string) string {
 	if path == "" {

@@ -1,7 +1,6 @@
 package studio
 
 import (
-	crand "crypto/rand"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -38,17 +37,11 @@ func (s *Studio) generate(n *Snapshot) {
 	if s.walk != nil && s.server(n) == "" {
 		s.notice(n, Info, WalkFirst, nil, "")
 	}
-	dir, thumb := n.Settings.OutputDir, n.Form.Picture.Thumb
-	run := library.Settings{Job: n.Form.Inputs.Job, Camera: n.Form.Inputs.Camera}
-	run.Job.Assets = s.assets(n)
-	if !s.usesDemo(n) {
-		own := s.place(n, false)
-		run.Checkpoint, run.Server = own.checkpoint, own.server
-	}
-	runs := variations(run, n.Form.Inputs.Variations)
+	dir, runs := n.Settings.OutputDir, wantedRuns(n.Form, s.settings(n))
+	n.Form.Against = nil
 	s.serial.enqueue(func() {
 		for _, run := range runs {
-			if _, err := s.queue.Add(run, dir, thumb); err != nil {
+			if _, err := s.queue.Add(run.Settings, dir, run.thumb); err != nil {
 				s.change(func(n *Snapshot) { s.refused(n, err, dir) })
 				return
 			}
@@ -56,16 +49,23 @@ func (s *Studio) generate(n *Snapshot) {
 	})
 }
 
+// settings are those of a run of what the form holds. s.mu is held.
+func (s *Studio) settings(n *Snapshot) library.Settings {
+	run := library.Settings{Job: n.Form.Inputs.Job, Camera: n.Form.Inputs.Camera}
+	run.Job.Assets = s.assets(n)
+	if !s.usesDemo(n) {
+		own := s.place(n, false)
+		run.Checkpoint, run.Server = own.checkpoint, own.server
+	}
+	return run
+}
+
 // variations returns so many runs that differ in their seeds; the first has its own.
 func variations(run library.Settings, n int) []library.Settings {
 	runs := []library.Settings{run}
-	if n > 1 {
-		runs[0].Group, runs[0].Place = crand.Text()[:10], 1
-	}
 	for len(runs) < n {
-		next := runs[0]
-		next.Job.Seed, next.Place = rand.Uint64N(1<<32), len(runs)+1
-		runs = append(runs, next)
+		run.Job.Seed = rand.Uint64N(1 << 32)
+		runs = append(runs, run)
 	}
 	return runs
 }

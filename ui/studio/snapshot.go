@@ -50,11 +50,12 @@ type Form struct {
 	Camera         CameraPath
 	Tokens         engine.Tokens // of the prompt; a limit of 0 while they cannot be counted
 	NegativeTokens engine.Tokens
-	Frames         int     // that the video will have: fewer where the camera path is shorter
-	Seconds        float64 // of video
-	Width, Height  int     // pixels of the video; 0 while there is no picture
-	FewSteps       int     // that a LoRA is distilled to, where the form's settings are others; 0 for none
-	Estimate       Estimate
+	Frames         int      // that the video will have: fewer where the camera path is shorter
+	Seconds        float64  // of video
+	Width, Height  int      // pixels of the video; 0 while there is no picture
+	FewSteps       int      // that a LoRA is distilled to, where the form's settings are others; 0 for none
+	Estimate       Estimate // of one video
+	Against        *Against // what the next video is made twice for, to be compared; nil for nothing
 
 	typed map[Field]string
 }

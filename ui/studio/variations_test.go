@@ -52,3 +52,36 @@ func TestVariations(t *testing.T) {
 		}
 	})
 }
+
+// TestAgainst keeps a form, changes a setting and makes both videos, which are then side by side.
+func TestAgainst(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.Edit(FieldSteps, "4")
+		b.await("a form that can run", func(s Snapshot) bool { return s.Form.CanRun })
+		b.KeepAgainst()
+		b.Edit(FieldSteps, "0")
+		b.await("a form that cannot run", func(s Snapshot) bool { return !s.Form.CanRun })
+		b.KeepAgainst() // leaves what was kept
+		b.Edit(FieldSteps, "6")
+		if s := b.await("two videos asked for", func(s Snapshot) bool { return s.Form.Runs() == 2 }); s.Form.Against.Settings.Job.Steps != 4 {
+			t.Errorf("kept %+v", s.Form.Against.Settings.Job)
+		}
+		b.SetVariations(2)
+		b.engine.Steps(2 * (4 + 6))
+		b.Generate()
+		s := b.await("four videos on the stage", func(s Snapshot) bool {
+			return len(s.Stage.Compared) == 4 && s.Stage.Compared[3].Video != nil && !s.Busy()
+		})
+		for i, c := range s.Stage.Compared {
+			if job, steps := c.Entry.Settings.Job, []int{4, 6}[i%2]; job.Steps != steps || job.Seed != s.Stage.Compared[i/2*2].Entry.Settings.Job.Seed {
+				t.Errorf("video %d: %d steps, seed %d", i, job.Steps, job.Seed)
+			}
+		}
+		if s.Form.Against != nil || s.Stage.Compared[0].Entry.Settings.Job.Seed == s.Stage.Compared[2].Entry.Settings.Job.Seed {
+			t.Errorf("still kept: %v; the seeds are the same", s.Form.Against)
+		}
+		b.KeepAgainst()
+		b.ForgetAgainst()
+		b.await("one form", func(s Snapshot) bool { return s.Form.Runs() == 2 && s.Form.Against == nil }) // of two seeds
+	})
+}
