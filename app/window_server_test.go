@@ -17,7 +17,7 @@ import (
 
 // TestWindowServer has the real window ask a real server for videos: it is chosen in the
 // settings, shows previews, goes away and comes back, a run is cancelled there and goes on,
-// and one is followed again after the window was closed.
+// another is made beside it, and both are followed again after the window was closed.
 func TestWindowServer(t *testing.T) {
 	serviceHome(t)
 	const key = "a-key-for-the-window-1"
@@ -46,7 +46,7 @@ func TestWindowServer(t *testing.T) {
 	server.kill()
 	time.Sleep(3 * time.Second) // the window says so
 	p.shot("22-server-away")
-	startProcess(t, 1, "serve", "--listen", address, "--store", store, "--api_keys", users, "--lease", "3s")
+	startProcess(t, 1, "serve", "--listen", address, "--store", store, "--api_keys", users, "--lease", "3s", "--workers", "2")
 	p.wait(120*time.Second, "the video", func() bool { return p.states() == "done" })
 	p.where("player.screen")
 	time.Sleep(300 * time.Millisecond) // drawn ten times a second
@@ -63,6 +63,15 @@ func TestWindowServer(t *testing.T) {
 	p.Press("ctrl+r")
 	p.wait(60*time.Second, "it to go on", func() bool { return p.states() == "done running" })
 	p.awaitPreview()
+	p.click("generate")
+	p.wait(60*time.Second, "both made at once", func() bool { return p.statuses(url, key) == "running running done" })
+	p.click("queue")
+	p.where("queue.show.1")
+	p.settle()
+	p.shot("24-server-two")
+	p.click("queue.show.1")
+	p.settle()
+	p.awaitPreview()
 	p.window.Close()
 	time.Sleep(time.Second) // the question comes up
 	p.shot("24-server-quit")
@@ -71,7 +80,7 @@ func TestWindowServer(t *testing.T) {
 	p.Press("space")
 	p.end()
 	p.start()
-	p.wait(120*time.Second, "the video that the server went on with", func() bool { return p.states() == "done done" })
+	p.wait(120*time.Second, "the video that the server went on with", func() bool { return p.states() == "done done done" })
 	p.where("player.screen")
 	time.Sleep(300 * time.Millisecond) // drawn ten times a second
 	p.shot("25-server-restarted")

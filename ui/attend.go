@@ -11,8 +11,9 @@ import (
 // far a run is, and how it ended. What may take time happens in the background.
 type attendant struct {
 	desktop desktop.Desktop
-	sleep   chan struct{} // closed to let the system sleep; nil while it may
-	run     library.ID    // under way at the last Snapshot
+	sleep   chan struct{}       // closed to let the system sleep; nil while it may
+	runs    map[library.ID]bool // that were under way and whose end was not told
+	bar     bool                // how far a run is was told
 }
 
 func (a *attendant) show(s studio.Snapshot) {
@@ -29,31 +30,41 @@ func (a *attendant) show(s studio.Snapshot) {
 		close(a.sleep)
 		a.sleep = nil
 	}
-	run := library.ID("")
-	if s.Run.Active() {
-		run = s.Run.Entry.ID
-		a.desktop.Progress(s.Run.Fraction)
+	if a.runs == nil {
+		a.runs = map[library.ID]bool{}
 	}
-	if a.run != "" && a.run != run {
-		a.tell(entryOf(s, a.run))
-		if run == "" {
-			a.desktop.Progress(-1)
+	for _, r := range s.UnderWay() {
+		a.runs[r.Entry.ID] = true
+	}
+	for id := range a.runs {
+		if e := entryOf(s, id); e.State.Finished() {
+			delete(a.runs, id)
+			a.tell(e)
 		}
 	}
-	a.run = run
+	switch active := s.Run.Active(); {
+	case active:
+		a.desktop.Progress(s.Run.Fraction)
+		a.bar = true
+	case a.bar:
+		a.desktop.Progress(-1)
+		a.bar = false
+	}
 }
 
-// entryOf returns a run that ended: the next one may be under way already.
+// entryOf returns a run as it is now: one that ended may be listed so a moment later.
 func entryOf(s studio.Snapshot, id library.ID) library.Entry {
-	if s.Run.Entry.ID == id {
-		return s.Run.Entry
+	for _, r := range append(s.UnderWay(), s.Run) {
+		if r.Entry.ID == id {
+			return r.Entry
+		}
 	}
 	for _, e := range s.Library.Entries {
 		if e.ID == id {
 			return e
 		}
 	}
-	return library.Entry{}
+	return library.Entry{State: library.Running}
 }
 
 // tell notifies the user of a run that ended without being asked to.

@@ -2,11 +2,15 @@ package ui
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/widget"
+
+	"gimbal/inference/queue"
 )
 
 // closeTime is how long the studio may take to save what runs.
@@ -17,15 +21,19 @@ func (w *Window) Close() {
 	if w.closing {
 		return
 	}
-	if !w.studio.Snapshot().Busy() { // w.now may be a tenth of a second old
+	now := w.studio.Snapshot() // w.now may be a tenth of a second old
+	if !now.Busy() {
 		w.quit()
 		return
 	}
-	words := tr("quit.text")
-	if w.now.Run.Entry.Settings.Server != "" {
-		words = tr("quit.text_server")
+	var words []string
+	if now.Here() {
+		words = append(words, tr("quit.text"))
 	}
-	text := widget.NewLabel(words)
+	if slices.ContainsFunc(now.UnderWay(), func(r queue.Run) bool { return r.Entry.Settings.Server != "" }) {
+		words = append(words, tr("quit.text_server"))
+	}
+	text := widget.NewLabel(strings.Join(words, "\n"))
 	d := dialog.NewCustomConfirm(tr("quit.title"), tr("quit.yes"), tr("quit.no"), text, func(yes bool) {
 		if yes {
 			w.quit()

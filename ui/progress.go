@@ -95,10 +95,15 @@ func (p *progress) show(s studio.Snapshot) {
 	}))
 	setVisible(p.cancel, r.Active())
 	setEnabled(p.cancel, r.Phase != queue.Cancelling)
-	if text := tr("queue.waiting", map[string]any{"N": len(s.Waiting)}); p.queue.Text != text {
+	more := len(s.Others) + len(s.Waiting)
+	text := tr("queue.waiting", map[string]any{"N": more})
+	if len(s.Others) > 0 {
+		text = tr("queue.more", map[string]any{"N": more})
+	}
+	if p.queue.Text != text {
 		p.queue.SetText(text)
 	}
-	setVisible(p.queue, len(s.Waiting) > 0)
+	setVisible(p.queue, more > 0)
 	start := tr("generate")
 	if r.Active() {
 		start = tr("generate.queue")

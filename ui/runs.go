@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -14,6 +15,7 @@ import (
 	"gimbal/inference/library"
 	"gimbal/ui/look"
 	"gimbal/ui/part"
+	"gimbal/ui/studio"
 )
 
 // setState shows a run's state on a badge.
@@ -56,20 +58,75 @@ func quantName(q inference.Quant) string {
 	return map[inference.Quant]string{inference.QuantBF16: "BF16", inference.QuantINT8: "INT8", inference.QuantNF4: "NF4", inference.QuantNF4Double: "NF4"}[q]
 }
 
-// showQueue shows the runs that wait, to be taken off the queue.
+// queueList shows the runs that are under way and those that wait, to be watched, cancelled or
+// taken off the queue.
+type queueList struct {
+	w      *Window
+	rows   *fyne.Container
+	ids    []library.ID
+	notes  []*part.Text // of the rows
+	dialog dialog.Dialog
+}
+
+// showQueue shows the list.
 func (w *Window) showQueue() {
-	rows := part.Column(8)
-	var d dialog.Dialog
-	for _, e := range w.now.Waiting {
-		row := part.Line(8, part.Spread(part.Column(1, part.NewText(e.Title()).Cut(), part.NewCaption(runSummary(e)).Cut())))
-		row.Add(widget.NewButton(tr("queue.remove"), func() {
-			w.studio.Cancel(e.ID)
-			d.Hide()
-		}))
-		rows.Add(row)
+	l := &queueList{w: w, rows: part.Column(8)}
+	l.dialog = dialog.NewCustom(tr("queue"), tr("close"), part.Sized(420, 0, l.rows), w.window)
+	l.dialog.SetOnClosed(func() { w.queue = nil })
+	w.queue = l
+	l.show(w.now)
+	l.dialog.Show()
+}
+
+// show brings the list up to date, and ends with it.
+func (l *queueList) show(s studio.Snapshot) {
+	var ids []library.ID
+	var notes []string
+	runs := s.UnderWay()
+	for _, r := range runs {
+		ids, notes = append(ids, r.Entry.ID), append(notes, join(runHeadline(r), runDetail(r)))
 	}
-	d = dialog.NewCustom(tr("queue"), tr("close"), part.Sized(420, 0, rows), w.window)
-	d.Show()
+	for _, e := range s.Waiting {
+		ids, notes = append(ids, e.ID), append(notes, runSummary(e))
+	}
+	if len(ids) == 0 {
+		l.dialog.Hide()
+		return
+	}
+	if !slices.Equal(ids, l.ids) {
+		l.ids, l.notes = ids, nil
+		l.rows.RemoveAll()
+		for _, r := range runs {
+			l.add(r.Entry, tr("cancel"), tr("library.show"))
+		}
+		for _, e := range s.Waiting {
+			l.add(e, tr("queue.remove"), "")
+		}
+		l.dialog.Refresh()
+	}
+	for i, note := range notes {
+		l.notes[i].SetText(note)
+	}
+}
+
+// add adds a row for a run, with buttons that end and, unless that has no word, show it.
+func (l *queueList) add(e library.Entry, end, show string) {
+	note := part.NewCaption("").Cut()
+	row := part.Line(8, part.Spread(part.Column(1, part.NewText(e.Title()).Cut(), note)))
+	button := func(name, word string, tapped func()) {
+		b := widget.NewButton(word, tapped)
+		l.w.names[fmt.Sprintf("queue.%s.%d", name, len(l.notes))] = b
+		row.Add(b)
+	}
+	if show != "" {
+		button("show", show, func() {
+			l.w.studio.Show(e.ID)
+			l.dialog.Hide()
+		})
+	}
+	button("end", end, func() { l.w.studio.Cancel(e.ID) })
+	l.rows.Add(row)
+	l.notes = append(l.notes, note)
 }
 
 // fail shows an error of the system, with its words to copy.

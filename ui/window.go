@@ -44,6 +44,7 @@ type Window struct {
 	editor     *pathedit.Editor // of the camera path, in place of the stage; nil for none
 	editorPage *fyne.Container
 	progress   *progress
+	queue      *queueList // nil while it is not shown
 	notices    *notices
 	library    *libraryView
 	live       *liveView
@@ -143,6 +144,9 @@ func (w *Window) show(s studio.Snapshot) {
 	w.stage.show(s)
 	w.inputs.show(s)
 	w.progress.show(s)
+	if w.queue != nil {
+		w.queue.show(s)
+	}
 	w.notices.show(s)
 	w.presets.show(s)
 	w.undoing.show(s)

@@ -157,6 +157,34 @@ func TestPasteFails(t *testing.T) {
 	expect(t, f, "drop [/a.png]")
 }
 
+// TestQueueList shows runs under way on a server and one that waits here, each with how far it is and
+// what can be done with it.
+func TestQueueList(t *testing.T) {
+	s := running(t)
+	s.Others = []queue.Run{{Entry: entry("o1", library.Queued, "A harbour"), Phase: queue.Waiting, Before: 3, Remaining: -1}}
+	w, f := newTestWindow(t, s, 1280, 800)
+	if got := w.progress.queue.Text; got != "2 more" {
+		t.Errorf("the button says %q", got)
+	}
+	test.Tap(w.progress.queue)
+	var notes []string
+	for _, note := range w.queue.notes {
+		notes = append(notes, note.Text())
+	}
+	if len(notes) != 3 || !strings.HasPrefix(notes[0], "Step 8 of 20") || !strings.HasPrefix(notes[1], "Waiting on the server: 3 before it") {
+		t.Errorf("the list says %q", notes)
+	}
+	for _, name := range []string{"queue.end.1", "queue.end.2", "queue.show.1"} {
+		test.Tap(w.names[name].(*widget.Button))
+	}
+	for _, call := range []string{"cancel o1", "cancel q1", "show o1"} {
+		expect(t, f, call)
+	}
+	if w.queue != nil {
+		t.Error("the list stays when a run is shown")
+	}
+}
+
 func TestRunIsFollowed(t *testing.T) {
 	s := running(t)
 	w, _ := newTestWindow(t, s, 1280, 800)

@@ -28,7 +28,7 @@ const (
 	Finished        Phase = "finished" // Entry.State says how
 )
 
-// Run is the run under way, or the last one.
+// Run is a run under way, or one that has ended.
 type Run struct {
 	Entry library.Entry
 	Phase Phase
@@ -83,7 +83,7 @@ func (r *Run) apply(e inference.Event, c *clock, now time.Time) {
 	case inference.Notice:
 		r.Notices = append(slices.Clip(r.Notices), e)
 	case inference.Waiting:
-		r.Phase, r.Before, r.Entry.RunDir = Waiting, e.Before, e.RunDir
+		r.Phase, r.Before, r.Entry.RunDir, r.Entry.State = Waiting, e.Before, e.RunDir, library.Queued
 	case inference.Connection:
 		r.Away = e.Away
 	case inference.Prepared:
@@ -91,7 +91,7 @@ func (r *Run) apply(e inference.Event, c *clock, now time.Time) {
 		if e.FirstStep > e.Steps {
 			r.Phase = Decoding
 		}
-		r.Entry.Width, r.Entry.Height, r.Entry.Frames, r.Entry.RunDir = e.Width, e.Height, e.Frames, e.RunDir
+		r.Entry.Width, r.Entry.Height, r.Entry.Frames, r.Entry.RunDir, r.Entry.State = e.Width, e.Height, e.Frames, e.RunDir, library.Running
 	case inference.Preparing:
 		r.Preparing = e
 	case inference.TextEncoded:

@@ -24,6 +24,8 @@ type Options struct {
 	// Changed is told of every new state, in order. It may call State, and must not wait
 	// for another method of the Queue.
 	Changed func(State)
+	// Ended is told of every run that ended, after Changed; nil for nobody.
+	Ended func(Run)
 	// NotKept is told if the library could not keep a run.
 	NotKept func(library.Entry, error)
 	// Process returns the program's resident memory in bytes; nil for the real one.
@@ -33,14 +35,29 @@ type Options struct {
 
 // State is what a Queue does and has to do. What it holds does not change.
 type State struct {
-	Run     Run             // under way, or the last one
-	Waiting []library.Entry // the next one first
+	Run     Run             // in front: under way, or the last one
+	Others  []Run           // that are under way, too, on servers, in the order in which they began
+	Waiting []library.Entry // for this machine, the next one first
 }
 
 // Busy reports whether a run is under way or waiting.
-func (s State) Busy() bool { return s.Run.Active() || len(s.Waiting) > 0 }
+func (s State) Busy() bool { return len(s.Waiting) > 0 || len(s.UnderWay()) > 0 }
 
-// Queue makes runs. Its methods may be called from any goroutine.
+// UnderWay returns the runs that are under way, the one in front first.
+func (s State) UnderWay() []Run {
+	if !s.Run.Active() {
+		return s.Others
+	}
+	return append([]Run{s.Run}, s.Others...)
+}
+
+// Here reports whether a run is under way or waiting on this machine.
+func (s State) Here() bool {
+	return len(s.Waiting) > 0 || slices.ContainsFunc(s.UnderWay(), func(r Run) bool { return r.Entry.Settings.Server == "" })
+}
+
+// Queue makes runs: on this machine one after the other, on servers, which have queues of their
+// own, all that there are. Its methods may be called from any goroutine.
 type Queue struct {
 	o      Options
 	life   context.Context // ends with Close
@@ -51,10 +68,19 @@ type Queue struct {
 	adding  sync.Mutex // held while a run gets its name and its copies
 	telling sync.Mutex // held while Changed is called
 
-	mu     sync.Mutex
-	state  State
-	clock  clock                   // of the run under way
+	mu       sync.Mutex
+	waiting  []library.Entry
+	underWay []*active                // in the order in which they began
+	front    *active                  // one of them, or the last one; nil for none
+	sent     map[string]chan struct{} // closed when a server has taken what was last sent, by its address
+}
+
+// active is a run under way. Queue.mu guards what changes.
+type active struct {
+	run    Run
+	clock  clock
 	cancel context.CancelCauseFunc // ends it
+	taken  func()                  // says that its server has it; may be called again
 }
 
 // New returns a Queue with nothing in it.
@@ -62,16 +88,18 @@ func New(o Options) *Queue {
 	if o.Process == nil {
 		o.Process = residentMemory
 	}
-	q := &Queue{o: o, grown: make(chan struct{}, 1)}
+	q := &Queue{o: o, grown: make(chan struct{}, 1), sent: map[string]chan struct{}{}}
 	q.life, q.end = context.WithCancel(context.Background())
 	q.worker.Go(q.work)
 	return q
 }
 
-// Close ends the run under way, which the library then has as interrupted, and returns
-// when it has ended.
+// Close ends the runs under way, which the library then has as interrupted, and returns
+// when they have ended.
 func (q *Queue) Close() {
-	q.end()
+	q.mu.Lock()
+	q.end() // nothing begins afterwards
+	q.mu.Unlock()
 	q.worker.Wait()
 }
 
@@ -79,13 +107,22 @@ func (q *Queue) Close() {
 func (q *Queue) State() State {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.state
+	s := State{Waiting: q.waiting}
+	if q.front != nil {
+		s.Run = q.front.run
+	}
+	for _, a := range q.underWay {
+		if a != q.front {
+			s.Others = append(s.Others, a.run)
+		}
+	}
+	return s
 }
 
-// change changes the state and tells of it.
-func (q *Queue) change(f func(s *State)) {
+// change changes what is guarded by q.mu, and tells of it.
+func (q *Queue) change(f func()) {
 	q.mu.Lock()
-	f(&q.state)
+	f()
 	q.mu.Unlock()
 	q.tell()
 }
@@ -107,16 +144,20 @@ func (q *Queue) Add(s library.Settings, dir string, thumb image.Image) (library.
 	return e, err
 }
 
-// enqueue puts a run that the library has at the end of the queue.
+// enqueue puts a run that the library has at the end of the queue, or sends it to its server.
 func (q *Queue) enqueue(e library.Entry) {
-	q.change(func(s *State) { s.Waiting = append(slices.Clip(s.Waiting), e) })
+	if e.Settings.Server != "" {
+		q.send(e)
+		return
+	}
+	q.change(func() { q.waiting = append(slices.Clip(q.waiting), e) })
 	select {
 	case q.grown <- struct{}{}:
 	default:
 	}
 }
 
-// Cancel ends the run under way, which it does not wait for, or takes a run off the queue.
+// Cancel ends a run under way, which it does not wait for, or takes a run off the queue.
 // What the run saved stays for Resume.
 func (q *Queue) Cancel(id library.ID) {
 	if e, ok := q.remove(id); ok {
@@ -125,24 +166,43 @@ func (q *Queue) Cancel(id library.ID) {
 		q.tell()
 		return
 	}
-	q.change(func(s *State) {
-		if s.Run.Active() && s.Run.Entry.ID == id {
-			s.Run.Phase = Cancelling
-			q.cancel(engine.ErrCancelled)
+	q.change(func() {
+		if a := q.find(id); a != nil {
+			a.run.Phase = Cancelling
+			a.cancel(engine.ErrCancelled)
 		}
 	})
+}
+
+// find returns a run that is under way, else nil. q.mu is held.
+func (q *Queue) find(id library.ID) *active {
+	i := slices.IndexFunc(q.underWay, func(a *active) bool { return a.run.Entry.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return q.underWay[i]
+}
+
+// Front puts a run that is under way in front, and reports whether it is.
+func (q *Queue) Front(id library.ID) (ok bool) {
+	q.change(func() {
+		if a := q.find(id); a != nil {
+			q.front, ok = a, true
+		}
+	})
+	return ok
 }
 
 // remove takes a run off the queue.
 func (q *Queue) remove(id library.ID) (e library.Entry, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	i := slices.IndexFunc(q.state.Waiting, func(e library.Entry) bool { return e.ID == id })
+	i := slices.IndexFunc(q.waiting, func(e library.Entry) bool { return e.ID == id })
 	if i < 0 {
 		return e, false
 	}
-	e = q.state.Waiting[i]
-	q.state.Waiting = slices.Delete(slices.Clone(q.state.Waiting), i, i+1)
+	e = q.waiting[i]
+	q.waiting = slices.Delete(slices.Clone(q.waiting), i, i+1)
 	return e, true
 }
 

@@ -28,11 +28,13 @@ type bench struct {
 	*Queue
 	t      *testing.T
 	engine *enginetest.Engine
+	server *server
 	lib    *library.Library
 	dir    string
 
 	mu    sync.Mutex
 	told  []State
+	over  []Run   // that ended
 	lost  []error // of runs that were not kept
 	ended bool
 }
@@ -57,13 +59,19 @@ func (b *bench) open() {
 	b.t.Helper()
 	lib, err := library.Open(b.at("library"))
 	must(b.t, err)
-	b.lib, b.engine, b.ended = lib, enginetest.New(), false
+	b.lib, b.engine, b.server, b.ended = lib, enginetest.New(), newServer(), false
 	b.Queue = New(Options{
 		Engine: b.engine, Library: lib, Demo: func() string { return b.dir }, Process: func() int64 { return 7 }, Log: slog.New(slog.DiscardHandler),
 		Changed: func(s State) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.told = append(b.told, s)
+		},
+		Remote: func(string) (engine.Engine, error) { return b.server, nil },
+		Ended: func(r Run) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.over = append(b.over, r)
 		},
 		NotKept: func(_ library.Entry, err error) {
 			b.mu.Lock()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"image"
 	"os"
+	"slices"
+	"sync"
 	"time"
 
 	"gimbal/inference"
@@ -16,7 +18,7 @@ import (
 	"gimbal/inference/output"
 )
 
-// work makes the queue's runs, one after the other, until the Queue closes.
+// work makes the runs of this machine, one after the other, until the Queue closes.
 func (q *Queue) work() {
 	for {
 		select {
@@ -25,37 +27,82 @@ func (q *Queue) work() {
 		case <-q.grown:
 		}
 		for {
-			ctx, e, ok := q.next()
-			if !ok {
+			ctx, a := q.next()
+			if a == nil {
 				break
 			}
-			saved, err := q.run(ctx, e)
-			q.finish(ctx, saved, err)
+			q.make(ctx, a)
 		}
 	}
 }
 
-// next takes the first run off the queue; ctx is what Cancel ends.
-func (q *Queue) next() (ctx context.Context, e library.Entry, ok bool) {
+// next begins the first run of the queue; nil for none.
+func (q *Queue) next() (context.Context, *active) {
 	q.mu.Lock()
-	if len(q.state.Waiting) == 0 || q.life.Err() != nil {
-		q.mu.Unlock()
-		return nil, e, false
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 || q.life.Err() != nil {
+		return nil, nil
 	}
-	e = q.state.Waiting[0]
-	q.state.Waiting = q.state.Waiting[1:]
-	ctx, q.cancel = context.WithCancelCause(q.life)
+	e := q.waiting[0]
+	q.waiting = q.waiting[1:]
+	return q.begun(e)
+}
+
+// send has a server make a run: it is asked for as soon as the server has those that were sent
+// before, so that it makes them in their order.
+func (q *Queue) send(e library.Entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.life.Err() != nil {
+		return
+	}
+	ctx, a := q.begun(e)
+	before, taken := q.sent[e.Settings.Server], make(chan struct{})
+	q.sent[e.Settings.Server] = taken
+	a.taken = sync.OnceFunc(func() { close(taken) })
+	q.worker.Go(func() {
+		defer a.taken()
+		if before != nil {
+			select {
+			case <-before:
+			case <-ctx.Done():
+			}
+		}
+		q.make(ctx, a)
+	})
+}
+
+// begun makes a run one that is under way; ctx is what Cancel ends. q.mu is held.
+func (q *Queue) begun(e library.Entry) (context.Context, *active) {
+	ctx, cancel := context.WithCancelCause(q.life)
 	e.State, e.Started = library.Running, time.Now()
-	q.state.Run = Run{Entry: e, Phase: Starting, Steps: e.Settings.Job.Steps, Remaining: -1, Step: e.Steps}
-	q.clock = clock{started: e.Started, remaining: -1}
+	a := &active{
+		run:   Run{Entry: e, Phase: Starting, Steps: e.Settings.Job.Steps, Remaining: -1, Step: e.Steps},
+		clock: clock{started: e.Started, remaining: -1}, cancel: cancel, taken: func() {},
+	}
+	q.underWay = append(q.underWay, a)
+	if q.front == nil || !q.front.run.Active() {
+		q.front = a
+	}
+	return ctx, a
+}
+
+// make makes a run and keeps how it ended.
+func (q *Queue) make(ctx context.Context, a *active) {
+	q.mu.Lock()
+	e := a.run.Entry
 	q.mu.Unlock()
 	q.keep(e)
 	q.tell()
-	return ctx, e, true
+	saved, err := q.run(ctx, a, e)
+	q.finish(ctx, a, saved, err)
 }
 
 // run has the engine make a video, and keeps times and memory up to date meanwhile.
-func (q *Queue) run(ctx context.Context, e library.Entry) (inference.Saved, error) {
+func (q *Queue) run(ctx context.Context, a *active, e library.Entry) (inference.Saved, error) {
+	if ctx.Err() != nil {
+		return inference.Saved{}, ctx.Err()
+	}
 	made, err := q.engineOf(e)
 	if err != nil {
 		return inference.Saved{}, err
@@ -70,14 +117,14 @@ func (q *Queue) run(ctx context.Context, e library.Entry) (inference.Saved, erro
 		}
 	}
 	if dev, err := made.Device(ctx); err == nil { // or Run says what is wrong
-		q.change(func(s *State) { s.Run.Entry.Device = dev.Name })
+		q.change(func() { a.run.Entry.Device = dev.Name })
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		q.tick(made, stop)
+		q.tick(a, made, stop)
 	}()
-	saved, err := made.Run(ctx, r, q.event)
+	saved, err := made.Run(ctx, r, func(e inference.Event) { q.event(a, e) })
 	close(stop)
 	<-stopped
 	return saved, err
@@ -99,14 +146,14 @@ func (q *Queue) engineOf(e library.Entry) (engine.Engine, error) {
 const tickInterval = 500 * time.Millisecond
 
 // tick keeps times and memory up to date until stop is closed.
-func (q *Queue) tick(made engine.Engine, stop chan struct{}) {
+func (q *Queue) tick(a *active, made engine.Engine, stop chan struct{}) {
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
 	for {
 		memory := Memory{made.Memory(), q.o.Process()}
-		q.change(func(s *State) {
-			s.Run.Memory = memory
-			s.Run.reckon(q.clock, time.Now())
+		q.change(func() {
+			a.run.Memory = memory
+			a.run.reckon(a.clock, time.Now())
 		})
 		select {
 		case <-stop:
@@ -117,30 +164,33 @@ func (q *Queue) tick(made engine.Engine, stop chan struct{}) {
 }
 
 // event takes what the engine reports.
-func (q *Queue) event(e inference.Event) {
+func (q *Queue) event(a *active, e inference.Event) {
 	now := time.Now()
 	q.mu.Lock()
-	run := &q.state.Run
+	run := &a.run
 	phase := run.Phase
-	run.apply(e, &q.clock, now)
+	run.apply(e, &a.clock, now)
 	if phase == Cancelling {
 		run.Phase = phase
 	}
-	run.reckon(q.clock, now)
+	run.reckon(a.clock, now)
 	entry := run.Entry
 	q.mu.Unlock()
 	switch e.(type) {
 	case inference.Prepared, inference.Waiting: // they say where the run is kept
 		q.keep(entry)
+		a.taken()
 	}
 	q.tell()
 }
 
 // finish keeps how the run ended.
-func (q *Queue) finish(ctx context.Context, saved inference.Saved, err error) {
+func (q *Queue) finish(ctx context.Context, a *active, saved inference.Saved, err error) {
 	cancelled := ctx.Err() != nil
-	q.cancel(nil)
-	run := q.State().Run
+	a.cancel(nil)
+	q.mu.Lock()
+	run := a.run
+	q.mu.Unlock()
 	e := &run.Entry
 	e.Finished = time.Now()
 	run.Elapsed = e.Finished.Sub(e.Started)
@@ -164,7 +214,31 @@ func (q *Queue) finish(ctx context.Context, saved inference.Saved, err error) {
 		q.thumbnailOfVideo(e.ID)
 	}
 	q.keep(*e)
-	q.change(func(s *State) { s.Run = run })
+	q.change(func() {
+		a.run = run
+		q.underWay = slices.DeleteFunc(q.underWay, func(other *active) bool { return other == a })
+	})
+	if q.o.Ended != nil {
+		q.o.Ended(run)
+	}
+	q.forward()
+}
+
+// forward puts another run in front when the one that was there has ended: one that is being
+// made before one that waits on its server.
+func (q *Queue) forward() {
+	q.mu.Lock()
+	ended := !q.front.run.Active() && len(q.underWay) > 0
+	if ended {
+		q.front = q.underWay[0]
+		if i := slices.IndexFunc(q.underWay, func(a *active) bool { return a.run.Phase != Starting && a.run.Phase != Waiting }); i >= 0 {
+			q.front = q.underWay[i]
+		}
+	}
+	q.mu.Unlock()
+	if ended {
+		q.tell()
+	}
 }
 
 // thumbnailOfVideo makes the middle frame of a run's video its thumbnail.

@@ -66,7 +66,7 @@ func (s *Studio) fileChanged(path string) {
 // modelFilesChanged looks at a model again, but not while a run may be writing quantised
 // weights to its folder.
 func (s *Studio) modelFilesChanged(n *Snapshot, demo bool) {
-	if n.Run.Active() {
+	if n.Here() {
 		s.state.modelChanged = true
 		return
 	}

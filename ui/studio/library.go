@@ -41,9 +41,12 @@ func (s *Studio) checkLibrary(n *Snapshot) {
 	})
 }
 
-// Show puts a run on the stage; "" clears it.
+// Show puts a run on the stage, or its previews while it is under way; "" clears it.
 func (s *Studio) Show(id library.ID) {
 	e, _ := s.lib.Get(id)
+	if s.queue.Front(id) {
+		e = library.Entry{}
+	}
 	s.change(func(n *Snapshot) { s.show(n, e) })
 }
 

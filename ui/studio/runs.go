@@ -144,7 +144,7 @@ func (s *Studio) refused(n *Snapshot, err error, dir string) {
 
 // Cancel ends a run or takes it off the queue. What it saved stays for Resume.
 func (s *Studio) Cancel(id library.ID) {
-	if s.queue.State().Run.Entry.ID == id {
+	if slices.ContainsFunc(s.queue.State().UnderWay(), func(r queue.Run) bool { return r.Entry.ID == id }) {
 		s.queue.Cancel(id) // at once
 		return
 	}
@@ -157,23 +157,25 @@ func (s *Studio) Resume(id library.ID) { s.serial.enqueue(func() { s.queue.Resum
 
 // queueChanged is told what the queue does.
 func (s *Studio) queueChanged(now queue.State) {
+	s.change(func(n *Snapshot) { n.State = now })
+}
+
+// runEnded is told how a run ended.
+func (s *Studio) runEnded(r queue.Run) {
 	s.change(func(n *Snapshot) {
-		ended := n.Run.Active() && !now.Run.Active()
-		n.State = now
-		if !ended {
-			return
-		}
 		s.recheck("estimate", "presets") // the engine learnt from the run
-		if s.state.modelChanged {
-			s.recheck(modelCheck(true), modelCheck(false))
+		if r.Entry.Settings.Server == "" {
+			if s.state.modelChanged {
+				s.recheck(modelCheck(true), modelCheck(false))
+			}
+			s.state.modelChanged = false
 		}
-		s.state.modelChanged = false
-		maps.Copy(s.state.failed, problemsOf(now.Run.Err, Warning)) // another attempt is free
-		if now.Run.Entry.State == library.Done {
-			if ids := s.together(now.Run.Entry); len(ids) > 1 {
+		maps.Copy(s.state.failed, problemsOf(r.Err, Warning)) // another attempt is free
+		if r.Entry.State == library.Done {
+			if ids := s.together(r.Entry); len(ids) > 1 {
 				s.compare(n, ids)
 			} else {
-				s.show(n, now.Run.Entry)
+				s.show(n, r.Entry)
 			}
 		}
 	})

@@ -168,3 +168,41 @@ func TestServerGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// TestServerMany has a server make three videos: it has all of them at once, one that is under way
+// is shown, one is cancelled, and the others are followed again after a restart.
+func TestServerMany(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		f := withServer(b)
+		b.SetServer(studioServer, "")
+		b.await("the server", func(s Snapshot) bool { return s.Model.Whole && s.Model.Server != "" && !s.Form.Checking })
+		var all []library.Entry
+		for range 3 {
+			all = append(all, b.generate())
+		}
+		s := b.await("all on the server", func(s Snapshot) bool { return len(f.Requests()) == 3 && len(s.UnderWay()) == 3 })
+		if len(s.Waiting) != 0 || s.Run.Entry.ID != all[0].ID || s.Here() {
+			t.Errorf("%+v", s.State)
+		}
+		b.Show(all[2].ID)
+		b.await("the third in front", func(s Snapshot) bool { return s.Run.Entry.ID == all[2].ID && s.Stage.Entry.ID == "" })
+		b.Cancel(all[1].ID)
+		b.finished(all[1].ID, library.Cancelled)
+		if s := b.Snapshot(); s.Run.Entry.ID != all[2].ID || len(s.UnderWay()) != 2 {
+			t.Errorf("after one was cancelled: %+v", s.State)
+		}
+		must(t, b.Studio.Close(context.Background()))
+		o := b.options()
+		again := &fakeServer{Engine: enginetest.New()}
+		o.Connect = func(string, string) (engine.Engine, error) { return again, nil }
+		st, err := New(o)
+		must(t, err)
+		b.Studio = st
+		b.await("both followed", func(s Snapshot) bool { return len(again.Requests()) == 2 && len(s.UnderWay()) == 2 })
+		again.Steps(4)
+		for _, i := range []int{0, 2} {
+			b.finished(all[i].ID, library.Done)
+		}
+		b.finished(all[1].ID, library.Cancelled)
+	})
+}

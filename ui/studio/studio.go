@@ -112,7 +112,7 @@ func New(o Options) (*Studio, error) {
 	s.life, s.end = context.WithCancel(context.Background())
 	s.watcher = o.watch(s.fileChanged)
 	s.queue = queue.New(queue.Options{
-		Engine: o.Engine, Remote: s.servers.engine, Library: lib, Demo: s.demoCheckpoint, Changed: s.queueChanged, NotKept: s.runNotKept, Process: o.Process, Log: o.Log,
+		Engine: o.Engine, Remote: s.servers.engine, Library: lib, Demo: s.demoCheckpoint, Changed: s.queueChanged, Ended: s.runEnded, NotKept: s.runNotKept, Process: o.Process, Log: o.Log,
 	})
 	s.change(func(n *Snapshot) {
 		n.Form.Inputs, n.Form.typed = DefaultInputs(), map[Field]string{}
