@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/golden"
+	"gimbal/inference/service/cause"
+	"gimbal/inference/service/cause/causetest"
 )
 
 // TestVersion says what a report of a fault needs.
@@ -26,6 +29,17 @@ func TestVersion(t *testing.T) {
 		}
 		if code != 0 || errs != "" {
 			t.Errorf("%s: exit code %d\n%s", arg, code, errs)
+		}
+	}
+}
+
+// TestRemoteErrors says what went wrong on a server in the words and with the flags of this machine.
+func TestRemoteErrors(t *testing.T) {
+	for _, err := range causetest.Errors() {
+		err = fmt.Errorf("step 1: %w", err)
+		remote := &cause.Remote{Where: "studio", Text: err.Error(), Err: cause.Of(err, nil).Err()}
+		if got, want := errorText(remote), "studio: "+errorText(err); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -21,6 +21,8 @@ import (
 	"gimbal/inference/engine"
 	"gimbal/inference/engine/enginetest"
 	"gimbal/inference/library"
+	"gimbal/inference/service/cause"
+	"gimbal/inference/service/cause/causetest"
 )
 
 // bench is a Queue with a fake engine and a library of its own.
@@ -311,6 +313,17 @@ func TestFailure(t *testing.T) {
 				t.Errorf("%v, want %v", got, err)
 			}
 		})
+	}
+}
+
+// TestRemoteCauses makes sure that a run on a server fails for the same cause as here.
+func TestRemoteCauses(t *testing.T) {
+	for _, err := range causetest.Errors() {
+		here, _ := explain(&inference.PausedError{Err: err})
+		there, text := explain(&inference.PausedError{Err: &cause.Remote{Where: "studio", Text: err.Error(), Err: cause.Of(err, nil).Err()}})
+		if here != there || text != "studio: "+err.Error() {
+			t.Errorf("%v: the cause is %s here and %s there, %q", err, here, there, text)
+		}
 	}
 }
 

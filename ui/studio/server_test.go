@@ -13,6 +13,8 @@ import (
 	"gimbal/inference/engine/enginetest"
 	"gimbal/inference/library"
 	"gimbal/inference/queue"
+	"gimbal/inference/service/cause"
+	"gimbal/inference/service/cause/causetest"
 )
 
 // fakeServer is an engine that plays a server's: its checkpoints are names.
@@ -167,6 +169,26 @@ func TestServerGoesOn(t *testing.T) {
 			t.Errorf("the server is asked for %+v", got)
 		}
 	})
+}
+
+// TestServerProblems marks the same settings in the same words for a run that failed on a server.
+func TestServerProblems(t *testing.T) {
+	marks := 0
+	for _, err := range causetest.Errors() {
+		here := problemsOf(err, Warning)
+		there := problemsOf(&cause.Remote{Where: "studio", Text: err.Error(), Err: cause.Of(err, nil).Err()}, Warning)
+		for field, p := range here {
+			if marks++; there[field].Code != p.Code || there[field].Text != p.Text {
+				t.Errorf("%v: %s says %q here and %q there", err, field, p.Text, there[field].Text)
+			}
+		}
+		if len(here) != len(there) {
+			t.Errorf("%v: %d marks here, %d there", err, len(here), len(there))
+		}
+	}
+	if marks < 5 {
+		t.Errorf("only %d marks", marks)
+	}
 }
 
 // TestServerMany has a server make three videos: it has all of them at once, one that is under way

@@ -12,6 +12,7 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/output"
+	"gimbal/inference/service/cause"
 	"gimbal/inference/service/jobs"
 )
 
@@ -23,6 +24,8 @@ type Error struct {
 	Setting string `json:"setting,omitempty"` // that is to blame, by its flag's name
 	// Details are all mistakes, where there are several.
 	Details []Detail `json:"details,omitempty"`
+	// Cause is the same for programs; nil for what is of no kind.
+	Cause *cause.Cause `json:"cause,omitempty"`
 }
 
 // Detail is a mistake in one setting.
@@ -60,7 +63,7 @@ func asError(err error) *Error {
 		return errAway
 	}
 	if all := inference.SettingErrors(err); len(all) > 0 {
-		e := &Error{Status: http.StatusUnprocessableEntity, Code: "invalid_setting", Setting: all[0].Setting, Message: all[0].Error()}
+		e := &Error{Status: http.StatusUnprocessableEntity, Code: "invalid_setting", Setting: all[0].Setting, Message: all[0].Error(), Cause: cause.Of(err, nil)}
 		if len(all) > 1 {
 			for _, one := range all {
 				e.Details = append(e.Details, Detail{one.Setting, one.Error()})

@@ -22,6 +22,7 @@ import (
 	"gimbal/inference/clip"
 	"gimbal/inference/engine"
 	"gimbal/inference/picture"
+	"gimbal/inference/service/cause"
 	"gimbal/inference/service/jobs"
 )
 
@@ -441,6 +442,9 @@ func (in *intake) anonymous(err error) error {
 	e.Details = slices.Clone(e.Details)
 	for i := range e.Details {
 		e.Details[i].Message = clean(e.Details[i].Message)
+	}
+	if e.Cause != nil {
+		e.Cause = cause.Of(err, clean)
 	}
 	return &e
 }

@@ -130,7 +130,9 @@ func (s *Server) askPlan(w http.ResponseWriter, r *http.Request, fit bool) (repl
 		}
 	}
 	if reply, err = s.o.Store.Plan(ctx, job.Model, q); err == nil && reply.Failure != nil {
-		err = invalid(reply.Failure.Setting, "%s", reply.Failure.Text)
+		wrong := invalid(reply.Failure.Setting, "%s", reply.Failure.Text)
+		wrong.Cause = reply.Failure.Cause
+		err = wrong
 	}
 	return reply, err
 }

@@ -52,8 +52,8 @@ func view(j *jobs.Job) Video {
 	if !j.Ended.IsZero() {
 		v.Ended = &j.Ended
 	}
-	if f := j.Failure; f != nil {
-		v.Error = &Error{Code: "failed", Message: f.Text, Setting: f.Setting}
+	if f := j.Failure; f != nil && j.Status == jobs.Failed {
+		v.Error = &Error{Code: "failed", Message: f.Text, Setting: f.Setting, Cause: f.Cause}
 	}
 	if o, ok := j.Results["video.mp4"]; ok {
 		v.Bytes, v.SHA256 = o.Size, o.SHA256

@@ -24,6 +24,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/output"
 	"gimbal/inference/service/api"
+	"gimbal/inference/service/cause"
 	"gimbal/inference/service/jobs"
 )
 
@@ -52,7 +53,7 @@ type Order struct {
 }
 
 // send makes a request. The caller closes the answer's body. Errors of the service are
-// *api.Error, and for settings *inference.SettingError.
+// *api.Error, or the engine's own.
 func (c *Client) send(ctx context.Context, method, path string, body io.Reader, kind string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.url+path, body)
 	if err != nil {
@@ -82,6 +83,12 @@ func (c *Client) failure(answer *http.Response) error {
 		return fmt.Errorf("server %s: %s", c.url, answer.Status)
 	}
 	f.Error.Status = answer.StatusCode
+	switch typed := f.Error.Cause.Err(); {
+	case len(inference.SettingErrors(typed)) > 0:
+		return typed
+	case typed != nil:
+		return &cause.Remote{Where: "server " + c.url, Text: f.Error.Message, Err: typed}
+	}
 	if f.Error.Setting == "" {
 		return fmt.Errorf("server %s: %w", c.url, f.Error)
 	}

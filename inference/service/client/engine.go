@@ -19,6 +19,7 @@ import (
 	"gimbal/inference/clip"
 	"gimbal/inference/engine"
 	"gimbal/inference/service/api"
+	"gimbal/inference/service/cause"
 	"gimbal/inference/service/jobs"
 )
 
@@ -248,12 +249,12 @@ func (e *Engine) cancel(id jobs.ID) {
 
 // failed is why a video did not come to be.
 func (e *Engine) failed(v api.Video) error {
-	worker := cmp.Or(v.Worker, e.Name())
-	switch {
-	case v.Error != nil && v.Error.Setting != "":
-		return &inference.SettingError{Setting: v.Error.Setting, Mistake: inference.Unusable, Err: fmt.Errorf("%s: %w", worker, v.Error)}
-	case v.Error != nil:
-		return fmt.Errorf("%s: %w", worker, v.Error)
+	if v.Error == nil {
+		return fmt.Errorf("the video was cancelled on the server %s", e.Name())
 	}
-	return fmt.Errorf("the video was cancelled on the server %s", e.Name())
+	failed := &cause.Remote{Where: cmp.Or(v.Worker, e.Name()), Text: v.Error.Message, Err: v.Error.Cause.Err()}
+	if failed.Err == nil && v.Error.Setting != "" {
+		return &inference.SettingError{Setting: v.Error.Setting, Mistake: inference.Unusable, Err: failed}
+	}
+	return failed
 }

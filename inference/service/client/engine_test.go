@@ -3,11 +3,13 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"image"
 	"image/png"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -16,8 +18,11 @@ import (
 
 	"gimbal/inference"
 	"gimbal/inference/clip"
+	"gimbal/inference/device"
 	"gimbal/inference/engine"
+	"gimbal/inference/engine/enginetest"
 	"gimbal/inference/service/api"
+	"gimbal/inference/service/cause"
 	"gimbal/inference/service/client"
 	"gimbal/inference/service/jobs"
 	"gimbal/inference/service/servicetest"
@@ -277,5 +282,25 @@ func TestQuestions(t *testing.T) {
 	}
 	if fit, _, choices, err := r.Fit(ctx, q); err != nil || fit.Job.Quant != inference.QuantINT8 || len(choices) != 1 {
 		t.Errorf("%+v, %v", choices, err)
+	}
+}
+
+// TestCauses makes sure that what ends a run on a worker ends it here as the same typed error.
+func TestCauses(t *testing.T) {
+	r := start(t, servicetest.Options{Store: jobs.Options{MaxLost: 1}}, "")
+	for _, want := range []error{
+		&inference.UnhealthyError{Step: 1, Expert: "low_noise_model", Where: "output", Found: "NaN"},
+		&inference.SettingError{Setting: "frame_num", Mistake: inference.FramesNot4n1, Found: "40", Want: "4n+1 frames", Args: map[string]any{"Below": 37, "Above": 41}},
+		&inference.MemoryError{Plan: inference.Plan{Device: "fake"}, Frames: 41},
+		&inference.CheckpointError{Dir: "tiny", Err: errors.New("the VAE is not there")},
+		device.ErrDeviceLost, // which another worker might not have lost
+	} {
+		r.s.Engine.Set(enginetest.Settings{Fail: fmt.Errorf("step 1: %w", want)})
+		r.s.Engine.Steps(2)
+		_, err := r.Run(t.Context(), request(t), func(inference.Event) {})
+		var remote *cause.Remote
+		if !errors.As(err, &remote) || remote.Where != "w" || remote.Err == nil || remote.Err.Error() != want.Error() || reflect.TypeOf(remote.Err) != reflect.TypeOf(want) || !strings.Contains(err.Error(), "step 1: "+want.Error()) {
+			t.Errorf("%T arrives as %T %v", want, err, err)
+		}
 	}
 }

@@ -157,7 +157,7 @@ func (s *Store) claim(ctx context.Context, msg jetstream.Msg, worker string, abl
 			j.end(Cancelled)
 		case j.Lost > s.o.MaxLost:
 			j.end(Failed)
-			j.Failure = &Failure{Text: fmt.Sprintf("%d workers were lost while they worked at step %d: the last of them was %s", j.Lost, j.Step+1, j.Worker)}
+			j.Failure = j.gaveUp()
 		default:
 			j.Status, j.Worker, j.Phase, j.Preview, j.Decoded = Running, worker, "", nil, 0
 			j.Attempt++
@@ -237,8 +237,8 @@ func (c *Claim) Update(ctx context.Context, edit func(*Job)) error {
 			return ErrLost
 		}
 		step := j.Step
-		if edit(j); j.Step > step {
-			j.Lost = 0
+		if edit(j); j.Step > step && !j.Status.Final() {
+			j.Lost, j.Failure = 0, nil
 		}
 		return nil
 	})
@@ -263,19 +263,33 @@ func (c *Claim) End(ctx context.Context, status Status, edit func(*Job)) error {
 // ack takes the job's message off the queue.
 func (c *Claim) ack(ctx context.Context) error { return c.s.try(ctx, c.msg.DoubleAck) }
 
-// Release gives the job back to the queue, for another worker to go on with. lost says that
-// it failed here, for a reason that may not be there elsewhere or later.
-func (c *Claim) Release(ctx context.Context, lost bool) error {
+// Release gives the job back to the queue, for another worker to go on with. failure is why it
+// failed here, which may not be so elsewhere or later; nil if it did not.
+func (c *Claim) Release(ctx context.Context, failure *Failure) error {
 	err := c.Update(ctx, func(j *Job) {
-		if j.Status, j.Worker, j.Remaining = Queued, "", 0; lost {
+		if j.Status, j.Worker, j.Remaining = Queued, "", 0; failure != nil {
 			j.Lost++
+			j.Failure = failure
 		}
 	})
 	if errors.Is(err, ErrLost) {
 		return err // so is the message
 	}
-	if lost {
+	if failure != nil {
 		return errors.Join(err, c.msg.NakWithDelay(idle))
 	}
 	return errors.Join(err, c.msg.Nak())
+}
+
+// gaveUp says why nobody works on a job any more that lost so many workers.
+func (j *Job) gaveUp() *Failure {
+	f := &Failure{Text: fmt.Sprintf("%d workers were lost while they worked at step %d", j.Lost, j.Step+1)}
+	if j.Worker != "" {
+		f.Text += ": the last of them was " + j.Worker
+	}
+	if last := j.Failure; last != nil {
+		f.Text = fmt.Sprintf("%d workers were lost or failed at step %d; the last that said why: %s", j.Lost, j.Step+1, last.Text)
+		f.Setting, f.Cause = last.Setting, last.Cause
+	}
+	return f
 }

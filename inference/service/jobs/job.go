@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gimbal/inference"
+	"gimbal/inference/service/cause"
 )
 
 // ID names a job. IDs sort by the time at which jobs were submitted.
@@ -88,7 +89,7 @@ type Job struct {
 	Remaining time.Duration `json:"remaining_ns,omitempty"` // until the last step is done
 	Notices   []string      `json:"notices,omitempty"`
 	Size      Size          `json:"size,omitzero"`
-	Failure   *Failure      `json:"failure,omitempty"`
+	Failure   *Failure      `json:"failure,omitempty"` // of a job that failed, or why its last worker gave it back
 
 	// State is the run's folder after Step, from which another worker goes on.
 	State   Files `json:"state,omitempty"`
@@ -106,8 +107,9 @@ type Size struct {
 
 // Failure says why a job failed.
 type Failure struct {
-	Setting string `json:"setting,omitempty"` // which is to blame; "" for none
-	Text    string `json:"text"`
+	Setting string       `json:"setting,omitempty"` // which is to blame; "" for none
+	Text    string       `json:"text"`
+	Cause   *cause.Cause `json:"cause,omitempty"` // the same for programs; nil for what is of no kind
 }
 
 // objects returns the names of all objects that the record names.

@@ -148,18 +148,18 @@ func TestPoison(t *testing.T) {
 	s, _ := open(t, jobs.Options{MaxLost: 2})
 	j := submit(t, s, "")
 	for range 2 {
-		if err := next(t, s, "a").Release(t.Context(), true); err != nil {
+		if err := next(t, s, "a").Release(t.Context(), &jobs.Failure{Text: "no luck"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c := next(t, s, "a")
-	if err := c.Release(t.Context(), true); err != nil {
+	if err := c.Release(t.Context(), &jobs.Failure{Text: "no luck"}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	s.Next(ctx, "a", []string{model}, nil)
-	if got := status(t, s, j.ID); got.Status != jobs.Failed || !strings.Contains(got.Failure.Text, "3 workers were lost") {
+	if got := status(t, s, j.ID); got.Status != jobs.Failed || !strings.Contains(got.Failure.Text, "3 workers were lost or failed") || !strings.Contains(got.Failure.Text, "no luck") {
 		t.Errorf("%+v, %+v", got, got.Failure)
 	}
 }
@@ -487,7 +487,7 @@ func TestLate(t *testing.T) {
 	j := submit(t, s, "")
 	for i, end := range []func(c *jobs.Claim) error{
 		func(c *jobs.Claim) error { return c.End(t.Context(), jobs.Done, nothing) },
-		func(c *jobs.Claim) error { return c.Release(t.Context(), false) },
+		func(c *jobs.Claim) error { return c.Release(t.Context(), nil) },
 	} {
 		late, now := next(t, s, "late"), next(t, s, "now") // which no one keeps for long
 		if late.Job.ID != j.ID || now.Job.ID != j.ID || now.Job.Attempt != 2*i+2 {

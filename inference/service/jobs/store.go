@@ -265,6 +265,9 @@ func (j *Job) end(status Status) {
 	if j.Preview = nil; status == Done { // others may be resumed
 		j.State = nil
 	}
+	if status != Failed {
+		j.Failure = nil
+	}
 }
 
 // Delete forgets a job that has ended, or ErrRunning.

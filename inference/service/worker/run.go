@@ -15,6 +15,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/engine"
 	"gimbal/inference/output"
+	"gimbal/inference/service/cause"
 	"gimbal/inference/service/jobs"
 )
 
@@ -195,23 +196,32 @@ func withoutPaths(v any, model string) any {
 // failure is what a job's user reads of an error: without the names of this machine's
 // folders.
 func (w *Worker) failure(err error, dir string) *jobs.Failure {
-	f := &jobs.Failure{}
-	for _, setting := range inference.SettingErrors(err) {
-		f.Setting = setting.Setting
-	}
 	var paused *inference.PausedError
 	if errors.As(err, &paused) {
 		err = paused.Err
 	}
-	f.Text = err.Error()
-	if dir != "" {
-		f.Text = strings.ReplaceAll(f.Text, dir+string(filepath.Separator), "")
-	}
-	for _, m := range w.models {
-		f.Text = strings.ReplaceAll(f.Text, w.dirs[m.Fingerprint], m.Name)
-	}
-	for name, file := range w.o.LoRAs {
-		f.Text = strings.ReplaceAll(f.Text, file, name)
+	clean := w.withoutFolders(dir)
+	f := &jobs.Failure{Text: clean(err.Error()), Cause: cause.Of(err, clean)}
+	for _, setting := range inference.SettingErrors(err) {
+		f.Setting = setting.Setting
 	}
 	return f
+}
+
+// withoutFolders puts names in place of this machine's files and folders: of the run in dir, if
+// that is not "", of models and of LoRAs.
+func (w *Worker) withoutFolders(dir string) func(string) string {
+	var names []string // each behind what it stands for
+	for _, folder := range []string{dir, w.o.Dir} {
+		if folder != "" {
+			names = append(names, folder+string(filepath.Separator), "", folder, "the worker's folder")
+		}
+	}
+	for _, m := range w.models {
+		names = append(names, w.dirs[m.Fingerprint], m.Name)
+	}
+	for name, file := range w.o.LoRAs {
+		names = append(names, file, name)
+	}
+	return strings.NewReplacer(names...).Replace
 }

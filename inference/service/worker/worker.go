@@ -101,7 +101,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		claim, err := w.o.Store.Next(ctx, w.o.Name, fingerprints, func(j *jobs.Job) bool { return w.has(j.LoRAs) })
 		if ctx.Err() != nil {
 			if claim != nil {
-				w.give(ctx, claim, false)
+				w.give(ctx, claim, nil)
 			}
 			return ctx.Err()
 		}
@@ -215,13 +215,13 @@ func (w *Worker) close(life context.Context, cause error, claim *jobs.Claim, res
 		w.end(life, claim, jobs.Done, func(j *jobs.Job) { j.Results, j.Step = results, j.Steps })
 	case cause != nil:
 		log.Info("job given back", "why", cause)
-		w.give(life, claim, false)
+		w.give(life, claim, nil)
 	case final(err) || w.onlyHere(life, claim, err):
 		log.Info("job failed", "err", err)
 		w.end(life, claim, jobs.Failed, func(j *jobs.Job) { j.Failure = w.failure(err, dir) })
 	default:
 		log.Error("job given back", "err", err)
-		w.give(life, claim, true)
+		w.give(life, claim, w.failure(err, dir))
 	}
 }
 
@@ -236,17 +236,17 @@ func (w *Worker) end(life context.Context, claim *jobs.Claim, status jobs.Status
 	err := again(ctx, func(ctx context.Context) error { return claim.End(ctx, status, edit) })
 	if err != nil && !errors.Is(err, jobs.ErrLost) {
 		w.o.Log.Warn("ending a job", "job", claim.Job.ID, "err", err)
-		w.give(life, claim, false)
+		w.give(life, claim, nil)
 	}
 }
 
 // patience is how long a worker that stops tries to give its job back; the lease ends anyway.
 const patience = 3 * time.Second
 
-func (w *Worker) give(ctx context.Context, claim *jobs.Claim, lost bool) {
+func (w *Worker) give(ctx context.Context, claim *jobs.Claim, failure *jobs.Failure) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	if err := claim.Release(ctx, lost); err != nil && !errors.Is(err, jobs.ErrLost) {
+	if err := claim.Release(ctx, failure); err != nil && !errors.Is(err, jobs.ErrLost) {
 		w.o.Log.Warn("giving a job back", "job", claim.Job.ID, "err", err)
 	}
 }
