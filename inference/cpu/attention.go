@@ -34,17 +34,25 @@ func (e *encoder) attention(a device.Attention) {
 		if err != nil {
 			return err
 		}
-		f := flash{e: e, q: q, k: k, v: v, o: o, d: q.cols / a.Heads, scale: a.Scale, rel: rel, key: key.p}
-		f.bq, f.bk = spread(q.rows, queryTile, 16), spread(k.rows, keyTile, 16)
-		for f.bq > leastSide && a.Heads*ceilDiv(q.rows, f.bq) < fewTasks {
-			f.bq = spread(q.rows, f.bq/2, 16)
+		f := &flash{e: e, q: q, k: k, v: v, o: o, d: q.cols / a.Heads, scale: a.Scale, rel: rel, key: key.p}
+		if f.d == wideHead && f.rel.p == nil {
+			return f.each(a.Heads, wideQueries, panel, f.wideScratch, f.wideTile)
 		}
-		if err := e.scratch(f.bq*f.bk, f.bq*f.d, f.bq, f.bq, q.need(f.bq*f.d), k.need(f.bk*f.d), v.need(f.bk*f.d)); err != nil {
-			return err
-		}
-		tiles := ceilDiv(q.rows, f.bq)
-		return e.each(a.Heads*tiles, func(w *worker, t int) { f.tile(w, t/tiles, t%tiles*f.bq) })
+		return f.each(a.Heads, queryTile, 16, f.scratch, f.tile)
 	})
+}
+
+// each runs the tiles of every head, of at most size queries and a multiple of step.
+func (f *flash) each(heads, size, step int, scratch func() error, tile func(w *worker, head, i int)) error {
+	f.bq, f.bk = spread(f.q.rows, size, step), spread(f.k.rows, keyTile, 16)
+	for f.bq > leastSide && heads*ceilDiv(f.q.rows, f.bq) < fewTasks {
+		f.bq = spread(f.q.rows, f.bq/2, step)
+	}
+	if err := scratch(); err != nil {
+		return err
+	}
+	tiles := ceilDiv(f.q.rows, f.bq)
+	return f.e.each(heads*tiles, func(w *worker, t int) { tile(w, t/tiles, t%tiles*f.bq) })
 }
 
 // flash is an attention by online softmax.
@@ -57,8 +65,12 @@ type flash struct {
 	key        unsafe.Pointer
 }
 
+func (f *flash) scratch() error {
+	return f.e.scratch(f.bq*f.bk, f.bq*f.d, f.bq, f.bq, f.q.need(f.bq*f.d), f.k.need(f.bk*f.d), f.v.need(f.bk*f.d))
+}
+
 // tile computes the outputs of one head for the queries from row i on.
-func (f flash) tile(w *worker, head, i int) {
+func (f *flash) tile(w *worker, head, i int) {
 	rows, col := min(f.bq, f.q.rows-i), head*f.d
 	scores, sums := block{w.part(0), f.bk}, block{w.part(1), f.d}
 	top, total := w.part(2), w.part(3)

@@ -23,6 +23,7 @@ func work(r rig, scale int) map[string]struct {
 } {
 	const f32, c = device.F32, 96
 	m := 1100 * scale
+	wq, wo := r.mat(f32, m, 256), device.AsMat(r.zeros(f32, m, 256))
 	x, y, w := r.mat(f32, m, 512), device.AsMat(r.zeros(f32, m, 3000)), r.mat(device.BF16, 3000, 512)
 	q, o := r.mat(f32, m, c), device.AsMat(r.zeros(f32, m, c))
 	px, py := r.buffer(f32, scale, 40, 50, c), r.zeros(f32, scale, 40, 50, c)
@@ -32,8 +33,9 @@ func work(r rig, scale int) map[string]struct {
 		out device.Buffer
 	}
 	return map[string]result{
-		"Linear":    {func(e device.Encoder) { e.Record(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) }, y.Buf},
-		"Attention": {func(e device.Encoder) { e.Record(device.Attention{Q: q, K: q, V: q, O: o, Heads: 3, Scale: 0.2}) }, o.Buf},
+		"Linear":     {func(e device.Encoder) { e.Record(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) }, y.Buf},
+		"Attention":  {func(e device.Encoder) { e.Record(device.Attention{Q: q, K: q, V: q, O: o, Heads: 3, Scale: 0.2}) }, o.Buf},
+		"wide heads": {func(e device.Encoder) { e.Record(device.Attention{Q: wq, K: wq, V: wq, O: wo, Heads: 2, Scale: 0.1}) }, wo.Buf},
 		"Conv": {func(e device.Encoder) {
 			e.Record(device.Conv{X: device.AsFrames(px), Y: device.AsFrames(py), W: filters, KT: 3, KH: 3, KW: 3, StrideT: 1, Stride: 1, PadH: 1, PadW: 1})
 		}, py},
@@ -144,7 +146,7 @@ func TestSteadyState(t *testing.T) {
 	r := open(t, 2)
 	ops := work(r, 1)
 	run := func() {
-		for _, name := range []string{"Linear", "Attention", "Conv"} {
+		for _, name := range []string{"Linear", "Attention", "wide heads", "Conv"} {
 			r.do(ops[name].op)
 		}
 	}

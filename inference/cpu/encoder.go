@@ -24,6 +24,9 @@ type encoder struct {
 type worker struct {
 	scratch memory
 	offsets []int // of the parts of scratch, in floats
+
+	weights block // that a product widened last, and the first of their rows; -1 for none yet
+	panel   int
 }
 
 // part returns part i of the scratch memory that the operation asked for.
@@ -84,7 +87,7 @@ func (e *encoder) scratch(parts ...int) error {
 		if err := w.scratch.grow(int64(total) * 4); err != nil {
 			return err
 		}
-		w.offsets = offsets
+		w.offsets, w.panel = offsets, -1
 	}
 	return nil
 }

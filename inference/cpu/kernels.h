@@ -43,6 +43,11 @@ void gb_rope(void *y, long ldy, const void *x, long ldx, long heads, long d, con
 void gb_softmax_tile(void *s, long lds, long rows, long cols, float scale, const void *rel, const void *keybias, void *max, void *sum, void *o, long ldo, long d);
 void gb_divide_rows(void *y, long ldy, const void *x, long ldx, const void *sum, long rows, long cols);
 
+// attention_heads.c
+int gb_attention_heads(void); // the channels of heads that the functions below are for and fast at; 0 if they are not
+void gb_attention_begin(void *panels, void *max, void *sum, void *o, const void *q, long ldq, long rows);
+void gb_attention_keys(const void *panels, void *max, void *sum, void *o, const void *k, const void *v, const void *bias, float scale, long rows, long keys);
+
 // dot.c
 void gb_dot_rows(void *y, long ldy, const void *x, long ldx, const void *w, long ldw, long m, long n, long k);
 

@@ -71,8 +71,10 @@ func (e *encoder) product(x view, wt weight, end epilogue) error {
 		for d := 0; d < k && e.ctx.Err() == nil; d += kb {
 			depth := min(kb, k-d)
 			a := x.load(w.part(partOperand), i, d, rows, depth)
-			b := wt.load(w.part(partOperand+1), j, d, cols, depth)
-			gemmT(rows, cols, depth, a, b, beta(d), y)
+			if kb < k || w.panel != j { // else this worker's last tile had the same weights
+				w.weights, w.panel = wt.load(w.part(partOperand+1), j, d, cols, depth), j
+			}
+			gemmT(rows, cols, depth, a, w.weights, beta(d), y)
 		}
 		end.finish(w, y, i, j, rows, cols)
 	})
