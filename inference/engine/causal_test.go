@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,6 +108,62 @@ func TestCausalResume(t *testing.T) {
 			if !bytes.Equal(read(t, saved.Video), want) {
 				t.Errorf("%s, stopped at %d: the resumed video differs", mode, stop)
 			}
+		}
+	}
+}
+
+// TestCausalKeptFrames goes on with a run whose finished frames are there, in part, cut off, or
+// not: all give the same video, and what is there is taken from there.
+func TestCausalKeptFrames(t *testing.T) {
+	p := loadCausal(t, openDevice(t))
+	job := quickCausal(t)
+	job.Frames = 201 // more than the decoder looks back at
+	if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
+		t.Fatal(err)
+	}
+	want := read(t, job.Output)
+	for name, spoil := range map[string]func(file func(k int) string) error{
+		"all":     func(func(int) string) error { return nil },
+		"in part": func(file func(int) string) error { return os.Remove(file(22)) },
+		"cut off": func(file func(int) string) error { return os.Truncate(file(3), 100) },
+		"others":  func(file func(int) string) error { return os.Rename(file(2), file(1)) },
+	} {
+		job.Output = filepath.Join(t.TempDir(), "video.mp4")
+		ctx, cancel := context.WithCancel(t.Context())
+		run := ""
+		_, err := p.Generate(ctx, job, "", func(e inference.Event) {
+			switch e := e.(type) {
+			case inference.Prepared:
+				run = e.RunDir
+			case inference.Chunk:
+				if e.Index == 24 {
+					cancel()
+				}
+			}
+		})
+		cancel()
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if err := spoil(func(k int) string { return filepath.Join(run, fmt.Sprintf("frames-%04d.rgb", k)) }); err != nil {
+			t.Fatal(err)
+		}
+		next := 0
+		saved, err := p.Resume(t.Context(), run, func(e inference.Event) {
+			if f, ok := e.(inference.Frame); ok {
+				if next++; f.Index != next {
+					t.Errorf("%s: frame %d came as number %d", name, f.Index, next)
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same := bytes.Equal(read(t, saved.Video), want); same != (name != "others") {
+			t.Errorf("%s: the same video: %t", name, same)
+		}
+		if next != 197 {
+			t.Errorf("%s: %d frames", name, next)
 		}
 	}
 }

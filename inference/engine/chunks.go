@@ -94,3 +94,12 @@ func (c *chunks) cache(times []float64) *wan.Cache {
 
 // from returns the first latent frame of chunk k.
 func (c *chunks) from(k int) int { return k * c.Chunk }
+
+// frames returns how many frames chunk k has.
+func (c *chunks) frames(k int) int {
+	end := inference.Wan.Frames(c.from(k + 1))
+	if k == 0 {
+		return end
+	}
+	return end - inference.Wan.Frames(c.from(k))
+}

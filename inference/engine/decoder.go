@@ -112,6 +112,8 @@ func (r *run) videoDecoder() decoder {
 // partDecoder decodes a video part by part.
 type partDecoder interface {
 	Decode(ctx context.Context, latent []float32, f, h, w int, emit func(t int, rgb []float32) error) error
+	// Past returns how many latent frames before one have a say in its pictures.
+	Past() int
 	Close()
 }
 

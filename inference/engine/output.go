@@ -136,6 +136,9 @@ func (r *run) disk() []inference.Disk {
 		{What: "video", Folder: beside, Bytes: mp4, Stays: true},
 		{What: "contact sheet and settings", Folder: beside, Bytes: video.SheetBytes(r.clip.Frames, r.clip.Width, r.clip.Height) + fileBytes, Stays: true},
 	}
+	if r.chunks != nil && r.job.DumpFile == "" {
+		list = append(list, inference.Disk{What: "decoded frames", Folder: beside, Bytes: keptBytes*pixels + int64(r.chunks.total)*blockBytes})
+	}
 	if r.job.DumpFile != "" {
 		tensors := 3*latent + 2*3*4*pixels + fileBytes
 		if r.chunks != nil {

@@ -190,7 +190,7 @@ func (p *Pipeline) reopen(ctx context.Context, dir string) (_ *run, err error) {
 			return nil, fmt.Errorf("%s: %d chunks are done, want 0 to %d", dir, rec.Chunks, r.chunks.total)
 		}
 		if rec.Chunks > 0 {
-			r.notice(inference.NoticeResumed, "%d of %d chunks are done: their frames are decoded, and their keys and values computed, once more, which takes a step and the decoding of each", rec.Chunks, r.chunks.total)
+			r.notice(inference.NoticeResumed, "%d of %d chunks are done: their keys and values are computed once more, which takes a step of each, and the latest are decoded once more", rec.Chunks, r.chunks.total)
 		}
 	}
 	if r.solver, err = denoise.Restore(rec.Solver); err != nil {

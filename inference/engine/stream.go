@@ -21,6 +21,7 @@ type streaming struct {
 	encoder *vae.PictureEncoder // nil where the picture's latent is there as a whole
 	decoder partDecoder         // nil where frames are decoded at the end
 	out     *outputs            // nil for nobody
+	kept    keptFrames
 
 	previewed *taehv.Previewer // nil before the first previews, and for none
 
@@ -111,6 +112,10 @@ func (s *streaming) openVAE(ctx context.Context) (err error) {
 			chunk = 0
 		}
 		s.decoder = s.newPartDecoder(chunk)
+		if !s.planning() && s.job.DumpFile == "" { // which takes more than 8 bits
+			s.kept = keptFrames{dir: s.state.Dir(), width: s.clip.Width, height: s.clip.Height}
+			s.kept.find(s.chunks.done, s.chunks.frames)
+		}
 	}
 	return nil
 }
@@ -296,33 +301,27 @@ func (s *streaming) decodeChunk(ctx context.Context, k, times int) error {
 	if s.decoder == nil {
 		return nil
 	}
-	begin, frame := time.Now(), 0
-	if k > 0 {
-		frame = inference.Wan.Frames(s.chunks.from(k))
+	begin, frames := time.Now(), inference.Wan.Frames(s.chunks.from(k+1))
+	frame := frames - s.chunks.frames(k)
+	shown := func() error {
+		frame++
+		s.emit(inference.Frame{Index: frame, Total: s.clip.Frames, Picture: s.out.last()})
+		return nil
 	}
-	err := s.phase("decode", times, func() error {
-		return s.decoder.Decode(ctx, s.x, s.chunks.Chunk, s.clip.LatentHeight, s.clip.LatentWidth, func(t int, rgb []float32) error {
-			if s.out == nil {
-				return nil
-			}
-			if bad := notFinite(rgb); bad != "" {
-				return fmt.Errorf("frame %d: %s", t+1, bad)
-			}
-			if err := errors.Join(s.out.frame(rgb), ctx.Err()); err != nil {
-				return err
-			}
-			frame++
-			s.emit(inference.Frame{Index: frame, Total: s.clip.Frames, Picture: s.out.last()})
-			return nil
+	var err error
+	if k < s.kept.chunks {
+		err = s.readFrames(ctx, k, shown)
+	} else {
+		err = s.kept.write(k, func(keep func(*image.RGBA) error) error {
+			return s.decode(ctx, times, func() error { return errors.Join(keep(s.out.frames), shown()) })
 		})
-	})
+	}
 	if err != nil {
 		return fmt.Errorf("decoding: %w", err)
 	}
 	if s.planning() {
 		return nil
 	}
-	frames := inference.Wan.Frames(s.chunks.from(k + 1))
 	s.emit(inference.Chunk{
 		Index: k + 1, Total: s.chunks.total, Frames: frames,
 		PictureSeconds: s.pictureSeconds, DecodeSeconds: time.Since(begin).Seconds(), Picture: s.out.last(),
@@ -330,6 +329,36 @@ func (s *streaming) decodeChunk(ctx context.Context, k, times int) error {
 	s.emit(inference.Decoding{Frames: frames, Total: s.clip.Frames})
 	s.pictureSeconds, s.stepBegin = 0, time.Now()
 	return nil
+}
+
+// decode decodes the chunk at hand, and writes its frames and tells shown of each; nil leaves
+// them be.
+func (s *streaming) decode(ctx context.Context, times int, shown func() error) error {
+	return s.phase("decode", times, func() error {
+		return s.decoder.Decode(ctx, s.x, s.chunks.Chunk, s.clip.LatentHeight, s.clip.LatentWidth, func(t int, rgb []float32) error {
+			if s.out == nil || shown == nil {
+				return ctx.Err()
+			}
+			if bad := notFinite(rgb); bad != "" {
+				return fmt.Errorf("frame %d: %s", t+1, bad)
+			}
+			if err := errors.Join(s.out.frame(rgb), ctx.Err()); err != nil {
+				return err
+			}
+			return shown()
+		})
+	})
+}
+
+// readFrames is decode of a chunk whose frames are kept. It is decoded all the same where those
+// to be decoded after it depend on it.
+func (s *streaming) readFrames(ctx context.Context, k int, shown func() error) error {
+	if there := s.kept.chunks; there < s.chunks.total && s.chunks.from(k+1)+s.decoder.Past() > s.chunks.from(there) {
+		if err := s.decode(ctx, 1, nil); err != nil {
+			return err
+		}
+	}
+	return s.kept.read(ctx, k, s.out.frames, func() error { return errors.Join(s.out.picture(s.out.frames), shown()) })
 }
 
 func (s *streaming) close() {

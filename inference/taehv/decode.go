@@ -131,6 +131,17 @@ func (m *Model) NewDecoder() *Decoder {
 	return &Decoder{m: m, arena: arena, in: arena.Staging(), pixels: arena.Staging(), rgb: arena.Staging()}
 }
 
+// Past returns how many latent frames before one have a say in its pictures: each block looks
+// at the frame before.
+func (d *Decoder) Past() int {
+	past, rate := 1.0, 1.0 // pictures of the first frame are left out
+	for i, grow := range grows {
+		past += float64(len(d.levels[i].past)) / rate
+		rate *= float64(grow)
+	}
+	return int(math.Ceil(past))
+}
+
 // Close gives the decoder's memory back.
 func (d *Decoder) Close() { d.arena.Release() }
 

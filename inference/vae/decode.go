@@ -3,6 +3,7 @@ package vae
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"gimbal/inference/nn"
 )
@@ -118,6 +119,20 @@ func (d *Decoder) Decode(ctx context.Context, latent []float32, f, h, w int, emi
 		return err
 	}
 	return d.decode(ctx, latentPart{latent, f, h, w, area{0, 0, h, w}}, emit)
+}
+
+// Past returns how many latent frames before one have a say in its pictures: a decoder that
+// begins so many before it makes the same ones as a decoder of the whole video.
+func (d *Decoder) Past() int {
+	past, rate := 1.0, 1.0 // the first frame is treated otherwise
+	for _, l := range d.v.decoder {
+		n, _ := l.receptiveField()
+		past += float64(n) / rate
+		if _, ok := l.(*temporalUpsample); ok {
+			rate *= 2
+		}
+	}
+	return int(math.Ceil(past))
 }
 
 // Close gives the decoder's memory back.

@@ -331,6 +331,43 @@ func TestCallerErrors(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
+// TestPast has a decoder begin as late as it may: the frame after makes the same bits as in a
+// decoder of the whole video, and one that begins a frame later others.
+func TestPast(t *testing.T) {
+	v := load(t, openCPU(t))
+	whole := v.NewDecoder(0)
+	defer whole.Close()
+	past := whole.Past()
+	const h, w = 1, 2
+	f := past + 5
+	latent := random(v.Channels()*f*h*w, 4)
+	last := func(d *vae.Decoder, from int) (pictures []float32) {
+		for t0 := from; t0 < f; t0++ {
+			part := make([]float32, 0, v.Channels()*h*w)
+			for z := range v.Channels() {
+				part = append(part, latent[(z*f+t0)*h*w:][:h*w]...)
+			}
+			pictures = nil
+			err := d.Decode(t.Context(), part, 1, h, w, func(_ int, rgb []float32) error {
+				pictures = append(pictures, rgb...)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return pictures
+	}
+	want := last(whole, 0)
+	for late, same := range []bool{true, false} {
+		d := v.NewDecoder(0)
+		defer d.Close()
+		if got := last(d, f-1-past+late*3); slices.Equal(got, want) != same {
+			t.Errorf("begun %d frames before it, the same pictures: %t, want %t", past-late*3, !same, same)
+		}
+	}
+}
+
 // TestParts decodes and encodes a video part by part: the same bits as in one go.
 func TestParts(t *testing.T) {
 	dev := openCPU(t)
