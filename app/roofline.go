@@ -45,15 +45,15 @@ func roofline(ctx context.Context, name string, w io.Writer) error {
 				return err
 			}
 		}
-		for _, name := range []string{"v2-1.3b-fast", "v2-14b-fast"} {
-			if err := rooflineChunk(ctx, chip, name, w); err != nil {
+		for _, c := range rooflineChunks() {
+			if err := c.write(ctx, chip, w); err != nil {
 				return err
 			}
 		}
 	}
 	_, err := fmt.Fprint(w, `
 A chunk of a causal model is four steps and the clean forward of its latent frames in a full
-window of 18 with a sink of 6, and its camera branch; its decoding is told by itself.
+window, of the size that its makers recommend, and its camera branch; its decoding is told by itself.
 A step of the others is two forwards at LingBot-World's real sizes, bf16 weights and products, a text of
 512 tokens, everything exact reused, by the kernels that are taken without tuning. Seconds
 are those at the chip's peak, of arithmetic or of memory, whichever is longer, with the
@@ -97,49 +97,64 @@ func rooflineStep(ctx context.Context, chip metalkit.Chip, frames int) ([]metalk
 	return dev.Take(), nil
 }
 
-// The window of the causal models that their makers recommend, in latent frames.
-const rooflineWindow, rooflineSink = 18, 6
+// rooflineOf is a causal model whose chunk is planned.
+type rooflineOf struct {
+	title         string
+	dims          weights.Dims
+	steps, chunk  int // a chunk's, and its latent frames
+	window, sink  int // latent frames
+	height, width int // pixels
+}
 
-// rooflineChunk writes what a chunk of a causal variant takes once its window is full.
-func rooflineChunk(ctx context.Context, chip metalkit.Chip, name string, w io.Writer) error {
+// rooflineChunks are the causal models by their makers' recipes, and the demo model by ours.
+func rooflineChunks() (all []rooflineOf) {
+	for _, name := range []string{"v2-1.3b-fast", "v2-14b-fast"} {
+		v, _ := engine.FindVariant(name)
+		all = append(all, rooflineOf{v.Title, v.Dims, v.Recipe.Steps, v.Recipe.Chunk, 18, 6, 480, 832})
+	}
+	demo := weights.Dims{Dim: 256, FFN: 768, Heads: 4, Layers: 8, VAE: 16, Text: 64, Causal: true}
+	return append(all, rooflineOf{"the demo model", demo, 4, 2, 12, 2, 128, 208})
+}
+
+// write writes what a chunk takes once its window is full.
+func (c rooflineOf) write(ctx context.Context, chip metalkit.Chip, w io.Writer) error {
 	dev, err := metalkit.OpenRoofline(chip, device.BF16)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
-	variant, _ := engine.FindVariant(name)
-	expert := variant.Dims.DryExpert()
+	expert := c.dims.DryExpert()
 	model, err := wan.Load(ctx, dev, expert.Store, expert.Config)
 	if err != nil {
 		return err
 	}
 	defer model.Close()
-	in := blankInput(model, inference.Wan.Frames(variant.Recipe.Chunk), 480, 832)
+	in := blankInput(model, inference.Wan.Frames(c.chunk), c.height, c.width)
 	in.AttentionType = device.BF16
-	in.Cache = &wan.Cache{Frames: rooflineWindow, Sink: rooflineSink, Times: []float64{1, 0}}
+	in.Cache = &wan.Cache{Frames: c.window, Sink: c.sink, Times: []float64{1, 0}}
 	session, err := model.NewSession(ctx, in)
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	for k := 0; k*in.F < rooflineWindow; k++ {
+	for k := 0; k*in.F < c.window; k++ {
 		if err := session.Chunk(ctx, nil, nil); err != nil {
 			return err
 		}
 	}
 	dev.Take() // until the window is full
 	err = session.Chunk(ctx, nil, nil)
-	for range variant.Recipe.Steps {
+	for range c.steps {
 		err = errors.Join(err, session.Velocity(ctx, nil, 1, 0, nil))
 	}
 	if err := errors.Join(err, session.Remember(ctx, nil, 0)); err != nil {
 		return err
 	}
-	title := fmt.Sprintf("%s, a chunk of %d frames of 480x832", variant.Title, in.F*inference.Wan.FrameStride)
+	title := fmt.Sprintf("%s, a chunk of %d frames of %dx%d", c.title, in.F*inference.Wan.FrameStride, c.height, c.width)
 	if err := writeRoofline(w, title, 1, dev.Take()); err != nil {
 		return err
 	}
-	decoder, err := vae.Load(ctx, dev, variant.Dims.DryVAE(), vae.WanStatistics())
+	decoder, err := vae.Load(ctx, dev, c.dims.DryVAE(), vae.WanStatistics())
 	if err != nil {
 		return err
 	}
@@ -176,7 +191,7 @@ func writeRoofline(w io.Writer, what string, times int, events []metalkit.Event)
 			all = all.plus(o, times)
 		}
 	}
-	fmt.Fprintf(w, "\n%s: %.1f TFLOP, %.2f s at peak\n", what, float64(all.Least.FLOPs)/1e12, all.Seconds)
+	fmt.Fprintf(w, "\n%s: %.2f TFLOP, %.3f s at peak\n", what, float64(all.Least.FLOPs)/1e12, all.Seconds)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "count\tTFLOP\tleast GB\tmoved\toccupancy\tseconds\ttime %\t  operation")
 	for _, r := range slices.SortedFunc(maps.Values(rows), func(a, b rooflineRow) int { return cmp.Compare(b.Seconds, a.Seconds) }) {
