@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -122,5 +124,35 @@ func (c causalE2E) compareSteps(t *testing.T, out string) {
 	}
 	if want := slices.Repeat(c.Timesteps, c.Chunks); chunks != c.Chunks || !slices.Equal(got, want) {
 		t.Errorf("%d chunks at timesteps %v, want %v", chunks, got, want)
+	}
+}
+
+// TestCausalFlags says which flags change nothing for a model, and that a model of experts is
+// not causal.
+func TestCausalFlags(t *testing.T) {
+	fast, experts := filepath.Join(golden.Causal(t), "checkpoint-tiny-fast-cam"), golden.Checkpoint(t)
+	for _, c := range []struct {
+		checkpoint  string
+		flags       []string
+		note, wrong string
+	}{
+		{fast, []string{"--local_attn_size", "9", "--sink_size", "3"}, "", ""},
+		{fast, []string{"--sample_steps", "8", "--negative_prompt", "n"}, "of no use to this model, causal_fast: --sample_steps, --negative_prompt", ""},
+		{fast, []string{"--negative_prompt", "n", "--sample_guide_scale", "2"}, "", ""},
+		{experts, []string{"--chunk_size", "4"}, "of no use to this model, which makes its videos in one go: --chunk_size", ""},
+		{experts, []string{"--infer_mode", "causal_pretrain"}, "", "--infer_mode causal_pretrain: the checkpoint's model is not causal"},
+	} {
+		r, command := reference{job: inference.DefaultJob()}, "generate"
+		if c.checkpoint == fast {
+			command, r.mode = "generate_fast", inference.CausalFast
+		}
+		args := append([]string{"--ckpt_dir", c.checkpoint, "--image", "a.png", "--prompt", "p", "--save_file", "v.mp4"}, c.flags...)
+		err := errors.Join(r.parse(command, args, io.Discard), r.complete(false))
+		if c.wrong != "" && (err == nil || !strings.HasPrefix(err.Error(), c.wrong)) || c.wrong == "" && err != nil {
+			t.Errorf("%v: error %v, want %q", c.flags, err, c.wrong)
+		}
+		if got := strings.Join(r.notes, "; "); got != c.note {
+			t.Errorf("%v: notes %q, want %q", c.flags, got, c.note)
+		}
 	}
 }

@@ -172,7 +172,11 @@ func (r *reference) complete(planned bool) error {
 // settle makes the job of the flags, over a recipe.
 func (r *reference) settle(planned bool) error {
 	r.suitLoRAs()
+	mode := r.job.Causal.Mode
 	wrong := []error{r.applySize(), r.applyEnvironment(), r.applyTyped(), r.applyActions(), r.nameVideo()}
+	if asked := cmp.Or(r.job.Causal.Mode, r.mode); mode == "" && asked != "" {
+		return usagef("--infer_mode %s: the checkpoint's model is not causal, but makes its videos in one go: use 'gimbal generate' without that flag, or name the folder of another model", asked)
+	}
 	_, err := engine.Validate(r.job)
 	for _, e := range inference.SettingErrors(err) {
 		if !planned || e.Mistake != inference.Missing {
@@ -182,7 +186,22 @@ func (r *reference) settle(planned bool) error {
 	if err := errors.Join(wrong...); err != nil {
 		return usageError{err}
 	}
+	r.noteUnused()
 	return nil
+}
+
+// noteUnused names the flags that change nothing for the model at hand.
+func (r *reference) noteUnused() {
+	var flags []string
+	guided := r.job.Guidance != inference.Guidance{Low: 1, High: 1}
+	for _, t := range r.typed {
+		if !t.Applies(r.job) && !(guided && t.Name == "negative_prompt") {
+			flags = append(flags, "--"+t.Name)
+		}
+	}
+	if len(flags) > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("of no use to this model, %s: %s", cmp.Or(r.job.Causal.Mode, "which makes its videos in one go"), strings.Join(flags, ", ")))
+	}
 }
 
 // checkpoint is what the flags say of the checkpoint, before its recipe is read.
