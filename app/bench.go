@@ -37,8 +37,12 @@ var benchmarks = []benchmark{
 	{"attention", "self-attention by length, chunk of queries and type", (*benchRun).attentionFlags, (*benchRun).attention},
 }
 
-// caches wants a trained model and a picture that moves: it is no part of the set of all.
-var caches = benchmark{"caches", "EasyCache by threshold: time, PSNR, SSIM and motion against the run without", (*benchRun).cachesFlags, (*benchRun).caches}
+// onTheirOwn are no part of the set of all: caches want a trained model and a picture that moves, and a
+// calibration is kept.
+var onTheirOwn = []benchmark{
+	{"caches", "EasyCache, MagCache and TeaCache: time, PSNR, SSIM and motion against the run without", (*benchRun).cachesFlags, (*benchRun).caches},
+	{"calibrate", "a run without a cache, which keeps what MagCache and TeaCache go by beside the checkpoint", (*benchRun).calibrateFlags, (*benchRun).calibrate},
+}
 
 // standardDims are the layers that plain gimbal bench measures: a few minutes on two
 // cores.
@@ -62,8 +66,13 @@ type benchRun struct {
 	quant   func() (inference.Quant, error)
 	runs    int
 
-	thresholds words
+	kinds      words // of caches to measure
+	thresholds map[string]*words
 	first      int
+	most       int
+	retention  float64
+	teaModel   string
+	recipe     bool // runs have the steps of the model's recipe
 
 	job     inference.Job // of the flags; zeros for what the model's settings say
 	stdout  io.Writer
@@ -76,7 +85,7 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if len(args) > 0 && args[0] == "kernel" {
 		return b.kernel(ctx, args[1:])
 	}
-	for _, m := range append(slices.Clone(benchmarks), caches) {
+	for _, m := range append(slices.Clone(benchmarks), onTheirOwn...) {
 		if len(args) > 0 && args[0] == m.name {
 			return b.one(ctx, m, args[1:])
 		}
@@ -111,7 +120,10 @@ func (b *benchRun) standard(ctx context.Context, args []string) error {
 		for _, m := range benchmarks {
 			fmt.Fprintf(fs.Output(), "  %-13s %s\n", m.name, m.about)
 		}
-		fmt.Fprintf(fs.Output(), "\nOn their own:\n  %-13s %s\n", caches.name, caches.about)
+		fmt.Fprintln(fs.Output(), "\nOn their own:")
+		for _, m := range onTheirOwn {
+			fmt.Fprintf(fs.Output(), "  %-13s %s\n", m.name, m.about)
+		}
 		fmt.Fprintf(fs.Output(), "  %-13s %s; bench kernel OPERATION SIZES\n", "kernel", aboutKernel)
 		fmt.Fprintln(fs.Output(), "\nflags:")
 		fs.PrintDefaults()
@@ -187,9 +199,24 @@ func (b *benchRun) cachesFlags(fs *flag.FlagSet) {
 	fs.IntVar(&b.job.Frames, "frame_num", 0, "`frames` of the video")
 	fs.IntVar(&b.job.MaxArea, "max_area", 0, "area of a frame in `pixels`")
 	pathVar(fs, &b.image, "image", "`picture` to start from; one of the demo's if not given")
-	b.thresholds = words{"0.02", "0.05", "0.1", "0.2"}
-	fs.Var(&b.thresholds, "thresholds", "`thresholds` of EasyCache")
-	fs.IntVar(&b.first, "first", 6, "`steps` at the beginning that are always computed")
+	b.kinds = words{"easycache", "magcache", "teacache"}
+	fs.Var(&b.kinds, "caches", "`caches` to measure")
+	b.thresholds = map[string]*words{"easycache": {"0.02", "0.05", "0.1", "0.2"}, "magcache": {"0.06", "0.12"}, "teacache": {"0.1", "0.2"}}
+	fs.Var(b.thresholds["easycache"], "thresholds", "`thresholds` of EasyCache")
+	fs.IntVar(&b.first, "first", 6, "`steps` at the beginning that EasyCache always computes")
+	fs.Var(b.thresholds["magcache"], "magcache_thresholds", "`thresholds` of MagCache")
+	fs.IntVar(&b.most, "magcache_most", 2, "`passes` in a row that MagCache leaves out at most")
+	fs.Float64Var(&b.retention, "magcache_retention", 0.1, "`share` of each expert's steps at the beginning that MagCache always computes")
+	fs.Var(b.thresholds["teacache"], "teacache_thresholds", "`thresholds` of TeaCache")
+	fs.StringVar(&b.teaModel, "teacache_model", "own", "`model` whose polynomial TeaCache goes by, as in --teacache; own for the checkpoint's calibration")
+}
+
+func (b *benchRun) calibrateFlags(fs *flag.FlagSet) {
+	b.recipe = true
+	fs.IntVar(&b.job.Steps, "sample_steps", 0, "denoising `steps`; the model's own number if not given, from which caches turn what they go by into any other")
+	fs.IntVar(&b.job.Frames, "frame_num", 17, "`frames` of the video, of which what is kept depends little")
+	fs.IntVar(&b.job.MaxArea, "max_area", 0, "area of a frame in `pixels`")
+	pathVar(fs, &b.image, "image", "`picture` to start from; one of the demo's if not given")
 }
 
 func (b *benchRun) attentionFlags(fs *flag.FlagSet) {
@@ -316,7 +343,10 @@ func (b *benchRun) settings(demo assets.Demo) (inference.Job, error) {
 		if job.Recipe, err = engine.ReadRecipe(b.ckptDir); err != nil {
 			return job, err
 		}
-		job.Steps, job.Frames = 2, 5
+		if !b.recipe {
+			job.Steps = 2
+		}
+		job.Frames = 5
 		job.ActionPath = "" // which may be short
 	}
 	if b.image != "" {
@@ -363,22 +393,46 @@ func (b *benchRun) caches(ctx context.Context) (*bench.Report, error) {
 	if b.options.Dims != nil {
 		return nil, usagef("--synthetic: a cache is measured on a trained model, as random weights move nothing")
 	}
-	var thresholds []float64
-	for _, word := range b.thresholds {
-		job := b.options.Job
-		err := inference.FindSetting("easycache").Set(&job, fmt.Sprintf("%s,%d", word, b.first))
-		if err == nil && job.EasyCache.Threshold == 0 {
-			err = &inference.SettingError{Setting: "easycache", Found: word, Want: "more than 0"}
+	var trials []bench.Trial
+	for _, cache := range b.kinds {
+		thresholds, ok := b.thresholds[cache]
+		if !ok {
+			return nil, usagef("--caches: %q, want easycache, magcache or teacache", cache)
 		}
-		if err == nil {
-			err = inference.FindSetting("easycache").Check(job)
+		for _, threshold := range *thresholds {
+			trial := bench.Trial{Cache: cache, Value: threshold + "," + map[string]string{
+				"easycache": fmt.Sprint(b.first), "magcache": fmt.Sprintf("%d,%g", b.most, b.retention), "teacache": b.teaModel,
+			}[cache]}
+			if err := b.checkTrial(trial, threshold); err != nil {
+				return nil, err
+			}
+			trials = append(trials, trial)
 		}
-		if err != nil {
-			return nil, usagef("--thresholds and --first: %w", err)
-		}
-		thresholds = append(thresholds, job.EasyCache.Threshold)
 	}
-	return bench.Caches(ctx, b.options, thresholds, b.first)
+	return bench.Caches(ctx, b.options, trials)
+}
+
+// checkTrial checks a cache's setting, and that it leaves something out.
+func (b *benchRun) checkTrial(trial bench.Trial, threshold string) error {
+	job, setting := b.options.Job, inference.FindSetting(trial.Cache)
+	err := setting.Set(&job, trial.Value)
+	if err == nil && job.Cache() != trial.Cache {
+		err = &inference.SettingError{Setting: trial.Cache, Found: threshold, Want: "more than 0"}
+	}
+	if err == nil {
+		err = setting.Check(job)
+	}
+	if err != nil {
+		return usagef("the thresholds of %s and what goes with them: %w", trial.Cache, err)
+	}
+	return nil
+}
+
+func (b *benchRun) calibrate(ctx context.Context) (*bench.Report, error) {
+	if b.options.Dims != nil {
+		return nil, usagef("--synthetic: a calibration is of a checkpoint")
+	}
+	return bench.Calibrate(ctx, b.options)
 }
 
 func (b *benchRun) attention(ctx context.Context) (*bench.Report, error) {

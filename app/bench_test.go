@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"gimbal/assets"
 	"gimbal/inference/bench"
 )
 
@@ -287,19 +288,58 @@ func waitFor(t *testing.T, from io.Reader, text string) {
 
 // TestBenchCaches holds the cache's figures to what a cache is: fewer passes, another video.
 func TestBenchCaches(t *testing.T) {
-	out, r := benchmarked[bench.CachesRow](t, "caches", "--thresholds", "0.0001", "0.2", "--first", "3", "--frame_num", "5", "--sample_steps", "12", "--max_area", "9216")
-	if len(r.Rows) != 3 {
+	out, r := benchmarked[bench.CachesRow](t, "caches", "--thresholds", "0.0001", "0.2", "--first", "3", "--frame_num", "5", "--sample_steps", "12", "--max_area", "9216",
+		"--magcache_thresholds", "0.2", "--magcache_most", "1", "--teacache_thresholds", "0.3")
+	if len(r.Rows) != 5 {
 		t.Fatalf("%d rows\n%s", len(r.Rows), out)
 	}
 	plain, near, far := r.Rows[0], r.Rows[1], r.Rows[2]
-	if plain.EasyCache != 0 || plain.Passes != 24 || plain.PSNR != 99 || math.Abs(plain.SSIM-1) > 1e-9 || plain.Motion == 0 || plain.Faster != 1 {
+	if plain.Cache != "" || plain.Passes != 24 || plain.PSNR != 99 || math.Abs(plain.SSIM-1) > 1e-9 || plain.Motion == 0 || plain.Faster != 1 {
 		t.Errorf("without: %+v", plain)
 	}
 	if near.Passes > 24 || far.Passes >= near.Passes || far.Passes < 8 || far.PSNR >= near.PSNR || far.SSIM > near.SSIM || far.MotionKept <= 0 {
 		t.Errorf("with: %+v, %+v", near, far)
 	}
-	if !strings.Contains(out, "recommended") {
+	for i, want := range []string{"magcache 0.2,1,0.1", "teacache 0.3,own"} {
+		if row := r.Rows[3+i]; row.String() != want || row.Passes >= 24 || row.Passes < 4 || row.PSNR >= 99 || row.MotionKept <= 0 {
+			t.Errorf("%s: %+v", want, row)
+		}
+	}
+	if !strings.Contains(out, "recommended") || !strings.Contains(out, "for this report only") {
 		t.Errorf("nothing is recommended, nor not:\n%s", out)
+	}
+}
+
+// TestBenchCalibrate calibrates a checkpoint, after which a video is made by it; before, the
+// command line says what to run.
+func TestBenchCalibrate(t *testing.T) {
+	ownFolders(t)
+	config := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", config)
+	demo, err := assets.UnpackDemo(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	generate := func(flags ...string) (string, int) {
+		_, errs, code := gimbal(t, append([]string{"generate", "--task", "i2v-A14B", "--ckpt_dir", demo.Checkpoint, "--image", filepath.Join(demo.Pictures, "meadow.png"),
+			"--prompt", "a walk", "--frame_num", "5", "--max_area", "9216", "--save_file", filepath.Join(t.TempDir(), "video.mp4")}, flags...)...)
+		return errs, code
+	}
+	if errs, code := generate("--magcache", "0.2"); code != 1 || !strings.Contains(errs, "--magcache: there is no calibration of "+demo.Checkpoint) || !strings.Contains(errs, "gimbal bench calibrate --ckpt_dir "+demo.Checkpoint) {
+		t.Fatalf("exit code %d without a calibration\n%s", code, errs)
+	}
+	out, r := benchmarked[bench.CalibrateRow](t, "calibrate", "--ckpt_dir", demo.Checkpoint, "--frame_num", "5", "--max_area", "9216")
+	if len(r.Rows) != 12 || r.Rows[0].Ratio != 0 || r.Rows[5].Ratio < 0.5 || r.Rows[5].Ratio > 2 || r.Rows[5].Signal <= 0 {
+		t.Fatalf("%+v\n%s", r.Rows, out)
+	}
+	kept, err := filepath.Glob(filepath.Join(demo.Checkpoint, "gimbal-calibration-*.json"))
+	if err != nil || len(kept) != 1 || !strings.Contains(out, kept[0]) {
+		t.Fatalf("%q, %v\n%s", kept, err, out)
+	}
+	for _, flags := range [][]string{{"--magcache", "0.2,1"}, {"--teacache", "0.3"}} {
+		if errs, code := generate(flags...); code != 0 {
+			t.Errorf("%q: exit code %d\n%s", flags, code, errs)
+		}
 	}
 }
 
@@ -320,6 +360,9 @@ func TestBenchUsage(t *testing.T) {
 		{[]string{"caches", "--first", "23"}, "more steps"},
 		{[]string{"caches", "--sample_steps", "4"}, "a model of a few steps"},
 		{[]string{"caches", "--synthetic", "real"}, "trained"},
+		{[]string{"caches", "--caches", "deepcache"}, "deepcache"},
+		{[]string{"caches", "--teacache_model", "ltx"}, "wan2.1-480p"},
+		{[]string{"calibrate", "--synthetic", "real"}, "checkpoint"},
 		{[]string{"attention", "--attention_dtypes", "f64"}, "f64"},
 		{[]string{"speed"}, "speed"},
 	} {

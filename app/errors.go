@@ -20,6 +20,8 @@ func errorText(err error) string {
 		return fmt.Sprintf("%s holds an unfinished run of %s: go on with it (--resume %[1]s), delete it, or choose another --save_file", e.Dir, e.Output)
 	case *inference.OtherCheckpointError:
 		return e.Error() + " (--ckpt_dir says where it is)"
+	case *inference.UncalibratedError:
+		return fmt.Sprintf("%s (gimbal bench calibrate --ckpt_dir %s)", e.Error(), e.Checkpoint)
 	case *inference.UnhealthyError:
 		return e.Error() + "; 'gimbal inspect' checks the checkpoint, --compute f32 multiplies in F32"
 	case *inference.MemoryError:

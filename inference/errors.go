@@ -136,6 +136,20 @@ func (e *OtherCheckpointError) Error() string {
 	return fmt.Sprintf("the run in %s was made with another checkpoint than %s, or with other files in it; resume with the one it began with", e.Run, e.Checkpoint)
 }
 
+// UncalibratedError says that nothing is known of a checkpoint that a cache goes by.
+type UncalibratedError struct {
+	Checkpoint string
+	Cache      string // its name
+	Other      bool   // there is a calibration, but without what this cache wants
+}
+
+func (e *UncalibratedError) Error() string {
+	if e.Other {
+		return fmt.Sprintf("the calibration of %s holds nothing for %s: calibrate the checkpoint, or use EasyCache, which needs no calibration", e.Checkpoint, e.Cache)
+	}
+	return fmt.Sprintf("there is no calibration of %s for %s to go by: calibrate the checkpoint, or use EasyCache, which needs none", e.Checkpoint, e.Cache)
+}
+
 // MemoryError says that a job does not fit its device.
 type MemoryError struct {
 	Plan    Plan

@@ -58,6 +58,7 @@ const (
 	NoticeTensors  NoticeAbout = "tensors"  // some of the checkpoint are not used
 	NoticeLoRA     NoticeAbout = "lora"     // not all of it is of this model
 	NoticeGuidance NoticeAbout = "guidance" // which scale is whose
+	NoticeCache    NoticeAbout = "cache"    // what it goes by is not quite of this run
 )
 
 // Planned reports what the job will take.

@@ -25,7 +25,7 @@ type Job struct {
 	Quant      Quant `json:"quant,omitzero"`
 	LoRAs      LoRAs `json:"loras,omitzero"`
 
-	EasyCache        EasyCache  `json:"easycache,omitzero"`
+	Caches
 	GuidanceInterval [2]float64 `json:"guidance_interval,omitzero"` // shares of the schedule between which there is guidance; zero for all
 	CFGZero          bool       `json:"cfg_zero,omitempty"`         // CFG-Zero*
 	CFGZeroInit      int        `json:"cfg_zero_init,omitempty"`    // its zero-init: steps at the beginning that go nowhere

@@ -129,6 +129,14 @@ var Settings = []Setting{
 		Help: "`threshold` of EasyCache, which leaves steps out that would change little: 0.05 is its default, 0.1 about twice as fast, and less exact; 0 for off. " +
 			"THRESHOLD,STEPS says how many steps at the beginning are always computed, else 10",
 		value: easyCache()},
+	{Name: "magcache", Flag: true, Form: true, Modes: expertModes,
+		Help: "`threshold` of MagCache, which leaves the model's blocks out while what they add changes little in size, by a calibration of the checkpoint: 0.06 is its makers' choice; 0 for off. " +
+			"THRESHOLD,MOST,SHARE says how many passes in a row are left out at most, else 2, and the share of each expert's steps that is always computed at its beginning, else 0.1",
+		value: magCache()},
+	{Name: "teacache", Flag: true, Form: true, Modes: expertModes,
+		Help: "`threshold` of TeaCache, which leaves the model's blocks out while the timestep changes little, by a calibration of the checkpoint: 0.1 to 0.3; 0 for off. " +
+			"THRESHOLD,MODEL goes by another model's polynomial: " + strings.Join(teaCaches[1:], ", "),
+		value: teaCache()},
 	{Name: "guidance_interval", Flag: true, Form: true, Modes: guidedModes,
 		Help:  "`low,high`: shares of the schedule between which there is guidance; a step elsewhere takes half the time",
 		value: interval()},

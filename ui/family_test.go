@@ -50,7 +50,7 @@ func TestCausalModel(t *testing.T) {
 			t.Errorf("%s is not shown", name)
 		}
 	}
-	for _, name := range []string{"sample_solver", "boundary", "easycache", "negative_prompt", "guidance_low", "guidance_interval"} {
+	for _, name := range []string{"sample_solver", "boundary", "easycache", "magcache", "teacache", "negative_prompt", "guidance_low", "guidance_interval"} {
 		if shown(name) {
 			t.Errorf("%s is shown, and does nothing for this model", name)
 		}

@@ -35,6 +35,8 @@ func newAdvancedInput(f *form) *advancedInput {
 		f.check("cfg_zero"),
 		f.entry("cfg_zero_init"),
 		f.entry("easycache"),
+		f.entry("magcache"),
+		f.entry("teacache"),
 		f.entry("sample_shift"),
 		f.entry("boundary"),
 		f.entry("chunk_size"),

@@ -11,7 +11,8 @@ import (
 
 // CachesRow is what a cache costs and gives, against the run without one.
 type CachesRow struct {
-	EasyCache    float64 `json:"easycache"`     // threshold; 0 for no cache
+	Cache        string  `json:"cache"`         // the setting of Trial; "" for the run without
+	Value        string  `json:"value"`         // of the setting
 	Passes       int     `json:"passes"`        // of the experts that were computed
 	StepsSeconds float64 `json:"steps_seconds"` // of all steps
 	Faster       float64 `json:"faster"`        // as a multiple of the first row's rate
@@ -22,17 +23,30 @@ type CachesRow struct {
 	Frozen       bool    `json:"frozen"`      // the picture moves far less than it should, or not at all
 }
 
+// String names the row as the command line does.
+func (r CachesRow) String() string {
+	if r.Cache == "" {
+		return "none"
+	}
+	return r.Cache + " " + r.Value
+}
+
+// Trial is a cache to measure: its setting and the value of that.
+type Trial struct {
+	Cache string `json:"cache"`
+	Value string `json:"value"`
+}
+
 // CachesSettings are what Caches was asked for.
 type CachesSettings struct {
-	Thresholds []float64 `json:"thresholds"`
-	First      int       `json:"first"` // steps that are always computed
-	Steps      int       `json:"sample_steps"`
-	Frames     int       `json:"frames"`
-	Width      int       `json:"width"`
-	Height     int       `json:"height"`
-	// Recommended is the threshold of the fastest row that is as good as leastPSNR and keeps its
-	// motion; 0 for none.
-	Recommended float64 `json:"recommended"`
+	Trials []Trial `json:"trials"`
+	Steps  int     `json:"sample_steps"`
+	Frames int     `json:"frames"`
+	Width  int     `json:"width"`
+	Height int     `json:"height"`
+	// Recommended is the fastest of the trials that is as good as leastPSNR and keeps its motion;
+	// nil for none.
+	Recommended *Trial `json:"recommended"`
 }
 
 // What a cache has to keep so that it can be recommended: a video that is nearly the one without
@@ -44,9 +58,9 @@ const (
 	frozen      = 0.6 // of the motion
 )
 
-// Caches makes the same video without a cache and with EasyCache at each of the thresholds, by
-// o.Job's steps, of which the first are always computed.
-func Caches(ctx context.Context, o Options, thresholds []float64, first int) (*Report, error) {
+// Caches makes the same video without a cache and with each of the trials, by o.Job's steps. A
+// checkpoint that is not calibrated, as some caches need it, is calibrated for the report only.
+func Caches(ctx context.Context, o Options, trials []Trial) (*Report, error) {
 	dev, err := o.Open()
 	if err != nil {
 		return nil, err
@@ -58,36 +72,48 @@ func Caches(ctx context.Context, o Options, thresholds []float64, first int) (*R
 	}
 	defer f.remove()
 	report := o.begin("caches", dev.Info())
-	s := CachesSettings{Thresholds: thresholds, First: first, Steps: o.Job.Steps}
+	s := CachesSettings{Trials: trials, Steps: o.Job.Steps}
+	made, err := f.calibrateFor(ctx, o, dev, trials)
+	if err != nil {
+		return nil, err
+	}
+	if made {
+		report.Notes = append(report.Notes, "the checkpoint was calibrated for this report only: gimbal bench calibrate keeps a calibration")
+	}
 	var rows []CachesRow
 	var plain *result
-	for _, threshold := range append([]float64{0}, thresholds...) {
+	for _, trial := range append([]Trial{{}}, trials...) {
 		job := o.Job
-		job.EasyCache = inference.EasyCache{}
-		if threshold > 0 {
-			job.EasyCache = inference.EasyCache{Threshold: threshold, First: first}
+		job.Caches = inference.Caches{}
+		if trial.Cache != "" {
+			if err := inference.FindSetting(trial.Cache).Set(&job, trial.Value); err != nil {
+				return nil, err
+			}
 		}
-		o.Progress(fmt.Sprintf("EasyCache at %g", threshold))
+		row := CachesRow{Cache: trial.Cache, Value: trial.Value}
+		o.Progress(row.String())
 		r, err := f.run(ctx, o, inference.QuantNone, job)
 		if err != nil {
-			return nil, fmt.Errorf("EasyCache at %g: %w", threshold, err)
+			return nil, fmt.Errorf("%s: %w", row, err)
 		}
 		if plain == nil {
 			plain = r
 		}
-		rows = append(rows, cachesRow(threshold, r, plain, rows))
+		rows = append(rows, row.measured(r, plain, rows))
 		s.Frames, s.Width, s.Height = r.prepared.Frames, r.prepared.Width, r.prepared.Height
 	}
 	s.Recommended = recommended(rows)
 	report.Settings, report.Rows = s, rows
-	report.Notes = append(report.Notes, recommendation(rows, s))
+	report.Notes = append(report.Notes, recommendation(rows, s.Recommended))
 	report.showCaches(s, rows)
 	return report.end(), nil
 }
 
-func cachesRow(threshold float64, r, plain *result, rows []CachesRow) CachesRow {
+// measured returns the row with what its run gave, beside the one without a cache.
+func (row CachesRow) measured(r, plain *result, rows []CachesRow) CachesRow {
 	p := r.prepared
-	row := CachesRow{EasyCache: threshold, Passes: r.passes, PSNR: PSNR(r.video, plain.video), SSIM: ssim(r.video, plain.video, p.Frames, p.Height, p.Width), Motion: motion(r.video, p.Frames), Faster: 1, MotionKept: 1}
+	row.Passes, row.Faster, row.MotionKept = r.passes, 1, 1
+	row.PSNR, row.SSIM, row.Motion = PSNR(r.video, plain.video), ssim(r.video, plain.video, p.Frames, p.Height, p.Width), motion(r.video, p.Frames)
 	for _, seconds := range r.steps {
 		row.StepsSeconds += seconds
 	}
@@ -101,46 +127,42 @@ func cachesRow(threshold float64, r, plain *result, rows []CachesRow) CachesRow 
 	return row
 }
 
-// recommended returns the threshold of the fastest row that is good enough, 0 for none.
-func recommended(rows []CachesRow) (threshold float64) {
-	best := 1.0
+// recommended returns the fastest row that is good enough, nil for none.
+func recommended(rows []CachesRow) (best *Trial) {
+	faster := 1.0
 	for _, r := range rows[1:] {
-		if r.PSNR >= leastPSNR && r.MotionKept >= leastMotion && r.MotionKept <= mostMotion && r.Faster > best {
-			best, threshold = r.Faster, r.EasyCache
+		if r.PSNR >= leastPSNR && r.MotionKept >= leastMotion && r.MotionKept <= mostMotion && r.Faster > faster {
+			faster, best = r.Faster, &Trial{r.Cache, r.Value}
 		}
 	}
-	return threshold
+	return best
 }
 
-func recommendation(rows []CachesRow, s CachesSettings) string {
-	text := fmt.Sprintf("--easycache %g,%d is recommended: the fastest with at least %d dB and as much motion", s.Recommended, s.First, leastPSNR)
-	if s.Recommended == 0 {
-		text = fmt.Sprintf("none is recommended: none is faster with at least %d dB and as much motion", leastPSNR)
+func recommendation(rows []CachesRow, best *Trial) string {
+	text := fmt.Sprintf("none is recommended: none is faster with at least %d dB and as much motion", leastPSNR)
+	if best != nil {
+		text = fmt.Sprintf("--%s %s is recommended: the fastest with at least %d dB and as much motion", best.Cache, best.Value, leastPSNR)
 	}
 	if i := slices.IndexFunc(rows, func(r CachesRow) bool { return r.Frozen }); i >= 0 {
-		text += fmt.Sprintf("; at %g and its like the picture freezes: %.0f %% of the motion is left", rows[i].EasyCache, 100*rows[i].MotionKept)
+		text += fmt.Sprintf("; with %s and its like the picture freezes: %.0f %% of the motion is left", rows[i], 100*rows[i].MotionKept)
 	}
 	return text + "; it holds for this model, number of steps and picture"
 }
 
 func (r *Report) showCaches(s CachesSettings, rows []CachesRow) {
 	t := Table{
-		Title:  fmt.Sprintf("EasyCache, %d steps of %d frames at %dx%d, the first %d always computed", s.Steps, s.Frames, s.Width, s.Height, s.First),
-		Header: []string{"threshold", "passes", "all steps", "faster", "PSNR (dB)", "SSIM", "motion kept"},
+		Title:  fmt.Sprintf("caches, %d steps of %d frames at %dx%d", s.Steps, s.Frames, s.Width, s.Height),
+		Header: []string{"cache", "passes", "all steps", "faster", "PSNR (dB)", "SSIM", "motion kept"},
 	}
 	var labels []string
 	var faster, kept []float64
 	for _, row := range rows {
-		label := fmt.Sprint(row.EasyCache)
-		if row.EasyCache == 0 {
-			label = "none"
-		}
 		motion := fmt.Sprintf("%.0f %%", 100*row.MotionKept)
 		if row.Frozen {
 			motion += ", FROZEN"
 		}
-		t.Rows = append(t.Rows, []string{label, fmt.Sprint(row.Passes), duration(row.StepsSeconds), fmt.Sprintf("%.2f", row.Faster), fmt.Sprintf("%.1f", row.PSNR), fmt.Sprintf("%.3f", row.SSIM), motion})
-		labels, faster, kept = append(labels, label), append(faster, row.Faster), append(kept, row.MotionKept)
+		t.Rows = append(t.Rows, []string{row.String(), fmt.Sprint(row.Passes), duration(row.StepsSeconds), fmt.Sprintf("%.2f", row.Faster), fmt.Sprintf("%.1f", row.PSNR), fmt.Sprintf("%.3f", row.SSIM), motion})
+		labels, faster, kept = append(labels, row.String()), append(faster, row.Faster), append(kept, row.MotionKept)
 	}
 	r.Tables = []Table{t}
 	r.panels = []panel{bars("times as fast", labels, faster), bars("motion kept", labels, kept)}

@@ -3,6 +3,7 @@ package bench
 import (
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -53,24 +54,24 @@ func TestVideoMeasures(t *testing.T) {
 // TestRecommended recommends no cache that freezes the picture, however fast and near it is.
 func TestRecommended(t *testing.T) {
 	plain := CachesRow{Faster: 1, PSNR: maxPSNR, MotionKept: 1}
-	good := CachesRow{EasyCache: 0.05, Faster: 1.5, PSNR: 38, MotionKept: 0.97}
-	fast := CachesRow{EasyCache: 0.1, Faster: 2, PSNR: 31, MotionKept: 0.9}
-	blurred := CachesRow{EasyCache: 0.2, Faster: 3, PSNR: 25, MotionKept: 0.95}
-	still := CachesRow{EasyCache: 0.3, Faster: 4, PSNR: 35, MotionKept: 0.1, Frozen: true}
+	good := CachesRow{Cache: "easycache", Value: "0.05,6", Faster: 1.5, PSNR: 38, MotionKept: 0.97}
+	fast := CachesRow{Cache: "magcache", Value: "0.06,2,0.1", Faster: 2, PSNR: 31, MotionKept: 0.9}
+	blurred := CachesRow{Cache: "easycache", Value: "0.2,6", Faster: 3, PSNR: 25, MotionKept: 0.95}
+	still := CachesRow{Cache: "teacache", Value: "0.3,own", Faster: 4, PSNR: 35, MotionKept: 0.1, Frozen: true}
 	for _, c := range []struct {
 		rows []CachesRow
-		want float64
+		want *Trial
 		says string
 	}{
-		{[]CachesRow{plain, good, fast, blurred}, 0.1, "--easycache 0.1,6 is recommended"},
-		{[]CachesRow{plain, still}, 0, "at 0.3 and its like the picture freezes: 10 % of the motion is left"},
-		{[]CachesRow{plain, good, still}, 0.05, "freezes"},
-		{[]CachesRow{plain, blurred}, 0, "none is recommended"},
-		{[]CachesRow{plain, {EasyCache: 0.01, Faster: 0.98, PSNR: 60, MotionKept: 1}}, 0, "none is recommended"},
+		{[]CachesRow{plain, good, fast, blurred}, &Trial{"magcache", "0.06,2,0.1"}, "--magcache 0.06,2,0.1 is recommended"},
+		{[]CachesRow{plain, still}, nil, "with teacache 0.3,own and its like the picture freezes: 10 % of the motion is left"},
+		{[]CachesRow{plain, good, still}, &Trial{"easycache", "0.05,6"}, "freezes"},
+		{[]CachesRow{plain, blurred}, nil, "none is recommended"},
+		{[]CachesRow{plain, {Cache: "easycache", Value: "0.01,6", Faster: 0.98, PSNR: 60, MotionKept: 1}}, nil, "none is recommended"},
 	} {
 		got := recommended(c.rows)
-		if text := recommendation(c.rows, CachesSettings{First: 6, Recommended: got}); got != c.want || !strings.Contains(text, c.says) {
-			t.Errorf("recommended %g, want %g: %s", got, c.want, text)
+		if text := recommendation(c.rows, got); !reflect.DeepEqual(got, c.want) || !strings.Contains(text, c.says) {
+			t.Errorf("recommended %v, want %v: %s", got, c.want, text)
 		}
 	}
 }

@@ -11,11 +11,12 @@ import (
 // lossy, and off unless somebody asks for it. What it knows of one expert is of no use for the
 // other.
 type Cache interface {
-	// skip decides whether the passes of a step at latent x are left out.
-	skip(step Step, x []float32) bool
-	// pass writes the velocity under one of the prompts to out, computed or, after skip said
-	// so, made up.
-	pass(ctx context.Context, m Model, x []float32, t float64, prompt int, out []float32) error
+	// begin decides which passes of a step at latent x are left out. It changes nothing if it
+	// fails.
+	begin(ctx context.Context, m Model, step Step, x []float32) error
+	// pass writes the velocity under one of the prompts to out, and reports whether it was
+	// computed, or made up as begin decided. After a failure it may be called again.
+	pass(ctx context.Context, m Model, step Step, x []float32, prompt int, out []float32) (computed bool, err error)
 	// Kept returns the number of tensors of the latent's size that are kept between steps.
 	Kept() int
 	// State returns what is needed to go on after a kill, besides the settings; its slices
@@ -30,14 +31,26 @@ type CacheState struct {
 	Sum    float64 `json:"sum"`    // of the changes since the last computed step
 	Passes int     `json:"passes"` // of the last computed step
 
+	// Residuals are what MagCache and TeaCache know of the pass under each prompt.
+	Residuals [2]PassState `json:"residuals,omitzero"`
+
 	// The latent of the last step; of the last computed step the latent and the velocities
-	// under the prompts.
+	// under the prompts. Caches of residuals have the latents of the last computed passes under
+	// the prompts in Input and Negative, and nothing else.
 	Previous, Input, Output, Negative []float32 `json:"-"`
 }
 
 // Tensors names the tensors of a state.
 func (s *CacheState) Tensors() map[string]*[]float32 {
 	return map[string]*[]float32{"cache_previous": &s.Previous, "cache_input": &s.Input, "cache_output": &s.Output, "cache_negative": &s.Negative}
+}
+
+// cloned returns a state with tensors of its own.
+func (s CacheState) cloned() CacheState {
+	for _, tensor := range s.Tensors() {
+		*tensor = slices.Clone(*tensor)
+	}
+	return s
 }
 
 // EasyCache says when EasyCache (https://arxiv.org/abs/2507.02860) leaves steps out. It
@@ -54,6 +67,7 @@ type easyCache struct {
 	EasyCache
 	steps    int
 	skipping bool
+	computed [2]bool // the passes of the step at hand that were
 	CacheState
 }
 
@@ -66,22 +80,18 @@ func NewEasyCache(of EasyCache, steps int, from CacheState) (Cache, error) {
 			return nil, fmt.Errorf("denoise: the cache's %s has %d values, expected %d", name, len(*tensor), n)
 		}
 	}
-	c := &easyCache{EasyCache: of, steps: steps, CacheState: from}
-	for _, tensor := range c.Tensors() {
-		*tensor = slices.Clone(*tensor)
-	}
-	return c, nil
+	return &easyCache{EasyCache: of, steps: steps, CacheState: from.cloned()}, nil
 }
 
 func (c *easyCache) Kept() int { return len(c.Tensors()) }
 
 func (c *easyCache) State() CacheState { return c.CacheState }
 
-func (c *easyCache) skip(step Step, x []float32) bool {
+func (c *easyCache) begin(_ context.Context, _ Model, step Step, x []float32) error {
 	if step.Expert != c.Expert {
 		c.CacheState = CacheState{Expert: step.Expert}
 	}
-	c.skipping = false
+	c.skipping, c.computed = false, [2]bool{}
 	if step.Index >= c.First && step.Index < c.steps-1 && c.Rate > 0 && step.Passes <= c.Passes {
 		c.Sum += c.Rate * meanDistance(x, c.Previous) / meanSize(c.Output)
 		c.skipping = c.Sum < c.Threshold
@@ -90,10 +100,10 @@ func (c *easyCache) skip(step Step, x []float32) bool {
 		c.Sum, c.Passes = 0, step.Passes
 	}
 	c.Previous = append(c.Previous[:0], x...)
-	return c.skipping
+	return nil
 }
 
-func (c *easyCache) pass(ctx context.Context, m Model, x []float32, t float64, prompt int, out []float32) error {
+func (c *easyCache) pass(ctx context.Context, m Model, step Step, x []float32, prompt int, out []float32) (bool, error) {
 	known := &c.Output
 	if prompt == Negative {
 		known = &c.Negative
@@ -102,10 +112,14 @@ func (c *easyCache) pass(ctx context.Context, m Model, x []float32, t float64, p
 		for i, v := range *known {
 			out[i] = x[i] + (v - c.Input[i])
 		}
-		return nil
+		return false, nil
 	}
-	if err := m.Velocity(ctx, x, t, prompt, out); err != nil {
-		return err
+	if c.computed[prompt] {
+		copy(out, *known)
+		return true, nil
+	}
+	if err := m.Velocity(ctx, x, step.Timestep, prompt, out); err != nil {
+		return false, err
 	}
 	if prompt == Prompt {
 		if len(c.Input) > 0 {
@@ -117,7 +131,8 @@ func (c *easyCache) pass(ctx context.Context, m Model, x []float32, t float64, p
 		c.Input = append(c.Input[:0], x...)
 	}
 	*known = append((*known)[:0], out...)
-	return nil
+	c.computed[prompt] = true
+	return true, nil
 }
 
 // meanDistance returns the mean of |a-b|.

@@ -6,7 +6,9 @@
 //   - solver.go: the schedule and the Solver; unipc.go and dpmpp.go: one method each, UniPC
 //     and DPM-Solver++ of order two, as the reference configures them. Another solver is a
 //     file and a row in methods, and its name in package inference's settings.
-//   - cache.go: what leaves forward passes out; EasyCache.
+//   - cache.go: what leaves forward passes out; EasyCache. residuals.go: what leaves a model's
+//     blocks out, MagCache and TeaCache; calibration.go: what they go by, and how a run takes it
+//     down.
 //   - state.go: what a solver needs to go on after a kill.
 //
 // A solver follows the flow equation dx/dσ = v(x, σ). The schedule and every coefficient

@@ -30,7 +30,9 @@ type Step struct {
 	Timestep float64
 	Sigma    float64 // noise level
 	Expert   string
-	Passes   int // forward passes; 0 where a cache made do without
+	Place    int // among the expert's steps, 0 for the first
+	Of       int // how many these are
+	Passes   int // forward passes; those that are left where a cache made do without some
 }
 
 // Buffers is how many tensors of a latent's size Run works in.
@@ -46,25 +48,12 @@ func (l *Loop) Run(ctx context.Context, latent []float32, work [Buffers][]float3
 		if err != nil {
 			return err
 		}
-		pass := func(prompt int, out []float32) error {
-			return model.Velocity(ctx, latent, step.Timestep, prompt, out)
-		}
-		if l.Cache != nil && !l.Dry && step.Passes > 0 {
-			pass = func(prompt int, out []float32) error {
-				return l.Cache.pass(ctx, model, latent, step.Timestep, prompt, out)
-			}
-		}
-		err = l.Phase(step, times, func() error {
-			skipped := l.Cache != nil && !l.Dry && step.Passes > 0 && l.Cache.skip(step, latent)
-			if err := l.Guidance.velocity(step, pass, velocity, negative); err != nil || !skipped {
-				return err
-			}
-			step.Passes = 0
-			return nil
-		})
+		passes := passes{Loop: l, model: model, step: step, latent: latent}
+		err = l.Phase(step, times, func() error { return passes.run(ctx, velocity, negative) })
 		if err != nil {
 			return err
 		}
+		step.Passes = passes.computed
 		for i, v := range velocity {
 			clean[i] = latent[i] - float32(step.Sigma)*v
 		}
@@ -79,14 +68,53 @@ func (l *Loop) Run(ctx context.Context, latent []float32, work [Buffers][]float3
 	return nil
 }
 
+// passes are those of a step.
+type passes struct {
+	*Loop
+	model    Model
+	step     Step
+	latent   []float32
+	begun    bool // the cache decided
+	computed int
+}
+
+// run leaves the step's velocity in a tensor; negative has room for another one. It may be
+// called again where it failed.
+func (p *passes) run(ctx context.Context, velocity, negative []float32) error {
+	cached := p.Cache != nil && !p.Dry && p.step.Passes > 0
+	if cached && !p.begun {
+		if err := p.Cache.begin(ctx, p.model, p.step, p.latent); err != nil {
+			return err
+		}
+		p.begun = true
+	}
+	p.computed = 0
+	return p.Guidance.velocity(p.step, func(prompt int, out []float32) error {
+		computed, err := true, error(nil)
+		if cached {
+			computed, err = p.Cache.pass(ctx, p.model, p.step, p.latent, prompt, out)
+		} else {
+			err = p.model.Velocity(ctx, p.latent, p.step.Timestep, prompt, out)
+		}
+		if computed {
+			p.computed++
+		}
+		return err
+	}, velocity, negative)
+}
+
 // steps returns those that are left.
 func (l *Loop) steps() (steps []Step) {
-	timesteps, sigmas := l.Solver.Timesteps(), l.Solver.Sigmas()
-	for i := l.Solver.Next(); i < len(timesteps); i++ {
-		t := timesteps[i]
-		steps = append(steps, Step{Index: i, Timestep: t, Sigma: sigmas[i], Expert: l.Expert(l.Guidance.HighNoise(t)), Passes: l.Guidance.passes(i, t)})
+	sigmas, of := l.Solver.Sigmas(), map[string]int{}
+	for i, t := range l.Solver.Timesteps() {
+		expert := l.Expert(l.Guidance.HighNoise(t))
+		steps = append(steps, Step{Index: i, Timestep: t, Sigma: sigmas[i], Expert: expert, Place: of[expert], Passes: l.Guidance.passes(i, t)})
+		of[expert]++
 	}
-	return steps
+	for i := range steps {
+		steps[i].Of = of[steps[i].Expert]
+	}
+	return steps[l.Solver.Next():]
 }
 
 // equal returns how many of the steps are taken at once.

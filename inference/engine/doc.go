@@ -7,6 +7,7 @@
 //     quantize.go puts quantised weights in the place of the experts' own.
 //   - run.go: one job from its prompt to its video, phase by phase. encode.go, sample.go and
 //     decode.go are the phases, state.go keeps them on disk, output.go knows the files.
+//   - calibration.go: a run's cache, and what it goes by on disk.
 //   - chunks.go, maker.go and stream.go: runs of causal models; walk.go: the same without an end,
 //     for package live.
 //   - plan.go runs the same run on a device that counts. There is no second model of what

@@ -263,6 +263,8 @@ func identifyJSON(path string, head []byte) string {
 		return "a report of the benchmark " + told.Benchmark
 	case filepath.Base(path) == weights.RecipeFile:
 		return "a recipe: how a checkpoint wants to be sampled"
+	case weights.IsCalibration(filepath.Base(path)):
+		return "a calibration: what caches go by for a checkpoint"
 	case told.Layers > 0 || told.Type != "":
 		return "the configuration of a part of a model; a checkpoint is the folder that holds all parts"
 	}

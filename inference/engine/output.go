@@ -127,7 +127,7 @@ func (r *run) disk() []inference.Disk {
 	beside := filepath.Dir(r.job.Output)
 	mp4 := int64(mp4Bytes*float64(pixels)) + fileBytes
 	kept := int64(4)
-	if r.job.EasyCache.Threshold > 0 {
+	if r.job.Cache() != "" {
 		kept += 4
 	}
 	list := []inference.Disk{

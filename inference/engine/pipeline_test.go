@@ -267,6 +267,11 @@ func TestBadJobs(t *testing.T) {
 		{"solver", func(j *inference.Job) { j.Solver = "heun" }, []string{"sample_solver", "heun", "unipc"}},
 		{"a cache and few steps", func(j *inference.Job) { j.EasyCache.Threshold, j.EasyCache.First = 0.1, 1 }, []string{"easycache", "few steps"}},
 		{"a cache and few computed steps", func(j *inference.Job) { j.Steps, j.EasyCache.Threshold, j.EasyCache.First = 11, 0.1, 10 }, []string{"easycache", "more steps"}},
+		{"MagCache and few steps", func(j *inference.Job) { j.MagCache = inference.MagCache{Threshold: 0.06, Most: 2} }, []string{"magcache", "few steps"}},
+		{"TeaCache and Euler", func(j *inference.Job) { j.Steps, j.Solver, j.TeaCache.Threshold = 20, "euler", 0.2 }, []string{"teacache", "few steps"}},
+		{"two caches", func(j *inference.Job) {
+			j.Steps, j.EasyCache, j.TeaCache.Threshold = 20, inference.EasyCache{Threshold: 0.1, First: 5}, 0.2
+		}, []string{"teacache: 0.2 beside easycache", "one cache"}},
 		{"an interval", func(j *inference.Job) { j.GuidanceInterval = [2]float64{0.5, 0.4} }, []string{"guidance_interval", "the larger"}},
 		{"shift", func(j *inference.Job) { j.Shift = -1 }, []string{"sample_shift"}},
 		{"guidance", func(j *inference.Job) { j.Guidance.High = math.NaN() }, []string{"sample_guide_scale", "NaN"}},

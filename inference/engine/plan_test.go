@@ -196,6 +196,12 @@ func settings(t *testing.T) map[string]inference.Job {
 	add("tiles", func(j *inference.Job) { j.VAETile = 64 })
 	add("16-bit attention", func(j *inference.Job) { j.AttentionDType = "bf16" })
 	add("no guidance", func(j *inference.Job) { j.Guidance = inference.Guidance{Low: 1, High: 1}; j.Solver = "dpm++" })
+	add("residuals", func(j *inference.Job) { j.Steps, j.TeaCache = 9, inference.TeaCache{Threshold: 0.3, Of: "wan2.1-720p"} })
+	add("residuals of one prompt", func(j *inference.Job) {
+		j.Steps, j.TeaCache = 9, inference.TeaCache{Threshold: 0.3, Of: "wan2.1-720p"}
+		j.Guidance = inference.Guidance{Low: 1, High: 1}
+	})
+	add("EasyCache", func(j *inference.Job) { j.Steps, j.EasyCache = 9, inference.EasyCache{Threshold: 5, First: 2} })
 	return all
 }
 

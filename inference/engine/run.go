@@ -29,9 +29,10 @@ type run struct {
 	solver   *denoise.Solver
 	chunks   *chunks // nil unless the model is causal: it has a solver for each
 	guidance denoise.Guidance
-	cache    denoise.Cache      // nil for none
-	cached   denoise.CacheState // that it goes on from
-	latent   []float32          // [channels, f, h, w]
+	cache    denoise.Cache        // nil for none
+	cached   denoise.CacheState   // that it goes on from
+	by       *denoise.Calibration // that the cache goes by; nil where it needs none
+	latent   []float32            // [channels, f, h, w]
 	picture  *decoded
 	small    *smallDecoder // while it works; nil for none
 
@@ -212,6 +213,14 @@ func (p *Pipeline) generate(ctx context.Context, job inference.Job, inputs strin
 		return inference.Saved{}, err
 	}
 	defer r.close()
+	if err := r.findCalibration(); err != nil {
+		return inference.Saved{}, err
+	}
+	return r.make(ctx, inputs, planned, emit)
+}
+
+// make makes the video of a run that was prepared.
+func (r *run) make(ctx context.Context, inputs string, planned func(inference.Plan) error, emit func(inference.Event)) (inference.Saved, error) {
 	first, err := r.plan(ctx)
 	if err == nil {
 		err = planned(first)
@@ -292,8 +301,8 @@ func (r *run) finish(ctx context.Context, emit func(inference.Event)) (inference
 
 // checkCausal refuses what a causal model does not do.
 func (r *run) checkCausal() error {
-	if r.job.EasyCache.Threshold > 0 {
-		return &inference.SettingError{Setting: "easycache", Mistake: inference.Unusable, Found: fmt.Sprint(r.job.EasyCache.Threshold), Want: "0: a causal model needs all its steps"}
+	if cache := r.job.Cache(); cache != "" {
+		return &inference.SettingError{Setting: cache, Mistake: inference.Unusable, Found: inference.FindSetting(cache).Text(r.job), Want: "0: a causal model needs all its steps"}
 	}
 	return nil
 }

@@ -62,14 +62,6 @@ func (r *run) sample(ctx context.Context, c conditioning) error {
 	return loop.Run(ctx, r.latent, work)
 }
 
-// openCache makes the cache that the job asks for, unless the run has it from its state.
-func (r *run) openCache() (err error) {
-	if c := r.job.EasyCache; c.Threshold > 0 && r.cache == nil {
-		r.cache, err = denoise.NewEasyCache(denoise.EasyCache(c), r.solver.Steps(), r.cached)
-	}
-	return err
-}
-
 // model returns the session of a step's expert, made at its first use. The other expert's is
 // closed first: the schedule never goes back to it. With Offload its weights are let go
 // of too.
@@ -107,6 +99,7 @@ func (s *sampling) open(ctx context.Context, expert string) (*wan.Session, error
 	in := wan.Input{
 		F: s.clip.LatentFrames, H: s.clip.LatentHeight, W: s.clip.LatentWidth,
 		Camera: s.camera, Reuse: s.p.Reuse, AttentionType: attentionDTypes[s.job.AttentionDType],
+		Residuals: s.residuals(),
 	}
 	for i, ids := range s.prompts {
 		in.Contexts = append(in.Contexts, wan.Context{Tokens: len(ids), States: s.c.prompts[i]})
@@ -183,6 +176,17 @@ func (m checked) Velocity(ctx context.Context, x []float32, t float64, prompt in
 	}
 	where, found := locate(ctx, m.Session, x, t, prompt, bad)
 	return &inference.UnhealthyError{Step: m.step, Expert: m.expert, Where: where, Found: found}
+}
+
+// Skip implements denoise.Blocks.
+func (m checked) Skip(ctx context.Context, x []float32, t float64, prompt int, out []float32) error {
+	if err := m.Session.Skip(ctx, x, t, prompt, out); err != nil {
+		return fmt.Errorf("step %d, %s: %w", m.step, m.expert, err)
+	}
+	if bad := unhealthy(out); bad != "" {
+		return &inference.UnhealthyError{Step: m.step, Expert: m.expert, Where: "output of a step whose blocks were left out", Found: bad}
+	}
+	return nil
 }
 
 // locate runs the forward pass once more, looking at every block, and returns

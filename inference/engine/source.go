@@ -27,11 +27,14 @@ type source struct {
 	Quant inference.Quant `json:"quant,omitzero"`
 	// LoRAs are those that the experts are changed by, in order.
 	LoRAs []loraSource `json:"loras,omitempty"`
+	// Calibration tells that which a cache goes by from others; "" for none.
+	Calibration string `json:"calibration,omitempty"`
 }
 
 // source says which checkpoint and LoRAs the run's video comes from.
 func (r *run) source() source {
 	s := r.p.source
+	s.Calibration = r.calibrationID()
 	if r.adapted != nil {
 		s.LoRAs = r.adapted.sources
 	}
@@ -77,7 +80,7 @@ func fingerprint(l *weights.Layout) (source, error) {
 			return source{}, err
 		}
 		for _, file := range files {
-			if weights.Hidden(file.Name()) || strings.EqualFold(file.Name(), weights.RecipeFile) { // how to sample is no part of what is sampled
+			if weights.Hidden(file.Name()) || strings.EqualFold(file.Name(), weights.RecipeFile) || weights.IsCalibration(file.Name()) { // how to sample is no part of what is sampled
 				continue
 			}
 			switch strings.ToLower(filepath.Ext(file.Name())) {

@@ -29,6 +29,8 @@ type record struct {
 	Chunks     int           `json:"chunks,omitempty"` // of a causal model's that are done; nothing of them is kept but the latent
 
 	Cache denoise.CacheState `json:"cache,omitzero"`
+	// Calibration is what the cache goes by, which may be made anew meanwhile.
+	Calibration *denoise.Calibration `json:"calibration,omitempty"`
 }
 
 // Paused is an interrupted run.
@@ -182,7 +184,11 @@ func (p *Pipeline) reopen(ctx context.Context, dir string) (_ *run, err error) {
 		return nil, &inference.SettingError{Setting: "lora", Mistake: inference.Unusable,
 			Found: "another file, or another version of it", Want: fmt.Sprintf("those that the run in %s began with", dir)}
 	}
-	r.cached = rec.Cache
+	if r.cached, r.by = rec.Cache, rec.Calibration; r.by == nil {
+		if err = r.findCalibration(); err != nil {
+			return nil, err
+		}
+	}
 	r.job, r.state, r.latent = rec.Job, state, saved.Tensors["latent"]
 	if r.chunks != nil {
 		r.noise()
@@ -228,6 +234,7 @@ func (r *run) save() error {
 	}
 	settings, err := json.Marshal(record{
 		Job: r.job, Checkpoint: r.source(), Device: r.p.dev.Info().Name, Solver: solver, Chunks: r.chunksDone(), Cache: cache,
+		Calibration: r.by,
 	})
 	if err != nil {
 		return fmt.Errorf("run state: %w", err)

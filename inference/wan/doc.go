@@ -74,6 +74,9 @@
 // camera's scales and shifts are computed once a chunk, the embeddings of Cache.Times once a
 // session, and the text's keys and values once for a prompt.
 //
+// With Input.Residuals, a forward ends with residual [n, d] = x - patch_embedding(patches), and
+// Skip is a forward of x = patch_embedding(patches) + residual and the head alone: residuals.go.
+//
 // Beside x and h the blocks share one workspace of n*max(3*d, ffn) values: q, k and v, or the
 // feed-forward's hidden layer.
 //

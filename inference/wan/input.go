@@ -32,6 +32,9 @@ type Input struct {
 	Camera   bool      // with a camera path
 	Plucker  []float32 // camera rays, [camera channels, F, H, W]; nil without a camera path
 	Reuse    Reuse
+	// Residuals keeps what the blocks add, of so many of the contexts from the first on, for
+	// Skip: 4*dim bytes per token and context.
+	Residuals int
 	// Cache makes the session causal: F are the frames of a chunk, and Y and Plucker are left
 	// out, for they come with each call of Chunk. nil for a whole video at once.
 	Cache *Cache
@@ -72,6 +75,9 @@ func (m *Model) check(in Input) error {
 		}
 	} else if err := m.checkConditioning(in); err != nil {
 		return err
+	}
+	if in.Residuals < 0 || in.Residuals > len(in.Contexts) || in.Residuals > 0 && in.Cache != nil {
+		return fmt.Errorf("residuals of %d of %d text contexts, and none in a causal session", in.Residuals, len(in.Contexts))
 	}
 	switch in.AttentionType {
 	case 0, device.F32, device.F16, device.BF16:

@@ -32,6 +32,7 @@ type Session struct {
 	prompts    prompts
 	camera     *camera // nil without a camera path
 	cache      *cache  // nil unless causal
+	residuals  residuals
 
 	cos, sin device.Mat // [tokens, head dim/2]
 
@@ -84,6 +85,7 @@ func (s *Session) prepare(ctx context.Context, in Input) error {
 		rows = 1
 	}
 	s.modulation = newModulation(s.arena, cfg, rows)
+	s.keepResiduals(ctx, in.Residuals)
 	if in.Cache != nil {
 		s.cache = newCache(s.arena, s.m, *in.Cache, s.grid, len(in.Contexts), in.AttentionType)
 	}
@@ -185,6 +187,10 @@ func (s *Session) load(x []float32, text int) error {
 
 // forward runs the model from hostPatches to hostOut.
 func (s *Session) forward(ctx context.Context, t float64, text int) error {
+	keep := text < len(s.residuals.of)
+	if keep {
+		s.residuals.known[text] = false
+	}
 	if err := s.start(ctx, t, text); err != nil {
 		return err
 	}
@@ -192,6 +198,12 @@ func (s *Session) forward(ctx context.Context, t float64, text int) error {
 		if err := s.runBlock(ctx, i, text); err != nil {
 			return err
 		}
+	}
+	if keep {
+		if err := s.m.dev.Do(ctx, "residual", func(enc device.Encoder) { s.residuals.record(enc, s, text) }); err != nil {
+			return err
+		}
+		s.residuals.known[text] = true
 	}
 	if err := s.m.dev.Do(ctx, "head", s.head); err != nil {
 		return err

@@ -23,7 +23,7 @@ func (c Checkpoint) isOriginal() bool {
 // called like another one of a model.
 func isPartsFile(path string) bool {
 	name := strings.ToLower(filepath.Base(path))
-	return strings.HasSuffix(name, ".json") && !strings.HasSuffix(name, indexSuffix) && !slices.Contains([]string{ConfigFile, RecipeFile, tokenizerFiles[0]}, name)
+	return strings.HasSuffix(name, ".json") && !strings.HasSuffix(name, indexSuffix) && !IsCalibration(name) && !slices.Contains([]string{ConfigFile, RecipeFile, tokenizerFiles[0]}, name)
 }
 
 // openNamed opens the parts that c names or that are found in its folder.

@@ -3,6 +3,7 @@ package weights
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
@@ -14,6 +15,19 @@ import (
 // meant to be sampled. It suggests settings and is no part of the model: a run goes on
 // after it has changed.
 const RecipeFile = "recipe.json"
+
+// CalibrationFile is the name of the file that says what caches go by for the checkpoint of a
+// fingerprint, in its folder, which may hold others too.
+func CalibrationFile(fingerprint string) string {
+	return fmt.Sprintf("%s%.16s.json", calibrationPrefix, fingerprint)
+}
+
+const calibrationPrefix = "gimbal-calibration-"
+
+// IsCalibration reports whether a file in a checkpoint's folder is called like one of these.
+func IsCalibration(name string) bool {
+	return strings.HasPrefix(strings.ToLower(name), calibrationPrefix)
+}
 
 // recipeKeys are what a recipe may say, by the names of the reference's flags, as
 // inference.Recipe has them.

@@ -92,7 +92,7 @@ func TestEdit(t *testing.T) {
 // setting of the form.
 func TestEveryFieldIsShown(t *testing.T) {
 	other := map[Field]string{
-		"image": "/a.png", "action_path": "/a", "prompt": "p", "negative_prompt": "n", "sample_solver": "dpm++", "high_steps": "3", "easycache": "0.05,10", "lora": "/a.safetensors:high=1,low=0.5", "guidance_interval": "0.2,0.9", "cfg_zero": "True", "cfg_zero_init": "2", "sample_shift": "2.5", "guidance_low": "2",
+		"image": "/a.png", "action_path": "/a", "prompt": "p", "negative_prompt": "n", "sample_solver": "dpm++", "high_steps": "3", "easycache": "0.05,10", "magcache": "0.06,2,0.1", "teacache": "0.2,own", "lora": "/a.safetensors:high=1,low=0.5", "guidance_interval": "0.2,0.9", "cfg_zero": "True", "cfg_zero_init": "2", "sample_shift": "2.5", "guidance_low": "2",
 		"guidance_high": "3", "boundary": "0.5", "noise_rng": "cpu", "quant": "int8", "attention_dtype": "f16", "offload_model": "False", "vae_tile": "128", "frame_num": "9",
 		"action_string": "w-3", "allow_act2cam": "True", "per_frame_intrinsics": "True", "even_jumps": "True", "decoder": "tiny",
 		"infer_mode": "causal_fast", "chunk_size": "3",

@@ -260,7 +260,7 @@ func (s *Studio) deriveFewSteps(n *Snapshot) {
 func (s *Studio) UseFewSteps() {
 	s.userChange(func(n *Snapshot) {
 		if few, _, ok := n.Form.Inputs.Job.LoRAs.FewSteps(n.Form.Inputs.Job.Recipe); ok {
-			s.fill(n, func(in *Inputs) { in.Job.Recipe, in.Job.EasyCache = few, inference.EasyCache{} })
+			s.fill(n, func(in *Inputs) { in.Job.Recipe, in.Job.Caches = few, inference.Caches{} })
 		}
 	})
 }
