@@ -2,6 +2,8 @@ package nn
 
 import (
 	"errors"
+	"math"
+	"math/rand/v2"
 	"testing"
 
 	"gimbal/inference/cpu"
@@ -124,12 +126,12 @@ func TestSides(t *testing.T) {
 	column := func(values ...float32) device.Weight {
 		return device.DenseWeight(a.Filled(t.Context(), "column", len(values), 1, func(to []float32) { copy(to, values) }))
 	}
-	l := Linear{Weight: column(1, 2), Bias: row(0.5, -1), Narrow: &Narrow{Mat: a.Mat("narrow", 0, 4, 3)}, Sides: []Side{
+	l := Linear{Weight: column(1, 2), Bias: row(0.5, -1), Narrow: &Narrow{Mat: a.Mat("narrow", 0, 1, 12)}, Sides: []Side{
 		{Down: column(1, 2, 3), Up: device.DenseWeight(a.Filled(t.Context(), "up", 2, 3, func(to []float32) { copy(to, []float32{1, 1, 1, 0, 1, 0}) })), Scale: row(2, 2, 0)},
 		{Up: column(-1, 0)},
 	}}
-	if l.Rank() != 3 {
-		t.Errorf("rank %d", l.Rank())
+	if n := l.Room().Values(4); n != 12 {
+		t.Errorf("room for %d values", n)
 	}
 	x := row(2) // W·x + bias is 2.5, 3; the sides add 2*(2+4) - 2 and 8
 	for _, c := range []struct {
@@ -145,6 +147,77 @@ func TestSides(t *testing.T) {
 		var got [2]float32
 		if err := errors.Join(a.Err(), err, dev.Read(t.Context(), device.Bytes(got[:]), y.Buf)); err != nil || got != c.want {
 			t.Errorf("%v, want %v, %v", got, c.want, err)
+		}
+	}
+}
+
+// TestKronecker compares products of Kronecker's with a dense layer's of the same matrix, for more
+// rows than are taken at a time.
+func TestKronecker(t *testing.T) {
+	dev := openCPU(t, 64<<20)
+	a := NewArena(dev)
+	defer a.Release()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	values := func(n int) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(rnd.NormFloat64())
+		}
+		return v
+	}
+	put := func(rows, cols int, v []float32) device.Mat {
+		return a.Filled(t.Context(), "matrix", rows, cols, func(to []float32) { copy(to, v) })
+	}
+	for _, c := range []struct{ left, leftIn, out, in, rank, rows int }{
+		{4, 2, 3, 5, 0, 7}, {2, 4, 3, 5, 2, 7}, {1, 1, 6, 4, 0, 3}, {3, 1, 2, 4, 1, 2}, {2, 3, 4, 5, 0, 1100}, {3, 2, 4, 5, 3, 512},
+	} {
+		out, in := c.left*c.out, c.leftIn*c.in
+		left, up := values(c.left*c.leftIn), values(c.out*c.in)
+		side := Side{Left: device.DenseWeight(put(c.left, c.leftIn, left)), Up: device.DenseWeight(put(c.out, c.in, up))}
+		if c.rank > 0 {
+			p, q := values(c.out*c.rank), values(c.rank*c.in)
+			side.Up, side.Down = device.DenseWeight(put(c.out, c.rank, p)), device.DenseWeight(put(c.rank, c.in, q))
+			for i := range up {
+				up[i] = 0
+				for k := range c.rank {
+					up[i] += p[i/c.in*c.rank+k] * q[k*c.in+i%c.in]
+				}
+			}
+		}
+		weight, bias, gate := values(out*in), values(out), values(out)
+		l := Linear{Weight: device.DenseWeight(put(out, in, weight)), Bias: put(1, out, bias), Sides: []Side{side}}
+		l.Narrow = &Narrow{a.Mat("narrow", 0, 1, l.Room().Values(c.rows))}
+		x, add := values(c.rows*in), values(c.rows*out)
+		for name, e := range map[string]Epilogue{
+			"plain": {}, "an activation": {Act: device.Clamp1}, "a gate and a sum": {Gate: put(1, out, gate), Add: put(c.rows, out, add)}, "a sum": {Add: put(c.rows, out, add)},
+		} {
+			y := a.Mat("y", 0, c.rows, out)
+			err := dev.Do(t.Context(), "linear", func(enc device.Encoder) { l.Record(enc, put(c.rows, in, x), y, e) })
+			got := make([]float32, c.rows*out)
+			if err := errors.Join(a.Err(), err, dev.Read(t.Context(), device.Bytes(got), y.Buf)); err != nil {
+				t.Fatal(err)
+			}
+			for r := range c.rows {
+				for o := range out {
+					want := float64(bias[o])
+					for i := range in {
+						w := weight[o*in+i] + left[o/c.out*c.leftIn+i/c.in]*up[o%c.out*c.in+i%c.in]
+						want += float64(w) * float64(x[r*in+i])
+					}
+					if e.Act == device.Clamp1 {
+						want = max(-1, min(1, want))
+					}
+					if !e.Gate.IsZero() {
+						want *= float64(gate[o])
+					}
+					if !e.Add.IsZero() {
+						want += float64(add[r*out+o])
+					}
+					if d := math.Abs(float64(got[r*out+o]) - want); d > 1e-4 {
+						t.Fatalf("%+v, %s: row %d, column %d is off by %g", c, name, r, o, d)
+					}
+				}
+			}
 		}
 	}
 }

@@ -18,7 +18,7 @@ type Model struct {
 	loader *weights.Loader
 	bytes  int64     // of the checkpoint
 	narrow nn.Narrow // of LoRAs
-	rank   int       // of the largest; 0 for none
+	room   nn.Room   // that they need
 	eps    float32
 	w      modelWeights
 }
@@ -47,7 +47,7 @@ func LoadAdapted(ctx context.Context, dev device.Device, store *weights.Store, c
 		eps:      float32(cfg.Eps),
 	}
 	m.loader.Adapt(a)
-	w, err := loader{m.loader, &m.narrow, &m.rank}.weights(ctx, sizes)
+	w, err := loader{m.loader, &m.narrow, &m.room}.weights(ctx, sizes)
 	if err == nil {
 		err = errors.Join(bad, m.loader.Err())
 	}
@@ -69,14 +69,15 @@ func (m *Model) Close() {
 
 // reserve sees to it that LoRAs have memory for so many rows.
 func (m *Model) reserve(rows int) error {
-	if m.rank == 0 || rows <= m.narrow.Mat.Rows {
+	values := m.room.Values(rows)
+	if values <= m.narrow.Mat.Cols {
 		return nil
 	}
 	if m.narrow.Mat.Buf != nil {
 		m.narrow.Mat.Buf.Release()
 	}
 	m.narrow.Mat = device.Mat{}
-	buf, err := m.dev.Alloc(device.Desc{Label: "narrow", DType: device.F32, Shape: []int{rows, m.rank}})
+	buf, err := m.dev.Alloc(device.Desc{Label: "narrow", DType: device.F32, Shape: []int{1, values}})
 	if err == nil {
 		m.narrow.Mat = device.AsMat(buf)
 	}

@@ -51,7 +51,7 @@ func (w *blockWeights) cameraBytes() (n int64) {
 type loader struct {
 	*weights.Loader
 	narrow *nn.Narrow
-	rank   *int // largest of the layers'
+	room   *nn.Room // that the layers need
 }
 
 func (l loader) linear(name string) nn.Linear {
@@ -59,7 +59,7 @@ func (l loader) linear(name string) nn.Linear {
 	for _, s := range l.Sides(name + ".weight") {
 		layer.Sides = append(layer.Sides, nn.Side(s))
 	}
-	*l.rank = max(*l.rank, layer.Rank())
+	*l.room = l.room.Or(layer.Room())
 	return layer
 }
 

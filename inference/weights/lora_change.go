@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -9,8 +10,9 @@ import (
 )
 
 // change is what a LoRA does to one tensor: it adds a matrix, the product of two others or
-// one that is stored whole.
+// one that is stored whole, or Kronecker's product of such a matrix.
 type change struct {
+	left  factor // of Kronecker's product, of which down and up are then the other factor; none
 	down  factor // [rank, in]; none of a matrix that is whole
 	up    factor // [out, rank]; the whole [out, in]
 	scale float64
@@ -216,8 +218,7 @@ func (r *groupReader) hadamard(out, in int) (c change) {
 	return c
 }
 
-// kronecker is w1⊗w2 (LoKr), of which each may be a product itself. With w2 = a·b it is
-// (w1⊗a)·(1⊗b).
+// kronecker is w1⊗w2 (LoKr), of which each may be a product itself.
 func (r *groupReader) kronecker(out, in int) (c change) {
 	w1, rank1 := r.either("lokr_w1")
 	if r.err != nil {
@@ -235,20 +236,13 @@ func (r *groupReader) kronecker(out, in int) (c change) {
 	if r.err != nil {
 		return c
 	}
-	c.scale = 1
-	if rank := max(rank2, 0); rank > 0 || rank1 > 0 {
-		if rank == 0 {
-			rank = rank1
-		}
+	c = change{left: w1, up: w2, scale: 1}
+	if rank := cmp.Or(rank2, rank1); rank > 0 {
 		c.scale = r.scaleOf(rank)
 	}
-	if inner := w1.cols * rank2; rank2 > 0 && inner <= cheapRank(out, in) {
-		a, b := r.matrix("lokr_w2_a", rows, rank2), r.matrix("lokr_w2_b", rank2, cols)
-		c.up = made(w1.name, out, inner, func() ([]float32, error) { return kron(w1, a) })
-		c.down = made(b.name, inner, in, func() ([]float32, error) { return kron(identity(w1.cols), b) })
-		return c
+	if rank2 > 0 && rank2 <= cheapRank(rows, cols) {
+		c.up, c.down = r.matrix("lokr_w2_a", rows, rank2), r.matrix("lokr_w2_b", rank2, cols)
 	}
-	c.up = made(w1.name, out, in, func() ([]float32, error) { return kron(w1, w2) })
 	return c
 }
 
@@ -271,16 +265,6 @@ func cheapRank(out, in int) int { return out * in / (out + in) }
 
 func made(name string, rows, cols int, values func() ([]float32, error)) factor {
 	return factor{name: name, rows: rows, cols: cols, made: values}
-}
-
-func identity(n int) factor {
-	return made("identity", n, n, func() ([]float32, error) {
-		values := make([]float32, n*n)
-		for i := range n {
-			values[i*n+i] = 1
-		}
-		return values, nil
-	})
 }
 
 // together computes n values of two factors'.
@@ -313,25 +297,10 @@ func multiply(a, b factor) ([]float32, error) {
 	}, a.rows*b.cols)
 }
 
-// kron returns a⊗b.
-func kron(a, b factor) ([]float32, error) {
-	cols := a.cols * b.cols
-	return together(a, b, func(x, y, to []float32) {
-		for i := range a.rows * b.rows {
-			row := to[i*cols:][:cols]
-			for k := range a.cols {
-				v := x[i/b.rows*a.cols+k]
-				for j, w := range y[i%b.rows*b.cols:][:b.cols] {
-					row[k*b.cols+j] = v * w
-				}
-			}
-		}
-	}, a.rows*b.rows*cols)
-}
-
 // Side is a product beside that of a layer: y += (Scale * (x·Downᵀ))·Upᵀ, or x·Upᵀ for a Side
-// without Down.
+// without Down; with Left, the product with Left⊗(Up·Down) or Left⊗Up.
 type Side struct {
+	Left     device.Weight
 	Down, Up device.Weight
 	Scale    device.Mat // a factor for each row of Down; none for 1
 }
@@ -346,18 +315,25 @@ func (l *Loader) Adapt(a *Adaptation) {
 // Sides returns what changes the weight called name.
 func (l *Loader) Sides(name string) (sides []Side) {
 	for i, c := range l.changes[name] {
-		label := fmt.Sprintf("%s.lora%d", name, i)
-		if c.down.rows == 0 {
-			sides = append(sides, Side{Up: l.factor(label, c.up, c.scale)})
-			continue
-		}
-		side := Side{Down: l.factor(label+".down", c.down, 1), Up: l.factor(label+".up", c.up, 1)}
-		if c.scale != 1 {
-			side.Scale = l.constant(label+".scale", c.down.rows, float32(c.scale))
-		}
-		sides = append(sides, side)
+		sides = append(sides, l.side(fmt.Sprintf("%s.lora%d", name, i), c))
 	}
 	return sides
+}
+
+// side puts a change on the device. The scale goes with the smallest of its factors.
+func (l *Loader) side(label string, c change) (s Side) {
+	if c.left.rows > 0 {
+		s.Left, c.scale = l.factor(label+".left", c.left, c.scale), 1
+	}
+	if c.down.rows == 0 {
+		s.Up = l.factor(label, c.up, c.scale)
+		return s
+	}
+	s.Down, s.Up = l.factor(label+".down", c.down, 1), l.factor(label+".up", c.up, 1)
+	if c.scale != 1 {
+		s.Scale = l.constant(label+".scale", c.down.rows, float32(c.scale))
+	}
+	return s
 }
 
 // factor puts a factor on the device, times scale: mapped if it is stored and the scale is 1.

@@ -54,12 +54,16 @@ func FuzzLoRAKeys(f *testing.F) {
 			n, _ := elements(specs[name].Shape)
 			for _, c := range changes {
 				up, err := c.up.values()
-				down := []float32{}
+				down, left := []float32{}, []float32{0}
 				if c.down.rows > 0 {
 					down, err = c.down.values()
 				}
-				out := specs[name].Shape[0]
-				if err != nil || c.down.rows == 0 && len(up) != n || c.down.rows > 0 && (len(up) != out*c.down.rows || len(down) != c.down.rows*(n/out)) {
+				out, n := specs[name].Shape[0], n
+				if c.left.rows > 0 {
+					left, err = c.left.values()
+					out, n = out/c.left.rows, n/len(left)
+				}
+				if err != nil || len(left) != max(1, c.left.rows*c.left.cols) || c.down.rows == 0 && len(up) != n || c.down.rows > 0 && (len(up) != out*c.down.rows || len(down) != c.down.rows*(n/out)) {
 					t.Fatalf("%s: %d and %d values, %v", name, len(up), len(down), err)
 				}
 			}

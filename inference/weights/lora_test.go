@@ -66,8 +66,8 @@ func adapted(t *testing.T, dev device.Device, l *weights.Loader, name string) []
 				values[i*in+i] = 1
 			}
 		})
-		if layer.Rank() > 0 {
-			layer.Narrow.Mat = arena.Mat("narrow", device.F32, in, layer.Rank())
+		if n := layer.Room().Values(in); n > 0 {
+			layer.Narrow.Mat = arena.Mat("narrow", device.F32, 1, n)
 		}
 		columns := arena.Mat("columns", device.F32, in, out)
 		y = arena.Mat("rows", device.F32, out, in)
