@@ -42,6 +42,7 @@ var problemTexts = map[Code]string{
 	MemoryShort:      "This needs {{.Need}} of memory, and {{.Have}} are there. Choose fewer frames, a smaller size or a quantisation.",
 	MemoryReloads:    "The weights do not fit beside the rest ({{.Need}} of {{.Have}}): they are read from the disk in every step. A quantisation is faster.",
 	OtherProblem:     "{{.Text}}",
+	Uncalibrated:     "Nothing is known of this model that {{.Cache}} could go by. Once, in a terminal: gimbal bench calibrate --ckpt_dir {{.Checkpoint}}. EasyCache needs no calibration.",
 	SizeBad:          "No video can be made of this picture in this size.",
 	ChunkShort:       "This model makes {{.Chunk}} latent {{plural .Chunk \"frame\" \"frames\"}} at a time: a video has at least {{.Least}} frames, not {{.Frames}}.",
 	ChunkCut:         "This model makes {{.Chunk}} latent {{plural .Chunk \"frame\" \"frames\"}} at a time: the video gets {{.Frames}} {{plural .Frames \"frame\" \"frames\"}}.",

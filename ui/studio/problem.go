@@ -55,6 +55,7 @@ const (
 	ModelHalf        Code = "model_half"        // Expert, Missing: one does every step (warning)
 	ModelTwins       Code = "model_twins"       // both experts are the same (warning)
 	ModelUnused      Code = "model_unused"      // Part, Tensors: are not used (warning)
+	Uncalibrated     Code = "uncalibrated"      // Cache, Checkpoint: nothing is known that the cache could go by
 	OutputBad        Code = "output_bad"        // Path; Details
 	MemoryShort      Code = "memory_short"      // Need, Have: sizes as text (warning)
 	MemoryReloads    Code = "memory_reloads"    // Need, Have: weights are read from disk in every step (warning)
@@ -123,7 +124,10 @@ func settingProblem(e *inference.SettingError, level Level) Problem {
 	case "sample_guide_scale":
 		field = "guidance_low"
 	}
+	var uncalibrated *inference.UncalibratedError
 	switch {
+	case errors.As(e.Err, &uncalibrated):
+		return problem(field, level, Uncalibrated, map[string]any{"Cache": uncalibrated.Cache, "Checkpoint": uncalibrated.Checkpoint}, "")
 	case e.Mistake == inference.Missing && field == FieldPicture:
 		return problem(field, level, PictureMissing, nil, "")
 	case e.Mistake == inference.Missing && field == FieldPrompt:

@@ -119,6 +119,7 @@ func TestFailure(t *testing.T) {
 		b.set(enginetest.Settings{Fail: errors.Join(
 			&inference.SettingError{Setting: "action_path", Err: errors.New("nothing there")},
 			&inference.SettingError{Setting: "image", Mistake: inference.Unusable, Found: "an odd one", Want: "an even one"},
+			&inference.SettingError{Setting: "magcache", Mistake: inference.Unusable, Err: &inference.UncalibratedError{Checkpoint: "/model", Cache: "MagCache"}},
 			&inference.CheckpointError{Dir: "/model", Err: errors.New("gone")},
 		)})
 		e = b.generate()
@@ -126,6 +127,9 @@ func TestFailure(t *testing.T) {
 		b.finished(e.ID, library.Failed)
 		b.problem(FieldCamera, OtherProblem)
 		b.problem(FieldModel, OtherProblem)
+		if p := b.problem("magcache", Uncalibrated); !strings.Contains(p.Text, "gimbal bench calibrate --ckpt_dir /model") {
+			t.Errorf("problem %+v", p)
+		}
 		p := b.problem(FieldPicture, OtherProblem)
 		if p.Text != "image: an odd one, want an even one" || !b.Snapshot().Form.CanRun {
 			t.Errorf("problem %+v", p)
