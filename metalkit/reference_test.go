@@ -77,6 +77,7 @@ func checkForward(t *testing.T, dev device.Device, c golden.Case, bound float64)
 	in.Y, _ = c.F32(t, "y")
 	text, words := c.F32(t, "context")
 	in.Contexts = []wan.Context{{Tokens: words[0], States: text}}
+	in.Residuals = 1
 	if slices.Contains(c.Names(), "plucker") {
 		in.Camera = true
 		in.Plucker, _ = c.F32(t, "plucker")
@@ -104,6 +105,15 @@ func checkForward(t *testing.T, dev device.Device, c golden.Case, bound float64)
 	golden.Check(t, "out", out, want, bound)
 	if blocks != expert.Config.NumLayers {
 		t.Errorf("inspected %d blocks of %d", blocks, expert.Config.NumLayers)
+	}
+	s.Inspect = nil
+	if err := s.Skip(t.Context(), x, scalars.T, 0, out); err != nil {
+		t.Fatal(err)
+	}
+	golden.Check(t, "out by what the blocks added", out, want, bound)
+	norms, err := s.Norms(t.Context(), 0)
+	if err != nil || slices.ContainsFunc(norms, func(norm float32) bool { return !(norm > 0) }) {
+		t.Errorf("norms %v, %v", norms, err)
 	}
 }
 
