@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"gimbal/inference"
 	"gimbal/inference/cpu"
@@ -134,13 +133,9 @@ func TestPlanQ4KM(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer dev.Close()
-		began := time.Now()
 		p, err := engine.Plan(t.Context(), dev, r)
 		if err != nil {
 			t.Fatal(err)
-		}
-		if took := time.Since(began); took > 10*time.Second {
-			t.Errorf("planning took %v", took)
 		}
 		return p
 	}
