@@ -224,13 +224,24 @@ func (s *serving) serve(ctx context.Context, stdout, stderr io.Writer) (err erro
 	}
 	fmt.Fprintf(stdout, "listening on %s\n", s.url(listener))
 	if own != nil && own.URL() != "" {
-		fmt.Fprintf(stdout, "workers: gimbal worker --nats %s\n", own.URL())
+		fmt.Fprintf(stdout, "workers: gimbal worker --nats %s%s\n", own.URL(), s.secrets())
 	}
 	err = s.http(ctx, listener, server)
 	if failed := context.Cause(ctx); failed != nil && !errors.Is(failed, context.Canceled) {
 		return failed
 	}
 	return err
+}
+
+// secrets are the flags with which a worker is let in.
+func (s *serving) secrets() (flags string) {
+	if s.token != "" {
+		flags += " --nats_token_file " + filepath.Base(s.token)
+	}
+	if s.natsCertificate != "" {
+		flags += " --nats_ca FILE"
+	}
+	return flags
 }
 
 // leastRoom is what the disk of the store must have left: when JetStream cannot write, it may
@@ -341,7 +352,12 @@ func (s *serving) open(ctx context.Context, own *broker.Broker, log *slog.Logger
 			nc, err = nats.Connect(s.nats, append(options, more...)...)
 		}
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, nats.ErrAuthorization):
+		return nil, nil, fmt.Errorf("connecting to the jobs: the NATS server does not let this program in: --nats_token_file or --nats_creds has what it wants (%w)", err)
+	case errors.Is(err, nats.ErrNoServers):
+		return nil, nil, fmt.Errorf("connecting to the jobs: no NATS server answers at the addresses of --nats (%w)", err)
+	case err != nil:
 		return nil, nil, fmt.Errorf("connecting to the jobs: %w", err)
 	}
 	store, err := jobs.Open(ctx, nc, jobs.Options{Replicas: s.replicas, Lease: s.lease, MaxBytes: int64(s.storeLimit), Log: log})

@@ -398,9 +398,30 @@ func TestServeUsage(t *testing.T) {
 		{[]string{"serve", "--api_keys", keys}, exitUsage, "16 characters"},
 		{[]string{"serve", "--model", "x"}, exitUsage, "NAME=FOLDER"},
 		{[]string{"worker"}, exitUsage, "--nats"},
+		{[]string{"worker", "--nats", "nats://127.0.0.1:1"}, exitFailed, "no NATS server answers"},
 	} {
 		if _, errs, code := gimbal(t, c.args...); code != c.code || !strings.Contains(errs, c.says) {
 			t.Errorf("%q: exit code %d, want %d; printed %q, want %q in it", c.args, code, c.code, errs, c.says)
 		}
 	}
+}
+
+// TestServeToken says how a worker is let in, and why one is not.
+func TestServeToken(t *testing.T) {
+	serviceHome(t)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("a-token-of-the-test\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, lines := startProcess(t, 2, "serve", "--listen", "127.0.0.1:0", "--store", t.TempDir(), "--workers", "0", "--nats_listen", "127.0.0.1:0", "--nats_token_file", token)
+	_, command, _ := strings.Cut(lines[1], "gimbal ")
+	words := strings.Fields(command)
+	if len(words) != 5 || words[3] != "--nats_token_file" || words[4] != "token" {
+		t.Fatalf("printed %q", lines[1])
+	}
+	if _, errs, code := gimbal(t, words[:3]...); code != exitFailed || !strings.Contains(errs, "does not let this program in") {
+		t.Errorf("without the token: exit code %d, %s", code, errs)
+	}
+	words[4] = token
+	startProcess(t, 1, append(words, "--store", t.TempDir())...)
 }

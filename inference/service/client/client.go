@@ -5,6 +5,7 @@ package client
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -316,7 +317,7 @@ func (c *Client) stream(ctx context.Context, id jobs.ID, tell func(api.Video)) (
 			tell(last)
 		}
 	}
-	return last, errors.Join(lines.Err(), errors.New("the stream of events ended"))
+	return last, cmp.Or(lines.Err(), errors.New("the stream of events ended"))
 }
 
 // Preview returns the frames that the model expects, one for each latent frame.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,9 +26,24 @@ type sleeper struct {
 	*enginetest.Engine
 	plan  inference.Plan
 	haste int
+	spent *spent
+}
+
+// spent is what the time of all workers went to, beside the device's.
+type spent struct {
+	late, wrote, told, runs atomic.Int64 // nanoseconds: the device woke late, wrote states, waited for whom it told; all runs
+}
+
+// since adds the time from t on, but for what is due, and returns now.
+func since(sum *atomic.Int64, t time.Time, due time.Duration) time.Time {
+	now := time.Now()
+	sum.Add(int64(now.Sub(t) - due))
+	return now
 }
 
 func (s *sleeper) Run(ctx context.Context, r engine.Request, emit func(inference.Event)) (saved inference.Saved, err error) {
+	began := time.Now()
+	defer func() { since(&s.spent.runs, began, 0) }()
 	dir := filepath.Join(filepath.Dir(r.Job.Output), "video.run")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return saved, err
@@ -35,7 +51,9 @@ func (s *sleeper) Run(ctx context.Context, r engine.Request, emit func(inference
 	emit(inference.Prepared{Width: s.plan.Width, Height: s.plan.Height, Frames: s.plan.Frames, RunDir: dir, FirstStep: 1, Steps: r.Job.Steps})
 	state := filepath.Join(dir, "state.safetensors")
 	for step := 1; step <= r.Job.Steps; step++ {
-		time.Sleep(s.plan.Time.Likely / time.Duration(s.haste*r.Job.Steps))
+		t, pace := time.Now(), s.plan.Time.Likely/time.Duration(s.haste*r.Job.Steps)
+		time.Sleep(pace)
+		t = since(&s.spent.late, t, pace)
 		fresh := filepath.Join(dir, ".fresh")
 		if err := os.WriteFile(fresh, fmt.Appendf(make([]byte, 64<<10), "%s %d", r.Job.Output, step), 0o600); err != nil {
 			return saved, err
@@ -43,7 +61,9 @@ func (s *sleeper) Run(ctx context.Context, r engine.Request, emit func(inference
 		if err := os.Rename(fresh, state); err != nil {
 			return saved, err
 		}
+		t = since(&s.spent.wrote, t, 0)
 		emit(inference.Step{Index: step, Total: r.Job.Steps})
+		since(&s.spent.told, t, 0)
 	}
 	saved = inference.Saved{Video: r.Job.Output, ContactSheet: r.Job.Output + ".png", Sidecar: r.Job.Output + ".json"}
 	for _, path := range []string{saved.Video, saved.ContactSheet, saved.Sidecar} {
@@ -68,7 +88,8 @@ func TestScale(t *testing.T) {
 	haste, alone := 1000, 0.0
 	fmt.Sscan(os.Getenv("GIMBAL_SERVICE_HASTE"), &haste)
 	for _, n := range []int{1, 2, 4, 8, 16, 32, 64} {
-		took := scale(t, n, n*rounds, job, plan, haste)
+		var over spent
+		took := scale(t, n, n*rounds, job, plan, haste, &over)
 		rate := float64(n*rounds) / took.Seconds()
 		if n == 1 {
 			alone = rate
@@ -76,6 +97,9 @@ func TestScale(t *testing.T) {
 		linear := rate / alone / float64(n)
 		ideal := (rounds * plan.Time.Likely / time.Duration(haste)).Seconds()
 		t.Logf("%2d workers: %d jobs in %.2f s (the devices sleep for %.2f s), %.3f of linear", n, n*rounds, took.Seconds(), ideal, linear)
+		job := func(sum time.Duration) float64 { return sum.Seconds() / float64(n*rounds) }
+		t.Logf("   a job: the device wakes %.3f s late, writes states in %.3f s, is kept by the service for %.3f s; between two jobs there are %.3f s",
+			job(time.Duration(over.late.Load())), job(time.Duration(over.wrote.Load())), job(time.Duration(over.told.Load())), job(time.Duration(n)*took-time.Duration(over.runs.Load())))
 		if most := 16 * 1000 / haste; n <= most && linear < 0.95 {
 			t.Errorf("%d workers are %.3f of linear, want at least 0.95", n, linear)
 		}
@@ -83,7 +107,7 @@ func TestScale(t *testing.T) {
 }
 
 // scale returns how long workers take for jobs that wait already.
-func scale(t *testing.T, workers, n int, job inference.Job, plan inference.Plan, haste int) time.Duration {
+func scale(t *testing.T, workers, n int, job inference.Job, plan inference.Plan, haste int, sum *spent) time.Duration {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	b, err := broker.Start(broker.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
@@ -123,7 +147,7 @@ func scale(t *testing.T, workers, n int, job inference.Job, plan inference.Plan,
 		own, err := jobs.Open(ctx, conn, jobs.Options{Log: log})
 		must(t, err)
 		w, err := worker.New(ctx, worker.Options{
-			Engine: &sleeper{enginetest.New(), plan, haste}, Store: own, Models: []worker.Checkpoint{{Name: "tiny", Dir: checkpoint}},
+			Engine: &sleeper{enginetest.New(), plan, haste, sum}, Store: own, Models: []worker.Checkpoint{{Name: "tiny", Dir: checkpoint}},
 			Dir: t.TempDir(), Name: fmt.Sprint("w", i), Log: log,
 		})
 		must(t, err)
