@@ -33,7 +33,11 @@ func newProfile(ctx context.Context, dev device.Device) (*timedDevice, error) {
 func peakOf(ctx context.Context, dev device.Device) (profile.Peak, error) {
 	name := dev.Info().Name
 	if chip, ok := metalkit.FindChip(name); ok {
-		return profile.Peak{FLOPS: chip.FLOPS(), Bandwidth: chip.Bandwidth, Source: name + " with its largest GPU"}, nil
+		source := name + " with its largest GPU"
+		if s := chip.Speedup(); s > 1 {
+			source += fmt.Sprintf(", without its Neural Accelerators, by which matmul2d may do %g times as much", s)
+		}
+		return profile.Peak{FLOPS: chip.FLOPS(), Bandwidth: chip.Bandwidth, Source: source}, nil
 	}
 	peak, err := profile.Measure(ctx, dev)
 	if err != nil {

@@ -36,6 +36,9 @@ func roofline(ctx context.Context, name string, w io.Writer) error {
 	for _, chip := range chips {
 		fmt.Fprintf(w, "%s: %d GPU cores at %d MHz, %.1f TFLOP/s, %.0f GB/s, %d MB of system-level cache\n",
 			chip.Name, chip.Cores, chip.MHz, chip.FLOPS()/1e12, chip.Bandwidth/1e9, chip.Cache>>20)
+		if s := chip.Speedup(); s > 1 {
+			fmt.Fprintf(w, "  not counted: its Neural Accelerators, %.1f TFLOP/s in products of 16 bits\n", s*chip.FLOPS()/1e12)
+		}
 		for _, frames := range rooflineFrames {
 			events, err := rooflineStep(ctx, chip, frames)
 			if err != nil {

@@ -143,6 +143,9 @@ func (e *encoder) fastest(a *autotune) (best tune.Candidate, ok bool) {
 			each.err = e.rightOn(a, each, variant)
 		}
 		if each.err != nil {
+			if each.refused != "" {
+				e.dev.refuse(each.refused, each.err)
+			}
 			return tune.Trial{}, each.err
 		}
 		b, err := e.dev.acquireScratch(each.scratch.most)

@@ -23,6 +23,7 @@ type clockDriver struct {
 	dry.Driver
 	system    string
 	compilers int
+	matmul2d  bool
 	making    *sync.Mutex // guards names
 	names     *[]string   // of pipelines
 	runs      *[]string   // the last kernel of each run, in order
@@ -31,12 +32,12 @@ type clockDriver struct {
 
 func newClock(seconds func(kernel string, run int) float64) clockDriver {
 	chip, _ := FindChip("Apple M3 Ultra")
-	return clockDriver{dry.New(planLimits(chip)), "macOS 15.1", 0, new(sync.Mutex), new([]string), new([]string), seconds}
+	return clockDriver{dry.New(planLimits(chip)), "macOS 15.1", 0, false, new(sync.Mutex), new([]string), new([]string), seconds}
 }
 
 func (d clockDriver) Limits() driver.Limits {
 	l := d.Driver.Limits()
-	l.Timed, l.System, l.Compilers = true, d.system, d.compilers
+	l.Timed, l.System, l.Compilers, l.Matmul2D = true, d.system, d.compilers, d.matmul2d
 	return l
 }
 

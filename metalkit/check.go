@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"gimbal/inference/device"
@@ -43,7 +42,7 @@ func (e *encoder) trusted(op device.Op) {
 	for last := ""; ; {
 		e.recordOnce(op)
 		if refused := e.refused; e.err != nil && refused != "" && refused != last && !e.checking && e.variant >= 0 && e.forced.op == "" {
-			e.dev.switchOff(refused, "does not compile: "+e.err.Error())
+			e.dev.switchOff(refused, doesNotCompile+e.err.Error())
 			last, e.err, e.refused = refused, nil, ""
 			e.plan, e.dispatches, e.ops = e.plan[:from], e.dispatches[:from], ops
 			continue
@@ -192,16 +191,4 @@ func (d *gpu) compareTwins(ctx context.Context, op device.Op, v, align int) (use
 		off = fmt.Sprintf("by %.2g of the largest result, in %s", by, like)
 	}
 	return used, off, nil
-}
-
-// switchedOff lists the kernels that are, for people.
-func (d *gpu) switchedOff() (list []device.Property) {
-	if d.choices == nil {
-		return nil
-	}
-	all := d.choices.AllWrong()
-	for _, kernel := range slices.Sorted(maps.Keys(all)) {
-		list = append(list, device.Property{Name: device.SwitchedOff, Value: kernel + ": " + all[kernel]})
-	}
-	return list
 }

@@ -118,6 +118,9 @@ func (d *gpu) endOfCommandBuffer(plan []planned, first int) int {
 // peak; 1 is all.
 func (d *gpu) shareOfCommandBuffer(p planned) float64 {
 	share := p.productFLOPs / d.limits.CommandBufferFLOPs
+	if p.matmul2d {
+		share /= d.chip.Speedup()
+	}
 	if p.useful > 0 {
 		share /= p.useful
 	}

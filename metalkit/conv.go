@@ -75,7 +75,7 @@ func (e *encoder) convolve(f *filter, v int) {
 	d := dispatch{
 		kernel: t.kernel, with: f.with, groups: [3]int{wide * high, 1, f.Y.T}, threads: t.threads(),
 		sizes:        f.sizes(),
-		productFLOPs: float64(f.Cost().FLOPs), useful: float64(pixels) * float64(f.Y.C) / float64(wide*t.cols*high*t.rows),
+		productFLOPs: float64(f.Cost().FLOPs), matmul2d: t.matmul2d, useful: float64(pixels) * float64(f.Y.C) / float64(wide*t.cols*high*t.rows),
 		moved: int64(f.Y.T)*s.moved + f.Bias.Bytes() + f.Add.Bytes() + f.Y.Bytes(),
 	}
 	args := f.args
@@ -83,14 +83,19 @@ func (e *encoder) convolve(f *filter, v int) {
 	record(e, d, &args, f.x, f.prev0, f.prev1, f.w, f.bias, f.add, f.y)
 }
 
+// runs reports whether f can be run by t.
+func (f *filter) runs(t tile) bool { return !t.matmul2d || f.with.Aligned != 0 }
+
 // variantOfConv is the number of the variant to run f by. It is the same for any number
-// of frames.
+// of frames. matmul2d is taken where it is the fastest or forced, and never in another one's place.
 func (e *encoder) variantOfConv(f *filter) int {
-	fixed := fixedTile(e.dev.variants.conv, f.Y.C)
-	if e.forced.op == tune.Conv {
+	all := e.dev.variants.conv
+	fixed := fixedTile(all, f.Y.C)
+	if e.forced.op == tune.Conv && f.runs(all[e.forced.variant]) {
 		fixed = e.forced.variant
 	}
-	fixed = e.usable(fixed, len(e.dev.variants.conv), func(v int) (string, bool) { return e.dev.variants.conv[v].kernel, true })
+	asked := fixed
+	fixed = e.usable(fixed, len(all), func(v int) (string, bool) { return all[v].kernel, v == asked || !all[v].matmul2d })
 	s := tune.Shape{Op: tune.Conv, Sizes: [4]int{f.Y.H, f.Y.W, f.Y.C, f.W.Cols}, With: f.with}
 	s.With.Flags = 0
 	if v, ok := e.chosen(s, fixed); ok {
@@ -102,7 +107,9 @@ func (e *encoder) variantOfConv(f *filter) int {
 func (e *encoder) autotuneConv(f filter, s tune.Shape, fixed int) int {
 	a := autotune{op: f.Conv, shape: s, fixed: fixed}
 	for i, t := range e.dev.variants.conv {
-		a.add(e, i, t.name, t.kernel)
+		if f.runs(t) {
+			a.add(e, i, t.name, t.kernel)
+		}
 	}
 	a.record = func(e *encoder, v int) { e.convolve(&f, v) }
 	a.benchmark = func(e *encoder, v int) device.Mat {

@@ -9,6 +9,10 @@ import (
 // Describe implements device.Device.
 func (d *gpu) Describe() []device.Property {
 	l := d.limits
+	accelerators := "no"
+	if l.Matmul2D {
+		accelerators = "yes, by matmul2d where it is the fastest"
+	}
 	return append([]device.Property{
 		{Name: "system", Value: l.System},
 		{Name: "recommended working set", Value: gibibytes(l.WorkingSet)},
@@ -16,6 +20,7 @@ func (d *gpu) Describe() []device.Property {
 		{Name: "threads of a threadgroup", Value: fmt.Sprint(l.MaxThreads)},
 		{Name: "threadgroup memory", Value: fmt.Sprintf("%d KiB", l.MaxShared>>10)},
 		{Name: "compute types", Value: "BF16, F16, F32"},
+		{Name: "Neural Accelerators", Value: accelerators},
 	}, d.switchedOff()...)
 }
 

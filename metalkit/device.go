@@ -37,6 +37,7 @@ type gpu struct {
 	prepare   preparation
 	oracle    oracle
 	verified  map[driver.Specialisation]bool
+	refused   bool // the log has it that the second source does not compile
 	pool      pool
 	capture   capture
 }
@@ -60,6 +61,9 @@ func open(drv driver.Driver, opts Options) (*gpu, error) {
 		verified:  map[driver.Specialisation]bool{},
 		oracle:    oracle{open: opts.Oracle},
 		watch:     watch{drv: drv},
+	}
+	if !d.limits.Matmul2D {
+		d.variants = d.variants.withoutMatmul2D()
 	}
 	d.prepare.eager = opts.Eager
 	d.pace = newPace(d.limits.Timed)

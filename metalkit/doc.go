@@ -29,6 +29,8 @@
 //     device says what a format is.
 //   - Another driver: a package beside those of internal/driver, and OpenDriver.
 //   - Another chip: a line in internal/roofline/chip.go.
+//   - Another kernel by matmul2d: a file of the second source, see below, which kernels.LanguageOf knows
+//     by its name.
 //
 // After a change of a kernel, `gimbal bench kernel` times it at a size.
 //
@@ -55,6 +57,20 @@
 //
 // Tiles copy operands that are of their type already as they are; which they are, and that no slice
 // ends within a row, are flags that product and attend set (linear.go, attention.go).
+//
+// # Neural Accelerators
+//
+// M5's cores have units for matrix products, which only MetalPerformancePrimitives' matmul2d reaches.
+// The kernels that use it are a second source (kernels/metal4.h), in Metal 4.0, which a GPU of generation
+// 17 or later sees under macOS 26.2 or later (driver.HasMatmul2D), and no other one: Linear of operands
+// in 16 bits, and of INT8 weights, as they are, and Conv of slices that are gathered. They are variants that
+// the tuner may choose after the two checks above, and never the fixed choice. Where the system does not
+// compile them, all is as without them, and the log and Describe say so once (matmul2d.go). Their work is
+// sized at its own rate (Chip.Speedup); OpenRoofline plans by the fixed variants, and so without them.
+//
+// None of it has run on an M5. The software driver emulates matmul2d, so that the conformance suite, the
+// comparison of all tiles and the mutants of TestMutations cover these kernels, and package static holds
+// them to declarations after Apple's.
 //
 // # Arithmetic
 //

@@ -245,6 +245,7 @@ type dispatch struct {
 	moved   int64   // bytes that come from and go to memory
 	// productFLOPs is how much it computes, where the operation is one of products.
 	productFLOPs float64
+	matmul2d     bool // by Neural Accelerators, at their rate
 }
 
 // record appends a dispatch with a structure of 32-bit arguments, as the kernel

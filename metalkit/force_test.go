@@ -4,6 +4,7 @@ package metalkit
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"gimbal/inference/bench"
 	"gimbal/inference/device"
 	"gimbal/inference/device/profile"
+	"gimbal/metalkit/kernels"
 )
 
 // TestKernelBenchmark times operations by every variant that can run them.
@@ -22,18 +24,18 @@ func TestKernelBenchmark(t *testing.T) {
 		op   bench.Operation
 		want []string // variants
 	}{
-		{bench.Operation{Op: "linear", Sizes: []int{64, 64, 64}, X: "bf16", Y: "f32", Weights: "bf16"}, []string{
+		{bench.Operation{Op: "linear", Sizes: []int{64, 64, 64}, X: "bf16", Y: "f32", Weights: "bf16"}, append([]string{
 			"64x64x32x2", "64x64x32x4", "64x32x32x4", "32x32x32x4", "64x64x16x2", "64x64x16x4", "128x64x32x8", "128x64x32x4",
 			"64x64x32x4_w", "128x64x32x8_w", "32x32x32x1_xw", "64x64x32x4_xw", "f32 64x64x32x4", "f32 64x32x32x4", "f32 64x64x32x2",
-		}},
+		}, matmul2dNames("linear_matmul2d", "matmul2d")...)},
 		{bench.Operation{Op: "linear", Sizes: []int{20, 128, 24}, X: "f32", Y: "f32", Weights: "nf4"}, []string{
 			"64x64x32x2", "64x64x32x4", "64x32x32x4", "32x32x32x4", "64x64x16x2", "64x64x16x4", "128x64x32x8", "128x64x32x4", "expand 128x64x32x8", "expand 64x64x32x4_w",
 		}},
 		{bench.Operation{Op: "linear", Sizes: []int{3, 64, 64}, X: "f32", Y: "f32", Weights: "f32"}, []string{""}},
 		{bench.Operation{Op: "attention", Sizes: []int{2, 20, 40, 64}, X: "f32", Y: "f32"}, []string{"64x32x4", "64x64x4", "64x32x8"}},
-		{bench.Operation{Op: "conv", Sizes: []int{1, 4, 4, 8, 8}, X: "bf16", Y: "f32", Weights: "f32"}, []string{
+		{bench.Operation{Op: "conv", Sizes: []int{1, 4, 4, 8, 8}, X: "bf16", Y: "f32", Weights: "f32"}, append([]string{
 			"64x64x32x4", "64x32x32x4", "64x96x32x4", "128x32x32x4", "128x64x32x8", "32x32x32x4",
-		}},
+		}, matmul2dNames("conv_matmul2d", "matmul2d")...)},
 		{bench.Operation{Op: "norm", Sizes: []int{4, 600}, X: "f32", Y: "bf16"}, []string{""}},
 	} {
 		t.Run(c.op.Op, func(t *testing.T) {
@@ -87,6 +89,14 @@ func TestWithVariant(t *testing.T) {
 		}
 	}()
 	dev.WithVariant(op, "1x1")
+}
+
+// matmul2dNames lists the variants of the second source that take some types of weights, from the source.
+func matmul2dNames(function, called string) (names []string) {
+	for _, k := range kernels.Instances(function, "bfloat") {
+		names = append(names, called+" "+strings.ReplaceAll(strings.Trim(fmt.Sprint(k.Sizes), "[]"), " ", "x"))
+	}
+	return names
 }
 
 var timeIt = regexp.MustCompile(`(?m)^// Time it: gimbal bench kernel (\w+) (\S+)`)

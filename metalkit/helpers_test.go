@@ -1,9 +1,11 @@
 package metalkit
 
 import (
+	"slices"
 	"testing"
 
 	"gimbal/inference/device"
+	"gimbal/metalkit/internal/tune"
 )
 
 func allocMat(t testing.TB, dev device.Device, dt device.DType, rows, cols int) device.Mat {
@@ -25,4 +27,17 @@ func fill(t *testing.T, dev device.Device, m device.Mat, values []float32) {
 	if err := dev.Do(t.Context(), "fill", func(e device.Encoder) { e.Record(device.Move{X: from, Y: m}) }); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// variantNamed is the number of a variant of Linear or Conv.
+func variantNamed(t *testing.T, name string) forced {
+	t.Helper()
+	if i := slices.IndexFunc(linearVariants(), func(v linearVariant) bool { return v.name == name }); i >= 0 {
+		return forced{tune.Linear, i}
+	}
+	i := slices.IndexFunc(tables()[device.BF16].conv, func(v tile) bool { return v.name == name })
+	if i < 0 {
+		t.Fatal("there is no variant", name)
+	}
+	return forced{tune.Conv, i}
 }

@@ -22,7 +22,7 @@ func launches(t *testing.T) map[launch]bool {
 	t.Helper()
 	all := map[launch]bool{}
 	for _, c := range computes {
-		dev := openOver(t, &nullDriver{max: driver.Limits{WorkingSet: 1 << 30}}, Options{Compute: c.dtype})
+		dev := openOver(t, &nullDriver{max: driver.Limits{WorkingSet: 1 << 30, Matmul2D: true}}, Options{Compute: c.dtype})
 		r := recorder{t, observed{dev, func(_ string, plan []planned) {
 			for i, p := range plan {
 				all[launch{p.kernel, p.args, int(dev.enc.dispatches[i].Buffers), p.threads}] = true

@@ -109,7 +109,7 @@ func (e *encoder) product(p *product, number int) {
 	s := swizzleOf(wide, high, row, col, e.dev.cache)
 	d := dispatch{
 		kernel: t.kernel, with: q.with, groups: [3]int{wide * high, 1, 1}, threads: t.threads(), sizes: q.sizes(),
-		productFLOPs: q.flops(), useful: float64(q.m) * float64(q.n) / float64(wide*t.cols*high*t.rows),
+		productFLOPs: q.flops(), matmul2d: t.matmul2d, useful: float64(q.m) * float64(q.n) / float64(wide*t.cols*high*t.rows),
 	}
 	d.moved = s.moved + q.rest()
 	e.linearDispatch(&q, d, s)
@@ -176,7 +176,10 @@ func (e *encoder) expand(p *product) {
 
 // runs reports whether v can run p on d.
 func (v linearVariant) runs(p *product, d *gpu) bool {
-	dtype := d.variants.dtype
+	if v.tile >= len(d.variants.linear) {
+		return false
+	}
+	dtype, t := d.variants.dtype, d.variants.linear[v.tile]
 	dense := v.expand || p.with.B == dtype
 	if v.expand && p.with.B == dtype {
 		return false // there is nothing to do
@@ -184,18 +187,36 @@ func (v linearVariant) runs(p *product, d *gpu) bool {
 	if v.wide && !(d.widens() && p.x.dt == dtype && p.with.B == dtype) {
 		return false
 	}
-	direct := d.variants.linear[v.tile].direct
-	return (direct < 1 || dense && p.n%8 == 0 && p.k%8 == 0) && (direct < 2 || p.x.dt == dtype && p.m%8 == 0)
+	switch {
+	case t.matmul2d && v.expand:
+		return p.x.dt == dtype && p.x.isTensor() && p.k%8 == 0 && p.k*device.DType(dtype).Size() <= tensorRow
+	case t.matmul2d:
+		return p.x.dt == dtype && p.x.isTensor() && p.w.isTensor() && (t.int8 && p.with.B == uint32(device.I8) || !t.int8 && dense)
+	}
+	return (t.direct < 1 || dense && p.n%8 == 0 && p.k%8 == 0) && (t.direct < 2 || p.x.dt == dtype && p.m%8 == 0)
 }
 
-// variantOfLinear is the number of the variant to run p by.
+// tensorRow is how many bytes apart rows may begin that matmul2d reads, see kernels/metal4.h.
+const tensorRow = 1<<16 - 1
+
+// isTensor reports whether matmul2d may read o as it is.
+func (o operand) isTensor() bool { return o.octs && int(o.ld)*device.DType(o.dt).Size() <= tensorRow }
+
+// variantOfLinear is the number of the variant to run p by. matmul2d is taken where it is the fastest
+// or forced, and never in another one's place.
 func (e *encoder) variantOfLinear(p *product) int {
 	fixed := fixedTile(e.dev.variants.linear, p.n) // the tiles are the first variants
 	if f := e.forced; f.op == tune.Linear && linearVariants()[f.variant].runs(p, e.dev) {
 		fixed = f.variant
 	}
-	all := linearVariants()
-	fixed = e.usable(fixed, len(all), func(v int) (string, bool) { return e.dev.tileOf(all[v]).kernel, all[v].runs(p, e.dev) })
+	all, asked := linearVariants(), fixed
+	fixed = e.usable(fixed, len(all), func(v int) (string, bool) {
+		if !all[v].runs(p, e.dev) {
+			return "", false
+		}
+		t := e.dev.tileOf(all[v])
+		return t.kernel, v == asked || !t.matmul2d
+	})
 	s := tune.Shape{Op: tune.Linear, Sizes: [4]int{e.tunedRows(p.m, p.n, p.Y.DType), p.n, p.k, p.m % 8}}
 	s.With = driver.Constants{A: p.with.A, B: p.with.B, Aligned: p.with.Aligned} // whatever comes after the product
 	if v, ok := e.chosen(s, fixed); ok {

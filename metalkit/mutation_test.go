@@ -21,7 +21,9 @@ import (
 // servedBy are the parts of the conformance suite for which a file's mistakes can matter;
 // for the other files it is all.
 var servedBy = map[string]string{
-	"tile.h":      "Linear|Quantised|Conv|ConvFrames",
+	"tile.h": "Linear|Quantised|Conv|ConvFrames", "swizzle.h": "Linear|Quantised|Conv|ConvFrames",
+	"linear.h": "Linear|Quantised", "linear_matmul2d.metal": "Linear|Quantised",
+	"conv.h": "Conv|ConvFrames", "conv_matmul2d.metal": "Conv|ConvFrames",
 	"unary.metal": "Unary", "binary.metal": "Binary", "gated_add.metal": "GatedAdd", "gather.metal": "Gather",
 	"move.metal": "Move", "norm.metal": "Norm", "rope.metal": "Rope", "linear.metal": "Linear|Quantised",
 	"attention.metal": "Attention", "attention_shared.metal": "Attention", "attention.h": "Attention", "matrix.h": "Attention", "conv.metal": "Conv|ConvFrames",
@@ -92,7 +94,7 @@ func TestMutations(t *testing.T) {
 
 // sampled says whether the sample has mutants of a file: of those that compile quickly.
 func sampled(m mutant) bool {
-	return m.file != "linear.metal" && m.file != "attention.metal" && m.file != "attention_shared.metal" && m.file != "conv.metal" && !strings.HasSuffix(m.file, ".h")
+	return m.file != "linear.metal" && !strings.HasSuffix(m.file, "_matmul2d.metal") && m.file != "attention.metal" && m.file != "attention_shared.metal" && m.file != "conv.metal" && !strings.HasSuffix(m.file, ".h")
 }
 
 // needsMore matches tests that need more of the module than copyModule copies.
@@ -138,7 +140,7 @@ func copyModule(t *testing.T) string {
 
 var (
 	narrow = regexp.MustCompile(`(?m)^INSTANCE\(\w+_f16.*\n`) // kernels that differ from those in BF16 by the type
-	slow   = regexp.MustCompile(`(?m)^#include "\S+(linear|attention|attention_shared|conv)\.metal"\n`)
+	slow   = regexp.MustCompile(`(?m)^#include "\S+(linear|linear_matmul2d|attention|attention_shared|conv|conv_matmul2d)\.metal"\n`)
 )
 
 // mutateKernels puts mutants into the kernels below root and leaves out what is not
@@ -213,6 +215,9 @@ type mutatedSuite struct {
 // the fixed variants forward and backward, and then all variants.
 func runs(file string) []string {
 	parts := servedBy[file]
+	if strings.HasSuffix(file, "_matmul2d.metal") {
+		return []string{"^TestTilesAgree$/^BF16$", "^TestMatmul2D$/^BF16$/^(" + parts + ") "}
+	}
 	if parts == "" {
 		return []string{"^(TestDevice|TestBackward)$", "^TestVariants$/^F32$", "^TestNarrow$/^BF16$"}
 	}

@@ -257,3 +257,47 @@ func TestTinyDecoderReference(t *testing.T) {
 		}
 	})
 }
+
+// TestMatmul2DReference goes through the transformer's cases and the
+// VAE's decoding by matmul2d wherever that fits.
+func TestMatmul2DReference(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("in 16 bits")
+	}
+	const bound = 4.0 / (1 << 8) // as BF16's
+	open := func(t *testing.T, variant string) forcedDevice {
+		dev := openTest(t, Options{Compute: device.BF16})
+		if !dev.limits.Matmul2D {
+			t.Skip("this GPU has no Neural Accelerators")
+		}
+		f := variantNamed(t, variant)
+		t.Cleanup(func() {
+			if !dev.ran(f) {
+				t.Errorf("%s fits nothing", variant)
+			}
+		})
+		return forcedDevice{dev, f}
+	}
+	t.Run("transformer", func(t *testing.T) {
+		dev := open(t, "matmul2d 64x64x4")
+		for _, c := range golden.Cases(t, "dit_") {
+			t.Run(c.Name, func(t *testing.T) { checkForward(t, dev, c, bound) })
+		}
+	})
+	t.Run("VAE", func(t *testing.T) {
+		store, err := weights.Open(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		v, err := vae.Load(t.Context(), open(t, "matmul2d 64x64x32x4"), store, vae.WanStatistics())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Close()
+		for _, c := range golden.Cases(t, "vae_decode_") {
+			t.Run(c.Name, func(t *testing.T) { checkDecode(t, v, c, bound) })
+		}
+	})
+}

@@ -75,6 +75,7 @@ func OpenRoofline(chip Chip, compute device.DType) (*Roofline, error) {
 func planLimits(chip Chip) driver.Limits {
 	return driver.Limits{
 		Name: chip.Name, WorkingSet: math.MaxInt64 / 2, MaxThreads: 1024, MaxShared: 32 << 10,
+		Matmul2D:           chip.Speedup() > 1,
 		CommandBufferFLOPs: driver.DefaultCommandBufferFLOPs,
 	}
 }
@@ -138,7 +139,7 @@ func (r *Roofline) event(label string, plan []planned) Event {
 			event.Operations = append(event.Operations, Operation{Kind: p.op})
 		}
 		seconds, occupancy := r.chip.Time(roofline.Dispatch{
-			Groups: p.groups[0] * p.groups[1] * p.groups[2], Threads: p.threads, FLOPs: p.flops(), Useful: p.useful, Bytes: p.moved,
+			Groups: p.groups[0] * p.groups[1] * p.groups[2], Threads: p.threads, FLOPs: p.flops(), Matmul2D: p.matmul2d, Useful: p.useful, Bytes: p.moved,
 		})
 		commandBuffer += seconds
 		event.Longest = max(event.Longest, commandBuffer)

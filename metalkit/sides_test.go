@@ -169,7 +169,7 @@ func TestNames(t *testing.T) {
 	for l := range launches(t) {
 		launched[l.kernel] = true
 	}
-	names := kernels.Names()
+	names := append(kernels.Names(kernels.Metal3), kernels.Names(kernels.Metal4)...)
 	for _, name := range names {
 		if !launched[name] {
 			t.Errorf("no operation launches %s", name)
@@ -192,7 +192,7 @@ func TestNames(t *testing.T) {
 func TestConstants(t *testing.T) {
 	names := map[string]string{"TYPE_A": "A", "TYPE_B": "B", "TYPE_C": "C", "TYPE_Y": "Y", "FUNC": "Func", "FLAGS": "Flags", "ALIGNED": "Aligned"}
 	host := reflect.TypeFor[driver.Constants]()
-	found := regexp.MustCompile(`(?m)^CONSTANT\((\w+), (\w+), (\d+)\);`).FindAllStringSubmatch(kernels.Source(), -1)
+	found := regexp.MustCompile(`(?m)^CONSTANT\((\w+), (\w+), (\d+)\);`).FindAllStringSubmatch(kernels.Source(kernels.Metal3), -1)
 	if len(found) != host.NumField() || int(host.Size()) != 4*len(found) {
 		t.Fatalf("%d function constants, the host has %v", len(found), host)
 	}
@@ -224,7 +224,7 @@ func TestEnumerations(t *testing.T) {
 		want[f.String()] = weightType(device.Weight{Format: f})
 	}
 	got := map[string]uint32{}
-	for _, m := range regexp.MustCompile(`(?m)^enum : uint \{(.*)\};`).FindAllStringSubmatch(kernels.Source(), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^enum : uint \{(.*)\};`).FindAllStringSubmatch(kernels.Source(kernels.Metal3)+kernels.Source(kernels.Metal4), -1) {
 		var next uint32
 		for _, word := range splitList(m[1]) {
 			name, value, given := strings.Cut(word, " = ")

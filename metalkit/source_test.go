@@ -76,8 +76,8 @@ func splitList(list string) []string {
 // allSource reads all kernels.
 func allSource(t *testing.T) source {
 	t.Helper()
-	s := parseSource(kernels.Source())
-	for _, name := range kernels.Names() {
+	s := parseSource(kernels.Source(kernels.Metal3) + kernels.Source(kernels.Metal4))
+	for _, name := range append(kernels.Names(kernels.Metal3), kernels.Names(kernels.Metal4)...) {
 		if k, ok := s.made[name]; !ok || s.functions[k.function] == nil {
 			t.Fatalf("kernel %s is not understood", name)
 		}

@@ -13,7 +13,8 @@ import (
 // variants are the kernels that multiply in a type, those of Options.Compute. The kernels'
 // sources are the table that they come from: a variant is one line there for each type.
 // Without timing, the first two tiles are taken, which waste the fewest columns or of which
-// the others do not waste fewer, and the first attention that is as wide as a head.
+// the others do not waste fewer, and the first attention that is as wide as a head. Those of the
+// second source come last, on GPUs that have matmul2d, and are taken by timing only.
 type variants struct {
 	dtype        uint32
 	linear, conv []tile
@@ -27,6 +28,8 @@ type tile struct {
 	rows, cols   int // of a threadgroup's part
 	down, across int // simd-groups
 	direct       int // how many of W and X, in this order, are read from device memory as they are
+	matmul2d     bool
+	int8         bool // it takes INT8 weights, and no others
 }
 
 func (t tile) threads() int { return simdWidth * t.down * t.across }
@@ -58,12 +61,28 @@ var tables = sync.OnceValue(func() map[device.DType]variants {
 		for _, k := range kernels.Instances("linear", element) {
 			s := k.Sizes // rows, cols, depth, down, across, direct
 			name := fmt.Sprintf("%dx%dx%dx%d%s", s[0], s[1], s[2]*deeper, s[3]*s[4], [...]string{"", "_w", "_xw"}[s[5]])
-			v.linear = append(v.linear, tile{k.Name, name, s[0], s[1], s[3], s[4], s[5]})
+			v.linear = append(v.linear, tile{kernel: k.Name, name: name, rows: s[0], cols: s[1], down: s[3], across: s[4], direct: s[5]})
+		}
+		for _, int8 := range []bool{false, true} {
+			function, called := "linear_matmul2d", "matmul2d"
+			if int8 {
+				function, called = "linear_matmul2d_int8", "matmul2d int8"
+			}
+			for _, k := range kernels.Instances(function, element) {
+				s := k.Sizes // rows, cols, simds
+				name := fmt.Sprintf("%s %dx%dx%d", called, s[0], s[1], s[2])
+				v.linear = append(v.linear, tile{kernel: k.Name, name: name, rows: s[0], cols: s[1], down: s[2], across: 1, matmul2d: true, int8: int8})
+			}
 		}
 		for _, k := range kernels.Instances("conv", element) {
 			s := k.Sizes // rows, cols, depth, down, across
 			name := fmt.Sprintf("%dx%dx%dx%d", s[0], s[1], s[2]*deeper, s[3]*s[4])
-			v.conv = append(v.conv, tile{k.Name, name, s[0], s[1], s[3], s[4], 0})
+			v.conv = append(v.conv, tile{kernel: k.Name, name: name, rows: s[0], cols: s[1], down: s[3], across: s[4]})
+		}
+		for _, k := range kernels.Instances("conv_matmul2d", element) {
+			s := k.Sizes // rows, cols, depth, simds
+			name := fmt.Sprintf("matmul2d %dx%dx%dx%d", s[0], s[1], s[2], s[3])
+			v.conv = append(v.conv, tile{kernel: k.Name, name: name, rows: s[0], cols: s[1], down: s[3], across: 1, matmul2d: true})
 		}
 		for _, k := range kernels.Instances("attention_shared", element) { // first: taken without timing
 			s := k.Sizes // width, keys, simds, sliced, direct
@@ -116,6 +135,13 @@ func (v variants) attentionWidth(head int) (width int, sliced bool) {
 	return v.attention[len(v.attention)-1].width, true
 }
 
+// withoutMatmul2D is v on a GPU that does not have it.
+func (v variants) withoutMatmul2D() variants {
+	absent := func(t tile) bool { return t.matmul2d }
+	v.linear, v.conv = slices.DeleteFunc(slices.Clone(v.linear), absent), slices.DeleteFunc(slices.Clone(v.conv), absent)
+	return v
+}
+
 // linearVariant is one way to run a Linear.
 type linearVariant struct {
 	name   string
@@ -145,11 +171,12 @@ func (d *gpu) tileOf(v linearVariant) tile {
 }
 
 // expandedTiles are the tiles that Linear also runs after an expansion of the weights.
-var expandedTiles = []string{"128x64x32x8", "64x64x32x4_w", "64x64x32x4_xw"}
+var expandedTiles = []string{"128x64x32x8", "64x64x32x4_w", "64x64x32x4_xw", "matmul2d 64x128x4"}
 
-// linearVariants are the tiles as they are, some after an expansion of the weights, and some in F32.
+// linearVariants are the tiles as they are, some after an expansion of the weights, and some in F32. They
+// have the same numbers in every type, of which F32 lacks those of matmul2d.
 var linearVariants = sync.OnceValue(func() (list []linearVariant) {
-	tiles := tables()[device.F32].linear
+	tiles := tables()[device.BF16].linear
 	for i, t := range tiles {
 		list = append(list, linearVariant{name: t.name, tile: i})
 	}

@@ -46,6 +46,9 @@ func TestVariants(t *testing.T) {
 			})
 		}
 		for i, v := range linearVariants() {
+			if tables()[device.BF16].linear[v.tile].matmul2d {
+				continue // TestMatmul2D
+			}
 			part := "Linear"
 			if v.expand {
 				part = "Quantised"
@@ -61,6 +64,31 @@ func TestVariants(t *testing.T) {
 			if !narrow {
 				check("Conv "+v.name, forced{tune.Conv, i}, "Conv", "ConvFrames")
 			}
+		}
+	}
+}
+
+// TestMatmul2D runs the parts of the conformance suite that matmul2d serves, each by one of its
+// tiles; TestTilesAgree compares the others.
+func TestMatmul2D(t *testing.T) {
+	t.Parallel()
+	for _, c := range computes {
+		if c.dtype == device.F32 || testing.Short() && c.dtype == device.F16 {
+			continue
+		}
+		for name, part := range map[string]string{
+			"matmul2d 64x64x4": "Linear", "matmul2d int8 64x64x4": "Quantised", "expand matmul2d 64x128x4": "Quantised",
+			"matmul2d 64x64x32x4": "Conv", "matmul2d 128x32x32x4": "ConvFrames",
+		} {
+			t.Run(c.name+"/"+part+" "+name, func(t *testing.T) {
+				t.Parallel()
+				dev := openTest(t, Options{Compute: c.dtype})
+				f := variantNamed(t, name)
+				devicetest.Run(t, forcedDevice{dev, f}, devicetest.Options{Product: 5 * c.bound, Parts: []string{part}})
+				if !dev.ran(f) {
+					t.Error("it fits nothing")
+				}
+			})
 		}
 	}
 }
@@ -148,13 +176,17 @@ func tilesAgree(t *testing.T, dev *gpu, dtype device.DType, size [4]int) {
 		})
 	}
 	wantDense, wantInt8s, wantConv := run(forced{}, dense), run(forced{}, int8s), run(forced{}, conv)
+	same := func(got, want []byte, matmul2d bool) bool { // nobody says in which order matmul2d adds
+		return bytes.Equal(got, want) || matmul2d && difference(device.F32, got, want) < 1e-5
+	}
 	for i, v := range linearVariants() {
-		if !bytes.Equal(run(forced{tune.Linear, i}, dense), wantDense) || !bytes.Equal(run(forced{tune.Linear, i}, int8s), wantInt8s) {
+		by, matmul2d := forced{tune.Linear, i}, tables()[device.BF16].linear[v.tile].matmul2d
+		if !same(run(by, dense), wantDense, matmul2d) || !same(run(by, int8s), wantInt8s, matmul2d) {
 			t.Errorf("%v: Linear by %v has other bits", size, v.name)
 		}
 	}
 	for i, v := range dev.variants.conv {
-		if !bytes.Equal(run(forced{tune.Conv, i}, conv), wantConv) {
+		if !same(run(forced{tune.Conv, i}, conv), wantConv, v.matmul2d) {
 			t.Errorf("%v: Conv by %v has other bits", size, v.name)
 		}
 	}

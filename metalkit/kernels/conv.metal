@@ -7,20 +7,8 @@
 // of Wan 2.1. Checked against loops in float64 by inference/device/devicetest/conv.go.
 //
 // Time it: gimbal bench kernel conv 4x480x832x96x96 --x f32 --weights f32
+#include "conv.h"
 #include "tile.h"
-
-// TYPE_A is X and the frames before it, TYPE_B the filters, TYPE_C Add.
-struct ConvArgs {
-    uint h, w, cin, frame; // X: size, channels, elements from frame to frame
-    uint kt, kh, kw, stride_t, stride, pad_h, pad_w, up;
-    uint oh, ow, cout, yframe, addframe, ldw, band;
-};
-
-// FLAGS
-enum : uint { CONV_BIAS = 1, CONV_ADD = 2, CONV_PREV0 = 4, CONV_PREV1 = 8 };
-
-// black says whether input frame t is nothing but zeros.
-inline bool black(int t) { return (t == -1 && !(FLAGS & CONV_PREV1)) || (t == -2 && !(FLAGS & CONV_PREV0)); }
 
 // conv computes tile group.x of frame group.z; ldw is a filter's elements, brought in
 // order by conv_pack.
@@ -52,11 +40,8 @@ kernel void conv(constant ConvArgs &a [[buffer(0)]], device const void *x [[buff
     }
     uint area = a.kh * a.kw, depth_all = a.kt * area * a.cin;
     int t0 = int(group.z * a.stride_t) - int(a.kt - 1);
-    uint skipped = 0; // black frames at the beginning add nothing
-    while (black(t0 + int(skipped)))
-        skipped++;
 
-    for (uint k0 = skipped * area * a.cin; k0 < depth_all; k0 += depth) {
+    for (uint k0 = skipped_frames(t0) * area * a.cin; k0 < depth_all; k0 += depth) {
         uint k = k0 + column, tap = k / a.cin, c = k % a.cin;
         int t = t0 + int(tap / area), di = int(tap / a.kw % a.kh), dj = int(tap % a.kw);
         bool inside = k < depth_all && !black(t);
@@ -103,15 +88,8 @@ kernel void conv(constant ConvArgs &a [[buffer(0)]], device const void *x [[buff
         tile_strip(strip, sums[r]);
         for (uint e = lane; e < 8 * wide; e += 32) {
             uint pixel = pixel0 + simd_row + 8 * r + e / wide, o = o0 + simd_col + e % wide;
-            if (pixel < pixels && o < a.cout) {
-                ulong at = ulong(pixel) * a.cout + o;
-                float v = strip[e / wide * strip_ld(wide) + e % wide];
-                if (FLAGS & CONV_BIAS)
-                    v += bias[o];
-                if (FLAGS & CONV_ADD)
-                    v += load(add, TYPE_C, ulong(group.z) * a.addframe + at);
-                store(y, TYPE_Y, ulong(group.z) * a.yframe + at, v);
-            }
+            if (pixel < pixels && o < a.cout)
+                conv_finish(a, bias, add, y, group.z, pixel, o, strip[e / wide * strip_ld(wide) + e % wide]);
         }
     }
 }

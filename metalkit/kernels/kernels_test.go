@@ -22,8 +22,9 @@ func TestParameters(t *testing.T) {
 		"uint3 group threadgroup_position_in_grid", "uint tid thread_index_in_threadgroup",
 		"uint simd simdgroup_index_in_threadgroup", "uint lane thread_index_in_simdgroup",
 	}
-	found := kernelHead.FindAllStringSubmatch(Source(), -1)
-	if n := strings.Count(Source(), "kernel void "); n != len(found) || n == 0 {
+	source := Source(Metal3) + Source(Metal4)
+	found := kernelHead.FindAllStringSubmatch(source, -1)
+	if n := strings.Count(source, "kernel void "); n != len(found) || n == 0 {
 		t.Fatalf("parsed %d kernels of %d", len(found), n)
 	}
 	for _, k := range found {
@@ -52,17 +53,25 @@ func TestParameters(t *testing.T) {
 	}
 }
 
-// TestSource checks that the text for Apple's compiler stands on its own, and keeps
+// TestSource checks that the texts for Apple's compiler stand on their own, and keep
 // away from what is not the same everywhere.
 func TestSource(t *testing.T) {
-	source := Source()
-	for _, m := range inclusion.FindAllStringSubmatch(source, -1) {
-		if !slices.Contains([]string{"metal_stdlib", "metal_simdgroup_matrix"}, m[1]) {
-			t.Errorf("%s is included, which Apple's compiler does not find", m[1])
+	first := []string{"metal_stdlib", "metal_simdgroup_matrix"}
+	for language, known := range map[Language][]string{
+		Metal3: first, Metal4: append(first, "metal_tensor", "MetalPerformancePrimitives/MetalPerformancePrimitives.h"),
+	} {
+		source := Source(language)
+		for _, m := range inclusion.FindAllStringSubmatch(source, -1) {
+			if !slices.Contains(known, m[1]) {
+				t.Errorf("%s is included, which Apple's compiler does not find", m[1])
+			}
 		}
-	}
-	if strings.Contains(source, "#pragma once") {
-		t.Error("#pragma once is used")
+		if strings.Contains(source, "#pragma once") {
+			t.Error("#pragma once is used")
+		}
+		if uses := strings.Contains(source, "matmul2d<"); uses != (language == Metal4) {
+			t.Errorf("the source of language %d uses matmul2d: %v", language, uses)
+		}
 	}
 	names, err := fs.Glob(files, "*.metal")
 	if err != nil {
@@ -88,11 +97,14 @@ func TestSource(t *testing.T) {
 // TestSourceOf asks for every kernel alone: all else of its file is there but the
 // other instances, on the same lines.
 func TestSourceOf(t *testing.T) {
-	names := Names()
-	if len(names) == 0 {
+	names := append(Names(Metal3), Names(Metal4)...)
+	if len(Names(Metal3)) == 0 || len(Names(Metal4)) == 0 {
 		t.Fatal("no kernels")
 	}
 	for _, name := range names {
+		if want := slices.Contains(Names(Metal4), name); (LanguageOf(name) == Metal4) != want {
+			t.Errorf("%s is of language %d", name, LanguageOf(name))
+		}
 		source := SourceOf(name)
 		if n := strings.Count(source, "("+name+")") + strings.Count(source, "INSTANCE("+name+","); n != 1 {
 			t.Errorf("%s is made %d times", name, n)

@@ -4,7 +4,7 @@
 // registers. All tiles add the same products in the same order, so that their
 // results have the same bits.
 #pragma once
-#include "common.h"
+#include "swizzle.h"
 
 // tile_ld is the step from row to row of a slice; rows begin in different banks.
 template <typename T> constexpr uint tile_ld(uint depth) { return depth + 16 / sizeof(T); }
@@ -17,16 +17,6 @@ constexpr uint strip_ld(uint width) { return width + 4; }
 template <typename T> constexpr uint tile_memory(uint rows, uint depth, uint simds, uint width) {
     uint slices = rows * tile_ld<T>(depth) * sizeof(T) / sizeof(float), strips = simds * 8 * strip_ld(width);
     return slices > strips ? slices : strips;
-}
-
-// tile_of swizzles threadgroups: it is the column and row of tile n of a grid of wide by
-// high tiles, which is gone through in bands of so many rows (or columns), across each
-// band, so that what a band shares stays in the caches.
-inline uint2 tile_of(uint n, uint wide, uint high, uint band, bool by_columns) {
-    uint length = by_columns ? high : wide, all = by_columns ? wide : high;
-    uint first = n / (band * length) * band, size = min(band, all - first);
-    uint rest = n - first * length, along = rest / size, within = first + rest % size;
-    return by_columns ? uint2(within, along) : uint2(along, within);
 }
 
 template <int down, int across> inline void tile_clear(thread simdgroup_float8x8 (&sums)[down][across]) {

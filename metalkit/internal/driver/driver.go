@@ -44,6 +44,7 @@ type Limits struct {
 	MaxThreads int    // of a threadgroup
 	MaxShared  int    // bytes of threadgroup memory
 	Compilers  int    // pipelines that are made at a time, beside runs; 0 for one, and not beside runs
+	Matmul2D   bool   // it takes the kernels of the second source, see HasMatmul2D
 	// CommandBufferFLOPs is how much one command buffer may compute: more is cut into
 	// several, between which the end of a context is heard; 0 for no limit.
 	CommandBufferFLOPs float64

@@ -15,13 +15,21 @@ type Chip struct {
 	Bandwidth float64
 	// Cache is the size of the system-level cache in bytes.
 	Cache int64
+	// Accelerator is how many additions and multiplications the Neural Accelerator of a core does
+	// in a cycle, in products of 16-bit types by matmul2d; 0 where there is none.
+	Accelerator int
 }
 
-// FLOPS returns the additions and multiplications in F32 per second at the most. A core
-// has 128 lanes, and each does both at once; 16-bit types are not faster
-// (github.com/philipturner/metal-benchmarks). Not counted: the Neural Accelerators of M5's
-// cores, which these kernels do not use.
-func (c Chip) FLOPS() float64 { return float64(c.Cores) * 128 * 2 * float64(c.MHz) * 1e6 }
+// lanes is what a core does in a cycle without a Neural Accelerator: 128 lanes, each of which adds
+// and multiplies at once; 16-bit types are not faster (github.com/philipturner/metal-benchmarks).
+const lanes = 128 * 2
+
+// FLOPS returns the additions and multiplications in F32 per second at the most, but for those of
+// kernels that use matmul2d: they may be Speedup times as many.
+func (c Chip) FLOPS() float64 { return float64(c.Cores) * lanes * float64(c.MHz) * 1e6 }
+
+// Speedup is how many times as fast as others kernels of matmul2d may be.
+func (c Chip) Speedup() float64 { return max(1, float64(c.Accelerator)/lanes) }
 
 // Chips returns the chips that are known here, with their largest GPU.
 //
@@ -32,28 +40,30 @@ func (c Chip) FLOPS() float64 { return float64(c.Cores) * 128 * 2 * float64(c.MH
 // as hmc-tech.com/gpu lists them. It has 1578 to 1678 MHz for M4 Max, of which the least
 // is taken, and none for M5 Pro and Max, which are given that of M5. Caches are those of
 // en.wikipedia.org/wiki/Apple_M1, M2 and M3; those of M4 and M5 are not public and taken
-// to be as M3's, M4 Pro's and M5 Pro's as M2 Pro's.
+// to be as M3's, M4 Pro's and M5 Pro's as M2 Pro's. What a Neural Accelerator does was measured
+// (tzakharko.github.io/apple-neural-accelerators-benchmark).
 func Chips() []Chip {
 	const gb, mb = 1e9, 1 << 20
+	const none, neural = 0, 1024
 	return []Chip{
-		{"Apple M1", 8, 1278, 68.25 * gb, 8 * mb},
-		{"Apple M1 Pro", 16, 1296, 204.8 * gb, 24 * mb},
-		{"Apple M1 Max", 32, 1296, 409.6 * gb, 48 * mb},
-		{"Apple M1 Ultra", 64, 1296, 819.2 * gb, 96 * mb},
-		{"Apple M2", 10, 1398, 102.4 * gb, 8 * mb},
-		{"Apple M2 Pro", 19, 1398, 204.8 * gb, 24 * mb},
-		{"Apple M2 Max", 38, 1398, 409.6 * gb, 48 * mb},
-		{"Apple M2 Ultra", 76, 1398, 819.2 * gb, 96 * mb},
-		{"Apple M3", 10, 1398, 102.4 * gb, 8 * mb},
-		{"Apple M3 Pro", 18, 1398, 153.6 * gb, 12 * mb},
-		{"Apple M3 Max", 40, 1398, 409.6 * gb, 48 * mb},
-		{"Apple M3 Ultra", 80, 1398, 819.2 * gb, 96 * mb},
-		{"Apple M4", 10, 1470, 120 * gb, 8 * mb},
-		{"Apple M4 Pro", 20, 1578, 273 * gb, 24 * mb},
-		{"Apple M4 Max", 40, 1578, 546 * gb, 48 * mb},
-		{"Apple M5", 10, 1740, 153.6 * gb, 8 * mb},
-		{"Apple M5 Pro", 20, 1740, 307 * gb, 24 * mb},
-		{"Apple M5 Max", 40, 1740, 614 * gb, 48 * mb},
+		{"Apple M1", 8, 1278, 68.25 * gb, 8 * mb, none},
+		{"Apple M1 Pro", 16, 1296, 204.8 * gb, 24 * mb, none},
+		{"Apple M1 Max", 32, 1296, 409.6 * gb, 48 * mb, none},
+		{"Apple M1 Ultra", 64, 1296, 819.2 * gb, 96 * mb, none},
+		{"Apple M2", 10, 1398, 102.4 * gb, 8 * mb, none},
+		{"Apple M2 Pro", 19, 1398, 204.8 * gb, 24 * mb, none},
+		{"Apple M2 Max", 38, 1398, 409.6 * gb, 48 * mb, none},
+		{"Apple M2 Ultra", 76, 1398, 819.2 * gb, 96 * mb, none},
+		{"Apple M3", 10, 1398, 102.4 * gb, 8 * mb, none},
+		{"Apple M3 Pro", 18, 1398, 153.6 * gb, 12 * mb, none},
+		{"Apple M3 Max", 40, 1398, 409.6 * gb, 48 * mb, none},
+		{"Apple M3 Ultra", 80, 1398, 819.2 * gb, 96 * mb, none},
+		{"Apple M4", 10, 1470, 120 * gb, 8 * mb, none},
+		{"Apple M4 Pro", 20, 1578, 273 * gb, 24 * mb, none},
+		{"Apple M4 Max", 40, 1578, 546 * gb, 48 * mb, none},
+		{"Apple M5", 10, 1740, 153.6 * gb, 8 * mb, neural},
+		{"Apple M5 Pro", 20, 1740, 307 * gb, 24 * mb, neural},
+		{"Apple M5 Max", 40, 1740, 614 * gb, 48 * mb, neural},
 	}
 }
 

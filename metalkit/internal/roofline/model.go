@@ -4,11 +4,12 @@ import "math"
 
 // Dispatch is what the model knows of one dispatch.
 type Dispatch struct {
-	Groups  int // threadgroups
-	Threads int // of each
-	FLOPs   float64
-	Useful  float64 // the share of what the threads compute that is asked for; 0 for all
-	Bytes   int64   // that come from and go to memory
+	Groups   int // threadgroups
+	Threads  int // of each
+	FLOPs    float64
+	Matmul2D bool    // at the rate of the Neural Accelerators
+	Useful   float64 // the share of what the threads compute that is asked for; 0 for all
+	Bytes    int64   // that come from and go to memory
 }
 
 // Time returns how long d takes at the chip's peak, of arithmetic at the occupancy or of
@@ -21,5 +22,9 @@ func (c Chip) Time(d Dispatch) (seconds, occupancy float64) {
 	if d.Useful > 0 {
 		occupancy *= d.Useful
 	}
-	return max(d.FLOPs/c.FLOPS()/occupancy, float64(d.Bytes)/c.Bandwidth), occupancy
+	rate := c.FLOPS()
+	if d.Matmul2D {
+		rate *= c.Speedup()
+	}
+	return max(d.FLOPs/rate/occupancy, float64(d.Bytes)/c.Bandwidth), occupancy
 }

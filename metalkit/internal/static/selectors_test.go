@@ -21,9 +21,11 @@ type message struct{ class, selector string }
 // unbound are the messages that macdriver's bindings do not have, and why. Where they have
 // left one out they have another one of the same class with other arguments.
 var unbound = map[message]string{
-	{"MTLCompileOptions", "setMathMode:"}:                                            "of macOS 15, the bindings are older",
+	{"MTLCompileOptions", "setMathMode:"}: "of macOS 15, the bindings are older",
+	{"MTLDevice", "architecture"}:         "of macOS 14, the bindings are older",
+	{"MTLArchitecture", "name"}:           "of macOS 14, the bindings are older",
 	{"MTLDevice", "newComputePipelineStateWithDescriptor:options:reflection:error:"}: "left out, of macOS 10.11",
-	{"NSURL", "fileURLWithPath:"}:                                                    "left out, of macOS 10.0",
+	{"NSURL", "fileURLWithPath:"}: "left out, of macOS 10.0",
 }
 
 // counting are the selectors of every object that the bindings have as methods of package objc.

@@ -111,6 +111,13 @@ func kernel(t *testing.T, source string) string {
 		"-Wno-unknown-attributes", "-Wno-unused-variable", "-I", "testdata/opencl")
 }
 
+// kernel4 checks the text of a kernel of the second source.
+func kernel4(t *testing.T, source string) string {
+	t.Helper()
+	return check(t, metalkit+"/kernels", "kernel.metal", source, "-target", "aarch64-linux-gnu", "-x", "c++", "-std=c++20", "-ffreestanding", "-nostdinc",
+		"-Wno-unknown-attributes", "-Wno-unused-variable", "-I", "testdata/metal4")
+}
+
 // TestKernels checks the syntax and the address spaces of every kernel and instance.
 func TestKernels(t *testing.T) {
 	files, err := filepath.Glob(metalkit + "/kernels/*.metal")
@@ -118,7 +125,11 @@ func TestKernels(t *testing.T) {
 		t.Fatal("no kernels", err)
 	}
 	for _, file := range files {
-		if said := kernel(t, read(t, file)); said != "" {
+		by := kernel
+		if strings.HasSuffix(file, "_matmul2d.metal") {
+			by = kernel4
+		}
+		if said := by(t, read(t, file)); said != "" {
 			t.Errorf("%s:\n%s", filepath.Base(file), said)
 		}
 	}
@@ -127,14 +138,20 @@ func TestKernels(t *testing.T) {
 // TestSource checks the text that Apple's compiler is given, and that messages name the
 // file of a mistake and its line there.
 func TestSource(t *testing.T) {
-	source := kernels.Source()
+	source := kernels.Source(kernels.Metal3)
 	if said := kernel(t, source); said != "" {
 		t.Error(said)
 	}
-	for _, name := range []string{kernels.Names()[0], "linear_rows", "rope"} {
+	for _, name := range []string{kernels.Names(kernels.Metal3)[0], "linear_rows", "rope"} {
 		if said := kernel(t, kernels.SourceOf(name)); said != "" {
 			t.Errorf("%s: %s", name, said)
 		}
+	}
+	if said := kernel4(t, kernels.Source(kernels.Metal4)); said != "" {
+		t.Error(said)
+	}
+	if said := kernel4(t, kernels.SourceOf(kernels.Names(kernels.Metal4)[0])); said != "" {
+		t.Error(said)
 	}
 	const head = "struct RopeArgs {"
 	wrong := strings.Replace(source, head, head+" mistake", 1)
@@ -177,6 +194,26 @@ INSTANCE(copy_f32, copy, float);
 	} {
 		wrong := strings.Replace(sound, c.from, c.to, 1)
 		if said := kernel(t, wrong); wrong == sound || !strings.Contains(said, "error: ") {
+			t.Errorf("%s is not found: %s", c.what, said)
+		}
+	}
+}
+
+// TestMatmul2DMistakes makes mistakes that the software driver would not notice, or would not say where.
+func TestMatmul2DMistakes(t *testing.T) {
+	source := kernels.SourceOf("linear_matmul2d_bf16_64x64x4")
+	for _, c := range []struct{ what, from, to string }{
+		{"elements that are const", "tensor<device T, dextents", "tensor<device const T, dextents"},
+		{"a tensor in no address space", "tensor<device T, dextents", "tensor<T, dextents"},
+		{"a pointer of another address space", "Rows xs((device T *)x", "Rows xs((threadgroup T *)x"},
+		{"types that matmul2d does not take", "tensor<device Weight, dextents", "tensor<device float, dextents"},
+		{"a tile that is too small", "matmul2d_descriptor(rows, cols,", "matmul2d_descriptor(8, 8,"},
+		{"a result that there is not", "product.run(xs, ws, sums)", "product.run(xs, ws, y)"},
+		{"a name that there is not", "get_capacity()", "size()"},
+		{"a descriptor that is not constant", "constexpr auto how", "auto how"},
+	} {
+		wrong := strings.Replace(source, c.from, c.to, 1)
+		if said := kernel4(t, wrong); wrong == source || !strings.Contains(said, "error: ") {
 			t.Errorf("%s is not found: %s", c.what, said)
 		}
 	}

@@ -70,6 +70,7 @@ func (d *Driver) Limits() driver.Limits {
 		MaxThreads:         int(l.max_threads),
 		MaxShared:          int(l.max_shared),
 		Compilers:          compilers,
+		Matmul2D:           driver.HasMatmul2D(driver.Version{Major: int(l.major), Minor: int(l.minor)}, C.GoString(&l.architecture[0])),
 		CommandBufferFLOPs: driver.DefaultCommandBufferFLOPs,
 	}
 }
@@ -104,7 +105,11 @@ func (d *Driver) library(kernel string) (unsafe.Pointer, error) {
 	source := C.CString(kernels.SourceOf(kernel))
 	defer C.free(unsafe.Pointer(source))
 	var why C.metal_error
-	library = C.metal_library(&d.c, source, &why)
+	metal4 := C.int(0)
+	if kernels.LanguageOf(kernel) == kernels.Metal4 {
+		metal4 = 1
+	}
+	library = C.metal_library(&d.c, source, metal4, &why)
 	if library == nil {
 		_, text := take(why)
 		return nil, fmt.Errorf("metalkit: kernel %s does not compile: %s", kernel, text)

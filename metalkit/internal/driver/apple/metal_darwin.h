@@ -19,8 +19,9 @@ typedef struct {
 
 // metal_limits is Limits of package driver.
 typedef struct {
-    char name[128], system[128];
+    char name[128], architecture[128], system[128];
     uint64_t working_set, max_buffer, max_threads, max_shared;
+    uint32_t major, minor; // of the system's version
 } metal_limits;
 
 // metal_error is what went wrong: text is malloc'ed, code that of an NSError, or 0.
@@ -41,8 +42,8 @@ uintptr_t metal_alloc(const metal_driver *d, uint64_t size, void **host);
 uintptr_t metal_alias(const metal_driver *d, uintptr_t pages, uint64_t size);
 void metal_free(uintptr_t buffer);
 
-// metal_library compiles source, whose kernels metal_pipeline makes ready.
-void *metal_library(const metal_driver *d, const char *source, metal_error *err);
+// metal_library compiles source, as Metal 4.0 or 3.1, whose kernels metal_pipeline makes ready.
+void *metal_library(const metal_driver *d, const char *source, int metal4, metal_error *err);
 void *metal_pipeline(const metal_driver *d, void *library, const char *name, const uint32_t *constants, uint32_t n, uint32_t threads, metal_error *err);
 void metal_release(void *object);
 

@@ -72,6 +72,13 @@ void metal_describe(const metal_driver *d, metal_limits *l) {
         NSString *version = [process operatingSystemVersionString];
         strlcpy(l->name, [name UTF8String], sizeof l->name);
         strlcpy(l->system, [version UTF8String], sizeof l->system);
+        NSOperatingSystemVersion numbers = [process operatingSystemVersion];
+        l->major = (uint32_t)numbers.majorVersion;
+        l->minor = (uint32_t)numbers.minorVersion;
+        if (@available(macOS 14.0, *)) {
+            MTLArchitecture *architecture = [device architecture];
+            strlcpy(l->architecture, [[architecture name] UTF8String] ?: "", sizeof l->architecture);
+        }
         l->working_set = [device recommendedMaxWorkingSetSize];
         l->max_buffer = [device maxBufferLength];
         l->max_threads = [device maxThreadsPerThreadgroup].width;
@@ -117,11 +124,14 @@ static void set_exact(MTLCompileOptions *options) {
     [options setFastMathEnabled:NO];
 }
 
-void *metal_library(const metal_driver *d, const char *source, metal_error *err) {
+void *metal_library(const metal_driver *d, const char *source, int metal4, metal_error *err) {
     @autoreleasepool {
         MTLCompileOptions *options = [[[MTLCompileOptions alloc] init] autorelease];
         set_exact(options);
-        [options setLanguageVersion:MTLLanguageVersion3_1];
+        if (metal4)
+            [options setLanguageVersion:(MTLLanguageVersion)(4 << 16)]; // 4.0, which SDKs before macOS 26 do not name
+        else
+            [options setLanguageVersion:MTLLanguageVersion3_1];
         NSError *error = nil;
         id<MTLLibrary> library = [(id<MTLDevice>)d->device newLibraryWithSource:string(source) options:options error:&error];
         if (!library) // there may be an error beside a library, of warnings

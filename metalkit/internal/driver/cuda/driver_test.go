@@ -31,7 +31,7 @@ func TestLoad(t *testing.T) {
 	defer drv.Close()
 	var group sync.WaitGroup
 	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for _, name := range kernels.Names() {
+	for _, name := range kernels.Names(kernels.Metal3) {
 		for aligned := range uint32(2) {
 			group.Go(func() {
 				turn <- struct{}{}

@@ -49,7 +49,7 @@ func New(workers int, backward bool) (*Driver, error) {
 func (d *Driver) Limits() driver.Limits {
 	return driver.Limits{
 		Name: fmt.Sprintf("Metal kernels on the CPU (%s)", runtime.GOARCH), System: runtime.GOOS,
-		WorkingSet: physicalMemory(), MaxBuffer: physicalMemory(), MaxThreads: 1024, MaxShared: 32 << 10,
+		WorkingSet: physicalMemory(), MaxBuffer: physicalMemory(), MaxThreads: 1024, MaxShared: 32 << 10, Matmul2D: true,
 	}
 }
 

@@ -1,4 +1,5 @@
 // Kernels with a mistake, or without: MISTAKE chooses. See soft_test.go.
+#include "../../../kernels/metal4.h"
 #include "../../../kernels/common.h"
 
 struct FaultArgs {
@@ -6,7 +7,18 @@ struct FaultArgs {
 };
 
 CONSTANT(uint, MISTAKE, 0);
-enum : uint { NONE, NO_BARRIER, RETURN, FEWER, DIVERGENT, DIFFERENT, BEYOND, BEFORE, UNALIGNED, TOO_MUCH };
+enum : uint { NONE, NO_BARRIER, RETURN, FEWER, DIVERGENT, DIFFERENT, BEYOND, BEFORE, UNALIGNED, TOO_MUCH, ALONE, OTHERS, TOO_FAR };
+
+// product multiplies 16 rows of X by themselves, which lie step elements apart, by a number of simd-groups.
+template <int simds> inline float product(device const float *x, int step) {
+    typedef tensor<device float, dextents<int32_t, 2>, tensor_inline> Rows;
+    Rows rows((device float *)x, dextents<int32_t, 2>(1, 1), array<int32_t, 2>({1, step}));
+    constexpr auto how = matmul2d_descriptor(32, 32, static_cast<int>(dynamic_extent), false, true);
+    matmul2d<how, execution_simdgroups<simds>> op;
+    auto sums = op.template get_destination_cooperative_tensor<Rows, Rows, float>();
+    op.run(rows, rows, sums);
+    return sums[1];
+}
 
 // fault turns 64 elements of X around, by way of threadgroup memory, and adds a sum of zeros.
 kernel void fault(constant FaultArgs &a [[buffer(0)]], device const float *x [[buffer(1)]], device float *y [[buffer(2)]],
@@ -38,6 +50,12 @@ kernel void fault(constant FaultArgs &a [[buffer(0)]], device const float *x [[b
         else
             v += simd_shuffle_xor(0.0f, 1);
     }
+    if (MISTAKE == ALONE && simd == 0)
+        v += product<2>(x, 1) * 0;
+    if (MISTAKE == OTHERS)
+        v += product<4>(x, 1) * 0;
+    if (MISTAKE == TOO_FAR)
+        v += product<2>(x, 1 << 14) * 0;
     y[tid] = v + simd_sum(0.0f);
 }
 KERNEL(fault);

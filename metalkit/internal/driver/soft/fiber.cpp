@@ -173,6 +173,13 @@ void *Worker::declare(uint32_t bytes) {
     return shared + arrays[i].at;
 }
 
+// begin_product notes that the running thread takes part in a matmul2d of so many threads.
+void Worker::begin_product(uint32_t of) {
+    if (of != threads)
+        fail("a matmul2d is made for another number of simd-groups than there are");
+    running().products++;
+}
+
 // moats_hold says whether what is around the arrays is as run_group left it.
 bool Worker::moats_hold() const {
     if (array_count == 0)
@@ -195,7 +202,7 @@ void Worker::run_group() {
     array_count = shared_used = 0;
     for (uint32_t i = 0; i < threads; i++) {
         uint32_t up = (i + 1) % threads, down = (i + threads - 1) % threads;
-        thread[i] = Thread{nullptr, nullptr, backward ? down : up, backward ? up : down, false, 0, 0, 0, 0};
+        thread[i] = Thread{nullptr, nullptr, backward ? down : up, backward ? up : down, false, 0, 0, 0, 0, 0};
         if (i % simd_width == 0)
             simdgroup[i / simd_width].meeting = Meeting{};
     }
@@ -209,9 +216,12 @@ void Worker::run_group() {
     first.stack = stacks[--free_stacks];
     first.sp = prepare(first.stack + stack_size, enter);
     soft_switch(&home, first.sp);
-    for (uint32_t i = 0; i < threads && error == nullptr; i++)
+    for (uint32_t i = 0; i < threads && error == nullptr; i++) {
         if (thread[i].barriers != thread[0].barriers)
             error = "not every thread passed every barrier";
+        else if (thread[i].products != thread[0].products)
+            error = "not every simd-group takes part in every matmul2d";
+    }
     if (error == nullptr && !moats_hold())
         error = "threadgroup memory is written outside of its array";
 }

@@ -22,6 +22,9 @@ const (
 	before
 	unaligned
 	tooMuch
+	alone
+	others
+	tooFar
 )
 
 // TestFaults runs a kernel with every kind of mistake: the driver stops it, or what
@@ -49,6 +52,9 @@ func TestFaults(t *testing.T) {
 		{"vector where it may be", unaligned, 4, 64, ""},
 		{"vector behind the page of a buffer", unaligned, 1024, 64, "outside of every buffer"},
 		{"too much threadgroup memory", tooMuch, 0, 64, "more than 32768 bytes"},
+		{"matmul2d by one of two simd-groups", alone, 0, 64, "takes part in every matmul2d"},
+		{"matmul2d for four simd-groups by two", others, 0, 64, "another number of simd-groups"},
+		{"matmul2d of rows that lie too far apart", tooFar, 0, 64, "further apart"},
 		{"too many threads", none, 0, 1056, "more than 1024 threads"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

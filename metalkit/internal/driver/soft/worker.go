@@ -2,7 +2,7 @@
 
 // Package soft runs Metal kernels on the processor. It compiles the files of
 // metalkit/kernels as C++, after headers that supply Metal's types, barriers,
-// simd-group functions and simdgroup matrices (include/), and runs each thread of
+// simd-group functions, simdgroup matrices and matmul2d (include/), and runs each thread of
 // a threadgroup as a fiber of one operating-system thread (fiber.cpp). A kernel
 // whose threads do not all meet where they should is stopped with an error.
 //
@@ -10,7 +10,7 @@
 // tests. It does not see address spaces, nor races between threadgroups.
 package soft
 
-// #cgo CXXFLAGS: -std=c++17 -O2 -Wall -Wno-attributes -Wno-parentheses -Wno-unused-variable -fno-strict-aliasing
+// #cgo CXXFLAGS: -std=c++20 -O2 -Wall -Wno-attributes -Wno-parentheses -Wno-unused-variable -fno-strict-aliasing
 // #cgo CPPFLAGS: -I${SRCDIR}/include
 // #include <stdlib.h>
 // #include "soft.h"

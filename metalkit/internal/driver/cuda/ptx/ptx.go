@@ -86,7 +86,7 @@ func (c *Compiler) All(ctx context.Context, f func(name string, aligned bool, te
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for _, name := range kernels.Names() {
+	for _, name := range kernels.Names(kernels.Metal3) {
 		for _, aligned := range []bool{false, true} {
 			group.Go(func() {
 				turn <- struct{}{}

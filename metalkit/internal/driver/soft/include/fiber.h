@@ -53,6 +53,7 @@ struct Thread {
     uint32_t arrays;         // in so many arrays
     uint32_t barriers;       // passed
     uint32_t exchanges;      // passed
+    uint32_t products;       // matmul2d's that it took part in
 };
 
 struct Simdgroup {
@@ -89,6 +90,7 @@ struct Worker {
     void threadgroup_barrier();
     const uint32_t *exchange(uint32_t bits, const void *kind);
     void *declare(uint32_t bytes);
+    void begin_product(uint32_t of);
     bool moats_hold() const;
     [[noreturn]] void fail(const char *why);
 

@@ -58,9 +58,14 @@ static inline NSRange NSMakeRange(NSUInteger location, NSUInteger length) { retu
 
 typedef enum : uint64_t { NSActivityUserInitiated = 0x00FFFFFFULL | 1ULL << 20 } NSActivityOptions;
 
+typedef struct {
+    NSInteger majorVersion, minorVersion, patchVersion;
+} NSOperatingSystemVersion;
+
 @interface NSProcessInfo : NSObject
 @property(class, readonly) NSProcessInfo *processInfo;
 @property(readonly, copy) NSString *operatingSystemVersionString;
+@property(readonly) NSOperatingSystemVersion operatingSystemVersion;
 - (id)beginActivityWithOptions:(NSActivityOptions)options reason:(NSString *)reason;
 - (void)endActivity:(id)activity;
 @end

@@ -83,8 +83,14 @@ typedef enum : NSInteger { MTLMathModeSafe SINCE(15.0) = 0 } MTLMathMode;
 - (id<MTLCommandBuffer>)commandBuffer;
 @end
 
+SINCE(14.0)
+@interface MTLArchitecture : NSObject
+@property(readonly, copy) NSString *name;
+@end
+
 @protocol MTLDevice <NSObject>
 @property(readonly) NSString *name;
+@property(readonly) MTLArchitecture *architecture SINCE(14.0);
 @property(readonly) MTLSize maxThreadsPerThreadgroup;
 @property(readonly) NSUInteger maxBufferLength, maxThreadgroupMemoryLength;
 @property(readonly) uint64_t recommendedMaxWorkingSetSize;
