@@ -202,6 +202,17 @@ const tensorRow = 1<<16 - 1
 // isTensor reports whether matmul2d may read o as it is.
 func (o operand) isTensor() bool { return o.octs && int(o.ld)*device.DType(o.dt).Size() <= tensorRow }
 
+// tensors has a bit for each of X and W that is one.
+func (p *product) tensors() (bits uint32) {
+	if p.x.isTensor() {
+		bits |= linearRawX
+	}
+	if p.w.isTensor() {
+		bits |= linearRawW
+	}
+	return bits
+}
+
 // variantOfLinear is the number of the variant to run p by. matmul2d is taken where it is the fastest
 // or forced, and never in another one's place.
 func (e *encoder) variantOfLinear(p *product) int {
@@ -219,6 +230,9 @@ func (e *encoder) variantOfLinear(p *product) int {
 	})
 	s := tune.Shape{Op: tune.Linear, Sizes: [4]int{e.tunedRows(p.m, p.n, p.Y.DType), p.n, p.k, p.m % 8}}
 	s.With = driver.Constants{A: p.with.A, B: p.with.B, Aligned: p.with.Aligned} // whatever comes after the product
+	if e.dev.limits.Matmul2D {
+		s.With.Flags = p.tensors() // what fits them does not fit others of the same size
+	}
 	if v, ok := e.chosen(s, fixed); ok {
 		return v
 	}

@@ -54,6 +54,31 @@ func TestMatmul2DGate(t *testing.T) {
 	}
 }
 
+// TestMatmul2DChosen chooses matmul2d for a product, and not for one of the same size whose rows it
+// does not read.
+func TestMatmul2DChosen(t *testing.T) {
+	const quickest = "linear_matmul2d_bf16_64x64x4"
+	drv := newClock(fastest(quickest))
+	drv.matmul2d = true
+	dev, _ := tuned(t, drv, "")
+	x, w, y := allocMat(t, dev, device.BF16, 129, 256), allocMat(t, dev, device.BF16, 384, 256), allocMat(t, dev, device.F32, 128, 384)
+	x.Rows = 128
+	for _, c := range []struct {
+		offset int
+		want   bool
+	}{{0, true}, {4, false}, {8, true}} {
+		x.Offset = c.offset
+		for i := range 3 {
+			if err := dev.Do(t.Context(), "test", func(e device.Encoder) { e.Record(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) }); err != nil {
+				t.Fatal(err)
+			}
+			if kernel := dev.enc.plan[0].kernel; i == 2 && (kernel == quickest) != c.want {
+				t.Errorf("from element %d on: %s", c.offset, kernel)
+			}
+		}
+	}
+}
+
 // openM5 returns a device over the software driver in the place of an M5, whose kernels are checked.
 // Those whose names begin with bad do not compile, and those with lazy do nothing.
 func openM5(t *testing.T, bad, lazy string, opts Options) (*gpu, *bytes.Buffer) {
