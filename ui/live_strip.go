@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"image"
 	"slices"
@@ -19,14 +20,15 @@ type walkStrip struct {
 	w      *Window
 	dir    string
 	thumbs map[int]image.Image // nil while it is fetched
+	last   int                 // behind the last chunk that is shown; 0 for the way's end
 	shown  string
 	row    *fyne.Container
 	scroll *container.Scroll
 	view   fyne.CanvasObject
 }
 
-// stripChunks is how many chunks are shown at once, the latest.
-const stripChunks = 60
+// stripChunks is how many chunks are shown at once, stripTurn by how many a tap on an end turns.
+const stripChunks, stripTurn = 60, 50
 
 func newWalkStrip(w *Window) *walkStrip {
 	s := &walkStrip{w: w, thumbs: map[int]image.Image{}, row: part.Line(6)}
@@ -37,12 +39,16 @@ func newWalkStrip(w *Window) *walkStrip {
 
 func (s *walkStrip) show(n studio.Walk) {
 	if s.dir != n.Dir {
-		s.dir, s.thumbs = n.Dir, map[int]image.Image{}
+		s.dir, s.thumbs, s.last = n.Dir, map[int]image.Image{}, 0
 	}
-	first := max(0, len(n.Way)-stripChunks)
-	chunks := n.Way[first:]
+	if s.last >= len(n.Way) {
+		s.last = 0
+	}
+	last := cmp.Or(s.last, len(n.Way))
+	first := max(0, last-stripChunks)
+	chunks := n.Way[first:last]
 	s.fetch(chunks)
-	state := fmt.Sprint(chunks, n.At, len(s.thumbs))
+	state := fmt.Sprint(chunks, n.At, len(s.thumbs), len(n.Way))
 	for _, c := range chunks {
 		state += fmt.Sprint(s.thumbs[c] != nil)
 	}
@@ -51,6 +57,9 @@ func (s *walkStrip) show(n studio.Walk) {
 	}
 	s.shown = state
 	s.row.RemoveAll()
+	if first > 0 {
+		s.row.Add(s.turn("live.earlier", theme.NavigateBackIcon(), max(stripChunks, last-stripTurn)))
+	}
 	for i, c := range chunks {
 		face := fyne.CanvasObject(part.Gap(0, 0))
 		if img := s.thumbs[c]; img != nil {
@@ -61,10 +70,23 @@ func (s *walkStrip) show(n studio.Walk) {
 		s.w.names[fmt.Sprintf("live.chunk.%d", first+i)] = tile
 		s.row.Add(tile)
 	}
+	if last < len(n.Way) {
+		s.row.Add(s.turn("live.later", theme.NavigateNextIcon(), last+stripTurn))
+	}
 	s.row.Refresh()
 	if slices.Contains(chunks, n.At) && n.At == n.Way[len(n.Way)-1] {
 		s.scroll.ScrollToOffset(fyne.NewPos(s.row.MinSize().Width, 0))
 	}
+}
+
+// turn returns a button that shows the chunks before another one.
+func (s *walkStrip) turn(name string, icon fyne.Resource, last int) fyne.CanvasObject {
+	b := part.IconButton(icon, func() {
+		s.last = last
+		s.show(s.w.now.Walk)
+	})
+	s.w.names[name] = b
+	return b
 }
 
 // fetch asks for the pictures of chunks, in the background; those that were not seen yet have

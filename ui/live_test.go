@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 
 	"gimbal/inference/clip"
 	"gimbal/inference/live"
+	pads "gimbal/ui/desktop"
 	"gimbal/ui/part"
 	"gimbal/ui/studio"
 )
@@ -50,6 +53,35 @@ func TestLiveKeys(t *testing.T) {
 	expect(t, f, "hold [0 0 0 0] [0 0 0 0] false")
 }
 
+// TestLiveGamepad walks by a gamepad, beside the keys, until it is pulled out.
+func TestLiveGamepad(t *testing.T) {
+	w, f := newTestWindow(t, walking(t), 1280, 800)
+	desk := w.options.Desktop.(*pads.Recorder)
+	held := func(pad *pads.Gamepad, call string) {
+		t.Helper()
+		f.calls = nil
+		desk.Pad = pad
+		w.live.pad.look()
+		w.live.pad.look() // asks once
+		if len(f.calls) != 1 || f.calls[0] != call {
+			t.Errorf("by %+v it asked for %q, want %q", pad, f.calls, call)
+		}
+	}
+	w.turn(pageLive)
+	held(&pads.Gamepad{Left: [2]float64{0.2, -1}, Right: [2]float64{-0.9, 0}}, "hold [1 0 0 0] [0 1 0 0] false")
+	held(&pads.Gamepad{Left: [2]float64{0.5, 0}, Right: [2]float64{0, 0.5}}, "hold [0 0 0 1] [0 0 1 0] true")
+	w.walkKey(fyne.KeyW, true)
+	expect(t, f, "hold [1 0 0 1] [0 0 1 0] true")
+	held(nil, "hold [1 0 0 0] [0 0 0 0] false")
+	held(&pads.Gamepad{Start: true}, "pause true")
+	desk.Pad = &pads.Gamepad{Left: [2]float64{0, 1}}
+	w.live.pad.look()
+	w.turn(pageCreate)
+	if last := f.calls[len(f.calls)-1]; last != "hold [0 0 0 0] [0 0 0 0] false" {
+		t.Errorf("what leaves the page is held: %q", last)
+	}
+}
+
 func TestLiveShowsTheWalk(t *testing.T) {
 	w, f := newTestWindow(t, walking(t), 1280, 800)
 	w.turn(pageLive)
@@ -85,6 +117,40 @@ func TestLiveShowsTheWalk(t *testing.T) {
 }
 
 // TestLiveExplains says why there is no walk, and offers what there is in its place.
+// TestLiveStrip goes through a long way's chunks.
+func TestLiveStrip(t *testing.T) {
+	s := walking(t)
+	s.Walk.Way = nil
+	for c := range 150 {
+		s.Walk.Way = append(s.Walk.Way, c)
+	}
+	s.Walk.At = 149
+	w, f := newTestWindow(t, s, 1280, 800)
+	w.turn(pageLive)
+	tap := func(name string, first, last int) {
+		t.Helper()
+		if name != "" {
+			test.Tap(w.names[name].(fyne.Tappable))
+		}
+		for chunk := range s.Walk.Way {
+			o := w.names[fmt.Sprintf("live.chunk.%d", chunk)]
+			if shown := o != nil && slices.Contains(w.live.strip.row.Objects, o); shown != (chunk >= first && chunk <= last) {
+				t.Errorf("after %q chunk %d is shown: %t", name, chunk, shown)
+			}
+		}
+	}
+	tap("", 90, 149)
+	tap("live.earlier", 40, 99)
+	tap("live.earlier", 0, 59)
+	test.Tap(w.names["live.chunk.7"].(fyne.Tappable))
+	expect(t, f, "go 7")
+	tap("live.later", 50, 109)
+	s.Version, s.Walk.Way = s.Version+1, append(s.Walk.Way, 150)
+	w.show(s)
+	tap("", 50, 109) // stays where one looks
+	tap("live.later", 91, 150)
+}
+
 func TestLiveExplains(t *testing.T) {
 	s := filled(t)
 	s.Walk.Can = studio.WalkWhole

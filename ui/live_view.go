@@ -54,11 +54,12 @@ type liveView struct {
 	view    fyne.CanvasObject
 
 	now  studio.Walk
-	held live.Input
+	held live.Input // by keys
+	pad  *livePad
 }
 
 func newLiveView(w *Window) *liveView {
-	l := &liveView{w: w, form: newForm(w)}
+	l := &liveView{w: w, form: newForm(w), pad: &livePad{w: w}}
 	l.screen = newLiveScreen(w)
 	l.strip = newWalkStrip(w)
 	aside := l.newAside()
@@ -342,15 +343,20 @@ func (l *liveView) key(name fyne.KeyName, down bool) bool {
 	default:
 		return false
 	}
-	l.w.studio.HoldWalk(l.held)
+	l.hold()
 	return true
 }
 
-// release lets go of all keys.
+// hold tells the walk what is held, of the keys and of the gamepad.
+func (l *liveView) hold() { l.w.studio.HoldWalk(l.held.With(l.pad.held)) }
+
+// release lets go of everything.
 func (l *liveView) release() {
-	if l.held != (live.Input{}) {
-		l.held = live.Input{}
-		l.w.studio.HoldWalk(l.held)
+	held := l.held.With(l.pad.held)
+	l.pad.leave()
+	l.held = live.Input{}
+	if held != l.held {
+		l.hold()
 	}
 }
 

@@ -175,6 +175,7 @@ func (w *Window) turn(page int) {
 	}
 	if page == pageLive {
 		w.window.Canvas().Unfocus()
+		w.live.pad.enter()
 	} else {
 		w.live.release()
 	}

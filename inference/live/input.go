@@ -20,8 +20,8 @@ func (in Input) Still() bool {
 	return in.Move == clip.WASD{} && in.Turn == clip.IJKL{} && in.Drag == [2]float64{}
 }
 
-// with returns in and what was done in other too.
-func (in Input) with(other Input) Input {
+// With returns in and what was done in other too.
+func (in Input) With(other Input) Input {
 	for i := range in.Move {
 		in.Move[i] = max(in.Move[i], other.Move[i])
 		in.Turn[i] = max(in.Turn[i], other.Turn[i])

@@ -82,7 +82,7 @@ func (s *Session) todo() (to *int, due bool) {
 		to, s.goTo = s.goTo, nil
 		return to, false
 	}
-	in := s.state.Held.with(s.tapped)
+	in := s.state.Held.With(s.tapped)
 	due = !s.state.Paused && (!s.idle || !in.Still() || s.nudged)
 	phase := Ready
 	if due {
@@ -131,7 +131,7 @@ func (s *Session) make() error {
 	defer done()
 	begin := time.Now()
 	s.mu.Lock()
-	in, prompt, touched, epoch := s.state.Held.with(s.tapped), s.prompt, s.touched, s.epoch
+	in, prompt, touched, epoch := s.state.Held.With(s.tapped), s.prompt, s.touched, s.epoch
 	s.tapped, s.touched, s.nudged = Input{}, time.Time{}, false
 	s.state.Acting = in
 	s.mu.Unlock()

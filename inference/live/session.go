@@ -156,7 +156,7 @@ func (s *Session) Hold(in Input) {
 		}
 		s.touch()
 		s.state.Held = in
-		s.tapped = s.tapped.with(in)
+		s.tapped = s.tapped.With(in)
 	})
 }
 
@@ -172,7 +172,7 @@ func (s *Session) Drag(right, up float64) {
 // touch notes when the input changes, for the first time since nothing was done or the last
 // chunk began. s.mu is held.
 func (s *Session) touch() {
-	if s.touched.IsZero() || s.state.Held.with(s.tapped).Still() {
+	if s.touched.IsZero() || s.state.Held.With(s.tapped).Still() {
 		s.touched = time.Now()
 	}
 }

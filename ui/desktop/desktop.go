@@ -37,6 +37,9 @@ type Desktop interface {
 	// opens from the file manager or drops on the program's icon, also with those from
 	// before this call.
 	OnOpen(f func(paths []string))
+	// Gamepad returns the state of the first gamepad there is; ok is false for none. Call it from the
+	// window's goroutine while there is a window.
+	Gamepad() (g Gamepad, ok bool)
 	// Folders are the user's folders for this program; they need not be there yet.
 	Folders() Folders
 }

@@ -15,6 +15,8 @@ type Recorder struct {
 	Picked func(Panel) (string, error)
 	// Copied answers ClipboardPicture; nil has no picture.
 	Copied func() ([]byte, error)
+	// Pad is the gamepad; nil for none.
+	Pad *Gamepad
 
 	mu    sync.Mutex
 	calls []string
@@ -47,6 +49,14 @@ func (r *Recorder) Calls() []string {
 
 // OpenFiles does what the user does by opening files from the file manager.
 func (r *Recorder) OpenFiles(paths ...string) { r.inbox.add(paths) }
+
+// Gamepad implements Desktop.
+func (r *Recorder) Gamepad() (Gamepad, bool) {
+	if r.Pad == nil {
+		return Gamepad{}, false
+	}
+	return *r.Pad, true
+}
 
 func (r *Recorder) note(format string, args ...any) {
 	r.mu.Lock()
