@@ -171,6 +171,10 @@ func readObject(path string, limit int64) (object, error) {
 	if err != nil {
 		return object{}, err
 	}
+	return parseObject(path, text)
+}
+
+func parseObject(path string, text []byte) (object, error) {
 	o := object{path: path}
 	var mistyped *json.UnmarshalTypeError
 	if err := json.Unmarshal(text, &o.values); errors.As(err, &mistyped) {

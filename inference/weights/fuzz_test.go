@@ -51,3 +51,12 @@ func FuzzPickle(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParts(f *testing.F) {
+	f.Add([]byte(`{"high_noise": "a", "tokenizer": "/b"}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if p, err := parseParts("/models/model.json", text); err == nil && len(p.Paths()) == 0 {
+			t.Error("no parts and no error")
+		}
+	})
+}

@@ -268,6 +268,7 @@ func (c contents) placeGGUF(file *mapping, header int64) error {
 	}) {
 		e := c.tensors[name]
 		if e.size == 0 {
+			e.offset = 0 // nothing of it lies anywhere
 			continue
 		}
 		if start > size || e.offset > size-start || e.size > size-start-e.offset {

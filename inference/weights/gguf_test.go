@@ -121,6 +121,9 @@ func TestGGUFErrors(t *testing.T) {
 
 func FuzzGGUF(f *testing.F) {
 	f.Add(someGGUF().bytes())
+	empty := someGGUF()
+	empty.tensors[1] = ggufTensor("a", 1, 1<<40, 0, 1)
+	f.Add(empty.bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file := &mapping{path: "fuzz", data: data}
 		c, err := parseGGUF(file)

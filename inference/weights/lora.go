@@ -117,7 +117,12 @@ type LoRAReport struct {
 // W + strength*alpha/rank * up·down. Keys that the model has not are reported; the error is a
 // *LoRAError if none fits.
 func (a *Adaptation) Add(l *LoRA, sizes WanSizes, strength float64) (LoRAReport, error) {
-	groups, report, err := l.groups(sizes.Table())
+	return a.add(l, newModules(sizes.Table()), strength)
+}
+
+// add is Add for a model of these modules.
+func (a *Adaptation) add(l *LoRA, model modules, strength float64) (LoRAReport, error) {
+	groups, report, err := l.groups(model)
 	if err != nil {
 		return report, err
 	}

@@ -88,8 +88,7 @@ func kindOf(part string) string {
 
 // groups sorts a file's keys by what they are about. The groups are of the model; the report
 // has the others' keys.
-func (l *LoRA) groups(table Table) ([]*group, LoRAReport, error) {
-	modules := newModules(table)
+func (l *LoRA) groups(model modules) ([]*group, LoRAReport, error) {
 	found, names := map[string]*group{}, []string{}
 	var report LoRAReport
 	for _, key := range l.store.names {
@@ -117,7 +116,7 @@ func (l *LoRA) groups(table Table) ([]*group, LoRAReport, error) {
 	for _, name := range names {
 		g := found[name]
 		report.Modules++
-		spec, ok := modules.spec(g)
+		spec, ok := model.spec(g)
 		again := spec.Name + "\n" + kindOf(g.part())
 		if !ok || taken[again] {
 			report.Ignored = append(report.Ignored, g.names()...)

@@ -59,7 +59,15 @@ func (p Parts) Paths() (paths []string) {
 
 // ReadParts reads a PartsFile.
 func ReadParts(path string) (Parts, error) {
-	values, err := readObject(path, maxConfig)
+	text, err := readSmall(path, maxConfig)
+	if err != nil {
+		return Parts{}, err
+	}
+	return parseParts(path, text)
+}
+
+func parseParts(path string, text []byte) (Parts, error) {
+	values, err := parseObject(path, text)
 	if err != nil {
 		return Parts{}, err
 	}

@@ -147,19 +147,6 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-func FuzzParts(f *testing.F) {
-	f.Add([]byte(`{"high_noise": "a", "tokenizer": "/b"}`))
-	path := filepath.Join(f.TempDir(), "model.json")
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if err := os.WriteFile(path, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if p, err := weights.ReadParts(path); err == nil && len(p.Paths()) == 0 {
-			t.Error("no parts and no error")
-		}
-	})
-}
-
 // TestJoinParts makes a model of files, with what they lack of a model that there is.
 func TestJoinParts(t *testing.T) {
 	gguf, ok := golden.FormatFile(t, "gguf/q4_k_m.gguf")
