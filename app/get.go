@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"gimbal/inference"
@@ -69,20 +68,16 @@ type fetching struct {
 	dir            string
 	stdout, stderr io.Writer
 
-	mu    sync.Mutex // guards what follows
 	told  time.Time
-	begun time.Time
-	first int64 // bytes that were there when it was begun
+	meter hub.Meter
 }
 
 func (g *fetching) run(revision string, list bool) error {
-	var listings []hub.Listing
-	for _, source := range g.model.Sources {
-		l, err := g.client.List(g.ctx, source, revision)
-		if err != nil {
-			return err
-		}
-		listings = append(listings, l)
+	offer, err := g.client.Offer(g.ctx, g.model, revision)
+	if err != nil {
+		return err
+	}
+	for _, l := range offer.Listings {
 		licence := g.model.Licence
 		if licence == "" {
 			licence = l.Licence
@@ -100,32 +95,27 @@ func (g *fetching) run(revision string, list bool) error {
 	if err := os.MkdirAll(g.dir, 0o755); err != nil {
 		return err
 	}
-	for _, l := range listings {
-		g.begun = time.Time{}
-		if err := g.client.Get(g.ctx, l, g.dir, g.progress); err != nil {
-			return err
-		}
+	if err := g.client.Fetch(g.ctx, offer, g.dir, g.progress); err != nil {
+		return err
 	}
 	fmt.Fprintf(g.stdout, "%s: complete, every file's hash is the hub's; 'gimbal generate --ckpt_dir %[1]s' runs it\n", g.dir)
 	return nil
 }
 
 // progress tells how much is there, every few seconds.
-func (g *fetching) progress(done, total int64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (g *fetching) progress(p hub.Progress) {
 	now := time.Now()
-	if g.begun.IsZero() {
-		g.begun, g.first = now, done
-	}
 	if now.Sub(g.told) < 3*time.Second {
 		return
 	}
 	g.told = now
-	rate := float64(done-g.first) / max(0.001, now.Sub(g.begun).Seconds())
+	g.meter.Add(now, p)
 	left := ""
-	if rate > 0 {
-		left = fmt.Sprintf(", %s/s, %v left", inference.Size(int64(rate)), time.Duration(float64(total-done)/rate*float64(time.Second)).Round(time.Second))
+	switch rate := g.meter.Rate(); {
+	case p.Checking:
+		left = " there: looking at it"
+	case rate > 0:
+		left = fmt.Sprintf(", %s/s, %v left", inference.Size(int64(rate)), g.meter.Left().Round(time.Second))
 	}
-	fmt.Fprintf(g.stderr, "%s of %s%s\n", inference.Size(done), inference.Size(total), left)
+	fmt.Fprintf(g.stderr, "%s of %s%s\n", inference.Size(p.Done), inference.Size(p.Total), left)
 }

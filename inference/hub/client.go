@@ -87,6 +87,9 @@ func keepToken(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
+// Endpoint returns the hub's address.
+func (c *Client) Endpoint() string { return c.o.Endpoint }
+
 // Page returns the address of a repository's page.
 func (c *Client) Page(repo string) string { return c.o.Endpoint + "/" + repo }
 

@@ -44,6 +44,13 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("%s: the hub answers %s", e.Address, e.Status)
 }
 
+// BusyError says that another process is fetching to a folder.
+type BusyError struct{ Folder string }
+
+func (e *BusyError) Error() string {
+	return e.Folder + ": another process is fetching to this folder: wait for it"
+}
+
 // NetworkError says that a request failed again and again.
 type NetworkError struct {
 	Address string
@@ -52,7 +59,7 @@ type NetworkError struct {
 }
 
 func (e *NetworkError) Error() string {
-	return fmt.Sprintf("%s: failed %d times, lastly: %v; what came so far is kept: give the command again", e.Address, e.Tries, e.Err)
+	return fmt.Sprintf("%s: failed %d times, lastly: %v; what came so far is kept: try again", e.Address, e.Tries, e.Err)
 }
 
 // Unwrap returns why it failed at last.

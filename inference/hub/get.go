@@ -3,7 +3,6 @@ package hub
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,13 +14,13 @@ import (
 )
 
 // Get brings what a listing holds to the folder dir, or one in it for the listing's Into: the files
-// that are not there yet. It tells progress how many of their bytes are done. Any end of the
+// that are not there yet. It tells progress how far it is, one call at a time. Any end of the
 // program loses at most the requests under way: the next call goes on. A file is under its
 // name only when its hash is right; what is there already is used if its hash is right, and is
 // an *OtherFileError if not.
-func (c *Client) Get(ctx context.Context, l Listing, dir string, progress func(done, total int64)) error {
+func (c *Client) Get(ctx context.Context, l Listing, dir string, progress func(Progress)) error {
 	root := filepath.Join(dir, l.Into)
-	g := &getting{c: c, l: l, root: root, total: l.Bytes(), progress: progress}
+	g := &getting{c: c, l: l, root: root, now: Progress{Total: l.Bytes(), Checking: true}, progress: progress}
 	unlock, err := g.lock()
 	if err != nil {
 		return err
@@ -33,6 +32,7 @@ func (c *Client) Get(ctx context.Context, l Listing, dir string, progress func(d
 	if err := output.CheckRoom(output.Need{Folder: root, Bytes: g.left}); err != nil {
 		return err
 	}
+	g.begin()
 	return g.run(ctx)
 }
 
@@ -41,12 +41,12 @@ type getting struct {
 	c        *Client
 	l        Listing
 	root     string
-	progress func(done, total int64)
+	progress func(Progress)
 	left     int64 // bytes that are to be fetched
 	files    []*partial
 
-	mu          sync.Mutex // guards what follows
-	done, total int64
+	mu  sync.Mutex // guards what follows
+	now Progress
 }
 
 // cacheFolder is where Hugging Face's programs keep what they know of a folder's files, and where
@@ -64,7 +64,7 @@ func (g *getting) lock() (unlock func(), err error) {
 	case err != nil:
 		return nil, output.Explain(g.root, err)
 	case !ok:
-		return nil, fmt.Errorf("%s: another process is fetching to this folder: wait for it", g.root)
+		return nil, &BusyError{g.root}
 	}
 	return func() { lock.Unlock() }, nil
 }
@@ -96,10 +96,24 @@ func (g *getting) plan(ctx context.Context) error {
 
 // add counts bytes that are there now; negative ones were lost.
 func (g *getting) add(n int64) {
+	g.tell(func(p *Progress) { p.Done += n })
+}
+
+// came counts bytes that came over the network.
+func (g *getting) came(n int64) {
+	g.tell(func(p *Progress) { p.Done, p.Came = p.Done+n, p.Came+n })
+}
+
+// begin says that what is there is known, and that the rest is fetched from now on.
+func (g *getting) begin() {
+	g.tell(func(p *Progress) { p.Checking = false })
+}
+
+func (g *getting) tell(change func(p *Progress)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.done += n
-	g.progress(g.done, g.total)
+	change(&g.now)
+	g.progress(g.now)
 }
 
 func (g *getting) close() error {

@@ -3,14 +3,9 @@ package hub
 import (
 	"bytes"
 	"context"
-	"crypto/sha1"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,160 +17,29 @@ import (
 	"time"
 
 	"gimbal/inference"
+	"gimbal/inference/hub/hubtest"
 	"gimbal/inference/weights"
 )
 
 const (
-	commit = "0123456789abcdef0123456789abcdef01234567"
+	commit = hubtest.Commit
 	repo   = "robbyant/lingbot-world-base-cam"
-	token  = "hf_secret"
+	token  = hubtest.Token
 )
 
-// fakeHub speaks the hub's API: lists in pages, redirects of large files to another host, ranges.
+// fakeHub is a hub with one repository.
 type fakeHub struct {
-	*httptest.Server
-	store *httptest.Server // to which large files are redirected
-	files map[string][]byte
-
-	mu     sync.Mutex
-	served map[string]int64                                         // bytes of files
-	asked  int                                                      // requests for files
-	fault  func(w http.ResponseWriter, r *http.Request, n int) bool // answers in place of the hub, the nth request for a file
-	gated  bool
-	noted  []string // what should not be
+	*hubtest.Hub
+	files hubtest.Repo
 }
 
 func newFakeHub(t *testing.T) *fakeHub {
-	rnd := rand.New(rand.NewPCG(1, 2))
-	random := func(n int) []byte {
-		data := make([]byte, n)
-		for i := range data {
-			data[i] = byte(rnd.Uint32())
-		}
-		return data
+	files := hubtest.Repo{
+		"high_noise_model/diffusion_pytorch_model.safetensors": hubtest.Random(1_000_000), "low_noise_model/diffusion_pytorch_model.safetensors": hubtest.Random(700_001),
+		"high_noise_model/config.json": []byte(`{"dim": 1}`), "google/umt5-xxl/spiece.model": hubtest.Random(30_000), "empty.txt": {}, "a file #1?.json": []byte("{}"),
+		".gitattributes": []byte("x"), "assets/teaser.png": hubtest.Random(99),
 	}
-	h := &fakeHub{served: map[string]int64{}, files: map[string][]byte{
-		"high_noise_model/diffusion_pytorch_model.safetensors": random(1_000_000), "low_noise_model/diffusion_pytorch_model.safetensors": random(700_001),
-		"high_noise_model/config.json": []byte(`{"dim": 1}`), "google/umt5-xxl/spiece.model": random(30_000), "empty.txt": {}, "a file #1?.json": []byte("{}"),
-		".gitattributes": []byte("x"), "assets/teaser.png": random(99),
-	}}
-	h.Server = httptest.NewServer(http.HandlerFunc(h.serve))
-	h.store = httptest.NewServer(http.HandlerFunc(h.serveStored))
-	t.Cleanup(h.Close)
-	t.Cleanup(h.store.Close)
-	return h
-}
-
-// answer sets what answers requests for files from now on.
-func (h *fakeHub) answer(fault func(w http.ResponseWriter, r *http.Request, n int) bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.asked, h.fault = 0, fault
-}
-
-func (h *fakeHub) note(format string, args ...any) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.noted = append(h.noted, fmt.Sprintf(format, args...))
-}
-
-func large(name string) bool { return strings.HasSuffix(name, ".safetensors") }
-
-func (h *fakeHub) serve(w http.ResponseWriter, r *http.Request) {
-	if h.gated && r.Header.Get("Authorization") != "Bearer "+token {
-		w.Header().Set("X-Error-Code", "GatedRepo")
-		http.Error(w, "Access to model is restricted", http.StatusUnauthorized)
-		return
-	}
-	switch path := r.URL.Path; {
-	case path == "/api/models/"+repo+"/revision/main":
-		fmt.Fprintf(w, `{"sha": %q, "cardData": {"license": "apache-2.0"}}`, commit)
-	case path == "/api/models/"+repo+"/tree/"+commit:
-		h.list(w, r)
-	case strings.HasPrefix(path, "/"+repo+"/resolve/"+commit+"/"):
-		name := strings.TrimPrefix(path, "/"+repo+"/resolve/"+commit+"/")
-		if large(name) {
-			http.Redirect(w, r, h.store.URL+"/blobs/"+name, http.StatusFound)
-			return
-		}
-		h.file(w, r, name)
-	default:
-		w.Header().Set("X-Error-Code", "RepoNotFound")
-		http.Error(w, "Repository not found", http.StatusUnauthorized)
-	}
-}
-
-// list lists the files in pages of three.
-func (h *fakeHub) list(w http.ResponseWriter, r *http.Request) {
-	var names []string
-	for name := range h.files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	var page []map[string]any
-	from := 0
-	fmt.Sscan(r.URL.Query().Get("cursor"), &from)
-	for _, name := range names[from:min(from+3, len(names))] {
-		data := h.files[name]
-		entry := map[string]any{"type": "file", "path": name, "size": len(data), "oid": blobOf(data)}
-		if large(name) {
-			sum := sha256.Sum256(data)
-			entry["lfs"] = map[string]any{"oid": hex.EncodeToString(sum[:]), "size": len(data), "pointerSize": 130}
-			entry["oid"] = blobOf([]byte("pointer"))
-		}
-		page = append(page, entry)
-	}
-	page = append(page, map[string]any{"type": "directory", "path": "google", "size": 0, "oid": commit})
-	if from+3 < len(names) {
-		w.Header().Set("Link", fmt.Sprintf(`<%s%s?recursive=true&cursor=%d>; rel="next"`, h.URL, r.URL.Path, from+3))
-	}
-	json.NewEncoder(w).Encode(page)
-}
-
-func blobOf(data []byte) string {
-	sum := sha1.Sum(append(fmt.Appendf(nil, "blob %d\x00", len(data)), data...))
-	return hex.EncodeToString(sum[:])
-}
-
-func (h *fakeHub) serveStored(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Authorization") != "" {
-		h.note("the token went to another host")
-	}
-	h.file(w, r, strings.TrimPrefix(r.URL.Path, "/blobs/"))
-}
-
-func (h *fakeHub) file(w http.ResponseWriter, r *http.Request, name string) {
-	h.mu.Lock()
-	h.asked++
-	n, fault := h.asked, h.fault
-	h.mu.Unlock()
-	if fault != nil && fault(w, r, n) {
-		return
-	}
-	http.ServeContent(&countingWriter{w, h, name}, r, name, time.Time{}, bytes.NewReader(h.files[name]))
-}
-
-type countingWriter struct {
-	http.ResponseWriter
-	h    *fakeHub
-	name string
-}
-
-func (c *countingWriter) Write(p []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(p)
-	c.h.mu.Lock()
-	defer c.h.mu.Unlock()
-	c.h.served[c.name] += int64(n)
-	return n, err
-}
-
-func (h *fakeHub) total() (sum int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, n := range h.served {
-		sum += n
-	}
-	return sum
+	return &fakeHub{hubtest.New(map[string]hubtest.Repo{repo: files}).Start(t), files}
 }
 
 func (h *fakeHub) client(t *testing.T, change ...func(*Options)) *Client {
@@ -222,12 +86,12 @@ func (h *fakeHub) check(t *testing.T, dir string) {
 	if chunks, _ := filepath.Glob(filepath.Join(dir, cacheFolder, "*", "*.chunks")); len(chunks) > 0 {
 		t.Errorf("left %v", chunks)
 	}
-	for _, what := range h.noted {
+	for _, what := range h.Noted() {
 		t.Error(what)
 	}
 }
 
-func quiet(int64, int64) {}
+func quiet(Progress) {}
 
 func TestGet(t *testing.T) {
 	h := newFakeHub(t)
@@ -239,13 +103,13 @@ func TestGet(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "models", "new")
 	var mu sync.Mutex
 	last := int64(-1)
-	err := c.Get(t.Context(), l, dir, func(done, total int64) {
+	err := c.Get(t.Context(), l, dir, func(p Progress) {
 		mu.Lock()
 		defer mu.Unlock()
-		if done < last || done > total || total != l.Bytes() {
-			t.Errorf("progress %d after %d, of %d", done, last, total)
+		if p.Done < last || p.Done > p.Total || p.Total != l.Bytes() || p.Came > p.Done || p.Checking && p.Came > 0 {
+			t.Errorf("progress %+v after %d", p, last)
 		}
-		last = done
+		last = p.Done
 	})
 	if err != nil || last != l.Bytes() {
 		t.Fatalf("%d bytes of %d: %v", last, l.Bytes(), err)
@@ -254,9 +118,9 @@ func TestGet(t *testing.T) {
 	if got := weights.HubHash(filepath.Join(dir, "high_noise_model/diffusion_pytorch_model.safetensors")); len(got) != 64 {
 		t.Errorf("inspect --full does not find the hash: %q", got)
 	}
-	before := h.total()
-	if err := c.Get(t.Context(), l, dir, quiet); err != nil || h.total() != before {
-		t.Errorf("a second time: %v, %d bytes more", err, h.total()-before)
+	before := h.Served()
+	if err := c.Get(t.Context(), l, dir, quiet); err != nil || h.Served() != before {
+		t.Errorf("a second time: %v, %d bytes more", err, h.Served()-before)
 	}
 }
 
@@ -276,8 +140,8 @@ func TestPart(t *testing.T) {
 
 // TestFaults fetches over a network that does all that networks do.
 func TestFaults(t *testing.T) {
-	for name, fault := range map[string]func(h *fakeHub) func(w http.ResponseWriter, r *http.Request, n int) bool{
-		"throttled": func(*fakeHub) func(w http.ResponseWriter, r *http.Request, n int) bool {
+	for name, fault := range map[string]func(h *fakeHub) hubtest.Fault{
+		"throttled": func(*fakeHub) hubtest.Fault {
 			return func(w http.ResponseWriter, r *http.Request, n int) bool {
 				if n%3 == 0 {
 					w.Header().Set("Retry-After", "0")
@@ -286,7 +150,7 @@ func TestFaults(t *testing.T) {
 				return n%3 == 0
 			}
 		},
-		"errors of the server": func(*fakeHub) func(w http.ResponseWriter, r *http.Request, n int) bool {
+		"errors of the server": func(*fakeHub) hubtest.Fault {
 			return func(w http.ResponseWriter, r *http.Request, n int) bool {
 				if n%2 == 0 {
 					http.Error(w, "oh", http.StatusBadGateway)
@@ -294,12 +158,12 @@ func TestFaults(t *testing.T) {
 				return n%2 == 0
 			}
 		},
-		"cut short": func(h *fakeHub) func(w http.ResponseWriter, r *http.Request, n int) bool {
+		"cut short": func(h *fakeHub) hubtest.Fault {
 			return func(w http.ResponseWriter, r *http.Request, n int) bool {
-				if n%2 == 1 || !large(r.URL.Path) {
+				if n%2 == 1 || !hubtest.Large(r.URL.Path) {
 					return false
 				}
-				data := h.files[strings.TrimPrefix(r.URL.Path, "/blobs/")]
+				data := h.files[strings.TrimPrefix(r.URL.Path, "/blobs/"+repo+"/")]
 				var first, last int
 				fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &first, &last)
 				w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(data)))
@@ -309,16 +173,16 @@ func TestFaults(t *testing.T) {
 				panic(http.ErrAbortHandler)
 			}
 		},
-		"no ranges": func(h *fakeHub) func(w http.ResponseWriter, r *http.Request, n int) bool {
+		"no ranges": func(h *fakeHub) hubtest.Fault {
 			return func(w http.ResponseWriter, r *http.Request, n int) bool {
-				if !large(r.URL.Path) {
+				if !hubtest.Large(r.URL.Path) {
 					return false
 				}
-				w.Write(h.files[strings.TrimPrefix(r.URL.Path, "/blobs/")])
+				w.Write(h.files[strings.TrimPrefix(r.URL.Path, "/blobs/"+repo+"/")])
 				return true
 			}
 		},
-		"stalled": func(*fakeHub) func(w http.ResponseWriter, r *http.Request, n int) bool {
+		"stalled": func(*fakeHub) hubtest.Fault {
 			return func(w http.ResponseWriter, r *http.Request, n int) bool {
 				if n%5 == 0 {
 					<-r.Context().Done()
@@ -330,7 +194,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newFakeHub(t)
-			h.answer(fault(h))
+			h.Answer(fault(h))
 			c := h.client(t, func(o *Options) { o.Idle = 200 * time.Millisecond })
 			dir := t.TempDir()
 			if err := c.Get(t.Context(), h.listing(t, c, Source{Repo: repo}), dir, quiet); err != nil {
@@ -349,7 +213,7 @@ func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	for stop := 1; stop < 18; stop += 4 {
 		ctx, cancel := context.WithCancel(t.Context())
-		h.answer(func(_ http.ResponseWriter, r *http.Request, n int) bool {
+		h.Answer(func(_ http.ResponseWriter, r *http.Request, n int) bool {
 			if n == stop {
 				cancel()
 				<-r.Context().Done()
@@ -361,7 +225,7 @@ func TestResume(t *testing.T) {
 		}
 		cancel()
 	}
-	h.answer(nil)
+	h.Answer(nil)
 	// A program that is killed may leave a line half written, and the last chunk's bytes unsure.
 	lists, _ := filepath.Glob(filepath.Join(dir, cacheFolder, "*", "*.chunks"))
 	for _, path := range lists {
@@ -376,8 +240,8 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.check(t, dir)
-	if most := l.Bytes() + 12*c.o.Chunk; h.total() > most {
-		t.Errorf("%d bytes came for %d, want at most %d", h.total(), l.Bytes(), most)
+	if most := l.Bytes() + 12*c.o.Chunk; h.Served() > most {
+		t.Errorf("%d bytes came for %d, want at most %d", h.Served(), l.Bytes(), most)
 	}
 }
 
@@ -389,13 +253,13 @@ func TestRefusals(t *testing.T) {
 	if _, err := h.client(t).List(t.Context(), Source{Repo: "nobody/nothing"}, ""); !errors.As(err, &access) || access.Gated || !strings.Contains(err.Error(), "HF_TOKEN does not give access") {
 		t.Errorf("a model that is not there: %v", err)
 	}
-	h.gated = true
+	h.Gated = true
 	if _, err := h.client(t, none).List(t.Context(), Source{Repo: repo}, ""); !errors.As(err, &access) || !access.Gated || !strings.Contains(err.Error(), h.URL+"/"+repo) {
 		t.Errorf("a gated one: %v", err)
 	}
 	c := h.client(t)
 	l := h.listing(t, c, Source{Repo: repo})
-	h.gated = false
+	h.Gated = false
 
 	t.Run("wrong hash", func(t *testing.T) {
 		dir := t.TempDir()
@@ -502,7 +366,7 @@ func TestCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.check(t, dir)
-	if got, want := h.total(), int64(len(h.files["low_noise_model/diffusion_pytorch_model.safetensors"])); got != want {
+	if got, want := h.Served(), int64(len(h.files["low_noise_model/diffusion_pytorch_model.safetensors"])); got != want {
 		t.Errorf("%d bytes came, want the %d of the file that is damaged in the cache", got, want)
 	}
 }
@@ -548,5 +412,23 @@ func TestModels(t *testing.T) {
 		if m, ok := FindModel(bad); ok {
 			t.Errorf("%q is %+v", bad, m)
 		}
+	}
+}
+
+// stopper ends a fetch when so many bytes came.
+type stopper struct {
+	ctx    context.Context
+	cancel func()
+	at     int64
+}
+
+func cancelAt(t *testing.T, bytes int64) *stopper {
+	ctx, cancel := context.WithCancel(t.Context())
+	return &stopper{ctx, cancel, bytes}
+}
+
+func (s *stopper) progress(p Progress) {
+	if p.Came >= s.at {
+		s.cancel()
 	}
 }

@@ -39,6 +39,14 @@ type partial struct {
 
 func (p *partial) part() string { return p.path + ".part" }
 
+// blob returns where Hugging Face's programs have the file, if they have it; "" without a cache.
+func (p *partial) blob() string {
+	if p.g.c.o.Cache == "" {
+		return ""
+	}
+	return filepath.Join(p.g.c.o.Cache, "models--"+strings.ReplaceAll(p.g.l.Repo, "/", "--"), "blobs", p.etag())
+}
+
 // note returns the path of what is known of the file, by its kind.
 func (p *partial) note(kind string) string {
 	return filepath.Join(p.g.root, cacheFolder, filepath.FromSlash(p.Path)+kind)
@@ -75,10 +83,7 @@ func (p *partial) there(ctx context.Context) (bool, error) {
 
 // fromCache links the file to where Hugging Face's programs have it.
 func (p *partial) fromCache(ctx context.Context) (bool, error) {
-	if p.g.c.o.Cache == "" {
-		return false, nil
-	}
-	blob := filepath.Join(p.g.c.o.Cache, "models--"+strings.ReplaceAll(p.g.l.Repo, "/", "--"), "blobs", p.etag())
+	blob := p.blob()
 	info, err := os.Stat(blob)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != p.Size {
 		return false, nil
@@ -229,10 +234,10 @@ func (p *partial) request(ctx context.Context, address string, at *int64, last i
 	for *at <= last {
 		n, err := io.CopyN(to, body, min(1<<20, last+1-*at))
 		*at += n
-		p.g.add(n)
+		p.g.came(n)
 		switch {
 		case err == nil:
-		case output.Full(err):
+		case errors.As(err, new(*os.PathError)): // of the disk, which no waiting helps against
 			return err
 		default:
 			return retryError{err: fmt.Errorf("%s: %d bytes are missing: %w", filepath.Base(p.path), last+1-*at, err)}
