@@ -4,14 +4,17 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"gimbal/inference"
 )
 
 // Model is a model that can be fetched by its name.
 type Model struct {
 	Name    string // such as "lingbot-world-base-cam"
 	Title   string
-	Variant string // of the engine's; "" for one that is not among them
-	Licence string // "" for what the repository states
+	Variant string          // of the engine's; "" for one that is not among them
+	Quant   inference.Quant // of its experts' weights
+	Licence string          // "" for what the repository states
 	// NonCommercial says that the licence wants to be accepted.
 	NonCommercial bool
 	Sources       []Source
@@ -38,15 +41,15 @@ const (
 // Models are the models that there are. To add one: a row. A fast model without the rest takes
 // that from another of the family, so that what is fetched runs by itself.
 var Models = []Model{
-	{"lingbot-world-base-cam", "LingBot-World base (cam)", "base-cam", apache, false, []Source{{Repo: baseCam}}},
-	{"lingbot-world-base-act", "LingBot-World base (act)", "base-act", apache, false, []Source{{Repo: "robbyant/lingbot-world-base-act"}}},
-	{"lingbot-world-fast", "LingBot-World fast (cam)", "fast-cam", apache, false, []Source{
+	{"lingbot-world-base-cam", "LingBot-World base (cam)", "base-cam", "", apache, false, []Source{{Repo: baseCam}}},
+	{"lingbot-world-base-act", "LingBot-World base (act)", "base-act", "", apache, false, []Source{{Repo: "robbyant/lingbot-world-base-act"}}},
+	{"lingbot-world-fast", "LingBot-World fast (cam)", "fast-cam", "", apache, false, []Source{
 		{Repo: "robbyant/lingbot-world-fast", Into: "lingbot_world_fast"}, {Repo: baseCam, Only: assets}}},
-	{"lingbot-world-v2-14b-causal-fast", "LingBot-World 2.0 14B, causal-fast", "v2-14b-fast", nonCommercial, true, []Source{{Repo: v2Large}}},
-	{"lingbot-world-v2-1.3b-causal-fast", "LingBot-World 2.0 1.3B, causal-fast", "v2-1.3b-fast", nonCommercial, true, []Source{
+	{"lingbot-world-v2-14b-causal-fast", "LingBot-World 2.0 14B, causal-fast", "v2-14b-fast", "", nonCommercial, true, []Source{{Repo: v2Large}}},
+	{"lingbot-world-v2-1.3b-causal-fast", "LingBot-World 2.0 1.3B, causal-fast", "v2-1.3b-fast", "", nonCommercial, true, []Source{
 		{Repo: "robbyant/lingbot-world-v2-1.3b-causal-fast"}, {Repo: v2Large, Only: assets}}},
-	{"lingbot-world-base-cam-nf4", "LingBot-World base (cam) in NF4, by cahlen", "base-cam", "", false, []Source{{Repo: "cahlen/lingbot-world-base-cam-nf4"}}},
-	{"wan2.2-i2v-a14b", "Wan2.2-I2V-A14B, without camera control", "wan2.2-i2v", apache, false, []Source{{Repo: "Wan-AI/Wan2.2-I2V-A14B"}}},
+	{"lingbot-world-base-cam-nf4", "LingBot-World base (cam) in NF4, by cahlen", "base-cam", inference.QuantNF4, "", false, []Source{{Repo: "cahlen/lingbot-world-base-cam-nf4"}}},
+	{"wan2.2-i2v-a14b", "Wan2.2-I2V-A14B, without camera control", "wan2.2-i2v", "", apache, false, []Source{{Repo: "Wan-AI/Wan2.2-I2V-A14B"}}},
 }
 
 // FindModel returns the model of a name, or of any repository, OWNER/NAME; its licence is then not

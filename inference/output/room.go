@@ -37,15 +37,21 @@ func CheckRoom(needs ...Need) error {
 		of[id].bytes += n.Bytes
 	}
 	for _, d := range disks {
-		var told syscall.Statfs_t
-		if err := syscall.Statfs(d.folder, &told); err != nil {
-			continue // not every file system tells
-		}
-		if free := int64(told.Bavail) * int64(told.Bsize); free < d.bytes {
+		if free, ok := Free(d.folder); ok && free < d.bytes {
 			return &inference.DiskError{Folder: d.folder, Free: free, Need: d.bytes}
 		}
 	}
 	return nil
+}
+
+// Free returns the bytes that files may take on the disk of a folder, which need not be there
+// yet. Not every file system tells.
+func Free(folder string) (bytes int64, ok bool) {
+	var told syscall.Statfs_t
+	if err := syscall.Statfs(Nearest(folder), &told); err != nil {
+		return 0, false
+	}
+	return int64(told.Bavail) * int64(told.Bsize), true
 }
 
 // Full reports whether an error is that of a disk, or of what somebody may have of it, without

@@ -50,6 +50,7 @@ func (s *Studio) derive(n *Snapshot) {
 	n.Form.CanUndo, n.Form.CanRedo = s.state.history.CanUndo(), s.state.history.CanRedo()
 	s.derivePresets(n)
 	s.deriveWalk(n)
+	s.deriveGet(n)
 }
 
 // derivePicture finds the video's size.

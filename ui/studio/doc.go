@@ -6,7 +6,7 @@
 //   - studio.go: a change of the state, and everything that follows from one. check.go: work
 //     in the background on what the form holds; derive.go: what follows at once.
 //   - form.go: Edit, by the table of settings. problem.go, messages.go: what is wrong.
-//   - files.go, camera.go, model.go, preset.go, drop.go, runs.go, library.go, walk.go: the parts.
+//   - files.go, camera.go, model.go, get.go, preset.go, drop.go, runs.go, library.go, walk.go: the parts.
 //   - snapshot.go: what a window is shown. settings.go: what is kept, and how it was before.
 //
 // A window shows a Snapshot and calls a Studio's methods:

@@ -53,6 +53,7 @@ type bench struct {
 	trash  string
 	recipe inference.Recipe // of the demo model
 	walk   func(context.Context, engine.Request) (live.Walker, error)
+	hub    func(Options) Options // adds one; nil for none
 }
 
 // demoRecipe suits the demo model of a bench.
@@ -120,7 +121,11 @@ func (b *bench) set(s enginetest.Settings) {
 // start opens the Studio, or opens it again.
 func (b *bench) start() {
 	b.t.Helper()
-	st, err := New(b.options())
+	o := b.options()
+	if b.hub != nil {
+		o = b.hub(o)
+	}
+	st, err := New(o)
 	must(b.t, err)
 	b.Studio = st
 	b.await("the start", func(s Snapshot) bool { return !s.Form.Checking && s.Device.Ready && s.Model.Whole })

@@ -43,6 +43,7 @@ func (s *Studio) startChecks(n *Snapshot) {
 		s.watcher.Set(watched[:]...)
 		return func(*Snapshot) {}
 	})
+	s.checkRoom(n)
 	s.checkSettings()
 }
 

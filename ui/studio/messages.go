@@ -48,6 +48,16 @@ var problemTexts = map[Code]string{
 	ChunkCut:         "This model makes {{.Chunk}} latent {{plural .Chunk \"frame\" \"frames\"}} at a time: the video gets {{.Frames}} {{plural .Frames \"frame\" \"frames\"}}.",
 	WindowShort:      "The window must hold the {{.Chunk}} latent {{plural .Chunk \"frame\" \"frames\"}} of a chunk and the {{.Sink}} of the sink: at least {{.Least}}, or -1 for all.",
 	ModelNoAssets:    "The model in {{.Path}} has no text encoder or VAE. Choose a LingBot-World folder that has them: all models of the family share these.",
+	GetLicence:       "Read the licence, {{.Licence}}, and accept it.",
+	GetRoom:          "This needs {{.Need}}, and {{.Free}} are free. Free some space, or choose a folder on another disk.",
+	GetGated:         "The hub gives this model to those who accepted its terms: do so at {{.Address}}, and enter a token of that account.",
+	GetNoToken:       "The hub has no such model, or gives it only to those who are logged in: look at {{.Address}}, and enter a token.",
+	GetToken:         "The hub has no such model, or the token does not give access to it: look at {{.Address}}.",
+	GetAway:          "{{.Hub}} does not answer. It is asked again until it does; what came so far is kept.",
+	GetHash:          "{{.Path}} came over the network as another file than the hub has. Nothing of it is kept: try again, without a proxy or mirror in between.",
+	GetOther:         "{{.Path}} is another file than the hub has. Move it away, or choose another folder.",
+	GetBusy:          "Another program is downloading to {{.Path}}. Wait for it, or choose another folder.",
+	GetFailed:        "This did not work. What came so far is kept: try again.",
 	DemoBad:          "The demo model cannot be unpacked. Choose a model folder.",
 
 	noteCode(clip.NoteIntrinsicsGuessed): "The path has no intrinsics: a usual lens is taken (fx, fy, cx, cy = 500, 500, 416, 240).",
@@ -86,6 +96,9 @@ var noticeTexts = map[Code]string{
 	PresetName:      "A preset needs a name of its own: “{{.Name}}” is empty or taken.",
 	FitChosen:       "Changed so that it fits: {{.Settings}}.",
 	KeyNotKept:      "The key of {{.Server}} cannot be kept. It has to be given again when Gimbal starts.",
+	ModelFetched:    "{{.Title}} is complete, in {{.Path}}. It is the model from now on.",
+	DownloadGoesOn:  "The download of {{.Title}} was not finished and goes on.",
+	DownloadDropped: "The download was stopped. Files that were complete are still in {{.Path}}.",
 	FitNone:         "No settings make this fit. Choose fewer frames or a smaller size.",
 }
 

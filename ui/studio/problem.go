@@ -67,6 +67,20 @@ const (
 	ModelNoAssets    Code = "model_no_assets"   // Path: text encoder and VAE are missing
 )
 
+// The codes of what may be wrong with a download.
+const (
+	GetLicence Code = "get_licence"  // Licence: was not accepted
+	GetRoom    Code = "get_room"     // Need, Free: sizes as text
+	GetGated   Code = "get_gated"    // Address: of the page with the terms to accept
+	GetNoToken Code = "get_no_token" // Address: the model is not there, or for those who are logged in
+	GetToken   Code = "get_token"    // Address: the model is not there, or the token does not give access to it
+	GetAway    Code = "get_away"     // Hub: does not answer; Details
+	GetHash    Code = "get_hash"     // Path: other bytes came than the hub has
+	GetOther   Code = "get_other"    // Path: another file is there
+	GetBusy    Code = "get_busy"     // Path: another program fetches to this folder
+	GetFailed  Code = "get_failed"   // Details
+)
+
 // The codes of what may be wrong with any setting.
 const (
 	NotANumber      = Code(inference.NotANumber)      // Found
@@ -107,12 +121,15 @@ const (
 	PastedUnread    Code = "pasted_unread"    // Details
 	SaveFailed      Code = "save_failed"      // Path; Details
 	WalkFirst       Code = "walk_first"
-	WalkFailed      Code = "walk_failed"  // Text
-	WalkSaved       Code = "walk_saved"   // Path
-	PresetName      Code = "preset_name"  // Name: empty or taken
-	FitChosen       Code = "fit_chosen"   // Settings
-	FitNone         Code = "fit_none"     //
-	KeyNotKept      Code = "key_not_kept" // Server; Details
+	WalkFailed      Code = "walk_failed"      // Text
+	WalkSaved       Code = "walk_saved"       // Path
+	PresetName      Code = "preset_name"      // Name: empty or taken
+	FitChosen       Code = "fit_chosen"       // Settings
+	FitNone         Code = "fit_none"         //
+	KeyNotKept      Code = "key_not_kept"     // Server; Details
+	ModelFetched    Code = "model_fetched"    // Title, Path: it is chosen
+	DownloadGoesOn  Code = "download_goes_on" // Title: it was not finished when Gimbal ended
+	DownloadDropped Code = "download_dropped" // Path: what stays there
 )
 
 // settingProblem says what is wrong with a setting.

@@ -29,8 +29,11 @@ type Settings struct {
 	// the ones that lie around it. KnownAssets is the last model folder that had both.
 	AssetsFolder string `json:"assets_folder,omitempty"`
 	KnownAssets  string `json:"known_assets,omitempty"`
-	Server       string `json:"server,omitempty"`       // address of the one that makes the videos; "" for this machine
-	ServerModel  string `json:"server_model,omitempty"` // name of the model there
+	Server       string `json:"server,omitempty"`        // address of the one that makes the videos; "" for this machine
+	ServerModel  string `json:"server_model,omitempty"`  // name of the model there
+	ModelsFolder string `json:"models_folder,omitempty"` // for models that are downloaded, each in a folder of its name
+	// Download is one that is not finished; no Model for none.
+	Download Download `json:"download,omitzero"`
 }
 
 // SetWindow remembers the window's size, in Fyne's units.

@@ -25,6 +25,7 @@ type Snapshot struct {
 	Library  Library
 	Walk     Walk
 	Exports  []Export
+	Get      Get
 	Notices  []Notice // the oldest first
 	Settings Settings
 }

@@ -12,6 +12,7 @@ import (
 
 	"gimbal/assets"
 	"gimbal/inference/engine"
+	"gimbal/inference/hub"
 	"gimbal/inference/library"
 	"gimbal/inference/live"
 	"gimbal/inference/queue"
@@ -25,7 +26,10 @@ type Options struct {
 	OpenWalk func(context.Context, engine.Request) (live.Walker, error)
 	// Connect returns the engine of the server at an address; nil where there are none.
 	Connect func(server, key string) (engine.Engine, error)
-	Keys    Keys // of servers; nil for none
+	Keys    Keys // of servers, and tokens of hubs; nil for none
+	// Hub returns a client of the hub that models are downloaded from, with an account's token
+	// or else the one of the environment; nil where there is none.
+	Hub func(token string) (*hub.Client, error)
 	// Dir is the program's own folder, for settings.json, library/ and pasted/.
 	Dir string
 	// OutputDir is the folder for videos until the user chooses another.
@@ -87,7 +91,9 @@ type state struct {
 	noticeID     uint64
 	modelChanged bool // its files did during a run
 	history      history
-	typing       Field // that Edit is about
+	typing       Field                // that Edit is about
+	getting      *getting             // the download under way; nil for none
+	offers       map[string]hub.Offer // what the hub has, by the models' names
 }
 
 // New opens the library and the settings in Options.Dir and starts to look at the
@@ -106,7 +112,7 @@ func New(o Options) (*Studio, error) {
 	}
 	s := &Studio{
 		o: o, lib: lib, serial: newSerial(), checks: map[string]*check{},
-		state: state{typed: map[Field]Problem{}, checked: map[string]Problem{}, failed: map[Field]Problem{}, models: map[bool]inspected{}},
+		state: state{offers: map[string]hub.Offer{}, typed: map[Field]Problem{}, checked: map[string]Problem{}, failed: map[Field]Problem{}, models: map[bool]inspected{}},
 	}
 	s.servers = &servers{o: &s.o, all: map[string]engine.Engine{}}
 	s.life, s.end = context.WithCancel(context.Background())
@@ -118,12 +124,14 @@ func New(o Options) (*Studio, error) {
 		n.Form.Inputs, n.Form.typed = DefaultInputs(), map[Field]string{}
 		n.Settings.OutputDir = o.OutputDir
 		n.Walk.Idle = true
+		n.Get = s.newGet()
 		s.restore(n)
 		s.reportLibrary(n)
 	})
 	s.background(s.unpackDemo)
 	s.background(s.findWalks)
 	s.serial.enqueue(s.goOn)
+	s.change(s.goOnGetting)
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ package hubtest
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
@@ -192,12 +193,13 @@ func (h *Hub) file(w http.ResponseWriter, r *http.Request, repo, name string) {
 	if fault != nil && fault(w, r, n) {
 		return
 	}
-	http.ServeContent(&counter{w, h, name, rate}, r, name, time.Time{}, bytes.NewReader(h.Repos[repo][name]))
+	http.ServeContent(&counter{w, r.Context(), h, name, rate}, r, name, time.Time{}, bytes.NewReader(h.Repos[repo][name]))
 }
 
 // counter counts what is sent of a file, and sends it no faster than its rate.
 type counter struct {
 	http.ResponseWriter
+	ctx  context.Context // of the request
 	h    *Hub
 	name string
 	rate int
@@ -208,7 +210,11 @@ func (c *counter) Write(p []byte) (n int, err error) {
 		piece := p[n:]
 		if c.rate > 0 {
 			piece = piece[:min(len(piece), max(1, c.rate/20))]
-			time.Sleep(time.Duration(len(piece)) * time.Second / time.Duration(c.rate))
+			select {
+			case <-c.ctx.Done():
+				return n, c.ctx.Err()
+			case <-time.After(time.Duration(len(piece)) * time.Second / time.Duration(c.rate)):
+			}
 		}
 		var some int
 		some, err = c.ResponseWriter.Write(piece)
