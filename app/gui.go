@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/device"
 	"gimbal/inference/engine"
+	"gimbal/inference/hub"
 	"gimbal/inference/live"
 	"gimbal/inference/service/client"
 	"gimbal/ui"
@@ -116,6 +118,11 @@ func showWindow(ctx context.Context, gui fyne.App, desk desktop.Desktop, log *sl
 				return nil, err
 			}
 			return client.NewEngine(c, log), nil
+		},
+		Hub: func(token string) (*hub.Client, error) {
+			o := hub.FromEnvironment()
+			o.Token, o.Log = cmp.Or(token, o.Token), log
+			return hub.New(o)
 		},
 		Keys: desktop.NewKeys(filepath.Join(folders.Data, "keys.json")), Dir: folders.Data, OutputDir: folders.Video, Demo: unpackDemo, Trash: desk, Log: log,
 	})

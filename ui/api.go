@@ -47,6 +47,16 @@ type Studio interface {
 	SetAppearance(name string)
 	SetWindow(width, height float32)
 
+	AskHub()
+	ChooseGet(name string)
+	SetModelsFolder(path string)
+	AcceptLicence(on bool)
+	SetHubToken(token string)
+	BeginGet()
+	PauseGet()
+	ResumeGet()
+	CancelGet()
+
 	UseFewSteps()
 	UsePreset(id string)
 	SavePreset(name string)

@@ -17,7 +17,7 @@ type attendant struct {
 }
 
 func (a *attendant) show(s studio.Snapshot) {
-	busy := s.Busy() || s.Walk.Phase == live.Walking
+	busy := s.Busy() || s.Walk.Phase == live.Walking || s.Get.Task.Active()
 	switch {
 	case busy && a.sleep == nil:
 		a.sleep = make(chan struct{})

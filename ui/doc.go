@@ -4,7 +4,7 @@
 // most, and a view only touches what differs from the one before.
 //
 //   - look, part, plot, player are the theme and the widgets, which know nothing of Gimbal.
-//   - live_*.go are the page of walks.
+//   - live_*.go are the page of walks; get.go is where models are downloaded.
 //   - translation holds all words, in English and Simplified Chinese.
 //   - studio is what the window shows and what its controls do; desktop is the system.
 //   - field.go makes the controls of settings: to place one in the form takes one line.

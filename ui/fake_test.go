@@ -76,6 +76,15 @@ func (f *fake) Drop(paths []string)              { f.note("drop %v", paths) }
 func (f *fake) PastePicture(data []byte)         { f.note("paste %s", data) }
 func (f *fake) SetModelFolder(path string)       { f.note("model %s", path) }
 func (f *fake) SetAssetsFolder(path string)      { f.note("assets %s", path) }
+func (f *fake) AskHub()                          { f.note("ask hub") }
+func (f *fake) ChooseGet(name string)            { f.note("choose %s", name) }
+func (f *fake) SetModelsFolder(path string)      { f.note("models %s", path) }
+func (f *fake) AcceptLicence(on bool)            { f.note("accept %t", on) }
+func (f *fake) SetHubToken(token string)         { f.note("token %s", token) }
+func (f *fake) BeginGet()                        { f.note("begin") }
+func (f *fake) PauseGet()                        { f.note("pause") }
+func (f *fake) ResumeGet()                       { f.note("go on") }
+func (f *fake) CancelGet()                       { f.note("give up") }
 func (f *fake) SetDemo(on bool)                  { f.note("demo %t", on) }
 func (f *fake) SetServer(address, key string)    { f.note("server %s %s", address, key) }
 func (f *fake) SetServerModel(name string)       { f.note("server model %s", name) }

@@ -25,6 +25,7 @@ const moveFrames = 33
 // editPath opens the editor of the camera path in place of the stage.
 func (w *Window) editPath() {
 	w.closeEditor()
+	w.closeGet()
 	w.stage.player.Pause() // nobody sees it
 	path, frames := w.studio.EditablePath()
 	s := w.now.Form

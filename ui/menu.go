@@ -69,6 +69,7 @@ func (m *menu) build(s studio.Snapshot) *fyne.MainMenu {
 		item(tr("menu.open_camera"), fyne.KeyO, shifted, w.openCamera),
 		item(tr("menu.paste"), fyne.KeyV, shifted, w.paste),
 		separator(),
+		item(tr("menu.get"), fyne.KeyG, command, w.showGet),
 		item(tr("menu.model"), fyne.KeyM, shifted, w.chooseModel),
 		item(tr("menu.model_file"), "", 0, w.chooseModelFile),
 		item(tr("menu.output"), "", 0, w.chooseOutput),

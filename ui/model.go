@@ -29,6 +29,9 @@ type modelCard struct {
 	assets *widget.Button // chooses where text encoder and VAE are
 	mode   fyne.CanvasObject
 	kinds  *part.Segmented
+	task   fyne.CanvasObject // the download under way
+	loads  *part.Text
+	meter  *part.Meter
 }
 
 // modes are the ways to run a model, in the order in which they are offered.
@@ -48,9 +51,11 @@ func newModelCard(w *Window, f *form) *modelCard {
 	m.assets = widget.NewButton(tr("model.assets_choose"), w.chooseAssets)
 	m.kinds = f.segmented(studio.FieldMode, tr("mode.experts"), tr("mode.fast"), tr("mode.pretrain"))
 	m.mode = part.Column(4, m.kinds, f.hint(studio.FieldMode, columnWidth-24))
-	card := part.Column(6, m.name, m.about, m.mode, part.Line(6, m.choose, details), m.assets, f.hint(studio.FieldModel, columnWidth-24))
+	m.loads, m.meter = part.NewCaption("").Cut(), part.NewMeter()
+	m.task = part.NewPick(part.Column(4, m.loads, m.meter), w.showGet)
+	card := part.Column(6, m.name, m.about, m.mode, part.Line(6, m.choose, details), m.assets, f.hint(studio.FieldModel, columnWidth-24), m.task)
 	m.view = container.NewStack(m.back, part.Inset(11, 11, 12, 12, card))
-	w.names["model.choose"], w.names["model.details"], w.names["model.assets"] = m.choose, details, m.assets
+	w.names["model.choose"], w.names["model.details"], w.names["model.assets"], w.names["model.task"] = m.choose, details, m.assets, m.task
 	return m
 }
 
@@ -86,6 +91,10 @@ func (m *modelCard) show(s studio.Snapshot) {
 	setVisible(m.about, about != "")
 	setVisible(m.assets, !s.Model.Demo && s.Model.LacksAssets)
 	setVisible(m.mode, len(s.Model.Modes) > 1)
+	if setVisible(m.task, s.Get.Task.Unfinished()); s.Get.Task.Unfinished() {
+		m.loads.SetText(tr("get.card", map[string]any{"Title": s.Get.Task.Title}))
+		m.meter.Set(share(s.Get.Task), taskInk(s.Get.Task))
+	}
 	for i, mode := range modes {
 		m.kinds.SetDisabled(i, !slices.Contains(s.Model.Modes, mode))
 	}
@@ -140,11 +149,13 @@ func modelSummary(m studio.Model) string {
 }
 
 // controlText says what a model follows.
-func controlText(m studio.Model) string {
+func controlText(m studio.Model) string { return followsText(m.ReadsKeys, m.HasCamera) }
+
+func followsText(keys, camera bool) string {
 	switch {
-	case m.ReadsKeys:
+	case keys:
 		return tr("model.keys")
-	case m.HasCamera:
+	case camera:
 		return tr("model.camera")
 	}
 	return tr("model.no_camera")

@@ -19,6 +19,7 @@ import (
 type stage struct {
 	w       *Window
 	empty   fyne.CanvasObject
+	get     fyne.CanvasObject // below it, while there is no model but the demo's
 	waiting *part.Text
 	preview *preview
 	player  *player.Player
@@ -44,7 +45,10 @@ func newStage(w *Window) *stage {
 	st.player.OnFull = w.toggleFull
 	st.player.OnFrame = func(frame int) { w.inputs.camera.mark(w.now, frame) }
 	st.back = widget.NewButton(tr("stage.back"), func() { w.studio.Show("") })
-	st.empty = emptyStage()
+	download := widget.NewButtonWithIcon(tr("get.open"), theme.DownloadIcon(), w.showGet)
+	st.get = part.Column(8, part.Gap(0, 6), container.NewCenter(part.Line(0, part.NewCaption(tr("get.first")))), container.NewCenter(download))
+	st.empty = emptyStage(st.get)
+	w.names["get.open"] = download
 	st.head = part.Line(8, part.Spread(part.Column(2, st.title, st.about)), st.back)
 	screen := container.NewStack(st.empty, st.waiting, st.preview.view, st.player)
 	st.view = part.Dock(part.Inset(0, 10, 0, 0, st.head), nil, nil, nil, screen)
@@ -57,7 +61,7 @@ func newStage(w *Window) *stage {
 }
 
 // emptyStage says what there is to do.
-func emptyStage() fyne.CanvasObject {
+func emptyStage(below fyne.CanvasObject) fyne.CanvasObject {
 	step := func(n, key string) fyne.CanvasObject {
 		badge := part.NewBadge()
 		badge.Set(n, look.ColorTint, theme.ColorNameHyperlink)
@@ -67,7 +71,7 @@ func emptyStage() fyne.CanvasObject {
 	title := part.NewText(tr("empty.title")).Sized(theme.SizeNameSubHeadingText).Bold()
 	steps := part.Column(10, step("1", "empty.picture"), step("2", "empty.camera"), step("3", "empty.prompt"), step("4", "empty.generate"))
 	return container.NewCenter(part.Column(14, container.NewCenter(part.Sized(44, 44, icon)),
-		container.NewCenter(part.Line(0, title)), part.Gap(0, 2), steps))
+		container.NewCenter(part.Line(0, title)), part.Gap(0, 2), container.NewCenter(steps), below))
 }
 
 func (st *stage) show(s studio.Snapshot) {
@@ -86,6 +90,7 @@ func (st *stage) show(s studio.Snapshot) {
 	setVisible(st.player, watching && s.Stage.Video != nil)
 	setVisible(st.preview.view, previewing && len(images) > 0)
 	setVisible(st.empty, !watching && !running)
+	setVisible(st.get, s.Get.Hub != "" && s.Model.Demo && s.Model.Folder == "" && s.Model.Server == "")
 	waiting := ""
 	switch {
 	case watching && s.Stage.Loading:

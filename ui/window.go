@@ -46,6 +46,7 @@ type Window struct {
 	progress   *progress
 	queue      *queueList // nil while it is not shown
 	notices    *notices
+	get        *getView
 	library    *libraryView
 	live       *liveView
 	page       int
@@ -108,11 +109,12 @@ func (w *Window) build() {
 		container.NewStack(
 			container.NewCenter(part.Sized(330, 0, w.pages)),
 			part.Line(6, w.presets.button, w.undoing.view, part.Spread(part.Gap(0, 0)), w.settingsButton()))))
+	w.get = newGetView(w)
 	w.stagePage = part.Dock(w.notices.view, nil, nil, nil, w.stage.view)
 	w.editorPage = container.NewStack()
 	w.editorPage.Hide()
 	left := part.Dock(nil, nil, nil, part.Rule(), w.inputs.view)
-	w.create = part.Dock(nil, nil, left, nil, part.Inset(16, 16, 20, 20, container.NewStack(w.stagePage, w.editorPage)))
+	w.create = part.Dock(nil, nil, left, nil, part.Inset(16, 16, 20, 20, container.NewStack(w.stagePage, w.editorPage, w.get.view)))
 	w.library.view.Hide()
 	w.live.view.Hide()
 	middle := container.NewStack(w.create, w.library.view, w.live.view)
@@ -150,6 +152,7 @@ func (w *Window) show(s studio.Snapshot) {
 	w.notices.show(s)
 	w.presets.show(s)
 	w.undoing.show(s)
+	w.get.show(s)
 	w.library.show(s)
 	w.live.show(s)
 	w.menu.show(s)

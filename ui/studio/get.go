@@ -24,6 +24,7 @@ type Get struct {
 	Need, Free int64
 	Accepted   bool      // the licence of the chosen one
 	Problems   []Problem // why it cannot be downloaded, errors first
+	InUse      bool      // it is there, and the form's
 	CanBegin   bool
 	Task       Task
 }
@@ -144,7 +145,7 @@ func (s *Studio) AskHub() {
 	})
 }
 
-// askHub asks for one model. s.mu is held.
+// askHub asks for one model; then it is planned for, and the text of its licence fetched. s.mu is held.
 func (s *Studio) askHub(n *Snapshot, m hub.Model) {
 	at := n.Get.index(m.Name)
 	if at < 0 || n.Get.Offers[at].Checking || s.closed {
@@ -153,8 +154,11 @@ func (s *Studio) askHub(n *Snapshot, m hub.Model) {
 	n.Get.change(at, func(o *Offer) { o.Checking, o.Problem = true, Problem{} })
 	of := n.Get.Offers[at]
 	s.tasks.Go(func() {
-		found, text, err := s.offer(m)
-		e := s.estimateOffer(of)
+		c, err := s.hub()
+		var found hub.Offer
+		if err == nil {
+			found, err = c.Offer(s.life, m, "")
+		}
 		s.change(func(n *Snapshot) {
 			n.Get.change(at, func(o *Offer) {
 				o.Checking = false
@@ -163,10 +167,23 @@ func (s *Studio) askHub(n *Snapshot, m hub.Model) {
 					return
 				}
 				s.state.offers[m.Name] = found
-				o.Bytes, o.Licence, o.Text, o.Estimate = found.Bytes(), found.Licence(), text, e
+				o.Bytes, o.Licence = found.Bytes(), found.Licence()
 			})
 			s.recheck("room")
 		})
+		if err != nil {
+			return
+		}
+		e := s.estimateOffer(of)
+		s.change(func(n *Snapshot) { n.Get.change(at, func(o *Offer) { o.Estimate = e }) })
+		if !m.NonCommercial {
+			return
+		}
+		text, err := c.LicenceText(s.life, found)
+		if err != nil {
+			s.o.Log.Warn("fetching a licence", "model", m.Name, "err", err)
+		}
+		s.change(func(n *Snapshot) { n.Get.change(at, func(o *Offer) { o.Text = text }) })
 	})
 }
 
@@ -174,21 +191,6 @@ func (s *Studio) askHub(n *Snapshot, m hub.Model) {
 func (g *Get) change(at int, f func(o *Offer)) {
 	g.Offers = slices.Clone(g.Offers)
 	f(&g.Offers[at])
-}
-
-// offer asks the hub for a model and the text of its licence.
-func (s *Studio) offer(m hub.Model) (found hub.Offer, licence string, err error) {
-	c, err := s.hub()
-	if err != nil {
-		return found, "", err
-	}
-	if found, err = c.Offer(s.life, m, ""); err != nil || !m.NonCommercial {
-		return found, "", err
-	}
-	if licence, err = c.LicenceText(s.life, found); err != nil {
-		s.o.Log.Warn("fetching a licence", "model", m.Name, "err", err)
-	}
-	return found, licence, nil
 }
 
 // estimateOffer says what a usual video takes here with a model that is not there yet.
@@ -285,7 +287,8 @@ func (s *Studio) deriveGet(n *Snapshot) {
 	if o.Model.NonCommercial && !g.Accepted {
 		g.Problems = append(g.Problems, problem("", Warning, GetLicence, map[string]any{"Licence": o.Licence}, ""))
 	}
-	g.CanBegin = o.Bytes > 0 && len(g.Problems) == 0 && !s.pending("room") && !g.Task.Unfinished()
+	g.InUse = g.Chosen != "" && g.Need == 0 && n.Settings.ModelFolder == g.Folder
+	g.CanBegin = o.Bytes > 0 && !g.InUse && len(g.Problems) == 0 && !s.pending("room") && !g.Task.Unfinished()
 }
 
 func (s *Studio) modelsFolder(n *Snapshot) string {

@@ -74,8 +74,8 @@ func (s *Studio) goOnGetting(n *Snapshot) {
 		return
 	}
 	n.Get.Task = Task{State: TaskPaused, Title: m.Title, Folder: d.Folder, Resumed: true}
+	n.Get.Chosen = d.Model
 	if !d.Paused {
-		s.notice(n, Info, DownloadGoesOn, map[string]any{"Title": m.Title}, "")
 		s.get(n)
 	}
 }
@@ -94,7 +94,10 @@ func (s *Studio) CancelGet() {
 		if s.closed {
 			return
 		}
+		g := &getting{stop: func() {}, done: make(chan struct{})} // the next download waits for this
+		s.state.getting = g
 		s.tasks.Go(func() {
+			defer close(g.done)
 			before.wait()
 			c, err := s.hub()
 			if m, ok := hub.FindModel(d.Model); err == nil && !known && ok {

@@ -97,7 +97,6 @@ var noticeTexts = map[Code]string{
 	FitChosen:       "Changed so that it fits: {{.Settings}}.",
 	KeyNotKept:      "The key of {{.Server}} cannot be kept. It has to be given again when Gimbal starts.",
 	ModelFetched:    "{{.Title}} is complete, in {{.Path}}. It is the model from now on.",
-	DownloadGoesOn:  "The download of {{.Title}} was not finished and goes on.",
 	DownloadDropped: "The download was stopped. Files that were complete are still in {{.Path}}.",
 	FitNone:         "No settings make this fit. Choose fewer frames or a smaller size.",
 }

@@ -128,7 +128,6 @@ const (
 	FitNone         Code = "fit_none"         //
 	KeyNotKept      Code = "key_not_kept"     // Server; Details
 	ModelFetched    Code = "model_fetched"    // Title, Path: it is chosen
-	DownloadGoesOn  Code = "download_goes_on" // Title: it was not finished when Gimbal ended
 	DownloadDropped Code = "download_dropped" // Path: what stays there
 )
 
