@@ -121,7 +121,8 @@ $("form").addEventListener("submit", async e => {
   f.set("prompt", $("prompt").value);
   if (picture) f.set("image", picture);
   try {
-    show(await (await ask("/v1/videos", { method: "POST", body: f })).json());
+    const v = await (await ask("/v1/videos", { method: "POST", body: f })).json();
+    if (!shown.has(v.id)) show(v); // or events have told of it, and what became of it since
   } catch (e) {
     $("error").textContent = e.message;
   }
