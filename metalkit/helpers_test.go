@@ -41,3 +41,22 @@ func variantNamed(t *testing.T, name string) forced {
 	}
 	return forced{tune.Conv, i}
 }
+
+// ran reports whether the variant of f has made a pipeline.
+func (d *gpu) ran(f forced) bool {
+	var kernel string
+	switch tile := f.variant; f.op {
+	case tune.Attention:
+		kernel = d.variants.attention[tile].kernel
+	case tune.Conv:
+		kernel = d.variants.conv[tile].kernel
+	case tune.Linear:
+		kernel = d.tileOf(linearVariants()[tile]).kernel
+	}
+	for s := range d.pipelines {
+		if s.Kernel == kernel {
+			return true
+		}
+	}
+	return false
+}
