@@ -107,13 +107,8 @@ type offerRow struct {
 	view  fyne.CanvasObject
 }
 
-var (
-	iconChosen = theme.NewPrimaryThemedResource(theme.RadioButtonCheckedIcon())
-	iconOther  = theme.RadioButtonIcon()
-)
-
 func newOfferRow(w *Window, o studio.Offer) *offerRow {
-	r := &offerRow{icon: widget.NewIcon(iconOther), size: part.NewText("").Colored(look.ColorSecondary), about: part.NewCaption("").Cut()}
+	r := &offerRow{icon: widget.NewIcon(theme.RadioButtonIcon()), size: part.NewText("").Colored(look.ColorSecondary), about: part.NewCaption("").Cut()}
 	name := part.NewText(o.Model.Title).Bold()
 	text := part.Column(2, part.Line(8, part.Spread(name), r.size), r.about)
 	pick := part.NewPick(part.Line(10, part.Sized(18, 18, r.icon), part.Spread(text)), func() { w.studio.ChooseGet(o.Model.Name) })
@@ -123,11 +118,11 @@ func newOfferRow(w *Window, o studio.Offer) *offerRow {
 }
 
 func (r *offerRow) show(o studio.Offer, chosen string) {
-	icon := iconOther
+	icon := theme.RadioButtonIcon()
 	if o.Model.Name == chosen {
-		icon = iconChosen
+		icon = theme.NewPrimaryThemedResource(theme.RadioButtonCheckedIcon())
 	}
-	if r.icon.Resource != icon {
+	if r.icon.Resource.Name() != icon.Name() {
 		r.icon.SetResource(icon)
 	}
 	size := ""
