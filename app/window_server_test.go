@@ -55,6 +55,8 @@ func TestWindowServer(t *testing.T) {
 		t.Errorf("the run is %+v", run)
 	}
 
+	p.fill("sample_steps", "150") // longer than what follows takes, on a quiet machine
+	p.wait(5*time.Second, "the steps in the form", func() bool { return p.inputs().Job.Steps == 150 })
 	p.click("generate")
 	p.wait(60*time.Second, "another run", func() bool { return p.states() == "done running" && p.statuses(url, key) == "running done" })
 	p.awaitPreview()
@@ -80,7 +82,7 @@ func TestWindowServer(t *testing.T) {
 	p.Press("space")
 	p.end()
 	p.start()
-	p.wait(120*time.Second, "the video that the server went on with", func() bool { return p.states() == "done done done" })
+	p.wait(300*time.Second, "the videos that the server went on with", func() bool { return p.states() == "done done done" })
 	p.where("player.screen")
 	time.Sleep(300 * time.Millisecond) // drawn ten times a second
 	p.shot("25-server-restarted")
