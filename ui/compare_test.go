@@ -69,7 +69,7 @@ func TestAgainst(t *testing.T) {
 		return w.inputs.video.against.about.Text()
 	}
 	about := show(func(f *studio.Form) {
-		f.Against = &studio.Against{Settings: library.Settings{Job: f.Inputs.Job, Camera: f.Inputs.Camera}}
+		f.Against = &studio.Wanted{Settings: library.Settings{Job: f.Inputs.Job, Camera: f.Inputs.Camera}}
 		f.Against.Settings.Job.Seed++
 	})
 	if about != tr("against.same") || w.inputs.video.against.keep.Visible() {

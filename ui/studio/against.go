@@ -7,8 +7,8 @@ import (
 	"gimbal/inference/library"
 )
 
-// Against is a form as it was kept, to be compared with what the form holds later.
-type Against struct {
+// Wanted is a run that a form asks for.
+type Wanted struct {
 	Settings library.Settings
 	Thumb    image.Image // of its picture
 }
@@ -18,7 +18,8 @@ type Against struct {
 func (s *Studio) KeepAgainst() {
 	s.change(func(n *Snapshot) {
 		if n.Form.CanRun {
-			n.Form.Against = &Against{Settings: s.settings(n), Thumb: n.Form.Picture.Thumb}
+			run := s.wanted(n)
+			n.Form.Against = &run
 		}
 	})
 }
@@ -35,29 +36,23 @@ func (f Form) Runs() int {
 	return n
 }
 
-// wanted is a run that is asked for.
-type wanted struct {
-	library.Settings
-	thumb image.Image
-}
-
 // wantedRuns returns the runs that the form asks for: each seed by what was kept first, where something was.
-func wantedRuns(f Form, run library.Settings) []wanted {
-	var all []wanted
+func wantedRuns(f Form, run Wanted) []Wanted {
+	var all []Wanted
 	for _, run := range variations(run, f.Inputs.Variations) {
-		if a := f.Against; a != nil {
-			kept := a.Settings
-			kept.Job.Seed = run.Job.Seed
-			all = append(all, wanted{kept, a.Thumb})
+		if f.Against != nil {
+			kept := *f.Against
+			kept.Settings.Job.Seed = run.Settings.Job.Seed
+			all = append(all, kept)
 		}
-		all = append(all, wanted{run, f.Picture.Thumb})
+		all = append(all, run)
 	}
 	if len(all) == 1 {
 		return all
 	}
 	group := crand.Text()[:10]
 	for i := range all {
-		all[i].Group, all[i].Place = group, i+1
+		all[i].Settings.Group, all[i].Settings.Place = group, i+1
 	}
 	return all
 }

@@ -37,11 +37,11 @@ func (s *Studio) generate(n *Snapshot) {
 	if s.walk != nil && s.server(n) == "" {
 		s.notice(n, Info, WalkFirst, nil, "")
 	}
-	dir, runs := n.Settings.OutputDir, wantedRuns(n.Form, s.settings(n))
+	dir, runs := n.Settings.OutputDir, wantedRuns(n.Form, s.wanted(n))
 	n.Form.Against = nil
 	s.serial.enqueue(func() {
 		for _, run := range runs {
-			if _, err := s.queue.Add(run.Settings, dir, run.thumb); err != nil {
+			if _, err := s.queue.Add(run.Settings, dir, run.Thumb); err != nil {
 				s.change(func(n *Snapshot) { s.refused(n, err, dir) })
 				return
 			}
@@ -49,22 +49,22 @@ func (s *Studio) generate(n *Snapshot) {
 	})
 }
 
-// settings are those of a run of what the form holds. s.mu is held.
-func (s *Studio) settings(n *Snapshot) library.Settings {
+// wanted is a run of what the form holds. s.mu is held.
+func (s *Studio) wanted(n *Snapshot) Wanted {
 	run := library.Settings{Job: n.Form.Inputs.Job, Camera: n.Form.Inputs.Camera}
 	run.Job.Assets = s.assets(n)
 	if !s.usesDemo(n) {
 		own := s.place(n, false)
 		run.Checkpoint, run.Server = own.checkpoint, own.server
 	}
-	return run
+	return Wanted{Settings: run, Thumb: n.Form.Picture.Thumb}
 }
 
 // variations returns so many runs that differ in their seeds; the first has its own.
-func variations(run library.Settings, n int) []library.Settings {
-	runs := []library.Settings{run}
+func variations(run Wanted, n int) []Wanted {
+	runs := []Wanted{run}
 	for len(runs) < n {
-		run.Job.Seed = rand.Uint64N(1 << 32)
+		run.Settings.Job.Seed = rand.Uint64N(1 << 32)
 		runs = append(runs, run)
 	}
 	return runs

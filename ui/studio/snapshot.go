@@ -56,7 +56,7 @@ type Form struct {
 	Width, Height  int      // pixels of the video; 0 while there is no picture
 	FewSteps       int      // that a LoRA is distilled to, where the form's settings are others; 0 for none
 	Estimate       Estimate // of one video
-	Against        *Against // what the next video is made twice for, to be compared; nil for nothing
+	Against        *Wanted  // what the next video is made twice for, to be compared; nil for nothing
 
 	typed map[Field]string
 }
