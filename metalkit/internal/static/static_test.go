@@ -184,17 +184,26 @@ INSTANCE(copy_f32, copy, float);
 	if said := kernel(t, sound); said != "" {
 		t.Fatal(said)
 	}
-	for _, c := range []struct{ what, from, to string }{
+	findsMistakes(t, sound, kernel, []mistake{
 		{"an address space left out", "threadgroup T *to", "T *to"},
 		{"another address space", "bring(all, x, tid)", "bring(y, x, tid)"},
 		{"a pointer cast between them", "y[tid] = all[tid]", "y[tid] = ((device T *)all)[tid]"},
 		{"a write to constant memory", "y[tid] = all[tid]", "a.n = 1"},
 		{"double precision", "y[tid] = all[tid]", "double d = all[tid]; y[tid] = T(d)"},
 		{"a missing semicolon", "bring(all, x, tid);", "bring(all, x, tid)"},
-	} {
-		wrong := strings.Replace(sound, c.from, c.to, 1)
-		if said := kernel(t, wrong); wrong == sound || !strings.Contains(said, "error: ") {
-			t.Errorf("%s is not found: %s", c.what, said)
+	})
+}
+
+// mistake is a change of a kernel's source that is an error.
+type mistake struct{ what, from, to string }
+
+// findsMistakes makes each mistake in a source and wants it to be found.
+func findsMistakes(t *testing.T, source string, compile func(t *testing.T, source string) string, mistakes []mistake) {
+	t.Helper()
+	for _, m := range mistakes {
+		wrong := strings.Replace(source, m.from, m.to, 1)
+		if said := compile(t, wrong); wrong == source || !strings.Contains(said, "error: ") {
+			t.Errorf("%s is not found: %s", m.what, said)
 		}
 	}
 }
@@ -202,7 +211,7 @@ INSTANCE(copy_f32, copy, float);
 // TestMatmul2DMistakes makes mistakes that the software driver would not notice, or would not say where.
 func TestMatmul2DMistakes(t *testing.T) {
 	source := kernels.SourceOf("linear_matmul2d_bf16_64x64x4")
-	for _, c := range []struct{ what, from, to string }{
+	findsMistakes(t, source, kernel4, []mistake{
 		{"elements that are const", "tensor<device T, dextents", "tensor<device const T, dextents"},
 		{"a tensor in no address space", "tensor<device T, dextents", "tensor<T, dextents"},
 		{"a pointer of another address space", "Rows xs((device T *)x", "Rows xs((threadgroup T *)x"},
@@ -211,12 +220,7 @@ func TestMatmul2DMistakes(t *testing.T) {
 		{"a result that there is not", "product.run(xs, ws, sums)", "product.run(xs, ws, y)"},
 		{"a name that there is not", "get_capacity()", "size()"},
 		{"a descriptor that is not constant", "constexpr auto how", "auto how"},
-	} {
-		wrong := strings.Replace(source, c.from, c.to, 1)
-		if said := kernel4(t, wrong); wrong == source || !strings.Contains(said, "error: ") {
-			t.Errorf("%s is not found: %s", c.what, said)
-		}
-	}
+	})
 }
 
 // TestLogsNothing keeps the Mac's files from writing to the system's log.
