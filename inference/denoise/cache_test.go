@@ -55,24 +55,29 @@ func runCached(t *testing.T, of denoise.EasyCache, stop int) (latent []float32, 
 			return latent, asked, skipped
 		}
 		stop = -1
-		state, text := cache.State(), []byte(nil)
-		if text, err = json.Marshal(state); err != nil {
-			t.Fatal(err)
-		}
-		var again denoise.CacheState
-		if err := json.Unmarshal(text, &again); err != nil {
-			t.Fatal(err)
-		}
-		for name, tensor := range again.Tensors() {
-			*tensor = *state.Tensors()[name] // on disk by their names
-		}
-		if cache, err = denoise.NewEasyCache(of, 24, again); err != nil {
+		if cache, err = denoise.NewEasyCache(of, 24, reread(t, cache.State())); err != nil {
 			t.Fatal(err)
 		}
 		if solver, err = denoise.Restore(solver.State()); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// reread returns a state as it is after a kill: its tensors are on disk by their names.
+func reread(t *testing.T, state denoise.CacheState) (again denoise.CacheState) {
+	t.Helper()
+	text, err := json.Marshal(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &again); err != nil {
+		t.Fatal(err)
+	}
+	for name, tensor := range again.Tensors() {
+		*tensor = *state.Tensors()[name]
+	}
+	return again
 }
 
 // TestEasyCache leaves steps out, but neither the first, nor the last, nor an expert's first

@@ -2,7 +2,6 @@ package denoise_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -148,18 +147,7 @@ func (r stackRun) do(t *testing.T) (latent []float32, asked []string, passes []i
 			t.Fatal(err)
 		}
 		r.stop = -1
-		state, text := cache.State(), []byte(nil)
-		if text, err = json.Marshal(state); err != nil {
-			t.Fatal(err)
-		}
-		var again denoise.CacheState
-		if err := json.Unmarshal(text, &again); err != nil {
-			t.Fatal(err)
-		}
-		for name, tensor := range again.Tensors() {
-			*tensor = *state.Tensors()[name]
-		}
-		if cache, err = r.cache(again); err != nil {
+		if cache, err = r.cache(reread(t, cache.State())); err != nil {
 			t.Fatal(err)
 		}
 		if solver, err = denoise.Restore(solver.State()); err != nil {
