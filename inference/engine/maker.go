@@ -85,9 +85,9 @@ func (m *maker) mask(k int) []float32 {
 	return m.y[n:]
 }
 
-// tell begins chunk k, or begins it again: y is what the model is told of the picture, and
-// rays makes what it is told of the control.
-func (m *maker) tell(ctx context.Context, k int, rays func(channels int) []float32) error {
+// tell begins chunk k, or begins it again, or, with a depth, begins to recall so many blocks of
+// it: y is what the model is told of the picture, and rays makes what it is told of the control.
+func (m *maker) tell(ctx context.Context, k, depth int, rays func(channels int) []float32) error {
 	model := m.p.experts[weights.Causal]
 	var told []float32
 	if m.camera && model.CameraChannels > 0 {
@@ -98,9 +98,13 @@ func (m *maker) tell(ctx context.Context, k int, rays func(channels int) []float
 			told = rays(model.CameraChannels)
 		}
 	}
-	if m.session.AtChunk() == k {
+	switch {
+	case depth > 0:
+		return m.session.Recall(ctx, k, depth, m.y, told)
+	case m.session.AtChunk() == k:
 		return m.session.Again(ctx, m.y, told)
 	}
+	m.session.Seek(k) // chunks of which nothing is known any more were left out
 	return m.session.Chunk(ctx, m.y, told)
 }
 

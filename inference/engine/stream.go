@@ -142,23 +142,29 @@ func (s *streaming) alike(k int) int {
 	return 1
 }
 
-// chunk makes chunk k, or, where it was made before, brings back what is remembered of it, and
-// writes its frames. In a plan it stands for so many times as much.
+// chunk makes chunk k, or, where it was made before, brings back what the model still knows of it,
+// and writes its frames. In a plan it stands for so many times as much.
 func (s *streaming) chunk(ctx context.Context, k, times int) error {
 	if err := s.condition(ctx, k); err != nil {
 		return err
 	}
-	err := s.phase("prepare "+weights.Causal, times, func() error {
-		return s.tell(ctx, k, func(channels int) []float32 {
-			return s.clip.Conditioning(channels, s.chunks.from(k), s.chunks.from(k+1))
+	again, depth := k < s.chunks.done, 0
+	if again {
+		depth = s.session.Depth(k, s.chunks.done)
+	}
+	known := !again || depth > 0 // by the chunks that are still to be made
+	if known {
+		err := s.phase("prepare "+weights.Causal, times, func() error {
+			return s.tell(ctx, k, depth, func(channels int) []float32 {
+				return s.clip.Conditioning(channels, s.chunks.from(k), s.chunks.from(k+1))
+			})
 		})
-	})
-	if err != nil {
-		return err
+		if err != nil {
+			return err
+		}
 	}
 	s.copyChunk(s.x, s.latent, k)
 	s.drawChunk(k)
-	again := k < s.chunks.done
 	if !again {
 		err := s.sample(ctx, k, times, s.draw, func(step denoise.Step, clean []float32, times int) error {
 			return s.after(ctx, k, step, clean, times)
@@ -171,7 +177,7 @@ func (s *streaming) chunk(ctx context.Context, k, times int) error {
 			s.draw(s.work[0])
 		}
 	}
-	if clean := min(times, s.chunks.total-1-k); clean > 0 { // nobody looks back at the last one
+	if clean := min(times, s.chunks.total-1-k); clean > 0 && known { // nobody looks back at the last one
 		if err := s.remember(ctx, clean); err != nil {
 			return err
 		}

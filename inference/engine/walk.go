@@ -267,7 +267,7 @@ func (w *Walk) Next() int { return w.next }
 // the poses up to the chunk's end. It may be called again for the same chunk, which then goes
 // another way, until Remember.
 func (w *Walk) Make(ctx context.Context, path *clip.Path, prompt *Prompt) ([]float32, error) {
-	if err := w.begin(ctx, path, prompt); err != nil {
+	if err := w.begin(ctx, path, prompt, 0); err != nil {
 		return nil, w.failed(err)
 	}
 	m := w.maker
@@ -298,27 +298,55 @@ func (w *Walk) Remember(ctx context.Context) error {
 	return nil
 }
 
-// Replay has the model remember a chunk that was made before, as Make and Remember left it.
-func (w *Walk) Replay(ctx context.Context, latent []float32, path *clip.Path, prompt *Prompt) error {
-	if len(latent) != len(w.maker.x) {
-		return fmt.Errorf("walk: a latent of %d values, expected %d", len(latent), len(w.maker.x))
-	}
-	if err := w.begin(ctx, path, prompt); err != nil {
-		return w.failed(err)
-	}
-	copy(w.maker.x, latent)
-	w.made = true
-	return w.Remember(ctx)
+// Made is a chunk that was made before.
+type Made struct {
+	Latent []float32
+	Prompt *Prompt
 }
 
-// Restart goes back to before the first chunk.
-func (w *Walk) Restart() {
-	w.maker.session.Restart()
-	w.next, w.made = 0, false
+// Return goes to the end of a way of n chunks that were made before, by this walk or an earlier
+// one of the same job: the model remembers what it did then, the same bits. The path is the
+// way's, and chunk is asked for chunks of it: for those alone that the model still knows of,
+// which are so many at most, however long the way is. progress is told how many of them are done.
+// After an error only Return may be called.
+func (w *Walk) Return(ctx context.Context, n int, path *clip.Path, chunk func(k int) (Made, error), progress func(done, of int)) error {
+	s := w.maker.session
+	var known []int
+	for k := range n {
+		if s.Depth(k, n) > 0 {
+			known = append(known, k)
+		}
+	}
+	for i, k := range known {
+		progress(i, len(known))
+		made, err := chunk(k)
+		if err == nil {
+			err = w.recall(ctx, k, s.Depth(k, n), path, made)
+		}
+		if err != nil {
+			return fmt.Errorf("chunk %d: %w", k+1, err)
+		}
+	}
+	w.next, w.made = n, false
+	return nil
 }
 
-// begin tells the model what the next chunk is about.
-func (w *Walk) begin(ctx context.Context, path *clip.Path, prompt *Prompt) error {
+// recall has the model remember so many blocks of chunk k, as Make and Remember left them.
+func (w *Walk) recall(ctx context.Context, k, depth int, path *clip.Path, chunk Made) error {
+	if len(chunk.Latent) != len(w.maker.x) {
+		return fmt.Errorf("a latent of %d values, expected %d", len(chunk.Latent), len(w.maker.x))
+	}
+	w.next = k
+	if err := w.begin(ctx, path, chunk.Prompt, depth); err != nil {
+		return err
+	}
+	copy(w.maker.x, chunk.Latent)
+	return w.maker.remember(ctx, 1)
+}
+
+// begin tells the model what the next chunk is about, or, with a depth, that chunk of which so
+// many blocks are recalled.
+func (w *Walk) begin(ctx context.Context, path *clip.Path, prompt *Prompt, depth int) error {
 	m, k := w.maker, w.next
 	frames := w.Shape().Frames(k + 1)
 	if path.Frames() < frames {
@@ -332,7 +360,7 @@ func (w *Walk) begin(ctx context.Context, path *clip.Path, prompt *Prompt) error
 	}
 	w.made = false
 	return m.phase("prepare", 1, func() error {
-		return m.tell(ctx, k, func(channels int) []float32 {
+		return m.tell(ctx, k, depth, func(channels int) []float32 {
 			return path.Conditioning(channels, clip.View{
 				Frames: frames, LatentFrames: m.chunks.from(k + 1), Height: m.clip.Height, Width: m.clip.Width,
 				From: m.chunks.from(k), To: m.chunks.from(k + 1),

@@ -51,9 +51,9 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkChunk makes, remembers, decodes and brings back chunks of the demo model one after
-// the other, and reports what each takes: in time, and, as "cpu", of the processors, which
-// counts on a machine that does other things too.
+// BenchmarkChunk makes, remembers and decodes chunks of the demo model one after the other, and
+// reports what each takes: in time, and, as "cpu", of the processors, which counts on a machine
+// that does other things too.
 func BenchmarkChunk(b *testing.B) {
 	w := demoWalk(b)
 	prompt, err := w.Encode(b.Context(), "a green meadow at noon")
@@ -66,7 +66,7 @@ func BenchmarkChunk(b *testing.B) {
 	shape := w.Shape()
 	path := clip.StartWalk()
 	path = path.Extend(steer(path.Last(), Input{Move: clip.WASD{1}, Turn: clip.IJKL{1: 1}}, shape.Frames(chunks)-1))
-	var took, used [4]time.Duration
+	var took, used [3]time.Duration
 	measure := func(i int, f func() error) {
 		begin, cpu := time.Now(), cpuTime()
 		if err := f(); err != nil {
@@ -76,7 +76,9 @@ func BenchmarkChunk(b *testing.B) {
 	}
 	n := 0
 	for b.Loop() {
-		w.Restart()
+		if err := w.Return(b.Context(), 0, path, nil, nil); err != nil {
+			b.Fatal(err)
+		}
 		var latents [][]float32
 		for range chunks {
 			n++
@@ -90,15 +92,44 @@ func BenchmarkChunk(b *testing.B) {
 				return d.Decode(b.Context(), latents[len(latents)-1], func(*image.RGBA) error { return nil })
 			})
 		}
-		w.Restart()
-		for _, x := range latents {
-			measure(3, func() error { return w.Replay(b.Context(), x, path, prompt) })
-		}
 	}
-	for i, name := range []string{"make", "remember", "decode", "replay"} {
+	for i, name := range []string{"make", "remember", "decode"} {
 		b.ReportMetric(took[i].Seconds()/float64(n), name+"-s/chunk")
 		b.ReportMetric(used[i].Seconds()/float64(n), name+"-cpu-s/chunk")
 	}
+}
+
+// BenchmarkReturn goes to the end of a long way by the demo model. What it takes of the
+// processors is counted in chunks that are remembered as a whole, as many as the model is told of.
+func BenchmarkReturn(b *testing.B) {
+	const chunks = 100
+	w := demoWalk(b)
+	shape := w.Shape()
+	path := clip.StartWalk()
+	path = path.Extend(steer(path.Last(), Input{Move: clip.WASD{1}, Turn: clip.IJKL{1: 1}}, shape.Frames(chunks)-1))
+	prompt, err := w.Encode(b.Context(), "a green meadow at noon")
+	if err != nil {
+		b.Fatal(err)
+	}
+	latent := make([]float32, shape.Latent)
+	for i := range latent {
+		latent[i] = float32(i%7)/3 - 1
+	}
+	asked := 0
+	back := func() {
+		made := func(int) (engine.Made, error) { return engine.Made{Latent: latent, Prompt: prompt}, nil }
+		if err := w.Return(b.Context(), chunks, path, made, func(_, of int) { asked = of }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	back() // encodes the picture
+	n, cpu := 0, cpuTime()
+	for b.Loop() {
+		n++
+		back()
+	}
+	b.ReportMetric(float64(asked), "chunks")
+	b.ReportMetric((cpuTime()-cpu).Seconds()/float64(n), "cpu-s")
 }
 
 // BenchmarkWalk walks by the demo model for a while: how many pictures a second are seen, and

@@ -12,8 +12,11 @@
 //
 // What is pressed acts at the next chunk: a chunk is begun as late as it can be for its
 // pictures to follow those before without a gap, and at once where the machine is slower than
-// that. To go back, the model is made to remember the chunks before, which takes a forward for
-// each where making one takes a forward for every step besides: measured with the demo model, a
-// fifth of the time, and no memory, where a copy of what it remembers would be 20 MB of the demo
-// and gigabytes of LingBot-World.
+// that. To go back, the model is made to remember the chunks before, but only what it still knows
+// of them: of the sink and the window all blocks, of the chunks before those fewer and fewer, as a
+// chunk hears of what its window has forgotten through the blocks above it (wan.Session.Depth).
+// That gives the same bits and costs the same however long the walk is: with the demo model 33
+// chunks and 1.5 s of processor time, where 100 whole chunks take 8 s. Nothing is kept for it,
+// where copies of what the model knows would be 20 MB each of the demo and gigabytes of
+// LingBot-World.
 package live

@@ -123,22 +123,26 @@ func (f *fake) Remember(ctx context.Context) error {
 	return f.wait(ctx, &f.takes.remember)
 }
 
-func (f *fake) Replay(ctx context.Context, latent []float32, path *clip.Path, prompt *engine.Prompt) error {
-	f.mu.Lock()
-	k := len(f.remembered)
-	want := number(f.before(), path, f.Shape().Frames(k+1), prompt.Text)
-	f.remembered = append(f.remembered, latent[0])
-	f.mu.Unlock()
-	if latent[0] != want {
-		return fmt.Errorf("chunk %d is brought back as %v, want %v", k, latent[0], want)
+func (f *fake) Return(ctx context.Context, n int, path *clip.Path, chunk func(k int) (engine.Made, error), progress func(done, of int)) error {
+	f.set(func() { f.remembered = nil })
+	for k := range n {
+		progress(k, n)
+		made, err := chunk(k)
+		if err != nil {
+			return err
+		}
+		f.mu.Lock()
+		want := number(f.before(), path, f.Shape().Frames(k+1), made.Prompt.Text)
+		f.remembered = append(f.remembered, made.Latent[0])
+		f.mu.Unlock()
+		if made.Latent[0] != want {
+			return fmt.Errorf("chunk %d is brought back as %v, want %v", k, made.Latent[0], want)
+		}
+		if err := f.wait(ctx, &f.takes.replay); err != nil {
+			return err
+		}
 	}
-	return f.wait(ctx, &f.takes.replay)
-}
-
-func (f *fake) Restart() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.remembered = nil
+	return nil
 }
 
 func (f *fake) NewDecoder(bool) Decoder {

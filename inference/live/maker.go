@@ -204,22 +204,21 @@ func (s *Session) back(to int) error {
 	if err != nil {
 		return err
 	}
-	s.change(func() { s.state.Phase, s.state.Replay, s.state.Replayed = Opening, len(way), 0 })
-	s.walker.Restart()
-	warm := way[max(0, len(way)-warmChunks):]
-	var latents [][]float32
-	for i, c := range way {
-		latent, prompt, err := s.made(ctx, c)
-		if err == nil {
-			err = s.walker.Replay(ctx, latent, path, prompt)
-		}
+	s.change(func() { s.state.Phase = Opening })
+	made := func(k int) (engine.Made, error) { return s.made(ctx, way[k]) }
+	err = s.walker.Return(ctx, len(way), path, made, func(done, of int) {
+		s.change(func() { s.state.Replayed, s.state.Replay = done, of })
+	})
+	if err != nil {
+		return err
+	}
+	var warm [][]float32
+	for _, c := range way[max(0, len(way)-warmChunks):] {
+		latent, err := s.latent(c)
 		if err != nil {
 			return err
 		}
-		if i >= len(way)-len(warm) {
-			latents = append(latents, latent)
-		}
-		s.change(func() { s.state.Replayed = i + 1 })
+		warm = append(warm, latent)
 	}
 	s.path = path
 	s.mu.Lock()
@@ -227,24 +226,31 @@ func (s *Session) back(to int) error {
 	s.state.Replay, s.state.Replayed = 0, 0
 	s.mu.Unlock()
 	select {
-	case s.decode <- part{epoch: epoch, chunk: to, anew: true, warm: latents}:
+	case s.decode <- part{epoch: epoch, chunk: to, anew: true, warm: warm}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	return nil
 }
 
-// made returns a chunk that was made, and its prompt.
-func (s *Session) made(ctx context.Context, chunk int) ([]float32, *engine.Prompt, error) {
+// made returns a chunk that was made.
+func (s *Session) made(ctx context.Context, chunk int) (engine.Made, error) {
+	latent, err := s.latent(chunk)
+	if err != nil {
+		return engine.Made{}, err
+	}
 	s.keep.Lock()
 	text := s.rec.prompts[s.rec.chunks[chunk].prompt]
-	latent, err := s.rec.latent(chunk)
 	s.keep.Unlock()
-	if err != nil {
-		return nil, nil, err
-	}
 	p, err := s.encode(ctx, text)
-	return latent, p, err
+	return engine.Made{Latent: latent, Prompt: p}, err
+}
+
+// latent reads a chunk's latent.
+func (s *Session) latent(chunk int) ([]float32, error) {
+	s.keep.Lock()
+	defer s.keep.Unlock()
+	return s.rec.latent(chunk)
 }
 
 // encode returns a prompt that is encoded, now or before.

@@ -18,8 +18,7 @@ type Walker interface {
 	Encode(ctx context.Context, text string) (*engine.Prompt, error)
 	Make(ctx context.Context, path *clip.Path, prompt *engine.Prompt) ([]float32, error)
 	Remember(ctx context.Context) error
-	Replay(ctx context.Context, latent []float32, path *clip.Path, prompt *engine.Prompt) error
-	Restart()
+	Return(ctx context.Context, n int, path *clip.Path, chunk func(k int) (engine.Made, error), progress func(done, of int)) error
 
 	NewDecoder(quick bool) Decoder
 	Save(ctx context.Context, v engine.WalkVideo, emit func(inference.Event)) (inference.Saved, error)

@@ -17,19 +17,19 @@ import (
 var benchDims = weights.Dims{Dim: 1536, FFN: 8960, Heads: 12, Layers: 2, Text: 4096}
 
 // synthetic writes an expert of random bf16 weights, and loads it.
-func synthetic(b *testing.B, dev device.Device, d weights.Dims) *wan.Model {
-	b.Helper()
+func synthetic(tb testing.TB, dev device.Device, d weights.Dims) *wan.Model {
+	tb.Helper()
 	sizes := d.ExpertSizes()
-	path := filepath.Join(b.TempDir(), "model.safetensors")
-	if err := weights.WriteTemporary(path, sizes.Table().Random(b.Context(), device.BF16), nil); err != nil {
-		b.Fatal(err)
+	path := filepath.Join(tb.TempDir(), "model.safetensors")
+	if err := weights.WriteTemporary(path, sizes.Table().Random(tb.Context(), device.BF16), nil); err != nil {
+		tb.Fatal(err)
 	}
 	store, err := weights.Open(path)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	b.Cleanup(func() { store.Close() })
-	return loadModel(b, dev, weights.Expert{Store: store, Config: sizes.Config})
+	tb.Cleanup(func() { store.Close() })
+	return loadModel(tb, dev, weights.Expert{Store: store, Config: sizes.Config})
 }
 
 // benchInput is a clip of 5 frames with a camera path, a prompt and a negative

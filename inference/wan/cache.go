@@ -43,6 +43,7 @@ type window struct {
 	Cache
 	chunk, frameTokens int
 	end                int // frames of the video so far, with the chunk at hand
+	depth              int // blocks that forwards of the chunk at hand go through; 0 before it is begun
 }
 
 // slot returns where frame f is.
@@ -59,6 +60,21 @@ func (w *window) frames() (list []int) {
 		return appendRange(nil, 0, w.end)
 	}
 	return appendRange(appendRange(nil, 0, w.Sink), w.end-(w.Frames-w.Sink), w.end)
+}
+
+// depthOf returns of how many blocks, the first ones of a model's, the keys and values of chunk j
+// have a say in what chunk k attends to. A chunk attends to the sink and, as far as the window
+// goes, to reach chunks before it; what they attended to it only knows by their values of the
+// next block.
+func (w *window) depthOf(j, k, blocks int) int {
+	reach := (w.Frames - w.Sink - 1) / w.chunk
+	switch {
+	case j*w.chunk < w.Sink:
+		return blocks
+	case reach == 0:
+		return 0
+	}
+	return max(0, blocks-(k-1-j)/reach)
 }
 
 func appendRange(list []int, from, to int) []int {

@@ -30,12 +30,15 @@ func (c *camera) load(ctx context.Context, s *Session, rays []float32) error {
 	})
 }
 
-// follow goes on to the rays of another chunk.
-func (c *camera) follow(ctx context.Context, s *Session, rays []float32) error {
-	if err := c.load(ctx, s, rays); err != nil || !s.in.Reuse.Camera {
+// follow goes on to the rays of another chunk, of which so many blocks will read.
+func (c *camera) follow(ctx context.Context, s *Session, rays []float32, blocks int) error {
+	if err := c.load(ctx, s, rays); err != nil || !s.in.Reuse.Camera || blocks == 0 {
 		return err
 	}
-	return c.compute(ctx, s.arena, s.m, &s.act)
+	if err := c.computeStem(ctx, s.m, &s.act); err != nil {
+		return err
+	}
+	return c.computeBranches(ctx, s.arena, s.m, &s.act, blocks)
 }
 
 // precompute computes what every forward needs, and gives the rest back.
@@ -44,19 +47,11 @@ func (c *camera) precompute(ctx context.Context, arena *nn.Arena, m *Model, act 
 		return err
 	}
 	arena.FreeMat(&c.plucker)
-	err := c.computeBranches(ctx, arena, m, act)
+	err := c.computeBranches(ctx, arena, m, act, len(m.w.blocks))
 	if err == nil && len(c.scales) == len(m.w.blocks) {
 		arena.FreeMat(&c.signal)
 	}
 	return err
-}
-
-// compute is precompute for rays after which others will come.
-func (c *camera) compute(ctx context.Context, arena *nn.Arena, m *Model, act *activations) error {
-	if err := c.computeStem(ctx, m, act); err != nil {
-		return err
-	}
-	return c.computeBranches(ctx, arena, m, act)
 }
 
 func (c *camera) computeStem(ctx context.Context, m *Model, act *activations) error {
@@ -65,9 +60,10 @@ func (c *camera) computeStem(ctx context.Context, m *Model, act *activations) er
 	return err
 }
 
-// computeBranches computes the scales and shifts of as many blocks as there is memory for.
-func (c *camera) computeBranches(ctx context.Context, arena *nn.Arena, m *Model, act *activations) error {
-	for i := range m.w.blocks {
+// computeBranches computes the scales and shifts of the first blocks, of as many as there is
+// memory for.
+func (c *camera) computeBranches(ctx context.Context, arena *nn.Arena, m *Model, act *activations, blocks int) error {
+	for i := range m.w.blocks[:blocks] {
 		w := &m.w.blocks[i]
 		if i == len(c.scales) && !c.full {
 			scale, shift, err := c.allocate(arena, m, w)

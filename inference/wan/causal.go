@@ -12,6 +12,9 @@ import (
 // errNoChunk says that a causal session was not told what its chunk is about.
 var errNoChunk = errors.New("wan: no chunk: call Chunk before the first forward")
 
+// errRecalled says that a chunk was begun to be remembered only.
+var errRecalled = errors.New("wan: the chunk is only recalled: call Again or Chunk before a forward of all blocks")
+
 // Chunk goes on to the next chunk of a causal session's video: y is its image conditioning
 // and plucker its camera rays, as in Input, of the chunk's frames. The forwards that follow
 // are about it, until the next call: each of them writes the chunk's keys and values over
@@ -26,8 +29,26 @@ func (s *Session) Chunk(ctx context.Context, y, plucker []float32) error {
 	if err := s.cache.next(ctx, s.m.dev); err != nil {
 		return err
 	}
-	return s.begin(ctx, y, plucker)
+	return s.begin(ctx, y, plucker, len(s.m.w.blocks))
 }
+
+// Recall begins chunk k, counted from 0, which was made before, so that Remember brings its keys
+// and values back: those of so many blocks, the first ones, as Depth says. There are no other
+// forwards of it.
+func (s *Session) Recall(ctx context.Context, k, blocks int, y, plucker []float32) error {
+	if err := s.checkChunk(y, plucker); err != nil {
+		return fmt.Errorf("wan: %w", err)
+	}
+	s.Seek(k)
+	if err := s.cache.next(ctx, s.m.dev); err != nil {
+		return err
+	}
+	return s.begin(ctx, y, plucker, blocks)
+}
+
+// Depth returns how many blocks' keys and values of chunk j the session must have had in its
+// cache for the cache before chunk k to have the bits that it has; 0 for none.
+func (s *Session) Depth(j, k int) int { return s.cache.depthOf(j, k, len(s.m.w.blocks)) }
 
 // Again begins the chunk at hand again, with other conditioning: nothing that its forwards
 // need was overwritten by the ones before.
@@ -35,20 +56,21 @@ func (s *Session) Again(ctx context.Context, y, plucker []float32) error {
 	if err := s.checkChunk(y, plucker); err != nil {
 		return fmt.Errorf("wan: %w", err)
 	}
-	if s.cache.end == 0 {
+	if s.cache.depth == 0 {
 		return errNoChunk
 	}
 	if err := s.cache.place(ctx, s.m.dev); err != nil {
 		return err
 	}
-	return s.begin(ctx, y, plucker)
+	return s.begin(ctx, y, plucker, len(s.m.w.blocks))
 }
 
 // AtChunk returns the number of the chunk at hand, from 0; -1 before the first call of Chunk.
 func (s *Session) AtChunk() int { return s.cache.end/s.cache.chunk - 1 }
 
-// Restart forgets everything: the next chunk is the first of a video.
-func (s *Session) Restart() { s.cache.end = 0 }
+// Seek goes to before chunk k, counted from 0, which Chunk begins then. What is remembered of the
+// chunks before it is to be brought back with Recall, before or after that.
+func (s *Session) Seek(k int) { s.cache.end, s.cache.depth = k*s.cache.chunk, 0 }
 
 func (s *Session) checkChunk(y, plucker []float32) error {
 	if s.cache == nil {
@@ -59,13 +81,18 @@ func (s *Session) checkChunk(y, plucker []float32) error {
 	return s.m.checkConditioning(in)
 }
 
-// begin computes what is the same in all forwards of the chunk.
-func (s *Session) begin(ctx context.Context, y, plucker []float32) error {
+// begin computes what is the same in all forwards of the chunk, which go as far as a number of
+// blocks: of the last of them a forward that is not the whole one takes keys and values only.
+func (s *Session) begin(ctx context.Context, y, plucker []float32, blocks int) error {
+	s.cache.depth = blocks
 	s.grid.patchify(s.hostPatches, s.patches.Cols, s.m.Config.OutDim*s.grid.patchSize(), y, s.m.Config.InDim-s.m.Config.OutDim)
 	if err := s.fillRope(ctx, s.cache.end-s.grid.f); err != nil || s.camera == nil {
 		return err
 	}
-	return s.camera.follow(ctx, s, plucker)
+	if blocks < len(s.m.w.blocks) {
+		blocks--
+	}
+	return s.camera.follow(ctx, s, plucker, blocks)
 }
 
 // SetContexts changes the prompts of a session, from the next forward on. A causal session
@@ -82,7 +109,8 @@ func (s *Session) SetContexts(ctx context.Context, contexts []Context) error {
 
 // Remember is the forward of a causal session after a chunk's last step: it leaves the keys
 // and values of the finished latent x at timestep 0 in the cache, which the chunks after it
-// attend to, and stops where nothing else comes of it.
+// attend to, and stops where nothing else comes of it. Of a chunk that is recalled x is what it
+// was then.
 func (s *Session) Remember(ctx context.Context, x []float32, text int) error {
 	if s.cache == nil {
 		return errors.New("wan: a session that is not causal remembers nothing")
@@ -97,7 +125,7 @@ func (s *Session) Remember(ctx context.Context, x []float32, text int) error {
 }
 
 func (s *Session) remember(ctx context.Context, text int) error {
-	last := len(s.m.w.blocks) - 1
+	last := s.cache.depth - 1
 	if err := s.start(ctx, 0, text); err != nil {
 		return err
 	}

@@ -189,6 +189,87 @@ func TestRemember(t *testing.T) {
 	}
 }
 
+// TestRecall brings chunks of a long video back, as far as Depth says, in a session that has gone
+// another way: what follows is made of the same bits as without a way back. One block less of any
+// chunk is too little.
+func TestRecall(t *testing.T) {
+	dev := openDevice(t)
+	m := synthetic(t, dev, weights.Dims{Dim: 32, FFN: 64, Heads: 2, Layers: 4, Text: 16})
+	const n, chunk, side = 14, 2, 4
+	noise := func(seed, k, channels int) []float32 { return random(uint64(100*seed+k), channels*chunk*side*side) }
+	y := func(k int) []float32 { return noise(1, k, m.Config.InDim-m.Config.OutDim) }
+	rays := func(k int) []float32 { return noise(2, k, m.CameraChannels) }
+	forward := func(s *wan.Session, way, k int) []float32 { // chunk k, and what its first step gives
+		t.Helper()
+		if err := s.Chunk(t.Context(), y(k), rays(k)); err != nil {
+			t.Fatal(err)
+		}
+		v := velocity(t, s, noise(9, k, m.Config.OutDim), 700, 0)
+		if err := s.Remember(t.Context(), noise(way, k, m.Config.OutDim), 0); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for _, window := range []wan.Cache{{Frames: 4}, {Frames: 5, Sink: 1}, {Frames: 8, Sink: 3}, {Frames: 2}, {Frames: 3, Sink: 1}, {Frames: 9, Sink: 2, Attention: 10}} {
+		window.Times = []float64{700, 0}
+		in := wan.Input{F: chunk, H: side, W: side, Camera: true, Cache: &window, Contexts: []wan.Context{{Tokens: 3, States: random(5, 3*m.TextDim)}}}
+		for _, reuse := range []wan.Reuse{wan.AllReuse, {}} {
+			in.Reuse = reuse
+			once, other := newSession(t, m, in), newSession(t, m, in)
+			var want [][]float32
+			for k := range n + 3 {
+				want = append(want, forward(once, 3, k))
+				forward(other, 4, k)
+			}
+			recall := func(s *wan.Session, less int) (blocks int) { // one block less of a chunk
+				t.Helper()
+				for k := range n {
+					depth := s.Depth(k, n)
+					if k == less {
+						depth--
+					}
+					if blocks += depth; depth == 0 {
+						continue
+					}
+					if err := s.Recall(t.Context(), k, depth, y(k), rays(k)); err != nil {
+						t.Fatal(err)
+					}
+					x := noise(9, k, m.Config.OutDim)
+					if err := s.Velocity(t.Context(), x, 1, 0, x); depth < m.Config.NumLayers && (err == nil || !strings.Contains(err.Error(), "recalled")) {
+						t.Errorf("a forward of all blocks of a chunk that is only recalled: %v", err)
+					}
+					if err := s.Remember(t.Context(), noise(3, k, m.Config.OutDim), 0); err != nil {
+						t.Fatal(err)
+					}
+				}
+				s.Seek(n)
+				return blocks
+			}
+			for name, s := range map[string]*wan.Session{"on another way": other, "fresh": newSession(t, m, in)} {
+				if blocks := recall(s, -1); blocks >= n*m.Config.NumLayers {
+					t.Errorf("%+v: %d blocks of %d chunks are recalled", window, blocks, n)
+				}
+				for k := n; k < len(want); k++ {
+					if !slices.Equal(forward(s, 3, k), want[k]) {
+						t.Errorf("%+v, a session %s: chunk %d differs", window, name, k)
+					}
+				}
+			}
+			if window.Attention > 0 {
+				continue // asks for more than it must
+			}
+			for k := range n {
+				if s := newSession(t, m, in); s.Depth(k, n) > 0 {
+					recall(s, k)
+					if same := slices.Equal(forward(s, 3, n), want[n]); same && k*chunk >= window.Sink {
+						t.Errorf("%+v: one block less of chunk %d is enough", window, k)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestChunkAgain makes every chunk several times, cancelled and with other conditioning, before
 // it makes it as it should be: the video is the same, bit for bit.
 func TestChunkAgain(t *testing.T) {

@@ -157,6 +157,9 @@ func (s *Session) Velocity(ctx context.Context, x []float32, t float64, text int
 	if err := s.load(x, text); err != nil {
 		return err
 	}
+	if s.cache != nil && s.cache.depth < len(s.m.w.blocks) {
+		return errRecalled
+	}
 	if err := s.forward(ctx, t, text); err != nil {
 		return fmt.Errorf("wan: forward at timestep %g: %w", t, err)
 	}
@@ -178,7 +181,7 @@ func (s *Session) load(x []float32, text int) error {
 	if text < 0 || text >= len(s.prompts.keyBias) {
 		return fmt.Errorf("wan: text context %d of %d", text, len(s.prompts.keyBias))
 	}
-	if s.cache != nil && s.cache.end == 0 {
+	if s.cache != nil && s.cache.depth == 0 {
 		return errNoChunk
 	}
 	s.grid.patchify(s.hostPatches, s.patches.Cols, 0, x, s.m.Config.OutDim)
