@@ -31,7 +31,6 @@ func (w *fakeWalker) Shape() engine.Shape {
 }
 func (w *fakeWalker) Job() inference.Job                { return w.job }
 func (w *fakeWalker) Source() (dir, fingerprint string) { return w.dir, "fingerprint" }
-func (w *fakeWalker) Restart()                          {}
 func (w *fakeWalker) NewDecoder(bool) live.Decoder      { return &fakeDecoder{} }
 func (w *fakeWalker) Remember(context.Context) error    { return nil }
 func (w *fakeWalker) Close()                            { w.mu.Lock(); w.closed = true; w.mu.Unlock() }
@@ -45,7 +44,9 @@ func (w *fakeWalker) Make(ctx context.Context, _ *clip.Path, _ *engine.Prompt) (
 	}
 	return make([]float32, 4), ctx.Err()
 }
-func (w *fakeWalker) Replay(context.Context, []float32, *clip.Path, *engine.Prompt) error { return nil }
+func (w *fakeWalker) Return(context.Context, int, *clip.Path, func(int) (engine.Made, error), func(done, of int)) error {
+	return nil
+}
 func (w *fakeWalker) Save(_ context.Context, v engine.WalkVideo, emit func(inference.Event)) (inference.Saved, error) {
 	emit(inference.Decoding{Frames: 1, Total: 2})
 	saved := inference.Saved{Video: v.Output}
