@@ -27,6 +27,8 @@ type fake struct {
 	takes struct{ encode, make, remember, replay, picture time.Duration }
 	fail  error // of the next chunk
 
+	spoiled map[float32]bool // chunks that cannot be decoded, by their numbers on the way
+
 	mu         sync.Mutex
 	remembered []float32 // a number for every chunk
 	made       float32   // of the chunk that is not remembered yet
@@ -162,6 +164,9 @@ func (d *fakeDecoder) Decode(ctx context.Context, latent []float32, emit func(*i
 		n = 5
 	}
 	d.seen++
+	if d.f.spoiled[latent[1]] {
+		return errors.New("the latent is spoiled")
+	}
 	for i := range n {
 		if err := d.f.wait(ctx, &d.f.takes.picture); err != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 )
 
 // run is the goroutine that makes chunks: it opens the model, makes a chunk whenever one is
-// due, and goes back.
+// due, and goes back. When there is nothing else to do, it makes pictures for the strip.
 func (s *Session) run() {
 	if err := s.open(); err != nil {
 		s.fail(err)
@@ -23,6 +23,7 @@ func (s *Session) run() {
 			err = s.back(*to)
 		case due:
 			err = s.make()
+		case s.drawThumb():
 		default:
 			select {
 			case <-s.wake:
@@ -82,8 +83,7 @@ func (s *Session) todo() (to *int, due bool) {
 		to, s.goTo = s.goTo, nil
 		return to, false
 	}
-	in := s.state.Held.With(s.tapped)
-	due = !s.state.Paused && (!s.idle || !in.Still() || s.nudged)
+	due = s.wanting()
 	phase := Ready
 	if due {
 		phase = Walking
@@ -94,6 +94,11 @@ func (s *Session) todo() (to *int, due bool) {
 	// One chunk ahead would act too late: the next one begins when it will be there just in
 	// time for its first picture.
 	return nil, due && time.Duration(s.pending)*s.interval() <= s.lead
+}
+
+// wanting reports whether somebody does something, or the world is to go on without. s.mu is held.
+func (s *Session) wanting() bool {
+	return !s.state.Paused && (!s.idle || !s.state.Held.With(s.tapped).Still() || s.nudged)
 }
 
 // interval is the time between two pictures.
@@ -162,10 +167,8 @@ func (s *Session) make() error {
 			s.lead = time.Since(begin)
 		}
 	})
-	select {
-	case s.decode <- part{epoch: epoch, chunk: number, latent: latent, begun: begin, touched: touched}:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := s.send(ctx, part{epoch: epoch, chunk: number, latent: latent, begun: begin, touched: touched}); err != nil {
+		return err
 	}
 	return s.walker.Remember(ctx)
 }
@@ -212,45 +215,59 @@ func (s *Session) back(to int) error {
 	if err != nil {
 		return err
 	}
-	var warm [][]float32
-	for _, c := range way[max(0, len(way)-warmChunks):] {
-		latent, err := s.latent(c)
-		if err != nil {
-			return err
-		}
-		warm = append(warm, latent)
+	warm, err := s.latents(way[max(0, len(way)-warmChunks):])
+	if err != nil {
+		return err
 	}
 	s.path = path
 	s.mu.Lock()
 	epoch := s.epoch
 	s.state.Replay, s.state.Replayed = 0, 0
 	s.mu.Unlock()
+	return s.send(ctx, part{epoch: epoch, chunk: to, anew: true, warm: warm})
+}
+
+// send hands a part to the goroutine that decodes.
+func (s *Session) send(ctx context.Context, p part) error {
+	s.mu.Lock()
+	s.undrawn++
+	s.mu.Unlock()
 	select {
-	case s.decode <- part{epoch: epoch, chunk: to, anew: true, warm: warm}:
+	case s.decode <- p:
+		return nil
 	case <-ctx.Done():
+		s.mu.Lock()
+		s.undrawn--
+		s.mu.Unlock()
 		return ctx.Err()
 	}
-	return nil
 }
 
 // made returns a chunk that was made.
 func (s *Session) made(ctx context.Context, chunk int) (engine.Made, error) {
-	latent, err := s.latent(chunk)
+	s.keep.Lock()
+	text := s.rec.prompts[s.rec.chunks[chunk].prompt]
+	latent, err := s.rec.latent(chunk)
+	s.keep.Unlock()
 	if err != nil {
 		return engine.Made{}, err
 	}
-	s.keep.Lock()
-	text := s.rec.prompts[s.rec.chunks[chunk].prompt]
-	s.keep.Unlock()
 	p, err := s.encode(ctx, text)
 	return engine.Made{Latent: latent, Prompt: p}, err
 }
 
-// latent reads a chunk's latent.
-func (s *Session) latent(chunk int) ([]float32, error) {
+// latents reads chunks' latents.
+func (s *Session) latents(chunks []int) (list [][]float32, err error) {
 	s.keep.Lock()
 	defer s.keep.Unlock()
-	return s.rec.latent(chunk)
+	for _, c := range chunks {
+		latent, err := s.rec.latent(c)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, latent)
+	}
+	return list, nil
 }
 
 // encode returns a prompt that is encoded, now or before.

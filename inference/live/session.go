@@ -53,6 +53,8 @@ type Session struct {
 	prompts map[string]*engine.Prompt // the maker's
 	path    *clip.Path                // up to the chunk that it goes on from; the maker's
 
+	hopeless map[int]bool // chunks whose picture cannot be made; the maker's
+
 	keep sync.Mutex // guards rec
 	rec  *record
 
@@ -64,6 +66,8 @@ type Session struct {
 	idle      bool
 	goTo      *int               // chunk to go on from; nil for no other
 	interrupt context.CancelFunc // ends the chunk that is made
+	leisure   context.CancelFunc // ends what is done while there is nothing else
+	undrawn   int                // parts that are to be decoded, or are being
 	said      string             // the prompt that is wanted
 	prompt    *engine.Prompt     // for the next chunk
 	epoch     int                // grows whenever pictures on their way are for nobody
@@ -77,7 +81,7 @@ type Session struct {
 func New(o Options) *Session {
 	s := &Session{
 		o: o, wake: make(chan struct{}, 1), spoken: make(chan struct{}, 1), decode: make(chan part, 1), show: make(chan shown, 64),
-		prompts: map[string]*engine.Prompt{}, idle: o.Idle, pauseOff: make(chan struct{}),
+		prompts: map[string]*engine.Prompt{}, hopeless: map[int]bool{}, idle: o.Idle, pauseOff: make(chan struct{}),
 		state: State{Phase: Opening, At: -1, Chunk: -1},
 	}
 	close(s.pauseOff)
@@ -249,6 +253,7 @@ func (s *Session) Thumb(chunk int) image.Image {
 func (s *Session) change(f func()) {
 	s.mu.Lock()
 	f()
+	s.endLeisure()
 	s.mu.Unlock()
 	poke(s.wake)
 	s.o.Changed()

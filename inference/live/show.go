@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"errors"
 	"image"
 	"time"
@@ -48,19 +49,24 @@ func (s *Session) decodeParts() {
 			return
 		case p = <-s.decode:
 		}
-		if s.wanted(p.epoch) != nil {
-			continue
-		}
-		if p.anew {
-			if d != nil {
-				d.Close()
+		err := s.wanted(p.epoch)
+		if err == nil {
+			if p.anew {
+				if d != nil {
+					d.Close()
+				}
+				d = s.walker.NewDecoder(true)
 			}
-			d = s.walker.NewDecoder(true)
+			err = s.decodePart(d, p)
 		}
-		if err := s.decodePart(d, p); err != nil && !errors.Is(err, errDropped) && s.life.Err() == nil {
+		if err != nil && !errors.Is(err, errDropped) && s.life.Err() == nil {
 			s.fail(err)
 			return
 		}
+		s.mu.Lock()
+		s.undrawn--
+		s.mu.Unlock()
+		poke(s.wake)
 	}
 }
 
@@ -70,17 +76,11 @@ var errDropped = errors.New("dropped")
 // decodePart decodes a chunk, or the last of those that a decoder begins anew with.
 func (s *Session) decodePart(d Decoder, p part) error {
 	if p.anew {
-		var last *image.RGBA
-		for _, latent := range p.warm {
-			err := d.Decode(s.life, latent, func(img *image.RGBA) error { last = img; return s.wanted(p.epoch) })
-			if err != nil {
-				return err
-			}
-		}
+		last, err := lastPicture(s.life, d, p.warm, func() error { return s.wanted(p.epoch) })
 		if last != nil {
 			s.hand(shown{Picture: Picture{Image: last, Chunk: p.chunk}, epoch: p.epoch, again: true})
 		}
-		return nil
+		return err
 	}
 	index := 0
 	var last *image.RGBA
@@ -101,8 +101,24 @@ func (s *Session) decodePart(d Decoder, p part) error {
 	if err != nil || last == nil {
 		return err
 	}
+	return s.keepThumb(p.chunk, last)
+}
+
+// lastPicture decodes chunks that follow each other and returns the last picture of the last;
+// nil for no chunks. It ends with an error of wanted, which it asks after every picture.
+func lastPicture(ctx context.Context, d Decoder, latents [][]float32, wanted func() error) (last *image.RGBA, err error) {
+	for _, latent := range latents {
+		if err := d.Decode(ctx, latent, func(img *image.RGBA) error { last = img; return wanted() }); err != nil {
+			return nil, err
+		}
+	}
+	return last, nil
+}
+
+// keepThumb keeps a small picture of the end of a chunk.
+func (s *Session) keepThumb(chunk int, last *image.RGBA) error {
 	s.keep.Lock()
-	err = s.rec.addThumb(p.chunk, small(last))
+	err := s.rec.addThumb(chunk, small(last))
 	s.keep.Unlock()
 	s.o.Changed()
 	return err
