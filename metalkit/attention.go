@@ -13,6 +13,9 @@ const (
 	attentionOcts                                               = 64
 )
 
+// attentionTensors stands beside them in what a variant is chosen for, and no kernel is given it.
+const attentionTensors = 1 << 31
+
 type attentionArgs struct {
 	nq, nk, d, ldq, ldk, ldv, ldo, ldrel uint32
 	scale                                float32
@@ -78,9 +81,9 @@ func (e *encoder) attend(s *scores, v int) {
 	parts, blocks := ceilDiv(s.head, t.width), ceilDiv(s.nq, t.queries())
 	d := dispatch{
 		kernel: t.kernel, with: s.with, groups: [3]int{blocks, s.Heads, parts}, threads: simdWidth * t.simds,
-		productFLOPs: 2 * float64(s.nq) * float64(s.nk) * float64(s.Q.Cols) * float64(1+parts),
-		sizes:        [4]int{s.nq, s.nk, s.head, s.Heads},
-		useful:       float64(s.nq) / float64(blocks*t.queries()) * float64(s.head) / float64(parts*t.width),
+		productFLOPs: 2 * float64(s.nq) * float64(s.nk) * float64(s.Q.Cols) * float64(1+parts), matmul2d: t.matmul2d,
+		sizes:  [4]int{s.nq, s.nk, s.head, s.Heads},
+		useful: float64(s.nq) / float64(blocks*t.queries()) * float64(s.head) / float64(parts*t.width),
 	}
 	// A head's keys and values stay in the cache while its threadgroups run; if they are
 	// too many, those that run at once still read them together.
@@ -95,19 +98,31 @@ func (e *encoder) attend(s *scores, v int) {
 
 // runs reports whether t can run s in a type of products.
 func (t attentionTile) runs(s *scores, dtype uint32) bool {
-	direct := s.k.dt == dtype && s.v.dt == dtype && s.head == t.width && s.nk%8 == 0
-	return t.width == s.width && t.sliced == s.sliced && (!t.direct || direct)
+	as := s.k.dt == dtype && s.v.dt == dtype && s.head == t.width // K and V are read as they are
+	return t.width == s.width && t.sliced == s.sliced && (!t.direct || as && s.nk%8 == 0) &&
+		(!t.matmul2d || as && s.tensors() && s.nk >= t.keys)
 }
 
-// variantOfAttention is the number of the variant to run s by.
+// tensors reports whether matmul2d may read K and V as they are.
+func (s *scores) tensors() bool { return s.k.isTensor() && s.v.isTensor() }
+
+// variantOfAttention is the number of the variant to run s by. matmul2d is taken where it is the fastest
+// or forced, and never in another one's place.
 func (e *encoder) variantOfAttention(s *scores) int {
 	all := e.dev.variants
 	fixed := 0
-	if e.forced.op == tune.Attention {
+	if e.forced.op == tune.Attention && all.attention[e.forced.variant].runs(s, all.dtype) {
 		fixed = e.forced.variant
 	}
-	fixed = e.usable(fixed, len(all.attention), func(v int) (string, bool) { return all.attention[v].kernel, all.attention[v].runs(s, all.dtype) })
+	asked := fixed
+	fixed = e.usable(fixed, len(all.attention), func(v int) (string, bool) {
+		t := all.attention[v]
+		return t.kernel, t.runs(s, all.dtype) && (v == asked || !t.matmul2d)
+	})
 	shape := tune.Shape{Op: tune.Attention, Sizes: [4]int{e.tunedRows(s.nq, s.O.Cols, s.O.DType), s.nk, s.head, s.Heads}, With: s.with}
+	if e.dev.limits.Matmul2D && s.tensors() {
+		shape.With.Flags |= attentionTensors // what fits these does not fit others of the same size
+	}
 	if v, ok := e.chosen(shape, fixed); ok {
 		return v
 	}

@@ -63,14 +63,19 @@
 // M5's cores have units for matrix products, which only MetalPerformancePrimitives' matmul2d reaches.
 // The kernels that use it are a second source (kernels/metal4.h), in Metal 4.0, which a GPU of generation
 // 17 or later sees under macOS 26.2 or later (driver.HasMatmul2D), and no other one: Linear of operands
-// in 16 bits, and of INT8 weights, as they are, and Conv of slices that are gathered. They are variants that
+// in 16 bits, and of INT8 weights, as they are, Conv of slices that are gathered, and Attention to keys and
+// values in 16 bits of heads that are 32, 64 or 128 columns wide. They are variants that
 // the tuner may choose after the two checks above, and never the fixed choice. Where the system does not
 // compile them, all is as without them, and the log and Describe say so once (matmul2d.go). Their work is
 // sized at its own rate (Chip.Speedup); OpenRoofline plans by the fixed variants, and so without them.
 //
-// None of it has run on an M5. The software driver emulates matmul2d, so that the conformance suite, the
-// comparison of all tiles and the mutants of TestMutations cover these kernels, and package static holds
-// them to declarations after Apple's.
+// Attention keeps scores and weights in the registers of a simd-group between its two products. Where
+// elements lie there Apple leaves open, and so do the kernels: they ask (attention_matmul2d.metal says which
+// documents they count on).
+//
+// None of it has run on an M5. The software driver emulates matmul2d, in each way that elements may lie, so that
+// the conformance suite, the comparison of all tiles, the reference cases and the mutants of TestMutations cover
+// these kernels, and package static holds them to declarations after Apple's.
 //
 // # Arithmetic
 //

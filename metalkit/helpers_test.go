@@ -29,17 +29,23 @@ func fill(t *testing.T, dev device.Device, m device.Mat, values []float32) {
 	}
 }
 
-// variantNamed is the number of a variant of Linear or Conv.
-func variantNamed(t *testing.T, name string) forced {
+// variantNamed is the number of a variant of an operation that has variants.
+func variantNamed(t *testing.T, op tune.Op, name string) forced {
 	t.Helper()
-	if i := slices.IndexFunc(linearVariants(), func(v linearVariant) bool { return v.name == name }); i >= 0 {
-		return forced{tune.Linear, i}
+	all := tables()[device.BF16]
+	i := -1
+	switch op {
+	case tune.Linear:
+		i = slices.IndexFunc(linearVariants(), func(v linearVariant) bool { return v.name == name })
+	case tune.Attention:
+		i = slices.IndexFunc(all.attention, func(v attentionTile) bool { return v.name == name })
+	case tune.Conv:
+		i = slices.IndexFunc(all.conv, func(v tile) bool { return v.name == name })
 	}
-	i := slices.IndexFunc(tables()[device.BF16].conv, func(v tile) bool { return v.name == name })
 	if i < 0 {
-		t.Fatal("there is no variant", name)
+		t.Fatalf("%s has no variant %s", op, name)
 	}
-	return forced{tune.Conv, i}
+	return forced{op, i}
 }
 
 // ran reports whether the variant of f has made a pipeline.

@@ -14,6 +14,7 @@ type launch struct {
 	kernel            string
 	args              reflect.Type
 	operands, threads int
+	matmul2d          bool
 }
 
 // launches records, over a driver that runs nothing, every operation by every variant in every
@@ -25,7 +26,7 @@ func launches(t *testing.T) map[launch]bool {
 		dev := openOver(t, &nullDriver{max: driver.Limits{WorkingSet: 1 << 30, Matmul2D: true}}, Options{Compute: c.dtype})
 		r := recorder{t, observed{dev, func(_ string, plan []planned) {
 			for i, p := range plan {
-				all[launch{p.kernel, p.args, int(dev.enc.dispatches[i].Buffers), p.threads}] = true
+				all[launch{p.kernel, p.args, int(dev.enc.dispatches[i].Buffers), p.threads, p.matmul2d}] = true
 			}
 		}}, c.dtype}
 		r.elementwise()

@@ -33,7 +33,7 @@ func madeBy(t *testing.T, macOS driver.Version, architecture string, quick ...st
 // TestMatmul2DGate has the second source seen from macOS 26.2 and generation 17 on only, and taken
 // where it is the fastest only.
 func TestMatmul2DGate(t *testing.T) {
-	const quickest = "linear_matmul2d_bf16_64x128x4"
+	quickest := []string{"linear_matmul2d_bf16_64x128x4", "attention_matmul2d_bf16_128x32x4"}
 	second := func(kernel string) bool { return kernels.LanguageOf(kernel) == kernels.Metal4 }
 	for _, c := range []struct {
 		macOS        driver.Version
@@ -44,8 +44,8 @@ func TestMatmul2DGate(t *testing.T) {
 		{driver.Version{Major: 26, Minor: 2}, "applegpu_g16s", false},
 		{driver.Version{Major: 26, Minor: 2}, "applegpu_g17s", true},
 	} {
-		made, chosen := madeBy(t, c.macOS, c.architecture, quickest)
-		if slices.ContainsFunc(made, second) != c.sees || (chosen[0] == quickest) != c.sees {
+		made, chosen := madeBy(t, c.macOS, c.architecture, quickest...)
+		if slices.ContainsFunc(made, second) != c.sees || slices.Equal(chosen[:2], quickest) != c.sees {
 			t.Errorf("%v, %s: made %v, chosen %v", c.macOS, c.architecture, made, chosen)
 		}
 		if made, chosen := madeBy(t, c.macOS, c.architecture, quick...); !slices.Equal(chosen, quick) || slices.ContainsFunc(made, second) != c.sees {
@@ -70,6 +70,32 @@ func TestMatmul2DChosen(t *testing.T) {
 		x.Offset = c.offset
 		for i := range 3 {
 			if err := dev.Do(t.Context(), "test", func(e device.Encoder) { e.Record(device.Linear{X: x, W: device.DenseWeight(w), Y: y}) }); err != nil {
+				t.Fatal(err)
+			}
+			if kernel := dev.enc.plan[0].kernel; i == 2 && (kernel == quickest) != c.want {
+				t.Errorf("from element %d on: %s", c.offset, kernel)
+			}
+		}
+	}
+}
+
+// TestMatmul2DAttentionChosen chooses matmul2d for an attention, and not for one of the same size whose
+// values it does not read.
+func TestMatmul2DAttentionChosen(t *testing.T) {
+	const quickest = "attention_matmul2d_bf16_64x32x4"
+	drv := newClock(fastest(quickest))
+	drv.matmul2d = true
+	dev, _ := tuned(t, drv, "")
+	q, v, o := allocMat(t, dev, device.F32, 64, 128), allocMat(t, dev, device.BF16, 65, 128), allocMat(t, dev, device.F32, 64, 128)
+	k := allocMat(t, dev, device.BF16, 64, 128)
+	v.Rows = 64
+	for _, c := range []struct {
+		offset int
+		want   bool
+	}{{0, true}, {4, false}, {8, true}} {
+		v.Offset = c.offset
+		for i := range 3 {
+			if err := dev.Do(t.Context(), "test", func(e device.Encoder) { e.Record(device.Attention{Q: q, K: k, V: v, O: o, Heads: 2, Scale: 1}) }); err != nil {
 				t.Fatal(err)
 			}
 			if kernel := dev.enc.plan[0].kernel; i == 2 && (kernel == quickest) != c.want {
@@ -170,6 +196,68 @@ func TestMatmul2DWrong(t *testing.T) {
 	}
 }
 
+// attended runs an attention some times, and returns its results.
+func attended(t *testing.T, dev *gpu) []byte {
+	t.Helper()
+	const nq, nk, cols = 70, 96, 2 * 64
+	q, k, v, o := allocMat(t, dev, device.BF16, nq, cols), allocMat(t, dev, device.BF16, nk, cols), allocMat(t, dev, device.BF16, nk, cols), allocMat(t, dev, device.F32, nq, cols)
+	for i, to := range []device.Mat{q, k, v} {
+		if err := dev.Write(t.Context(), to.Buf, sampleBytes(to.DType, to.Rows*to.Cols, uint32(i), 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		if err := dev.Do(t.Context(), "test", func(e device.Encoder) { e.Record(device.Attention{Q: q, K: k, V: v, O: o, Heads: 2, Scale: 1}) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result := make([]byte, 4*nq*cols)
+	if err := dev.Read(t.Context(), result, o.Buf); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// TestMatmul2DAttentionWrong has attention by matmul2d refused by the compiler, compute nothing, and find no
+// way from elements to their rows: it is named and not taken, and the results are the others'.
+func TestMatmul2DAttentionWrong(t *testing.T) {
+	t.Parallel()
+	plain, _ := openM5(t, "", "", Options{Fixed: true})
+	want := attended(t, plain)
+	var all []string
+	for _, k := range kernels.Instances("attention_matmul2d", "bfloat") {
+		if k.Sizes[0] == 64 {
+			all = append(all, k.Name)
+		}
+	}
+	for _, c := range []struct {
+		what, bad, lazy string
+		registers       soft.Registers
+		off             []string // begin what is switched off
+	}{
+		{what: "right"},
+		{what: "right, by way of memory", registers: soft.Apart},
+		{what: "lazy", lazy: all[1], off: []string{all[1] + ": differs"}},
+		{what: "refused", bad: "attention_matmul2d", off: []string{all[0] + ", and 1 more for Neural Accelerators: does not compile"}},
+		{what: "no way", registers: soft.Unmapped, off: []string{all[0] + ": differs", all[1] + ": differs"}},
+	} {
+		dev, log := openM5(t, c.bad, c.lazy, Options{})
+		dev.drv.(lying).Lay(c.registers)
+		if by := difference(device.F32, attended(t, dev), want); by > 1e-2 {
+			t.Errorf("%s: off by %g", c.what, by)
+		}
+		off := dev.switchedOff()
+		if len(off) != len(c.off) {
+			t.Errorf("%s: %v is switched off\n%s", c.what, off, log)
+		}
+		for i := range min(len(off), len(c.off)) {
+			if !strings.HasPrefix(off[i].Value, c.off[i]) {
+				t.Errorf("%s: %s, want %s", c.what, off[i].Value, c.off[i])
+			}
+		}
+	}
+}
+
 // TestMatmul2DNeverFixed has no other kernel compile than those of the second source, which the tuner alone
 // may choose.
 func TestMatmul2DNeverFixed(t *testing.T) {
@@ -201,6 +289,49 @@ func TestMatmul2DRows(t *testing.T) {
 	}
 }
 
+// TestMatmul2DAttentions leaves attentions alone whose keys and values it does not take as they are.
+func TestMatmul2DAttentions(t *testing.T) {
+	dev := openOver(t, &nullDriver{max: driver.Limits{WorkingSet: 1 << 40, Matmul2D: true}}, Options{Compute: device.BF16})
+	big := allocMat(t, dev, device.F32, 1<<10, 1<<13).Buf
+	mat := func(t device.DType, offset, rows, cols, stride int) device.Mat {
+		return device.Mat{Buf: big, DType: t, Offset: offset, Rows: rows, Cols: cols, Stride: max(cols, stride)}
+	}
+	type attention struct {
+		keys, head, offset, stride int
+		k, v                       device.DType
+		want                       string
+	}
+	const bf16 = device.BF16
+	for _, c := range []attention{
+		{64, 128, 0, 0, bf16, bf16, "matmul2d 128x32x4 matmul2d 128x64x4"},
+		{33, 128, 0, 0, bf16, bf16, "matmul2d 128x32x4"},
+		{32, 64, 8, 1<<15 - 8, bf16, bf16, "matmul2d 64x32x4"},
+		{31, 128, 0, 0, bf16, bf16, ""},
+		{64, 96, 0, 0, bf16, bf16, ""},
+		{64, 256, 0, 0, bf16, bf16, ""},
+		{64, 128, 4, 0, bf16, bf16, ""},
+		{64, 128, 0, 1 << 15, bf16, bf16, ""},
+		{64, 128, 0, 0, device.F32, bf16, ""},
+		{64, 128, 0, 0, bf16, device.F16, ""},
+	} {
+		cols := 2 * c.head
+		q, o := allocMat(t, dev, device.F32, 20, cols), allocMat(t, dev, device.F32, 20, cols)
+		k, v := mat(c.k, c.offset, c.keys, cols, c.stride), mat(c.v, 0, c.keys, cols, 0)
+		for _, a := range []device.Attention{{K: k, V: v}, {K: mat(c.k, 0, c.keys, cols, 0), V: mat(c.v, c.offset, c.keys, cols, c.stride)}} {
+			a.Q, a.O, a.Heads = q, o, 2
+			var got []string
+			for _, name := range dev.Variants(a) {
+				if strings.HasPrefix(name, "matmul2d") {
+					got = append(got, name)
+				}
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("%+v: %v", c, got)
+			}
+		}
+	}
+}
+
 // TestNeuralAccelerators times and sizes what runs by matmul2d at its own rate, and nothing else.
 func TestNeuralAccelerators(t *testing.T) {
 	for _, c := range Chips() {
@@ -222,5 +353,10 @@ func TestNeuralAccelerators(t *testing.T) {
 	some.matmul2d = true
 	if fast := dev.shareOfCommandBuffer(some); share != 4*fast {
 		t.Errorf("shares of a command buffer: %g, by matmul2d %g", share, fast)
+	}
+	for l := range launches(t) {
+		if second := kernels.LanguageOf(l.kernel) == kernels.Metal4; l.matmul2d != second {
+			t.Errorf("%s is sized and timed as by matmul2d: %v", l.kernel, l.matmul2d)
+		}
 	}
 }

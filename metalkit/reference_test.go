@@ -16,6 +16,7 @@ import (
 	"gimbal/inference/wan"
 	"gimbal/inference/wan/wantest"
 	"gimbal/inference/weights"
+	"gimbal/metalkit/internal/tune"
 )
 
 func openLayout(t *testing.T) *weights.Layout {
@@ -258,20 +259,20 @@ func TestTinyDecoderReference(t *testing.T) {
 	})
 }
 
-// TestMatmul2DReference goes through the transformer's cases and the
-// VAE's decoding by matmul2d wherever that fits.
+// TestMatmul2DReference goes through the transformer's cases, by products and by attention, and through
+// the VAE's decoding by matmul2d wherever that fits.
 func TestMatmul2DReference(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("in 16 bits")
 	}
 	const bound = 4.0 / (1 << 8) // as BF16's
-	open := func(t *testing.T, variant string) forcedDevice {
+	open := func(t *testing.T, op tune.Op, variant string) forcedDevice {
 		dev := openTest(t, Options{Compute: device.BF16})
 		if !dev.limits.Matmul2D {
 			t.Skip("this GPU has no Neural Accelerators")
 		}
-		f := variantNamed(t, variant)
+		f := variantNamed(t, op, variant)
 		t.Cleanup(func() {
 			if !dev.ran(f) {
 				t.Errorf("%s fits nothing", variant)
@@ -279,19 +280,21 @@ func TestMatmul2DReference(t *testing.T) {
 		})
 		return forcedDevice{dev, f}
 	}
-	t.Run("transformer", func(t *testing.T) {
-		dev := open(t, "matmul2d 64x64x4")
-		for _, c := range golden.Cases(t, "dit_") {
-			t.Run(c.Name, func(t *testing.T) { checkForward(t, dev, c, bound) })
-		}
-	})
+	for op, variant := range map[tune.Op]string{tune.Linear: "matmul2d 64x64x4", tune.Attention: "matmul2d 32x32x4"} {
+		t.Run("transformer by "+string(op), func(t *testing.T) {
+			dev := open(t, op, variant)
+			for _, c := range golden.Cases(t, "dit_") {
+				t.Run(c.Name, func(t *testing.T) { checkForward(t, dev, c, bound) })
+			}
+		})
+	}
 	t.Run("VAE", func(t *testing.T) {
 		store, err := weights.Open(filepath.Join(golden.Checkpoint(t), "Wan2.1_VAE.pth"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer store.Close()
-		v, err := vae.Load(t.Context(), open(t, "matmul2d 64x64x32x4"), store, vae.WanStatistics())
+		v, err := vae.Load(t.Context(), open(t, tune.Conv, "matmul2d 64x64x32x4"), store, vae.WanStatistics())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,6 +42,8 @@ type attentionTile struct {
 	blocks       int  // of 8 queries each, in a simd-group
 	sliced       bool // a head is wider: it takes several threadgroups
 	direct       bool // K and V are read from device memory as they are
+	matmul2d     bool
+	keys         int // of a step of matmul2d, which there are at the least
 }
 
 func (t attentionTile) queries() int { return 8 * t.simds * t.blocks }
@@ -87,7 +89,7 @@ var tables = sync.OnceValue(func() map[device.DType]variants {
 		for _, k := range kernels.Instances("attention_shared", element) { // first: taken without timing
 			s := k.Sizes // width, keys, simds, sliced, direct
 			name := fmt.Sprintf("shared %dx%dx%d%s%s", s[0], s[1]*deeper, s[2], [...]string{"", "_s"}[s[3]], [...]string{"", "_kv"}[s[4]])
-			v.attention = append(v.attention, attentionTile{k.Name, name, s[0], s[2], 1, s[3] == 1, s[4] == 1})
+			v.attention = append(v.attention, attentionTile{kernel: k.Name, name: name, width: s[0], simds: s[2], blocks: 1, sliced: s[3] == 1, direct: s[4] == 1})
 		}
 		for _, k := range kernels.Instances("attention", element) {
 			s := k.Sizes // width, keys, simds, blocks, sliced, direct
@@ -96,7 +98,12 @@ var tables = sync.OnceValue(func() map[device.DType]variants {
 				name += fmt.Sprintf("x%d", s[3])
 			}
 			name += [...]string{"", "_s"}[s[4]] + [...]string{"", "_kv"}[s[5]]
-			v.attention = append(v.attention, attentionTile{k.Name, name, s[0], s[2], s[3], s[4] == 1, s[5] == 1})
+			v.attention = append(v.attention, attentionTile{kernel: k.Name, name: name, width: s[0], simds: s[2], blocks: s[3], sliced: s[4] == 1, direct: s[5] == 1})
+		}
+		for _, k := range kernels.Instances("attention_matmul2d", element) {
+			s := k.Sizes // width, keys, simds
+			name := fmt.Sprintf("matmul2d %dx%dx%d", s[0], s[1], s[2])
+			v.attention = append(v.attention, attentionTile{kernel: k.Name, name: name, width: s[0], simds: s[2], blocks: 2, matmul2d: true, keys: s[1]})
 		}
 		for _, k := range kernels.Instances("linear_expand", element) {
 			v.expand = k.Name
@@ -131,14 +138,16 @@ func (v variants) attentionWidth(head int) (width int, sliced bool) {
 		if head <= t.width {
 			return t.width, false
 		}
+		width = max(width, t.width)
 	}
-	return v.attention[len(v.attention)-1].width, true
+	return width, true
 }
 
 // withoutMatmul2D is v on a GPU that does not have it.
 func (v variants) withoutMatmul2D() variants {
 	absent := func(t tile) bool { return t.matmul2d }
 	v.linear, v.conv = slices.DeleteFunc(slices.Clone(v.linear), absent), slices.DeleteFunc(slices.Clone(v.conv), absent)
+	v.attention = slices.DeleteFunc(slices.Clone(v.attention), func(t attentionTile) bool { return t.matmul2d })
 	return v
 }
 

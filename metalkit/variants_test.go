@@ -58,6 +58,9 @@ func TestVariants(t *testing.T) {
 			}
 		}
 		for i, v := range tables()[c.dtype].attention {
+			if v.matmul2d {
+				continue // TestMatmul2D
+			}
 			check("Attention "+v.name, forced{tune.Attention, i}, "Attention")
 		}
 		for i, v := range tables()[c.dtype].conv {
@@ -69,27 +72,40 @@ func TestVariants(t *testing.T) {
 }
 
 // TestMatmul2D runs the parts of the conformance suite that matmul2d serves, each by one of its
-// tiles; TestTilesAgree compares the others.
+// tiles, and Attention by all; TestTilesAgree compares the other tiles.
 func TestMatmul2D(t *testing.T) {
 	t.Parallel()
+	type variant struct {
+		op         tune.Op
+		part, name string
+	}
+	all := []variant{
+		{tune.Linear, "Linear", "matmul2d 64x64x4"}, {tune.Linear, "Quantised", "matmul2d int8 64x64x4"}, {tune.Linear, "Quantised", "expand matmul2d 64x128x4"},
+		{tune.Conv, "Conv", "matmul2d 64x64x32x4"}, {tune.Conv, "ConvFrames", "matmul2d 128x32x32x4"},
+	}
+	for _, v := range tables()[device.BF16].attention {
+		if v.matmul2d {
+			all = append(all, variant{tune.Attention, "Attention", v.name})
+		}
+	}
 	for _, c := range computes {
 		if c.dtype == device.F32 || testing.Short() && c.dtype == device.F16 {
 			continue
 		}
-		for name, part := range map[string]string{
-			"matmul2d 64x64x4": "Linear", "matmul2d int8 64x64x4": "Quantised", "expand matmul2d 64x128x4": "Quantised",
-			"matmul2d 64x64x32x4": "Conv", "matmul2d 128x32x32x4": "ConvFrames",
-		} {
-			t.Run(c.name+"/"+part+" "+name, func(t *testing.T) {
+		for _, v := range all {
+			t.Run(c.name+"/"+v.part+" "+v.name, func(t *testing.T) {
 				t.Parallel()
-				dev := openTest(t, Options{Compute: c.dtype})
-				f := variantNamed(t, name)
-				devicetest.Run(t, forcedDevice{dev, f}, devicetest.Options{Product: 5 * c.bound, Parts: []string{part}})
-				if !dev.ran(f) {
-					t.Error("it fits nothing")
-				}
+				conforms(t, openTest(t, Options{Compute: c.dtype}), variantNamed(t, v.op, v.name), v.part, c.bound)
 			})
 		}
+	}
+}
+
+// conforms runs a part of the conformance suite by a variant of products in 16 bits.
+func conforms(t *testing.T, dev *gpu, f forced, part string, bound float64) {
+	devicetest.Run(t, forcedDevice{dev, f}, devicetest.Options{Product: 5 * bound, Parts: []string{part}}) // 20 u, as in TestNarrow
+	if !dev.ran(f) {
+		t.Error("it fits nothing")
 	}
 }
 

@@ -1,6 +1,6 @@
-// What both kernels of attention begin with: their arguments, and how rows come to threadgroup memory.
+// What the kernels of attention begin with: their arguments, and how rows come to threadgroup memory.
 #pragma once
-#include "matrix.h"
+#include "common.h"
 
 // TYPE_A is Q, TYPE_B K, TYPE_C V.
 struct AttentionArgs {

@@ -7,6 +7,7 @@
 //
 // Time it: gimbal bench kernel attention 40x17160x17160x128
 #include "attention.h"
+#include "matrix.h"
 
 // attention computes so many blocks of 8 queries of head group.y in each of so many simd-groups, and
 // columns group.z * width, ... of their results. The queries, the scores and the results stay in

@@ -139,8 +139,8 @@ func Names(l Language) []string {
 
 var (
 	headers = map[Language][]string{
-		Metal3: {"common.h", "swizzle.h", "blocks.h", "linear.h", "conv.h", "matrix.h", "attention.h", "tile.h"},
-		Metal4: {"metal4.h", "common.h", "swizzle.h", "linear.h", "conv.h"},
+		Metal3: {"common.h", "swizzle.h", "blocks.h", "linear.h", "conv.h", "attention.h", "matrix.h", "tile.h"},
+		Metal4: {"metal4.h", "common.h", "swizzle.h", "linear.h", "conv.h", "attention.h"},
 	}
 	madeLine = regexp.MustCompile(`(?m)^(?:KERNEL|INSTANCE)\((\w+)`)
 	// name, template, type of elements, and the other parameters.

@@ -8,6 +8,7 @@
 //     tile is a tensor of its own, at its own address.
 //   - Rows 65536 elements or bytes apart are read wrongly (.../pull/27064): the host does not ask for those.
 //   - What lies beyond the extents is read where the descriptor gives k as a number (.../pull/27450).
+//   - Of a left factor in registers that is larger than the result, a part is read (github.com/sbryngelson/AGXForge).
 #pragma once
 #include <metal_stdlib>
 #include <metal_tensor>

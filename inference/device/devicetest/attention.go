@@ -42,6 +42,16 @@ func attention(t T, s suite) {
 		}
 		s.on(packed).attention(t, attentionCase{nq: 150, nk: 100, heads: 2, d: 128, in: in, out: f32}, in == f32)
 	}
+	for _, in := range floats { // what a device may multiply as it is, with all that scores may have, and more keys than it takes at a time
+		for _, c := range []attentionCase{
+			{nq: 45, nk: 97, heads: 2, d: 32, rel: true, key: true}, {nq: 45, nk: 97, heads: 2, d: 64, rel: true, key: true},
+			{nq: 66, nk: 161, heads: 2, d: 64, key: true, masked: 130}, {nq: 33, nk: 70, heads: 1, d: 64, nan: true},
+			{nq: 70, nk: 130, heads: 2, d: 128, inPlace: true}, {nq: 30, nk: 150, heads: 1, d: 128, rel: true, scale: -0.5},
+		} {
+			c.in, c.out = in, in
+			s.on(packed).attention(t, c, in == f32)
+		}
+	}
 	for _, d := range []int{32, 64, 128, 256} {
 		s.on(atEnd).attention(t, attentionCase{nq: 12, nk: 40, heads: 2, d: d, in: f32, out: f32}, true)
 	}

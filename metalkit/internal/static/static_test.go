@@ -223,6 +223,22 @@ func TestMatmul2DMistakes(t *testing.T) {
 	})
 }
 
+// TestCooperativeMistakes makes mistakes with tensors in registers.
+func TestCooperativeMistakes(t *testing.T) {
+	source := kernels.SourceOf("attention_matmul2d_bf16_64x32x4")
+	findsMistakes(t, source, kernel4, []mistake{
+		{"a left factor in registers of several simd-groups", "matmul2d<how_add, execution_simdgroup>", "matmul2d<how_add, execution_simdgroups<4>>"},
+		{"a left factor in registers without a number for k", "matmul2d_descriptor(rows, width, keys,", "matmul2d_descriptor(rows, width, static_cast<int>(dynamic_extent),"},
+		{"rows of several simd-groups' results", "matmul2d<how, execution_simdgroup>", "matmul2d<how, execution_simdgroups<4>>"},
+		{"rows of another product's results", "reduce_rows(scores, of_step, reduction_operation::max, least)", "reduce_rows(out, of_step, reduction_operation::max, least)"},
+		{"the result of another product", "sum.run(weights, vs, out)", "sum.run(weights, vs, scores)"},
+		{"types that matmul2d does not take", "get_left_input_cooperative_tensor<T, T, float>", "get_left_input_cooperative_tensor<float, T, float>"},
+		{"an iterator of a tensor that has none", "scores.get_iterator(e)", "qs.get_iterator(e)"},
+		{"keys that are const", "using Keys = tensor<device T", "using Keys = tensor<device const T"},
+		{"a pointer of another address space", "Keys ks((device T *)k", "Keys ks((threadgroup T *)k"},
+	})
+}
+
 // TestLogsNothing keeps the Mac's files from writing to the system's log.
 func TestLogsNothing(t *testing.T) {
 	var files []string

@@ -46,6 +46,24 @@ func New(workers int, backward bool) (*Driver, error) {
 	return d, nil
 }
 
+// Registers is where the elements of matmul2d's cooperative tensors lie, which Apple leaves open.
+type Registers uint32
+
+// Elements of a left factor lie where a result has the same ones; in other lanes; and those
+// of a result's rows lie in other lanes than its elements, so that none is mapped to its row.
+const (
+	Together Registers = iota
+	Apart
+	Unmapped
+)
+
+// Lay has the elements of cooperative tensors lie so; a new driver's lie Together.
+func (d *Driver) Lay(r Registers) {
+	for _, w := range d.workers {
+		w.registers(r)
+	}
+}
+
 func (d *Driver) Limits() driver.Limits {
 	return driver.Limits{
 		Name: fmt.Sprintf("Metal kernels on the CPU (%s)", runtime.GOARCH), System: runtime.GOOS,

@@ -7,7 +7,7 @@ struct FaultArgs {
 };
 
 CONSTANT(uint, MISTAKE, 0);
-enum : uint { NONE, NO_BARRIER, RETURN, FEWER, DIVERGENT, DIFFERENT, BEYOND, BEFORE, UNALIGNED, TOO_MUCH, ALONE, OTHERS, TOO_FAR };
+enum : uint { NONE, NO_BARRIER, RETURN, FEWER, DIVERGENT, DIFFERENT, BEYOND, BEFORE, UNALIGNED, TOO_MUCH, ALONE, OTHERS, TOO_FAR, TOO_FEW };
 
 // product multiplies 16 rows of X by themselves, which lie step elements apart, by a number of simd-groups.
 template <int simds> inline float product(device const float *x, int step) {
@@ -15,6 +15,17 @@ template <int simds> inline float product(device const float *x, int step) {
     Rows rows((device float *)x, dextents<int32_t, 2>(1, 1), array<int32_t, 2>({1, step}));
     constexpr auto how = matmul2d_descriptor(32, 32, static_cast<int>(dynamic_extent), false, true);
     matmul2d<how, execution_simdgroups<simds>> op;
+    auto sums = op.template get_destination_cooperative_tensor<Rows, Rows, float>();
+    op.run(rows, rows, sums);
+    return sums[1];
+}
+
+// short_product multiplies, by a number for k, fewer rows than it reads.
+inline float short_product(device const float *x) {
+    typedef tensor<device float, dextents<int32_t, 2>, tensor_inline> Rows;
+    Rows rows((device float *)x, dextents<int32_t, 2>(16, 15), array<int32_t, 2>({1, 0}));
+    constexpr auto how = matmul2d_descriptor(16, 16, 16, false, true);
+    matmul2d<how, execution_simdgroup> op;
     auto sums = op.template get_destination_cooperative_tensor<Rows, Rows, float>();
     op.run(rows, rows, sums);
     return sums[1];
@@ -56,6 +67,8 @@ kernel void fault(constant FaultArgs &a [[buffer(0)]], device const float *x [[b
         v += product<4>(x, 1) * 0;
     if (MISTAKE == TOO_FAR)
         v += product<2>(x, 1 << 14) * 0;
+    if (MISTAKE == TOO_FEW)
+        v += short_product(x) * 0;
     y[tid] = v + simd_sum(0.0f);
 }
 KERNEL(fault);

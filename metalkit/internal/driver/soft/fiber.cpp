@@ -279,6 +279,8 @@ void *soft_worker_new(int backward) {
     return w;
 }
 
+void soft_worker_registers(void *p, uint32_t registers) { ((Worker *)p)->registers = Registers(registers); }
+
 void soft_worker_free(void *p) {
     munmap(((Worker *)p)->memory, max_threads * stack_size);
     free(p);

@@ -13,5 +13,6 @@
 #include "../../../kernels/attention_shared.metal"
 #include "../../../kernels/conv.metal"
 #include "../../../kernels/linear_matmul2d.metal"
+#include "../../../kernels/attention_matmul2d.metal"
 #include "../../../kernels/conv_matmul2d.metal"
 #include "faults.metal"

@@ -10,6 +10,7 @@ extern "C" {
 #endif
 
 void *soft_worker_new(int backward);
+void soft_worker_registers(void *worker, uint32_t registers);
 void soft_worker_free(void *worker);
 
 // soft_kernel returns the kernel of that name, or null.

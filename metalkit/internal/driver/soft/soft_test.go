@@ -25,6 +25,7 @@ const (
 	alone
 	others
 	tooFar
+	tooFew
 )
 
 // TestFaults runs a kernel with every kind of mistake: the driver stops it, or what
@@ -55,6 +56,7 @@ func TestFaults(t *testing.T) {
 		{"matmul2d by one of two simd-groups", alone, 0, 64, "takes part in every matmul2d"},
 		{"matmul2d for four simd-groups by two", others, 0, 64, "another number of simd-groups"},
 		{"matmul2d of rows that lie too far apart", tooFar, 0, 64, "further apart"},
+		{"matmul2d with a number for k of too few rows", tooFew, 0, 64, "beyond the extents"},
 		{"too many threads", none, 0, 1056, "more than 1024 threads"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -58,6 +58,9 @@ func newWorker(backward bool) (*worker, error) {
 	return &worker{p}, nil
 }
 
+// registers says where the elements of cooperative tensors lie.
+func (w *worker) registers(r Registers) { C.soft_worker_registers(w.p, C.uint32_t(r)) }
+
 // close gives the worker's memory back.
 func (w *worker) close() { C.soft_worker_free(w.p) }
 

@@ -61,9 +61,17 @@ struct Simdgroup {
     uint32_t slots[2][simd_width]; // in turns: the slow read one while the quick write the other
 };
 
+// Registers is where the elements of matmul2d's cooperative tensors lie, which Apple leaves open.
+enum Registers : uint32_t {
+    together, // a left factor's where a result has the same ones
+    apart,    // a left factor's in other lanes
+    unmapped, // those of rows in other lanes than the rows' elements
+};
+
 // Worker runs threadgroups one after the other on the calling thread.
 struct Worker {
     bool backward; // start with the last thread
+    Registers registers;
     const Dispatch *dispatch;
     Body body;
     Position position; // of the running thread
