@@ -9,38 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"gimbal/assets"
-	"gimbal/inference"
 	"gimbal/inference/clip"
-	"gimbal/inference/cpu"
-	"gimbal/inference/device"
 	"gimbal/inference/engine"
 )
-
-// demoWalk opens a walk by the demo model.
-func demoWalk(b *testing.B) *engine.Walk {
-	b.Helper()
-	demo, err := assets.UnpackDemo(b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	e := engine.NewLocal(engine.Options{
-		Open: func(context.Context) (device.Device, error) { return cpu.Open(cpu.Options{}) }, RatesDir: b.TempDir(), Log: slog.New(slog.DiscardHandler),
-	})
-	b.Cleanup(func() { e.Close() })
-	job := inference.DefaultJob()
-	job.Image, job.Prompt = filepath.Join(demo.Pictures, "meadow.png"), demo.Settings.Prompt
-	r, ok, err := engine.WalkRequest(engine.Request{Checkpoint: demo.Checkpoint, Job: job})
-	if !ok || err != nil {
-		b.Skipf("the demo model is not causal: %v", err)
-	}
-	w, err := e.OpenWalk(b.Context(), r, func(inference.Event) {})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(w.Close)
-	return w
-}
 
 // cpuTime is what this process used of the processors.
 func cpuTime() time.Duration {
@@ -55,7 +26,7 @@ func cpuTime() time.Duration {
 // reports what each takes: in time, and, as "cpu", of the processors, which counts on a machine
 // that does other things too.
 func BenchmarkChunk(b *testing.B) {
-	w := demoWalk(b)
+	w := demoWalk(b, unpackDemo(b))
 	prompt, err := w.Encode(b.Context(), "a green meadow at noon")
 	if err != nil {
 		b.Fatal(err)
@@ -103,7 +74,7 @@ func BenchmarkChunk(b *testing.B) {
 // processors is counted in chunks that are remembered as a whole, as many as the model is told of.
 func BenchmarkReturn(b *testing.B) {
 	const chunks = 100
-	w := demoWalk(b)
+	w := demoWalk(b, unpackDemo(b))
 	shape := w.Shape()
 	path := clip.StartWalk()
 	path = path.Extend(steer(path.Last(), Input{Move: clip.WASD{1}, Turn: clip.IJKL{1: 1}}, shape.Frames(chunks)-1))
@@ -135,7 +106,7 @@ func BenchmarkReturn(b *testing.B) {
 // BenchmarkWalk walks by the demo model for a while: how many pictures a second are seen, and
 // how long after the first key the first of them.
 func BenchmarkWalk(b *testing.B) {
-	w := demoWalk(b)
+	w := demoWalk(b, unpackDemo(b))
 	first := make(chan time.Time, 1)
 	seen := 0
 	s := New(Options{
