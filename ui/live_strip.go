@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"image"
+	"maps"
 	"slices"
 
 	"fyne.io/fyne/v2"
@@ -19,7 +20,8 @@ import (
 type walkStrip struct {
 	w      *Window
 	dir    string
-	thumbs map[int]image.Image // nil while it is fetched
+	thumbs map[int]image.Image // of the chunks that are shown; nil while it is fetched
+	names  []string            // of the tiles, in Window.names
 	last   int                 // behind the last chunk that is shown; 0 for the way's end
 	shown  string
 	row    *fyne.Container
@@ -47,6 +49,7 @@ func (s *walkStrip) show(n studio.Walk) {
 	last := cmp.Or(s.last, len(n.Way))
 	first := max(0, last-stripChunks)
 	chunks := n.Way[first:last]
+	maps.DeleteFunc(s.thumbs, func(c int, _ image.Image) bool { return !slices.Contains(chunks, c) })
 	s.fetch(chunks)
 	state := fmt.Sprint(chunks, n.At, len(s.thumbs), len(n.Way))
 	for _, c := range chunks {
@@ -57,6 +60,10 @@ func (s *walkStrip) show(n studio.Walk) {
 	}
 	s.shown = state
 	s.row.RemoveAll()
+	for _, name := range s.names {
+		delete(s.w.names, name)
+	}
+	s.names = nil
 	if first > 0 {
 		s.row.Add(s.turn("live.earlier", theme.NavigateBackIcon(), max(stripChunks, last-stripTurn)))
 	}
@@ -67,7 +74,7 @@ func (s *walkStrip) show(n studio.Walk) {
 		}
 		tile := part.NewTile(face, fyne.NewSize(64, 40), fmt.Sprint(first+i+1), func() { s.w.studio.GoWalk(c) })
 		tile.SetSelected(c == n.At)
-		s.w.names[fmt.Sprintf("live.chunk.%d", first+i)] = tile
+		s.name(fmt.Sprintf("live.chunk.%d", first+i), tile)
 		s.row.Add(tile)
 	}
 	if last < len(n.Way) {
@@ -85,8 +92,14 @@ func (s *walkStrip) turn(name string, icon fyne.Resource, last int) fyne.CanvasO
 		s.last = last
 		s.show(s.w.now.Walk)
 	})
-	s.w.names[name] = b
+	s.name(name, b)
 	return b
+}
+
+// name names a part of the strip, until the strip is another one.
+func (s *walkStrip) name(name string, o fyne.CanvasObject) {
+	s.w.names[name] = o
+	s.names = append(s.names, name)
 }
 
 // fetch asks for the pictures of chunks, in the background; those that were not seen yet have
@@ -100,7 +113,7 @@ func (s *walkStrip) fetch(chunks []int) {
 		dir := s.dir
 		var img image.Image
 		s.w.options.aside(func() { img = s.w.studio.WalkThumb(c) }, func() {
-			if dir != s.dir {
+			if _, asked := s.thumbs[c]; dir != s.dir || !asked {
 				return
 			}
 			if s.thumbs[c] = img; img == nil {

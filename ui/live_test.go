@@ -116,8 +116,7 @@ func TestLiveShowsTheWalk(t *testing.T) {
 	}
 }
 
-// TestLiveExplains says why there is no walk, and offers what there is in its place.
-// TestLiveStrip goes through a long way's chunks.
+// TestLiveStrip goes through a long way's chunks. Of those that are not shown nothing is kept.
 func TestLiveStrip(t *testing.T) {
 	s := walking(t)
 	s.Walk.Way = nil
@@ -134,9 +133,12 @@ func TestLiveStrip(t *testing.T) {
 		}
 		for chunk := range s.Walk.Way {
 			o := w.names[fmt.Sprintf("live.chunk.%d", chunk)]
-			if shown := o != nil && slices.Contains(w.live.strip.row.Objects, o); shown != (chunk >= first && chunk <= last) {
+			if shown := o != nil && slices.Contains(w.live.strip.row.Objects, o); shown != (chunk >= first && chunk <= last) || shown != (o != nil) {
 				t.Errorf("after %q chunk %d is shown: %t", name, chunk, shown)
 			}
+		}
+		if n := len(w.live.strip.thumbs); n > stripChunks {
+			t.Errorf("after %q %d pictures are kept", name, n)
 		}
 	}
 	tap("", 90, 149)
@@ -151,6 +153,7 @@ func TestLiveStrip(t *testing.T) {
 	tap("live.later", 91, 150)
 }
 
+// TestLiveExplains says why there is no walk, and offers what there is in its place.
 func TestLiveExplains(t *testing.T) {
 	s := filled(t)
 	s.Walk.Can = studio.WalkWhole
