@@ -14,6 +14,7 @@ import (
 
 	"gimbal/assets"
 	"gimbal/inference"
+	"gimbal/inference/clip"
 	"gimbal/inference/cpu"
 	"gimbal/inference/device"
 	"gimbal/inference/engine"
@@ -113,4 +114,48 @@ func TestDemoDecoder(t *testing.T) {
 			t.Errorf("with a small decoder picture %d of a saved video is not the VAE's", i+1)
 		}
 	}
+}
+
+// TestDemoWords changes the prompt in flight: by night it gets darker than by noon.
+func TestDemoWords(t *testing.T) {
+	w := demoWalk(t, unpackDemo(t))
+	const chunks = 3
+	path := clip.StartWalk()
+	path = path.Extend(steer(path.Last(), forward, w.Shape().Frames(chunks)-1))
+	noon, night := "a green meadow with columns at noon", "a green meadow with columns at night"
+	bright := func(texts ...string) float64 {
+		if err := w.Return(t.Context(), 0, path, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		var latents [][]float32
+		for _, text := range texts {
+			p, err := w.Encode(t.Context(), text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, err := w.Make(t.Context(), path, p)
+			if err == nil {
+				err = w.Remember(t.Context())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			latents = append(latents, x)
+		}
+		list := pictures(t, w, true, latents...)
+		return brightness(list[len(list)-1])
+	}
+	day, evening := bright(noon, noon, noon), bright(noon, night, night)
+	t.Logf("two chunks later the picture's brightness is %.3f by noon and %.3f by night", day, evening)
+	if evening > 0.95*day {
+		t.Errorf("by night it is %.2f as bright as by noon, want at most 0.95", evening/day)
+	}
+}
+
+// brightness returns the mean luma of a picture, 0 to 1.
+func brightness(p *image.RGBA) (sum float64) {
+	for i := 0; i < len(p.Pix); i += 4 {
+		sum += 0.299*float64(p.Pix[i]) + 0.587*float64(p.Pix[i+1]) + 0.114*float64(p.Pix[i+2])
+	}
+	return sum / 255 / float64(len(p.Pix)/4)
 }
