@@ -189,7 +189,7 @@ func (s *Session) keepChunk(prompt *engine.Prompt, in Input, poses []clip.Pose, 
 	return s.rec.at, nil
 }
 
-// back has the model remember the way to a chunk, and goes on from there.
+// back has the model remember the way to a chunk, and its picture seen, and goes on from there.
 func (s *Session) back(to int) error {
 	ctx, done := s.begin()
 	defer done()
@@ -207,7 +207,15 @@ func (s *Session) back(to int) error {
 	if err != nil {
 		return err
 	}
-	s.change(func() { s.state.Phase = Opening })
+	warm, err := s.latents(way[max(0, len(way)-warmChunks):])
+	if err != nil {
+		return err
+	}
+	epoch := 0
+	s.change(func() { s.state.Phase, epoch = Opening, s.epoch })
+	if err := s.send(ctx, part{epoch: epoch, chunk: to, anew: true, warm: warm}); err != nil { // meanwhile
+		return err
+	}
 	made := func(k int) (engine.Made, error) { return s.made(ctx, way[k]) }
 	err = s.walker.Return(ctx, len(way), path, made, func(done, of int) {
 		s.change(func() { s.state.Replayed, s.state.Replay = done, of })
@@ -215,16 +223,9 @@ func (s *Session) back(to int) error {
 	if err != nil {
 		return err
 	}
-	warm, err := s.latents(way[max(0, len(way)-warmChunks):])
-	if err != nil {
-		return err
-	}
 	s.path = path
-	s.mu.Lock()
-	epoch := s.epoch
-	s.state.Replay, s.state.Replayed = 0, 0
-	s.mu.Unlock()
-	return s.send(ctx, part{epoch: epoch, chunk: to, anew: true, warm: warm})
+	s.change(func() { s.state.Replay, s.state.Replayed = 0, 0 })
+	return nil
 }
 
 // send hands a part to the goroutine that decodes.

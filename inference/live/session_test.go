@@ -205,6 +205,30 @@ func TestBack(t *testing.T) {
 	})
 }
 
+// TestBackIsSeen goes back by a model that takes its time: the picture is there before that.
+func TestBackIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		r := newRig(t, t.TempDir(), f, true)
+		defer r.close()
+		r.Hold(forward)
+		r.pass(5 * time.Second)
+		r.Hold(Input{})
+		r.pass(2 * time.Second)
+		r.looks()
+		f.set(func() { f.takes.replay = time.Second })
+		r.Go(5)
+		r.pass(time.Second)
+		if looks := r.looks(); len(looks) != 1 || looks[0].Chunk != 5 || r.State().Phase != Opening {
+			t.Errorf("%d pictures, %s", len(looks), r.State().Phase)
+		}
+		r.pass(10 * time.Second)
+		if looks := r.looks(); len(looks) != 0 || !r.State().Waiting {
+			t.Errorf("%d pictures more, %s", len(looks), r.State().Phase)
+		}
+	})
+}
+
 // checkKilled cuts a walk's file everywhere and goes on from it.
 func checkKilled(t *testing.T, dir string, want []Way) {
 	whole, err := os.ReadFile(filepath.Join(dir, logName))
