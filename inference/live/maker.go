@@ -92,8 +92,9 @@ func (s *Session) todo() (to *int, due bool) {
 		s.state.Phase, s.seen = phase, nil
 	}
 	// One chunk ahead would act too late: the next one begins when it will be there just in
-	// time for its first picture.
-	return nil, due && time.Duration(s.pending)*s.interval() <= s.lead
+	// time for its first picture, and never while another waits for a decoder that is slower.
+	ahead := time.Duration(s.pending)*s.interval() > s.lead || s.undrawn > 1
+	return nil, due && !ahead
 }
 
 // wanting reports whether somebody does something, or the world is to go on without. s.mu is held.

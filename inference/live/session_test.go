@@ -65,6 +65,25 @@ func TestSlow(t *testing.T) {
 	})
 }
 
+// TestSlowDecoder walks where chunks are sooner made than decoded: the decoder is never idle, and
+// no chunk is made long before its turn, so that what is pressed is seen after two chunks at most.
+func TestSlowDecoder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.takes.make, f.takes.picture = 400*time.Millisecond, 125*time.Millisecond // a second a chunk
+		r := newRig(t, t.TempDir(), f, false)
+		defer r.close()
+		for i := range 8 {
+			r.pass(10*time.Second + time.Duration(i)*137*time.Millisecond)
+			r.Hold([]Input{forward, {Turn: clip.IJKL{1: 1}}}[i%2])
+			r.pass(5 * time.Second)
+			if st := r.State(); st.Latency > 2100*time.Millisecond || st.FPS < 7.9 {
+				t.Errorf("%v from key to picture, %.1f pictures a second", st.Latency, st.FPS)
+			}
+		}
+	})
+}
+
 // TestIdle waits until somebody does something, as long as they do it.
 func TestIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
