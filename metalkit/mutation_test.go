@@ -26,7 +26,7 @@ var servedBy = map[string]string{
 	"conv.h": "Conv|ConvFrames", "conv_matmul2d.metal": "Conv|ConvFrames",
 	"unary.metal": "Unary", "binary.metal": "Binary", "gated_add.metal": "GatedAdd", "gather.metal": "Gather",
 	"move.metal": "Move", "norm.metal": "Norm", "rope.metal": "Rope", "linear.metal": "Linear|Quantised",
-	"attention.metal": "Attention", "attention_shared.metal": "Attention", "attention.h": "Attention", "matrix.h": "Attention", "conv.metal": "Conv|ConvFrames",
+	"attention.metal": "Attention", "attention_shared.metal": "Attention", "attention.h": "Attention", "matrix.h": "Attention", "attention_matmul2d.metal": "Attention", "conv.metal": "Conv|ConvFrames",
 }
 
 // TestMutations runs the conformance suite over mutants of the kernels and fails for
@@ -140,7 +140,7 @@ func copyModule(t *testing.T) string {
 
 var (
 	narrow = regexp.MustCompile(`(?m)^INSTANCE\(\w+_f16.*\n`) // kernels that differ from those in BF16 by the type
-	slow   = regexp.MustCompile(`(?m)^#include "\S+(linear|linear_matmul2d|attention|attention_shared|conv|conv_matmul2d)\.metal"\n`)
+	slow   = regexp.MustCompile(`(?m)^#include "\S+(linear|linear_matmul2d|attention|attention_matmul2d|attention_shared|conv|conv_matmul2d)\.metal"\n`)
 )
 
 // mutateKernels puts mutants into the kernels below root and leaves out what is not
@@ -216,7 +216,11 @@ type mutatedSuite struct {
 func runs(file string) []string {
 	parts := servedBy[file]
 	if strings.HasSuffix(file, "_matmul2d.metal") {
-		return []string{"^TestTilesAgree$/^BF16$", "^TestMatmul2D$/^BF16$/^(" + parts + ") "}
+		by := "^TestMatmul2D$/^BF16$/^(" + parts + ") "
+		if parts == "Attention" {
+			return []string{by, "^TestMatmul2DRegisters$/^BF16$"}
+		}
+		return []string{"^TestTilesAgree$/^BF16$", by}
 	}
 	if parts == "" {
 		return []string{"^(TestDevice|TestBackward)$", "^TestVariants$/^F32$", "^TestNarrow$/^BF16$"}

@@ -3,6 +3,7 @@
 package metalkit
 
 import (
+	"fmt"
 	"testing"
 
 	"gimbal/inference/device"
@@ -29,24 +30,33 @@ func TestBackward(t *testing.T) {
 	devicetest.Run(t, openSoft(t, 1, true, Options{}), devicetest.Options{Product: productBound, Parallel: true})
 }
 
-// TestMatmul2DApart has the weights of attention by matmul2d, which lie where the next product does not
-// want them, go through threadgroup memory, and starts with the last threads.
-func TestMatmul2DApart(t *testing.T) {
+// TestMatmul2DRegisters has the weights of attention by matmul2d stay in registers where the next product
+// wants them there, and go through threadgroup memory where it does not. It starts with the last threads.
+func TestMatmul2DRegisters(t *testing.T) {
 	t.Parallel()
 	for _, c := range computes {
 		for i, v := range tables()[c.dtype].attention {
 			if !v.matmul2d || testing.Short() && c.dtype == device.F16 {
 				continue
 			}
-			t.Run(c.name+"/"+v.name, func(t *testing.T) {
-				t.Parallel()
-				drv, err := soft.New(1, true)
-				if err != nil {
-					t.Fatal(err)
-				}
-				drv.Lay(soft.Apart)
-				conforms(t, openOver(t, drv, Options{Compute: c.dtype}), forced{tune.Attention, i}, "Attention", c.bound)
-			})
+			for _, r := range []soft.Registers{soft.Together, soft.Apart} {
+				t.Run(fmt.Sprint(c.name, "/", v.name, " ", r), func(t *testing.T) {
+					t.Parallel()
+					drv, err := soft.New(1, true)
+					if err != nil {
+						t.Fatal(err)
+					}
+					drv.Lay(r)
+					dev := openOver(t, drv, Options{Compute: c.dtype})
+					by := forcedDevice{dev, forced{tune.Attention, i}}
+					q, k, o := allocMat(t, dev, device.F32, 70, 2*v.width), allocMat(t, dev, c.dtype, 97, 2*v.width), allocMat(t, dev, device.F32, 70, 2*v.width)
+					err = by.Do(t.Context(), "test", func(e device.Encoder) { e.Record(device.Attention{Q: q, K: k, V: k, O: o, Heads: 2, Scale: 1}) })
+					if passes := drv.Passes(); err != nil || (passes > 0) != (r == soft.Apart) {
+						t.Errorf("weights went through threadgroup memory by %d threads, %v", passes, err)
+					}
+					conforms(t, dev, by.forced, "Attention", c.bound)
+				})
+			}
 		}
 	}
 }

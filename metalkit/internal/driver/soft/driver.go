@@ -49,7 +49,7 @@ func New(workers int, backward bool) (*Driver, error) {
 // Registers is where the elements of matmul2d's cooperative tensors lie, which Apple leaves open.
 type Registers uint32
 
-// Elements of a left factor lie where a result has the same ones; in other lanes; and those
+// Elements of a left factor lie where a result has the same ones; some in other lanes; and those
 // of a result's rows lie in other lanes than its elements, so that none is mapped to its row.
 const (
 	Together Registers = iota
@@ -62,6 +62,15 @@ func (d *Driver) Lay(r Registers) {
 	for _, w := range d.workers {
 		w.registers(r)
 	}
+}
+
+// Passes counts, so far, the threads that passed barriers of simd-groups for threadgroup memory: as many
+// took part in bringing something from lane to lane by way of it.
+func (d *Driver) Passes() (n uint64) {
+	for _, w := range d.workers {
+		n += w.passes()
+	}
+	return n
 }
 
 func (d *Driver) Limits() driver.Limits {

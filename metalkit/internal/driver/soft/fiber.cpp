@@ -281,6 +281,8 @@ void *soft_worker_new(int backward) {
 
 void soft_worker_registers(void *p, uint32_t registers) { ((Worker *)p)->registers = Registers(registers); }
 
+uint64_t soft_worker_passes(const void *p) { return ((const Worker *)p)->passes; }
+
 void soft_worker_free(void *p) {
     munmap(((Worker *)p)->memory, max_threads * stack_size);
     free(p);

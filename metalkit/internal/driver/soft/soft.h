@@ -11,6 +11,7 @@ extern "C" {
 
 void *soft_worker_new(int backward);
 void soft_worker_registers(void *worker, uint32_t registers);
+uint64_t soft_worker_passes(const void *worker);
 void soft_worker_free(void *worker);
 
 // soft_kernel returns the kernel of that name, or null.

@@ -61,6 +61,9 @@ func newWorker(backward bool) (*worker, error) {
 // registers says where the elements of cooperative tensors lie.
 func (w *worker) registers(r Registers) { C.soft_worker_registers(w.p, C.uint32_t(r)) }
 
+// passes counts the threads that passed barriers of simd-groups for threadgroup memory.
+func (w *worker) passes() uint64 { return uint64(C.soft_worker_passes(w.p)) }
+
 // close gives the worker's memory back.
 func (w *worker) close() { C.soft_worker_free(w.p) }
 

@@ -64,7 +64,7 @@ struct Simdgroup {
 // Registers is where the elements of matmul2d's cooperative tensors lie, which Apple leaves open.
 enum Registers : uint32_t {
     together, // a left factor's where a result has the same ones
-    apart,    // a left factor's in other lanes
+    apart,    // a left factor's in other lanes, some of them
     unmapped, // those of rows in other lanes than the rows' elements
 };
 
@@ -72,6 +72,7 @@ enum Registers : uint32_t {
 struct Worker {
     bool backward; // start with the last thread
     Registers registers;
+    uint64_t passes; // of simd-groups' barriers for threadgroup memory by threads
     const Dispatch *dispatch;
     Body body;
     Position position; // of the running thread

@@ -16,7 +16,6 @@ typedef execution_simdgroups<1> execution_simdgroup;
 // cooperative_tensor holds a thread's elements, where Layout has them, after a first one that is not
 // valid, as Apple's documents allow.
 template <class Element, class Layout> struct cooperative_tensor {
-    typedef Layout layout;
     static constexpr int count = Layout::count;
     Element v[count + 1];
 
@@ -85,15 +84,17 @@ template <int m, int n, int threads> struct blocks {
 };
 
 // fours is how a matrix lies in one simd-group: a lane has every fourth four columns of every eighth
-// row. A left factor may lie otherwise, as Apple's documents allow.
+// row. Of a left factor that lies apart the last two lanes have each other's last element.
 template <int m, int n, bool left> struct fours {
     static constexpr int wide = n / 4, high = m / 8, count = high * wide;
     static_assert(m % 8 == 0 && n % 16 == 0, "lanes have different numbers of elements");
-    static int column(int c, int lane) {
-        return left && soft::worker->registers == soft::apart ? c * 4 + lane % 4 : c / 4 * 16 + lane % 4 * 4 + c % 4;
-    }
+    static int column(int c, int lane) { return c / 4 * 16 + lane % 4 * 4 + c % 4; }
     static int row(int r, int lane) { return lane / 4 + 8 * r; }
-    static metal::array<int, 2> at(int i) { return place<fours>(i, soft::worker->lane()); }
+    static metal::array<int, 2> at(int i) { return at(i, soft::worker->lane()); }
+    static metal::array<int, 2> at(int i, int lane) {
+        bool other = left && soft::worker->registers == soft::apart && i == count - 1 && lane >= 30;
+        return place<fours>(i, other ? lane ^ 1 : lane);
+    }
 };
 
 // rows is how one number for each row of such a matrix lies: the four lanes that share a row all have it.
@@ -155,7 +156,7 @@ template <matmul2d_descriptor how, class Scope> struct matmul2d {
             static const char kind = 0;
             const uint32_t *of = soft::worker->exchange(metal::as_type<uint32_t>(float(left.v[i + 1])), &kind);
             for (int lane = 0; lane < int(soft::simd_width); lane++) {
-                auto at = place<fours<how.m, k, true>>(i, lane);
+                auto at = fours<how.m, k, true>::at(i, lane);
                 all.v[at[1]][at[0]] = metal::as_type<float>(of[lane]);
             }
         }
