@@ -231,6 +231,9 @@ func (s *Session) back(to int) error {
 
 // send hands a part to the goroutine that decodes.
 func (s *Session) send(ctx context.Context, p part) error {
+	if err := ctx.Err(); err != nil {
+		return err // its epoch may be that of the way that is wanted instead
+	}
 	s.mu.Lock()
 	s.undrawn++
 	s.mu.Unlock()
