@@ -1,23 +1,14 @@
-#include "simd.h"
+#include "panel.h"
 
 #include <math.h>
 
 // Attention of heads of HEAD channels, with the scores of a panel of PANEL queries by STEP
 // keys in the first-level cache. The lanes are queries while scores are computed, so that
 // the softmax needs no sum across lanes and keys are read as they are, and channels of the
-// values afterwards. GROUP keys, or queries, by PANEL sums stay in registers: as many as
-// AVX-512 has room for.
-enum { HEAD = 128, PANEL = 32, HALVES = PANEL / LANES, GROUP = 8, STEP = 128 };
+// values afterwards. GROUP keys, or queries, are computed at a time.
+enum { HEAD = 128, STEP = 128 };
 
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
-#define WIDE __attribute__((target("arch=x86-64-v4")))
-int gb_attention_heads(void) { return __builtin_cpu_supports("x86-64-v4") ? HEAD : 0; }
-#else
-#define WIDE
-int gb_attention_heads(void) { return 0; } // Accelerate's products are faster than these
-#endif
-
-typedef vf sums[GROUP][HALVES];
+int gb_attention_heads(void) { return WIDE_HERE ? HEAD : 0; }
 
 // scores writes scale * q·k + bias of a panel of queries for up to GROUP keys to s, and
 // raises top to the largest of each query.
@@ -26,14 +17,7 @@ INLINE void scores(float *s, const float *q, const float *k, long keys, float sc
 	for (long r = 0; r < GROUP; r++)
 		key[r] = k + (r < keys ? r : keys - 1) * HEAD;
 	sums a = {0};
-	for (long j = 0; j < HEAD; j++) {
-		vf q0 = load(q + j * PANEL, LANES), q1 = load(q + j * PANEL + LANES, LANES);
-#pragma GCC unroll 8
-		for (int r = 0; r < GROUP; r++) {
-			a[r][0] += key[r][j] * q0;
-			a[r][1] += key[r][j] * q1;
-		}
-	}
+	outer(a, key, q, HEAD);
 #pragma GCC unroll 8
 	for (int r = 0; r < GROUP; r++)
 		if (r < keys)

@@ -16,7 +16,7 @@ func TestDevice(t *testing.T) {
 	devicetest.Run(t, open(t, 3).Device, devicetest.Options{})
 }
 
-// work returns one operation of each kind that BLAS does, and its results.
+// work returns one operation of each kind that BLAS, or loops in its place, do, and its results.
 func work(r rig, scale int) map[string]struct {
 	op  func(device.Encoder)
 	out device.Buffer
@@ -43,6 +43,13 @@ func work(r rig, scale int) map[string]struct {
 }
 
 func TestSameBitsForAnyNumberOfThreads(t *testing.T) {
+	t.Run("own loops", testSameBits)
+	defer func(products bool, head int) { wideProducts, wideHead = products, head }(wideProducts, wideHead)
+	wideProducts, wideHead = false, 0
+	t.Run("BLAS", testSameBits)
+}
+
+func testSameBits(t *testing.T) {
 	want := map[string][]byte{}
 	for _, threads := range []int{1, 2, 2, 5} {
 		r := open(t, threads)

@@ -48,6 +48,11 @@ int gb_attention_heads(void); // the channels of heads that the functions below 
 void gb_attention_begin(void *panels, void *max, void *sum, void *o, const void *q, long ldq, long rows);
 void gb_attention_keys(const void *panels, void *max, void *sum, void *o, const void *k, const void *v, const void *bias, float scale, long rows, long keys);
 
+// product.c
+int gb_wide_products(void); // whether the functions below are for this processor
+void gb_pack_panel(void *dst, const void *src, long lds, long rows, long depth);
+void gb_multiply_panels(void *y, long ldy, const void *x, long ldx, const void *panels, long rows, long cols, long depth, int add);
+
 // dot.c
 void gb_dot_rows(void *y, long ldy, const void *x, long ldx, const void *w, long ldw, long m, long n, long k);
 

@@ -47,31 +47,62 @@ func (e *encoder) linear(l device.Linear) {
 	})
 }
 
-// product multiplies by BLAS, tile by tile.
-func (e *encoder) product(x view, wt weight, end epilogue) error {
-	m, n, k := x.rows, end.y.cols, x.cols
-	mb, nb := spread(m, tileRows, 16), spread(n, tileCols, 16)
-	for ceilDiv(m, mb)*ceilDiv(n, nb) < fewTiles && max(mb, nb) > leastSide {
-		if nb > 2*mb || mb <= leastSide {
-			nb = spread(n, nb/2, 16)
+// tiling is how a product is cut: rows of X and of weights of a tile, and the columns that are
+// multiplied at a time.
+type tiling struct{ rows, cols, depth int }
+
+// count returns how many tiles are below each other, and how many in all.
+func (t tiling) count(m, n int) (down, all int) {
+	return ceilDiv(m, t.rows), ceilDiv(m, t.rows) * ceilDiv(n, t.cols)
+}
+
+func blasTiling(m, n, k int) tiling {
+	t := tiling{spread(m, tileRows, 16), spread(n, tileCols, 16), min(k, tileDepth)}
+	for max(t.rows, t.cols) > leastSide {
+		if _, all := t.count(m, n); all >= fewTiles {
+			break
+		}
+		if t.cols > 2*t.rows || t.rows <= leastSide {
+			t.cols = spread(n, t.cols/2, 16)
 		} else {
-			mb = spread(m, mb/2, 16)
+			t.rows = spread(m, t.rows/2, 16)
 		}
 	}
-	kb := min(k, tileDepth)
-	acc, add := end.need(mb * nb)
-	if err := e.scratch(acc, add, x.need(mb*kb), wt.need(nb*kb)); err != nil {
+	return t
+}
+
+// product multiplies tile by tile. It takes memory for either way of doing so, so that what
+// a plan counts is the same on every processor.
+func (e *encoder) product(x view, wt weight, end epilogue) error {
+	m, n, k := x.rows, end.y.cols, x.cols
+	t, own, isLarge := blasTiling(m, n, k), wideTiling(m, n, k), large(m, n, k)
+	acc, add := end.need(t.rows * t.cols)
+	parts := []int{acc, add, x.need(t.rows * t.depth), wt.need(t.cols * t.depth)}
+	if isLarge {
+		for i, n := range own.wideParts(x, wt, end) {
+			parts[i] = max(parts[i], n)
+		}
+	}
+	if err := e.scratch(parts...); err != nil {
 		return err
 	}
-	down := ceilDiv(m, mb)
-	return e.each(down*ceilDiv(n, nb), func(w *worker, t int) {
-		i, j := t%down*mb, t/down*nb
-		rows, cols := min(mb, m-i), min(nb, n-j)
+	if isLarge && wideProducts {
+		return e.wideProduct(x, wt, end, own)
+	}
+	return e.blasProduct(x, wt, end, t)
+}
+
+func (e *encoder) blasProduct(x view, wt weight, end epilogue, t tiling) error {
+	m, n, k := x.rows, end.y.cols, x.cols
+	down, all := t.count(m, n)
+	return e.each(all, func(w *worker, tile int) {
+		i, j := tile%down*t.rows, tile/down*t.cols
+		rows, cols := min(t.rows, m-i), min(t.cols, n-j)
 		y := end.product(w, i, j, cols)
-		for d := 0; d < k && e.ctx.Err() == nil; d += kb {
-			depth := min(kb, k-d)
+		for d := 0; d < k && e.ctx.Err() == nil; d += t.depth {
+			depth := min(t.depth, k-d)
 			a := x.load(w.part(partOperand), i, d, rows, depth)
-			if kb < k || w.panel != j { // else this worker's last tile had the same weights
+			if t.depth < k || w.panel != j { // else this worker's last tile had the same weights
 				w.weights, w.panel = wt.load(w.part(partOperand+1), j, d, cols, depth), j
 			}
 			gemmT(rows, cols, depth, a, w.weights, beta(d), y)

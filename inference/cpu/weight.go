@@ -77,7 +77,7 @@ func (r weight) need(n int) int {
 }
 
 // load returns rows x cols weights from row o, column d on as floats, widened to
-// scratch where need asks for it. d is a multiple of tileDepth.
+// scratch where need asks for it. d is a multiple of wideDepth.
 func (r weight) load(scratch unsafe.Pointer, o, d, rows, cols int) block {
 	b := block{scratch, cols}
 	switch r.format {
