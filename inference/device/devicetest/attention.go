@@ -113,7 +113,8 @@ func (s suite) attention(t T, c attentionCase, must bool) {
 				}
 			}
 		}
-		bound := r.opts.Product * max(1, math.Abs(c.scale)) // an error of the score is one of the weight's logarithm
+		// An error of a score is one of its weight's logarithm, and scores are so many times as large as by the usual scale.
+		bound := r.opts.Product * max(1, math.Abs(c.scale)*math.Sqrt(float64(c.d)))
 		r.check(o, want, bound)
 	})
 }
