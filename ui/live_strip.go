@@ -72,7 +72,7 @@ func (s *walkStrip) show(n studio.Walk) {
 		if img := s.thumbs[c]; img != nil {
 			face = part.Picture(img, 5)
 		}
-		tile := part.NewTile(face, fyne.NewSize(64, 40), fmt.Sprint(first+i+1), func() { s.w.studio.GoWalk(c) })
+		tile := part.NewTile(face, fyne.NewSize(64, 40), fmt.Sprint(first+i+1), func() { s.goTo(c) })
 		tile.SetSelected(c == n.At)
 		s.name(fmt.Sprintf("live.chunk.%d", first+i), tile)
 		s.row.Add(tile)
@@ -84,6 +84,14 @@ func (s *walkStrip) show(n studio.Walk) {
 	if slices.Contains(chunks, n.At) && n.At == n.Way[len(n.Way)-1] {
 		s.scroll.ScrollToOffset(fyne.NewPos(s.row.MinSize().Width, 0))
 	}
+}
+
+// goTo goes back to a chunk, whose small picture is seen until the walk shows its own.
+func (s *walkStrip) goTo(chunk int) {
+	if img := s.thumbs[chunk]; img != nil {
+		s.w.live.screen.setImage(img)
+	}
+	s.w.studio.GoWalk(chunk)
 }
 
 // turn returns a button that shows the chunks before another one.

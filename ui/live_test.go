@@ -101,6 +101,9 @@ func TestLiveShowsTheWalk(t *testing.T) {
 	}
 	test.Tap(w.names["live.chunk.1"].(*part.Tile))
 	expect(t, f, "go 1")
+	if l.screen.image == nil || l.screen.image != f.thumb {
+		t.Error("the chunk's picture is not seen at once")
+	}
 	l.ways.SetSelectedIndex(0)
 	expect(t, f, "go 2")
 	test.Tap(w.names["live.again"].(*widget.Button))

@@ -234,6 +234,23 @@ func (w *Walk) Shape() Shape {
 	}
 }
 
+// Picture returns the picture that the walk begins with, as the model sees it.
+func (w *Walk) Picture() (*image.RGBA, error) {
+	r := w.maker.run
+	rgb, err := r.firstFrame()
+	if err != nil {
+		return nil, err
+	}
+	return toImage(rgb, r.clip.Width, r.clip.Height), nil
+}
+
+// toImage returns rgb, [3, height, width] from -1 to 1, as a picture.
+func toImage(rgb []float32, width, height int) *image.RGBA {
+	img, n := image.NewRGBA(image.Rect(0, 0, width, height)), width*height
+	video.FromFloat(img, rgb[:n], rgb[n:2*n], rgb[2*n:])
+	return img
+}
+
 // Encode encodes a prompt.
 func (w *Walk) Encode(ctx context.Context, text string) (*Prompt, error) {
 	w.encode.Lock()
@@ -431,10 +448,7 @@ func (d *WalkDecoder) Decode(ctx context.Context, latent []float32, emit func(*i
 		if bad := notFinite(rgb); bad != "" {
 			return fmt.Errorf("picture %d: %s", t+1, bad)
 		}
-		img := image.NewRGBA(image.Rect(0, 0, m.clip.Width, m.clip.Height))
-		n := len(rgb) / 3
-		video.FromFloat(img, rgb[:n], rgb[n:2*n], rgb[2*n:])
-		return errors.Join(emit(img), ctx.Err())
+		return errors.Join(emit(toImage(rgb, m.clip.Width, m.clip.Height)), ctx.Err())
 	})
 }
 

@@ -99,6 +99,9 @@ func TestWalkIsAJob(t *testing.T) {
 		}
 	}
 	checkDecoded(t, w, latents, same.FramesDir)
+	if p, err := w.Picture(); err != nil || p.Rect != image.Rect(0, 0, w.Shape().Width, w.Shape().Height) || !p.Opaque() {
+		t.Errorf("the walk begins with a picture of %v, %v", p, err)
+	}
 }
 
 // checkDecoded compares a walk's pictures with a run's.

@@ -108,12 +108,11 @@ func BenchmarkReturn(b *testing.B) {
 func BenchmarkWalk(b *testing.B) {
 	w := demoWalk(b, unpackDemo(b))
 	first := make(chan time.Time, 1)
-	seen := 0
 	s := New(Options{
 		Open: func(context.Context) (Walker, error) { return Of(w), nil }, Dir: filepath.Join(b.TempDir(), "walk"), Idle: true,
 		Changed: func() {}, Log: slog.New(slog.DiscardHandler),
-		Picture: func(Picture) {
-			if seen++; seen == 1 {
+		Picture: func(p Picture) {
+			if p.Chunk == 0 && p.Index == 0 {
 				first <- time.Now()
 			}
 		},

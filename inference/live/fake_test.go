@@ -50,6 +50,8 @@ func (f *fake) Shape() engine.Shape {
 func (f *fake) Source() (dir, fingerprint string) { return "model", "fingerprint" }
 func (f *fake) Close()                            { f.closed = true }
 
+func (f *fake) Picture() (*image.RGBA, error) { return image.NewRGBA(image.Rect(0, 0, 32, 16)), nil }
+
 func (f *fake) Job() inference.Job {
 	j := inference.DefaultJob()
 	j.Prompt, j.Image = "a hall", picturePath

@@ -21,9 +21,10 @@ func TestEven(t *testing.T) {
 		r.Hold(forward)
 		r.pass(10 * time.Second)
 		looks := r.looks()
-		if len(looks) < 140 {
-			t.Fatalf("%d pictures in 10 seconds", len(looks))
+		if len(looks) < 140 || looks[0].Chunk != -1 {
+			t.Fatalf("%d pictures in 10 seconds, the first of chunk %d", len(looks), looks[0].Chunk)
 		}
+		looks = looks[1:] // what the walk begins with
 		for i, l := range looks[1:] {
 			if d := l.at.Sub(looks[i].at); d != time.Second/16 {
 				t.Fatalf("%v between pictures %d and %d", d, i, i+1)
@@ -90,7 +91,7 @@ func TestIdle(t *testing.T) {
 		r := newRig(t, t.TempDir(), newFake(), true)
 		defer r.close()
 		r.pass(5 * time.Second)
-		if st := r.State(); len(st.Way) != 0 || !st.Waiting {
+		if st := r.State(); len(st.Way) != 0 || !st.Waiting || len(r.looks()) != 1 {
 			t.Errorf("%d chunks, and nobody did anything: %+v", len(st.Way), st)
 		}
 		pressed := time.Now()
@@ -214,10 +215,11 @@ func TestBack(t *testing.T) {
 		if st.At != tip || !slices.Equal(st.Way, first) || st.Ways[0].Name != "ahead" || st.Ways[1].Name != "to the left" {
 			t.Errorf("back on the first way: %+v", st)
 		}
+		r.looks()
 		r.Go(-1)
 		r.pass(time.Second)
-		if st := r.State(); st.At != -1 {
-			t.Errorf("started over: %+v", st)
+		if st, looks := r.State(), r.looks(); st.At != -1 || st.Chunk != -1 || len(looks) != 1 || looks[0].Image.RGBAAt(0, 0).A != 0 {
+			t.Errorf("started over: %+v, %d pictures", st, len(looks))
 		}
 		r.close()
 		checkKilled(t, dir, st.Ways)

@@ -76,8 +76,8 @@ var errDropped = errors.New("dropped")
 // decodePart decodes a chunk, or the last of those that a decoder begins anew with.
 func (s *Session) decodePart(d Decoder, p part) error {
 	if p.anew {
-		last, err := lastPicture(s.life, d, p.warm, func() error { return s.wanted(p.epoch) })
-		if last != nil {
+		last, err := s.whereItWas(d, p)
+		if err == nil {
 			s.hand(shown{Picture: Picture{Image: last, Chunk: p.chunk}, epoch: p.epoch, again: true})
 		}
 		return err
@@ -104,8 +104,17 @@ func (s *Session) decodePart(d Decoder, p part) error {
 	return s.keepThumb(p.chunk, last)
 }
 
-// lastPicture decodes chunks that follow each other and returns the last picture of the last;
-// nil for no chunks. It ends with an error of wanted, which it asks after every picture.
+// whereItWas returns the last picture of the chunks that a decoder begins anew with, or the one
+// that the walk begins with.
+func (s *Session) whereItWas(d Decoder, p part) (*image.RGBA, error) {
+	if len(p.warm) == 0 {
+		return s.walker.Picture()
+	}
+	return lastPicture(s.life, d, p.warm, func() error { return s.wanted(p.epoch) })
+}
+
+// lastPicture decodes chunks that follow each other and returns the last picture of the last.
+// It ends with an error of wanted, which it asks after every picture.
 func lastPicture(ctx context.Context, d Decoder, latents [][]float32, wanted func() error) (last *image.RGBA, err error) {
 	for _, latent := range latents {
 		if err := d.Decode(ctx, latent, func(img *image.RGBA) error { last = img; return wanted() }); err != nil {

@@ -34,7 +34,7 @@ type State struct {
 	NoPrompt error  // why a newer one cannot be used
 
 	At    int   // chunk that the walk goes on from; -1 for the beginning
-	Chunk int   // that is seen; -1 for none yet
+	Chunk int   // that is seen; -1 for what the walk begins with
 	Way   []int // chunks from the first to the last of the way that the walk is on
 	Ways  []Way
 
@@ -50,7 +50,7 @@ type State struct {
 // Picture is a picture of the walk when it is to be seen.
 type Picture struct {
 	Image *image.RGBA
-	Chunk int // its number in State.Way's terms
+	Chunk int // its number in State.Way's terms; -1 for what the walk begins with
 	Index int // in the chunk
 	// Latency is that from a change of the input, on the first picture that shows it; else 0.
 	Latency time.Duration

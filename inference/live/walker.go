@@ -14,6 +14,7 @@ type Walker interface {
 	Shape() engine.Shape
 	Job() inference.Job
 	Source() (dir, fingerprint string)
+	Picture() (*image.RGBA, error)
 
 	Encode(ctx context.Context, text string) (*engine.Prompt, error)
 	Make(ctx context.Context, path *clip.Path, prompt *engine.Prompt) ([]float32, error)

@@ -31,9 +31,12 @@ func (w *fakeWalker) Shape() engine.Shape {
 }
 func (w *fakeWalker) Job() inference.Job                { return w.job }
 func (w *fakeWalker) Source() (dir, fingerprint string) { return w.dir, "fingerprint" }
-func (w *fakeWalker) NewDecoder(bool) live.Decoder      { return &fakeDecoder{} }
-func (w *fakeWalker) Remember(context.Context) error    { return nil }
-func (w *fakeWalker) Close()                            { w.mu.Lock(); w.closed = true; w.mu.Unlock() }
+func (w *fakeWalker) Picture() (*image.RGBA, error) {
+	return image.NewRGBA(image.Rect(0, 0, 32, 16)), nil
+}
+func (w *fakeWalker) NewDecoder(bool) live.Decoder   { return &fakeDecoder{} }
+func (w *fakeWalker) Remember(context.Context) error { return nil }
+func (w *fakeWalker) Close()                         { w.mu.Lock(); w.closed = true; w.mu.Unlock() }
 func (w *fakeWalker) Encode(_ context.Context, text string) (*engine.Prompt, error) {
 	return &engine.Prompt{Text: text}, nil
 }
