@@ -138,7 +138,7 @@ func TestCausalFlags(t *testing.T) {
 	}{
 		{fast, []string{"--local_attn_size", "9", "--sink_size", "3"}, "", ""},
 		{fast, []string{"--sample_steps", "8", "--negative_prompt", "n"}, "of no use to this model, causal_fast: --sample_steps, --negative_prompt", ""},
-		{fast, []string{"--negative_prompt", "n", "--sample_guide_scale", "2"}, "", ""},
+		{fast, []string{"--sample_guide_scale", "5", "--negative_prompt", "n"}, "of no use to this model, causal_fast: --sample_guide_scale, --negative_prompt", ""},
 		{experts, []string{"--chunk_size", "4"}, "of no use to this model, which makes its videos in one go: --chunk_size", ""},
 		{experts, []string{"--infer_mode", "causal_pretrain"}, "", "--infer_mode causal_pretrain: the checkpoint's model is not causal"},
 	} {

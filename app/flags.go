@@ -193,9 +193,8 @@ func (r *reference) settle(planned bool) error {
 // noteUnused names the flags that change nothing for the model at hand.
 func (r *reference) noteUnused() {
 	var flags []string
-	guided := r.job.Guidance != inference.Guidance{Low: 1, High: 1}
 	for _, t := range r.typed {
-		if !t.Applies(r.job) && !(guided && t.Name == "negative_prompt") {
+		if !t.Applies(r.job) {
 			flags = append(flags, "--"+t.Name)
 		}
 	}

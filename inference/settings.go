@@ -59,7 +59,7 @@ var Settings = []Setting{
 	{Name: "sample_shift", Flag: true, Form: true,
 		Help:  "`shift` of the noise schedule",
 		value: number(0.01, 1000, func(j *Job) *float64 { return &j.Shift })},
-	{Name: "sample_guide_scale", Flag: true,
+	{Name: "sample_guide_scale", Flag: true, Modes: guidedModes,
 		Help:  "guidance `scale`, one number or low,high for the two experts",
 		value: guidance()},
 	{Name: "guidance_low", Form: true, Modes: guidedModes,

@@ -112,6 +112,23 @@ func TestCausalResume(t *testing.T) {
 	}
 }
 
+// TestFastIsNotGuided asks for guidance of a model that it was distilled into.
+func TestFastIsNotGuided(t *testing.T) {
+	p := loadCausal(t, openDevice(t))
+	var videos [2][]byte
+	for i, scale := range []float64{1, 5} {
+		job := quickCausal(t)
+		job.Frames, job.Guidance, job.CFGZero = 5, inference.Guidance{Low: scale, High: scale}, true
+		if _, err := p.Generate(t.Context(), job, "", func(inference.Event) {}); err != nil {
+			t.Fatal(err)
+		}
+		videos[i] = read(t, job.Output)
+	}
+	if !bytes.Equal(videos[0], videos[1]) {
+		t.Error("guidance changes the video of a fast model")
+	}
+}
+
 // TestCausalKeptFrames goes on with a run whose finished frames are there, in part, cut off, or
 // not: all give the same video, and what is there is taken from there.
 func TestCausalKeptFrames(t *testing.T) {

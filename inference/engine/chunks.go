@@ -39,6 +39,8 @@ func (r *run) newChunks(v Variant) error {
 			return err
 		}
 		r.chunks.index, r.chunks.steps = index, len(index)
+		r.job.Guidance = inference.Guidance{Low: 1, High: 1} // it was distilled into the model, and the reference has none
+		r.guidance = denoise.Guidance{Low: 1, High: 1}
 	} else if r.job.NegativePrompt == inference.DefaultNegativePrompt {
 		r.job.NegativePrompt = inference.CausalNegativePrompt
 	}
