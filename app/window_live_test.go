@@ -3,7 +3,9 @@
 package main
 
 import (
+	"fmt"
 	"image"
+	"image/color"
 	"image/draw"
 	"math"
 	"path/filepath"
@@ -101,6 +103,7 @@ func TestLive(t *testing.T) {
 	p.where("live.pause")
 	p.walk("a", 1)
 	p.rest()
+	p.wait(60*time.Second, "a picture of every chunk, of those too that were killed before they were decoded", p.stripIsWhole)
 	p.shot("live-10-again")
 	if again := p.walks()[0]; again.Chunks <= found.Chunks || again.Ways != 2 {
 		t.Errorf("the walk went on with %d chunks on %d ways, there were %d", again.Chunks, again.Ways, found.Chunks)
@@ -136,6 +139,29 @@ func (p *session) rest() {
 		last = p.walks()[0].Chunks
 	}
 	p.settle()
+}
+
+// stripIsWhole reports whether every chunk in the strip has its picture.
+func (p *session) stripIsWhole() bool {
+	p.t.Helper()
+	screen := p.Screenshot()
+	for i := range p.walks()[0].Chunks {
+		at, there := p.rectangle(fmt.Sprintf("live.chunk.%d", i))
+		if !there {
+			return false
+		}
+		colours := map[color.NRGBA]bool{}
+		at = at.Inset(8)
+		for y := at.Min.Y; y < at.Min.Y+at.Dy()/2; y++ {
+			for x := at.Min.X; x < at.Max.X; x++ {
+				colours[screen.NRGBAAt(x, y)] = true
+			}
+		}
+		if len(colours) < 16 {
+			return false
+		}
+	}
+	return true
 }
 
 // checkFlow looks at how the pictures of the walk's video move along its path, in its first
