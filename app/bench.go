@@ -288,7 +288,7 @@ func (b *benchRun) kernel(ctx context.Context, args []string) error {
 	}
 	fs.StringVar(&s.X, "x", "bf16", "`type` of inputs: f32, f16 or bf16")
 	fs.StringVar(&s.Y, "y", "f32", "`type` of results")
-	fs.StringVar(&s.Weights, "weights", "bf16", "`form` of the weights of linear and conv: f32, f16, bf16 or f8_e4m3, of linear also int8 or nf4")
+	fs.StringVar(&s.Weights, "weights", "bf16", "`form` of the weights of linear and conv: f32, f16, bf16 or f8_e4m3, of linear also a quantised format such as int8, nf4, fp8 or q4_k")
 	fs.IntVar(&s.Runs, "runs", 5, "`times` that each variant runs, after one that warms up; the fastest counts")
 	pathVar(fs, &b.out, "out", "`folder` for the report, made of the time if not given")
 	deviceFlags(fs, &b.device)

@@ -19,7 +19,7 @@ type Operation struct {
 	Op    string `json:"op"` // a name of Operations
 	Sizes []int  `json:"sizes"`
 	// The types of inputs and of results, and how the weights of linear and conv are
-	// stored: f32, f16 or bf16; weights also f8_e4m3 and, of linear, int8 and nf4.
+	// stored: f32, f16 or bf16; weights also f8_e4m3 and, of linear, a quantised weights.Format.
 	X       string `json:"x"`
 	Y       string `json:"y"`
 	Weights string `json:"weights,omitempty"`
@@ -154,7 +154,7 @@ func (c *construction) linear() device.Op {
 		return l
 	}
 	seed := uint64(1)
-	l.W = device.NewWeight(format, 0, out, in, func(dtype device.DType, rows, cols int) device.Mat {
+	l.W = device.NewWeight(format, device.F8E4M3, out, in, func(dtype device.DType, rows, cols int) device.Mat {
 		if dtype != device.F32 {
 			return c.Mat(dtype, 0, rows, cols) // codes
 		}
@@ -194,7 +194,7 @@ func (c *construction) rope() device.Op {
 func (c *construction) weight(rows, cols int) device.Mat {
 	dtype, ok := device.ParseDType(strings.ToUpper(c.weights))
 	if !ok && c.err == nil {
-		c.err = fmt.Errorf("weights %q: want f32, f16, bf16 or f8_e4m3, for linear also int8 or nf4", c.weights)
+		c.err = fmt.Errorf("weights %q: want f32, f16, bf16 or f8_e4m3, for linear also a quantised format such as int8, nf4, fp8 or q4_k", c.weights)
 	}
 	seed := uint64(2)
 	if dtype == device.F8E4M3 {

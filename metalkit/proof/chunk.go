@@ -154,12 +154,15 @@ func (p *proof) plannedChunk(e *expertOn, in causalInput) (bytes int64, work inf
 		if err == nil {
 			s, err = m.NewSession(p.ctx, in.Input)
 		}
-		for range timedChunk + 1 {
+		for range timedChunk { // whose attentions have sizes of their own to choose variants for
 			if err == nil {
-				err = s.Chunk(p.ctx, nil, nil)
+				err = errors.Join(s.Chunk(p.ctx, nil, nil), s.Remember(p.ctx, nil, 0))
 			}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return s.Chunk(p.ctx, nil, nil)
 	})
 	if err != nil {
 		return 0, work, err

@@ -58,7 +58,7 @@ type proof struct {
 
 // form is how a model's weights are kept, and in what products are computed.
 type form struct {
-	weights string // f32, bf16, int8 or nf4
+	weights string // f32, bf16 or a quantised weights.Format
 	compute device.DType
 }
 
@@ -118,7 +118,7 @@ func start(ctx context.Context, args []string) error {
 	fs.IntVar(&p.tokens, "tokens", 32760, "their `tokens`")
 	fs.StringVar(&p.checkpoint, "checkpoint", "assets/demo", "`folder` of the checkpoint whose text encoder the pipeline uses")
 	fs.StringVar(&p.work, "work", "", "`folder` of weights, inputs, outputs and rows")
-	fs.IntVar(&p.runs, "runs", 2, "`times` that a forward or the VAE runs; the last one's time counts")
+	fs.IntVar(&p.runs, "runs", 4, "`times` that a forward or the VAE runs, of which the second and third choose variants; the last one's time counts")
 	fs.IntVar(&p.repeats, "repeats", 10, "`times` that stage leak does everything")
 	fs.BoolVar(&p.fixed, "fixed", false, "time no variants, which takes longer than a single run of large operations")
 	frames := fs.String("frames", "5", "`list` of lengths of clips")
@@ -170,12 +170,12 @@ func numbers(list string) (all []int, err error) {
 
 func parseForms(list string) (all []form, err error) {
 	for word := range strings.SplitSeq(list, ",") {
-		weights, compute, _ := strings.Cut(word, ":")
+		kept, compute, _ := strings.Cut(word, ":")
 		dtype, ok := device.ParseDType(strings.ToUpper(compute))
-		if !ok || !slices.Contains([]string{"f32", "bf16", "int8", "nf4"}, weights) {
-			return nil, fmt.Errorf("%q, want f32, bf16, int8 or nf4, a colon, and f32, f16 or bf16", word)
+		if !ok || kept != "f32" && kept != "bf16" && weights.Format(kept).OnDevice() == device.Dense {
+			return nil, fmt.Errorf("%q, want f32, bf16 or a quantised format, a colon, and f32, f16 or bf16", word)
 		}
-		all = append(all, form{weights, dtype})
+		all = append(all, form{kept, dtype})
 	}
 	return all, nil
 }

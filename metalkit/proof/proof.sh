@@ -18,7 +18,8 @@ mkdir -p "$out" "$work/logs"
 tar -C "$work" -xJf "$here/proof.tar.xz"
 [ -d "$work/tuning" ] || cp -r "$here/tuning" "$work/" 2>/dev/null
 export CUDA_CACHE_PATH="$work/cuda" CUDA_CACHE_MAXSIZE=2147483648
-export GIMBAL_PTX="$work/ptx" GIMBAL_GOLDEN_DIR="$PWD/inference/testdata/golden"
+cases=$PWD/inference/testdata
+export GIMBAL_PTX="$work/ptx" GIMBAL_GOLDEN_DIR="$cases/golden" GIMBAL_FORMATS_DIR="$cases/golden-formats" GIMBAL_CAUSAL_DIR="$cases/golden-causal"
 
 # run NAME COMMAND... runs a program and keeps what it prints.
 run() {
@@ -31,10 +32,11 @@ run() {
   [ $code = 0 ] || { tail -n 25 "$work/logs/$name.log"; failed=1; }
 }
 
-# tests NAME BINARY PATTERN runs tests and adds a row of how many passed.
+# tests NAME BINARY PATTERN runs tests, in the folder of their package or below it, and adds
+# a row of how many passed.
 tests() {
   log=$work/logs/$stage-$1.log
-  run "$stage-$1" "$work/$2" -test.v -test.timeout 0 -test.run "^($3)\$"
+  run "$stage-$1" env -C metalkit "$work/$2" -test.v -test.timeout 0 -test.run "^($3)\$"
   printf '{"stage":"%s","who":"gimbal","case":"%s","seconds":%d,"values":{"exit":%d,"passed":%d,"failed":%d,"skipped":%d}}\n' \
     "$stage" "$1" "$(($(date +%s) - began))" "$code" "$(grep -c -- '--- PASS' "$log")" "$(grep -c -- '--- FAIL' "$log")" \
     "$(grep -c -- '--- SKIP' "$log")" >>"$work/rows.jsonl"
@@ -65,6 +67,10 @@ for words in "$@"; do
     ;;
   attention) go -forms f32:f32,bf16:bf16 "$@"; torch ;;
   speed) go -heads 40 "$@"; torch 1; torch 2; go -heads 40 "$@" ;;
+  formats) # the products of stage speed, beside whose rows theirs are shown
+    stage=speed
+    go -forms fp8:bf16,q8_0:bf16,q4_0:bf16,q4_1:bf16,q5_0:bf16,q5_1:bf16,q2_k:bf16,q3_k:bf16,q4_k:bf16,q5_k:bf16,q6_k:bf16,iq4_nl:bf16,iq4_xs:bf16 "$@"
+    ;;
   expert) go -frames 5,41 "$@" ;;
   reuse) go -frames 5 -forms bf16:bf16 "$@" ;;
   pipeline) go -frames 5 -forms bf16:bf16 "$@" ;;

@@ -58,7 +58,7 @@ func TestStages(t *testing.T) {
 		{"pipeline", []string{"-forms", "bf16:f32"}, 2, func(r Row) bool { return *r.Error < 1e-5 && r.Values["high_noise_model_seconds"] > 0 }},
 		{"vae", []string{"-chunks", "1,2,0", "-frames", "9", "-runs", "1"}, 3, func(r Row) bool { return r.Values["same_bits"] == 1 }},
 		{"leak", []string{"-repeats", "3"}, 1, func(r Row) bool { return r.Values["left_bytes"] == 0 }},
-		{"speed", []string{"-forms", "int8:bf16"}, 2, func(r Row) bool { return r.Seconds > 0 }},
+		{"speed", []string{"-dim", "256", "-ffn", "256", "-forms", "int8:bf16,q4_k:bf16"}, 4, func(r Row) bool { return r.Seconds > 0 }},
 		{"variants", []string{"-forms", "bf16:bf16"}, 0, func(r Row) bool { return r.Seconds > 0 && r.TFLOPS > 0 }},
 	} {
 		t.Run(c.stage, func(t *testing.T) {
