@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"gimbal/inference/device"
 	"gimbal/inference/cpu"
+	"gimbal/inference/device"
 )
 
 // TestOperationWeights makes and runs a product with weights of every kind.
