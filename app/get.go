@@ -74,6 +74,9 @@ type fetching struct {
 
 func (g *fetching) run(revision string, list bool) error {
 	offer, err := g.client.Offer(g.ctx, g.model, revision)
+	if err == nil && !list {
+		offer, err = g.client.Begun(g.ctx, offer, g.dir)
+	}
 	if err != nil {
 		return err
 	}

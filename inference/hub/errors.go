@@ -20,6 +20,13 @@ func (e *AccessError) Error() string {
 	return fmt.Sprintf("%s: the hub has no such model, or gives it to those only who are logged in: look at %s, and set HF_TOKEN", e.Repo, e.Address)
 }
 
+// GoneError says that a download began at a commit that the hub has no more.
+type GoneError struct{ Repo, Commit, Folder string }
+
+func (e *GoneError) Error() string {
+	return fmt.Sprintf("%s: the commit %.7s, at which the download to %s began, is no longer on the hub: choose another folder, or --revision main to go on with the newest, of which files that are the same are used", e.Repo, e.Commit, e.Folder)
+}
+
 // HashError says that a file came over the network as another one than the hub has.
 type HashError struct{ Path, Found, Want string }
 

@@ -26,6 +26,9 @@ func (c *Client) Get(ctx context.Context, l Listing, dir string, progress func(P
 		return err
 	}
 	defer unlock()
+	if err := g.pin(); err != nil {
+		return err
+	}
 	if err := g.plan(ctx); err != nil {
 		return err
 	}

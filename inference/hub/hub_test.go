@@ -163,7 +163,7 @@ func TestFaults(t *testing.T) {
 				if n%2 == 1 || !hubtest.Large(r.URL.Path) {
 					return false
 				}
-				data := h.files[strings.TrimPrefix(r.URL.Path, "/blobs/"+repo+"/")]
+				data := h.files[strings.TrimPrefix(r.URL.Path, "/blobs/"+commit+"/"+repo+"/")]
 				var first, last int
 				fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &first, &last)
 				w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(data)))
@@ -178,7 +178,7 @@ func TestFaults(t *testing.T) {
 				if !hubtest.Large(r.URL.Path) {
 					return false
 				}
-				w.Write(h.files[strings.TrimPrefix(r.URL.Path, "/blobs/"+repo+"/")])
+				w.Write(h.files[strings.TrimPrefix(r.URL.Path, "/blobs/"+commit+"/"+repo+"/")])
 				return true
 			}
 		},

@@ -16,12 +16,13 @@ import (
 // Offer is what the hub has of a model: the files of all its sources.
 type Offer struct {
 	Model    Model
+	Revision string // that was asked for; "" for the newest
 	Listings []Listing
 }
 
 // Offer asks what there is of a model, at a revision: "" for the newest.
 func (c *Client) Offer(ctx context.Context, m Model, revision string) (Offer, error) {
-	o := Offer{Model: m}
+	o := Offer{Model: m, Revision: revision}
 	for _, source := range m.Sources {
 		l, err := c.List(ctx, source, revision)
 		if err != nil {
@@ -119,7 +120,12 @@ func allocated(path string) int64 {
 }
 
 // Fetch brings all of an offer to the folder dir, as Get does, if the disk has room for all of it.
+// A download that is unfinished goes on at the commits at which it began: see Begun.
 func (c *Client) Fetch(ctx context.Context, o Offer, dir string, progress func(Progress)) error {
+	o, err := c.Begun(ctx, o, dir)
+	if err != nil {
+		return err
+	}
 	if err := output.CheckRoom(output.Need{Folder: dir, Bytes: c.Missing(o, dir)}); err != nil {
 		return err
 	}
@@ -135,7 +141,7 @@ func (c *Client) Fetch(ctx context.Context, o Offer, dir string, progress func(P
 		}
 		before = last
 	}
-	return nil
+	return o.unpin(dir)
 }
 
 // Discard removes what is unfinished of an offer in the folder dir. Files that are complete stay.
@@ -161,5 +167,5 @@ func (c *Client) Discard(o Offer, dir string) error {
 		}
 		unlock()
 	}
-	return nil
+	return o.unpin(dir)
 }

@@ -210,6 +210,7 @@ func getProblem(address string, err error) Problem {
 	var network *hub.NetworkError
 	var hash *hub.HashError
 	var other *hub.OtherFileError
+	var gone *hub.GoneError
 	var busy *hub.BusyError
 	var disk *inference.DiskError
 	code, args := GetFailed, map[string]any(nil)
@@ -226,6 +227,8 @@ func getProblem(address string, err error) Problem {
 		code, args = GetHash, map[string]any{"Path": hash.Path}
 	case errors.As(err, &other):
 		code, args = GetOther, map[string]any{"Path": other.Path}
+	case errors.As(err, &gone):
+		code, args = GetGone, map[string]any{"Path": gone.Folder, "Commit": gone.Commit[:7]}
 	case errors.As(err, &busy):
 		code, args = GetBusy, map[string]any{"Path": busy.Folder}
 	case errors.As(err, &disk):

@@ -56,6 +56,7 @@ var problemTexts = map[Code]string{
 	GetAway:          "{{.Hub}} does not answer. It is asked again until it does; what came so far is kept.",
 	GetHash:          "{{.Path}} came over the network as another file than the hub has. Nothing of it is kept: try again, without a proxy or mirror in between.",
 	GetOther:         "{{.Path}} is another file than the hub has. Move it away, or choose another folder.",
+	GetGone:          "What was begun in {{.Path}} is of a state of the model, {{.Commit}}, that the hub has no more. Choose another folder, or move this one away.",
 	GetBusy:          "Another program is downloading to {{.Path}}. Wait for it, or choose another folder.",
 	GetFailed:        "This did not work. What came so far is kept: try again.",
 	DemoBad:          "The demo model cannot be unpacked. Choose a model folder.",

@@ -77,6 +77,7 @@ const (
 	GetAway    Code = "get_away"     // Hub: does not answer; Details
 	GetHash    Code = "get_hash"     // Path: other bytes came than the hub has
 	GetOther   Code = "get_other"    // Path: another file is there
+	GetGone    Code = "get_gone"     // Path, Commit: the download there began at a commit that the hub has no more
 	GetBusy    Code = "get_busy"     // Path: another program fetches to this folder
 	GetFailed  Code = "get_failed"   // Details
 )

@@ -4,12 +4,14 @@ package hubtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +23,7 @@ import (
 )
 
 const (
-	// Commit is that of every repository.
+	// Commit is that of every repository, unless Head says otherwise.
 	Commit = "0123456789abcdef0123456789abcdef01234567"
 	// Token gives access to what is gated.
 	Token = "hf_secret"
@@ -38,6 +40,8 @@ type Fault func(w http.ResponseWriter, r *http.Request, n int) bool
 type Hub struct {
 	URL   string // of the hub; set by Start and Client
 	Repos map[string]Repo
+	Head  string                     // the commit at which Repos are; "" for Commit
+	Old   map[string]map[string]Repo // what there was before, by commit
 	Gated bool
 
 	store string // address to which large files are redirected
@@ -115,26 +119,38 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Access to model is restricted", http.StatusUnauthorized)
 		return
 	}
-	for name, repo := range h.Repos {
-		if rest, ok := strings.CutPrefix(r.URL.Path, "/"+name+"/resolve/"+Commit+"/"); ok {
-			if Large(rest) {
-				http.Redirect(w, r, h.store+"/blobs/"+name+"/"+rest, http.StatusFound)
+	for commit, repos := range h.commits() {
+		for name, repo := range repos {
+			if rest, ok := strings.CutPrefix(r.URL.Path, "/"+name+"/resolve/"+commit+"/"); ok {
+				if Large(rest) {
+					http.Redirect(w, r, h.store+"/blobs/"+commit+"/"+name+"/"+rest, http.StatusFound)
+					return
+				}
+				h.file(w, r, repo, rest)
 				return
 			}
-			h.file(w, r, name, rest)
-			return
-		}
-		switch r.URL.Path {
-		case "/api/models/" + name + "/revision/main":
-			fmt.Fprintf(w, `{"sha": %q, "cardData": {"license": "apache-2.0"}}`, Commit)
-			return
-		case "/api/models/" + name + "/tree/" + Commit:
-			h.list(w, r, repo)
-			return
+			switch api := "/api/models/" + name; {
+			case r.URL.Path == api+"/revision/"+commit, r.URL.Path == api+"/revision/main" && commit == cmp.Or(h.Head, Commit):
+				fmt.Fprintf(w, `{"sha": %q, "cardData": {"license": "apache-2.0"}}`, commit)
+				return
+			case r.URL.Path == api+"/tree/"+commit:
+				h.list(w, r, repo)
+				return
+			}
 		}
 	}
 	w.Header().Set("X-Error-Code", "RepoNotFound")
 	http.Error(w, "Repository not found", http.StatusUnauthorized)
+}
+
+// commits returns the repositories at every commit.
+func (h *Hub) commits() map[string]map[string]Repo {
+	all := maps.Clone(h.Old)
+	if all == nil {
+		all = map[string]map[string]Repo{}
+	}
+	all[cmp.Or(h.Head, Commit)] = h.Repos
+	return all
 }
 
 // list lists the files in pages of three.
@@ -176,16 +192,18 @@ func (h *Hub) serveStored(w http.ResponseWriter, r *http.Request) {
 		h.noted = append(h.noted, "the token went to another host")
 		h.mu.Unlock()
 	}
-	for name := range h.Repos {
-		if rest, ok := strings.CutPrefix(r.URL.Path, "/blobs/"+name+"/"); ok {
-			h.file(w, r, name, rest)
-			return
+	for commit, repos := range h.commits() {
+		for name, repo := range repos {
+			if rest, ok := strings.CutPrefix(r.URL.Path, "/blobs/"+commit+"/"+name+"/"); ok {
+				h.file(w, r, repo, rest)
+				return
+			}
 		}
 	}
 	http.NotFound(w, r)
 }
 
-func (h *Hub) file(w http.ResponseWriter, r *http.Request, repo, name string) {
+func (h *Hub) file(w http.ResponseWriter, r *http.Request, repo Repo, name string) {
 	h.mu.Lock()
 	h.asked++
 	n, fault, rate := h.asked, h.fault, h.rate
@@ -193,7 +211,7 @@ func (h *Hub) file(w http.ResponseWriter, r *http.Request, repo, name string) {
 	if fault != nil && fault(w, r, n) {
 		return
 	}
-	http.ServeContent(&counter{w, r.Context(), h, name, rate}, r, name, time.Time{}, bytes.NewReader(h.Repos[repo][name]))
+	http.ServeContent(&counter{w, r.Context(), h, name, rate}, r, name, time.Time{}, bytes.NewReader(repo[name]))
 }
 
 // counter counts what is sent of a file, and sends it no faster than its rate.
