@@ -2,6 +2,9 @@ package bench
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,22 +38,27 @@ type CalibrateSettings struct {
 }
 
 // Calibrate makes a video without a cache by o.Job's steps, and keeps what MagCache and TeaCache
-// go by for the checkpoint.
+// go by for the checkpoint. What was cut off goes on when it is asked for again.
 func Calibrate(ctx context.Context, o Options) (*Report, error) {
 	dev, err := o.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer dev.Close()
-	path, err := os.MkdirTemp(o.Temp, "gimbal-bench-*")
+	path, err := o.calibrating()
 	if err != nil {
 		return nil, err
 	}
 	f := &folder{path, o.Checkpoint}
-	defer f.remove()
 	report := o.begin("calibrate", dev.Info())
 	c, err := f.calibrate(ctx, o, dev)
+	if errors.As(err, new(*inference.PausedError)) {
+		return nil, fmt.Errorf("%w: the same command goes on with it", err)
+	}
 	if err != nil {
+		return nil, err // what another call left stays
+	}
+	if err := f.remove(); err != nil {
 		return nil, err
 	}
 	s := CalibrateSettings{Steps: o.Job.Steps, Solver: o.Job.Solver, Shift: o.Job.Shift, Frames: o.Job.Frames, File: c.Path}
@@ -68,6 +76,24 @@ func Calibrate(ctx context.Context, o Options) (*Report, error) {
 	}
 	report.showCalibrate(s, rows)
 	return report.end(), nil
+}
+
+// calibrating makes the folder in which the checkpoint's calibration is under way, always the same.
+func (o Options) calibrating() (string, error) {
+	root, err := o.Temp, error(nil)
+	if root == "" {
+		if root, err = os.UserCacheDir(); err != nil {
+			return "", err
+		}
+		root = filepath.Join(root, "Gimbal")
+	}
+	checkpoint, err := filepath.Abs(o.Checkpoint)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(checkpoint))
+	path := filepath.Join(root, "calibrating-"+hex.EncodeToString(sum[:8]))
+	return path, os.MkdirAll(path, 0o755)
 }
 
 // calibrate calibrates the folder's checkpoint.

@@ -33,10 +33,13 @@ type CacheState struct {
 
 	// Residuals are what MagCache and TeaCache know of the pass under each prompt.
 	Residuals [2]PassState `json:"residuals,omitzero"`
+	// Recorded is what a Recorder took down.
+	Recorded []Recorded `json:"recorded,omitempty"`
 
 	// The latent of the last step; of the last computed step the latent and the velocities
 	// under the prompts. Caches of residuals have the latents of the last computed passes under
-	// the prompts in Input and Negative, and nothing else.
+	// the prompts in Input and Negative, and nothing else; a Recorder the embedding of the last
+	// timestep in Previous, its norms under the prompts in Input and Negative, and its velocity.
 	Previous, Input, Output, Negative []float32 `json:"-"`
 }
 

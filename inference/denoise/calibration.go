@@ -79,7 +79,21 @@ type Recorded struct {
 
 func (r *Recorder) Kept() int { return 2 }
 
-func (r *Recorder) State() CacheState { return CacheState{} }
+func (r *Recorder) State() CacheState {
+	return CacheState{Expert: r.expert, Recorded: r.Steps, Previous: r.signal, Input: r.norms[Prompt], Negative: r.norms[Negative], Output: r.velocity}
+}
+
+// NewRecorder returns one that goes on from a state; the zero state begins anew.
+func NewRecorder(from CacheState) *Recorder {
+	from = from.cloned()
+	r := &Recorder{Steps: slices.Clone(from.Recorded), expert: from.Expert, velocity: from.Output, signal: from.Previous}
+	for prompt, norms := range [2][]float32{from.Input, from.Negative} {
+		if len(norms) > 0 {
+			r.norms[prompt] = norms
+		}
+	}
+	return r
+}
 
 func (r *Recorder) begin(ctx context.Context, m Model, step Step, _ []float32) error {
 	signal, err := m.(Blocks).Signal(ctx, step.Timestep, false)

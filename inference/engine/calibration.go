@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,6 +20,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/denoise"
 	"gimbal/inference/output"
+	"gimbal/inference/runstate"
 	"gimbal/inference/weights"
 )
 
@@ -42,29 +44,79 @@ type Calibrated struct {
 
 // Calibrate makes the video of job without a cache, and keeps what caches go by beside the
 // checkpoint, or, where that cannot be written, among Gimbal's own files of the user. It
-// replaces an earlier calibration of this checkpoint and nothing else.
+// replaces an earlier calibration of this checkpoint and nothing else. One that was interrupted
+// goes on if it is called with the same job again.
 func (p *Pipeline) Calibrate(ctx context.Context, job inference.Job, emit func(inference.Event)) (Calibrated, error) {
 	p.running.Lock()
 	defer p.running.Unlock()
 	job.Caches = inference.Caches{}
-	r, err := p.prepare(job)
-	if err != nil {
-		return Calibrated{}, err
-	}
-	defer r.close()
 	if p.causal() {
 		return Calibrated{}, errors.New("a causal model needs all its steps: there is no cache to calibrate it for")
 	}
-	recorder := &denoise.Recorder{}
-	r.cache = recorder
-	if _, err := r.make(ctx, "", func(inference.Plan) error { return nil }, emit); err != nil {
+	r, err := p.goOnCalibrating(ctx, job)
+	if err != nil {
 		return Calibrated{}, err
 	}
+	if r != nil {
+		defer r.close()
+		_, err = r.finish(ctx, emit)
+	} else {
+		if r, err = p.prepare(job); err != nil {
+			return Calibrated{}, err
+		}
+		defer r.close()
+		r.cache = denoise.NewRecorder(denoise.CacheState{})
+		_, err = r.make(ctx, "", func(inference.Plan) error { return nil }, emit)
+	}
+	if err != nil {
+		return Calibrated{}, err
+	}
+	recorder := r.recorder()
 	c := Calibrated{Steps: recorder.Steps, Calibration: denoise.Calibration{
 		Solver: job.Solver, Steps: job.Steps, HighSteps: job.HighSteps, Shift: job.Shift, Boundary: job.Boundary, Experts: recorder.Curves(),
 	}}
 	c.Path, c.Aside, err = p.keepCalibration(c.Calibration)
 	return c, err
+}
+
+// recorder returns what takes down a calibration; nil in other runs.
+func (r *run) recorder() *denoise.Recorder {
+	recorder, _ := r.cache.(*denoise.Recorder)
+	return recorder
+}
+
+// goOnCalibrating opens the interrupted calibration by a job; nil if there is none. One by another
+// job, or of another checkpoint, that is in its place is removed: nobody can go on with it.
+func (p *Pipeline) goOnCalibrating(ctx context.Context, job inference.Job) (*run, error) {
+	job, err := absolute(job)
+	if err != nil {
+		return nil, err
+	}
+	dir := Beside(job, ".run")
+	if !runstate.IsRun(dir) {
+		return nil, nil
+	}
+	s, err := runstate.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	_, rec, err := load(s)
+	if err != nil || !rec.Calibrating {
+		return nil, err // and beginning one says what is in the way
+	}
+	was, err1 := json.Marshal(rec.Job)
+	is, err2 := json.Marshal(job)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(was, is) || rec.Checkpoint.Fingerprint != p.source.Fingerprint {
+		return nil, s.Remove()
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return p.reopen(ctx, dir)
 }
 
 // calibrationDirs lists where a calibration may be, the best place first.
@@ -253,7 +305,7 @@ func teaCache(c inference.TeaCache, by denoise.Calibration, steps int) denoise.T
 // residuals returns of how many prompts a session keeps what its blocks add.
 func (r *run) residuals() (prompts int) {
 	cache := r.job.Cache()
-	if _, recording := r.cache.(*denoise.Recorder); !recording && cache != "magcache" && cache != "teacache" {
+	if r.recorder() == nil && cache != "magcache" && cache != "teacache" {
 		return 0
 	}
 	for _, t := range r.solver.Timesteps() {

@@ -2,10 +2,12 @@ package engine_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -26,6 +28,49 @@ func calibrate(t *testing.T, p *engine.Pipeline, steps int) engine.Calibrated {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// TestCalibrationResumes interrupts a calibration: called again, it goes on and takes down the same.
+// By another job it begins anew.
+func TestCalibrationResumes(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	p := load(t, checkpointCopy(t))
+	job := quick(t)
+	job.Steps = 12
+	do := func(job inference.Job, stop int) (c engine.Calibrated, steps int, err error) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c, err = p.Calibrate(ctx, job, func(e inference.Event) {
+			if _, ok := e.(inference.Step); ok {
+				if steps++; steps == stop {
+					cancel()
+				}
+			}
+		})
+		return c, steps, err
+	}
+	want, _, err := do(job, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stop := range []int{1, 5, 6, 7, 11} {
+		job.Output = filepath.Join(t.TempDir(), "video.mp4")
+		if _, _, err := do(job, stop); !errors.As(err, new(*inference.PausedError)) {
+			t.Fatalf("stopped after step %d: %v", stop, err)
+		}
+		got, steps, err := do(job, 0)
+		if err != nil || steps != 12-stop || !reflect.DeepEqual(got.Steps, want.Steps) || !reflect.DeepEqual(got.Experts, want.Experts) {
+			t.Errorf("stopped after step %d: %d more steps, %v\n%+v\nwant\n%+v", stop, steps, err, got.Steps, want.Steps)
+		}
+	}
+	job.Output = filepath.Join(t.TempDir(), "video.mp4")
+	if _, _, err := do(job, 3); !errors.As(err, new(*inference.PausedError)) {
+		t.Fatal(err)
+	}
+	job.Steps = 9
+	if got, steps, err := do(job, 0); err != nil || steps != 9 || got.Calibration.Steps != 9 {
+		t.Errorf("a calibration by another job takes %d steps, %v", steps, err)
+	}
 }
 
 // TestResidualCachesResume makes sure that runs which leave blocks out go on leaving out the

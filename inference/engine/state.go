@@ -31,6 +31,7 @@ type record struct {
 	Cache denoise.CacheState `json:"cache,omitzero"`
 	// Calibration is what the cache goes by, which may be made anew meanwhile.
 	Calibration *denoise.Calibration `json:"calibration,omitempty"`
+	Calibrating bool                 `json:"calibrating,omitempty"` // the run is there for what its cache takes down
 }
 
 // Paused is an interrupted run.
@@ -189,6 +190,9 @@ func (p *Pipeline) reopen(ctx context.Context, dir string) (_ *run, err error) {
 			return nil, err
 		}
 	}
+	if rec.Calibrating {
+		r.cache = denoise.NewRecorder(rec.Cache)
+	}
 	r.job, r.state, r.latent = rec.Job, state, saved.Tensors["latent"]
 	if r.chunks != nil {
 		r.noise()
@@ -234,7 +238,7 @@ func (r *run) save() error {
 	}
 	settings, err := json.Marshal(record{
 		Job: r.job, Checkpoint: r.source(), Device: r.p.dev.Info().Name, Solver: solver, Chunks: r.chunksDone(), Cache: cache,
-		Calibration: r.by,
+		Calibration: r.by, Calibrating: r.recorder() != nil,
 	})
 	if err != nil {
 		return fmt.Errorf("run state: %w", err)
