@@ -37,9 +37,9 @@ run() {
 tests() {
   log=$work/logs/$stage-$1.log
   run "$stage-$1" env -C metalkit "$work/$2" -test.v -test.timeout 0 -test.run "^($3)\$"
-  printf '{"stage":"%s","who":"gimbal","case":"%s","seconds":%d,"values":{"exit":%d,"passed":%d,"failed":%d,"skipped":%d}}\n' \
+  printf '{"stage":"%s","who":"gimbal","case":"%s","seconds":%d,"values":{"exit":%d,"passed":%d,"failed":%d,"skipped":%d},"finished":"%s"}\n' \
     "$stage" "$1" "$(($(date +%s) - began))" "$code" "$(grep -c -- '--- PASS' "$log")" "$(grep -c -- '--- FAIL' "$log")" \
-    "$(grep -c -- '--- SKIP' "$log")" >>"$work/rows.jsonl"
+    "$(grep -c -- '--- SKIP' "$log")" "$(date -u +%FT%TZ)" >>"$work/rows.jsonl"
 }
 
 go() { run "$stage" "$work/proof" -work "$work" "$@" "$stage"; }
