@@ -134,6 +134,17 @@ func TestTuner(t *testing.T) {
 		t.Errorf("from the file: %v after %d runs, want %v", got, len(*again.runs), quick)
 	}
 
+	// Choices of products in another type are kept beside them.
+	exact := newClock(fastest("conv_f32_128x32x16x4"))
+	if got := hot(t, openOver(t, exact, Options{Compute: device.F32, Tuning: folder})); got[2] != "conv_f32_128x32x16x4" {
+		t.Errorf("in F32: %v", got)
+	}
+	again = newClock(fastest("linear_bf16_32x32x32x4"))
+	dev, _ = tuned(t, again, folder)
+	if got := hot(t, dev); !slices.Equal(got, quick) || len(*again.runs) > 0 {
+		t.Errorf("in BF16 after F32: %v after %d runs, want %v", got, len(*again.runs), quick)
+	}
+
 	// Another system times anew, into a file of its own.
 	other := newClock(fastest("linear_bf16_32x32x32x4"))
 	other.system = "macOS 16.0"

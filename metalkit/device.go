@@ -76,7 +76,7 @@ func open(drv driver.Driver, opts Options) (*gpu, error) {
 	d.cache = d.chip.CacheBudget()
 	d.limits.CommandBufferFLOPs, d.bytes = d.chip.CommandBuffer(d.limits)
 	if d.limits.Timed && !opts.Fixed {
-		d.choices = tune.Open(opts.Tuning, d.limits, kernels.Hash(), d.log)
+		d.choices = tune.Open(opts.Tuning, d.limits, device.DType(d.variants.dtype), kernels.Hash(), d.log)
 	}
 	return d, nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"gimbal/inference/device"
 	"gimbal/metalkit/internal/driver"
 )
 
@@ -34,16 +35,17 @@ const (
 	Conv      Op = "Conv"
 )
 
-// key is the shape's name in the file.
-func (s Shape) key() string {
+// key is a shape's name in the file.
+func (c *Choices) key(s Shape) string {
 	n, w := s.Sizes, s.With
-	return fmt.Sprintf("%s %dx%dx%dx%d %d,%d,%d,%d,%d,%d,%d", s.Op, n[0], n[1], n[2], n[3], w.A, w.B, w.C, w.Y, w.Func, w.Flags, w.Aligned)
+	return fmt.Sprintf("%v %s %dx%dx%dx%d %d,%d,%d,%d,%d,%d,%d", c.compute, s.Op, n[0], n[1], n[2], n[3], w.A, w.B, w.C, w.Y, w.Func, w.Flags, w.Aligned)
 }
 
 // Choices remembers which variant of an operation is the fastest at a shape.
 type Choices struct {
-	path string // of the file, or nothing
-	log  *slog.Logger
+	path    string       // of the file, or nothing
+	compute device.DType // in which products are: shapes and names of variants are the same in several
+	log     *slog.Logger
 
 	mu       sync.Mutex // guards what follows: plans are made while submissions run
 	file     file
@@ -61,11 +63,11 @@ type file struct {
 	Wrong   map[string]string `json:"wrong,omitempty"` // kernels that are switched off, and why
 }
 
-// Open reads the choices for a GPU, and kernels whose source has a hash, from their file
+// Open reads the choices for a GPU that computes in a type, and kernels whose source has a hash, from their file
 // in a folder; without a folder they are of this process only. A file that cannot be
 // read, or is of something else, counts as none.
-func Open(folder string, gpu driver.Limits, kernels string, log *slog.Logger) *Choices {
-	c := &Choices{log: log, variants: map[Shape]int{}}
+func Open(folder string, gpu driver.Limits, compute device.DType, kernels string, log *slog.Logger) *Choices {
+	c := &Choices{compute: compute, log: log, variants: map[Shape]int{}}
 	c.file = file{Chip: gpu.Name, System: gpu.System, Kernels: kernels, Fastest: map[string]string{}}
 	if folder == "" {
 		return c
@@ -105,7 +107,7 @@ func (c *Choices) Chosen(s Shape) (variant int, ok bool) {
 func (c *Choices) Kept(s Shape, candidates []Candidate) (variant int, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	name := c.file.Fastest[s.key()]
+	name := c.file.Fastest[c.key(s)]
 	i := slices.IndexFunc(candidates, func(c Candidate) bool { return c.Name == name })
 	if i < 0 {
 		return 0, false
@@ -120,7 +122,7 @@ func (c *Choices) Choose(s Shape, v Candidate) {
 	defer c.mu.Unlock()
 	c.variants[s] = v.Variant
 	if v.Name != "" {
-		c.file.Fastest[s.key()] = v.Name
+		c.file.Fastest[c.key(s)] = v.Name
 		c.unsaved = true
 	}
 }
