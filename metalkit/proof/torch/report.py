@@ -246,8 +246,9 @@ def main(folder, paths):
     with open(os.path.join(folder, "gpu-proof.md"), "w") as f:
         f.write("\n".join(head + report.text) + "\n")
     with open(os.path.join(folder, "gpu-proof.json"), "w") as f:
-        json.dump({"checks": [{"what": w, "met": ok} for w, ok in report.verdicts], "rows": report.rows}, f, indent=1)
-        f.write("\n")
+        checks = ({"what": w, "met": ok} for w, ok in report.verdicts)
+        lines = lambda of: ",\n".join(map(json.dumps, of))  # one to a line, and all of it JSON
+        f.write(f'{{"checks": [\n{lines(checks)}\n], "rows": [\n{lines(report.rows)}\n]}}\n')
 
 
 if __name__ == "__main__":
