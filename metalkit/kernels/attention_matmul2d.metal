@@ -7,7 +7,8 @@
 // Checked against loops in float64 by inference/device/devicetest/attention.go.
 //
 // It knows nothing of where elements lie in registers. What it counts on is in Apple's documents (Metal
-// Shading Language Specification 4.0, 2.21 and 7.2; MPPTensorOpsMatMul2d.h; session 330 of WWDC 2026):
+// Shading Language Specification 4.0, 2.21 and 7.2; MPPTensorOpsMatMul2d.h; session 330 of WWDC 2026; tech
+// talk 111432):
 //
 //   - A result in a cooperative tensor is the simd-group's own where the scope is execution_simdgroup, and
 //     simd-groups need not meet. get_multidimensional_index says which element of it one of a thread's is, the
@@ -18,9 +19,9 @@
 //   - A cooperative tensor may be the left factor, since macOS 26.3. Its elements lie as the operation has
 //     them. Where each thread has in place e of the factor what it has in place e of the scores, the weights
 //     stay where they are; where not, they go through threadgroup memory, as Apple advises.
-//   - Such a product has a number for k (a static_assert of the header), and then reads beyond the
-//     extents, see metal4.h: the last step goes back to where all of its keys are there, and leaves out those
-//     that have been counted.
+//   - A product with such a factor wants a number for k (a static_assert of the header), and then reads beyond
+//     the extents, see metal4.h: the last step goes back to where all of its keys are there, and leaves out
+//     those that have been counted.
 //
 // Time it: gimbal bench kernel attention 40x17160x17160x128
 #include "metal4.h"

@@ -103,9 +103,6 @@ template <int m> struct rows {
     static metal::array<int, 1> at(int i) { return {int(soft::worker->lane()) / 4 + 8 * i}; }
 };
 
-template <class T> struct is_cooperative : std::false_type {};
-template <class E, class L> struct is_cooperative<metal::cooperative_tensor<E, L>> : std::true_type {};
-
 template <matmul2d_descriptor how, class Scope> struct matmul2d {
     static_assert(how.m % 16 == 0 || how.n % 16 == 0, "Apple's refuses smaller ones");
     static_assert(!how.transpose_left, "a left factor that is transposed is not emulated");
