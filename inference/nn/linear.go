@@ -24,6 +24,9 @@ type Side struct {
 	Down  device.Weight // [rank, in]; zero for none
 	Up    device.Weight // [out, rank], or [out, in] without Down
 	Scale device.Mat    // [1, rank]; zero for 1
+	// OtherDown and OtherUp make it the product with (Up·Downᵀ)*(OtherUp·OtherDownᵀ), element by
+	// element, see hadamard. Down and OtherDown are then [in, rank], each of a rank of its own.
+	OtherDown, OtherUp device.Weight
 }
 
 // Narrow is memory for what lies between the factors of a side, which layers share: one of
@@ -39,22 +42,28 @@ func (n *Narrow) of(from, rows, cols int) device.Mat {
 type Room struct {
 	rank    int // columns, for all rows
 	product int // columns, for kroneckerRows at a time
+	fixed   int // values, for any number of rows
 }
 
 // Or returns room for either.
-func (r Room) Or(o Room) Room { return Room{max(r.rank, o.rank), max(r.product, o.product)} }
+func (r Room) Or(o Room) Room {
+	return Room{max(r.rank, o.rank), max(r.product, o.product), max(r.fixed, o.fixed)}
+}
 
 // Values returns the number of values for so many rows.
 func (r Room) Values(rows int) int {
-	return max(rows*r.rank, min(rows, kroneckerRows)*r.product)
+	return max(rows*r.rank, min(rows, kroneckerRows)*r.product, r.fixed)
 }
 
 // Room returns what the layer's sides need.
 func (l Linear) Room() (most Room) {
 	for _, s := range l.Sides {
-		if s.Left.Out > 0 {
+		switch {
+		case s.Left.Out > 0:
 			most = most.Or(Room{product: 2 * s.width()})
-		} else {
+		case s.OtherUp.Out > 0:
+			most = most.Or(Room{fixed: 2 * min(hadamardRows, s.Up.Out) * s.Down.Out})
+		default:
 			most = most.Or(Room{rank: s.Down.Out})
 		}
 	}
@@ -82,7 +91,7 @@ func (l Linear) Record(enc device.Encoder, x, y device.Mat, e Epilogue) {
 	// What is added goes first: every product is then added to y on its way there.
 	add := e.Add
 	for _, s := range l.Sides {
-		if s.Left.Out > 0 {
+		if s.Left.Out > 0 || s.OtherUp.Out > 0 {
 			continue
 		}
 		in := x
@@ -95,8 +104,11 @@ func (l Linear) Record(enc device.Encoder, x, y device.Mat, e Epilogue) {
 	}
 	enc.Record(device.Linear{X: x, Y: y, W: l.Weight, Bias: l.Bias, Gate: e.Gate, Add: add})
 	for _, s := range l.Sides {
-		if s.Left.Out > 0 {
+		switch {
+		case s.Left.Out > 0:
 			s.kronecker(enc, l.Narrow, x, y, e.Gate)
+		case s.OtherUp.Out > 0:
+			s.hadamard(enc, l.Narrow, x, y, e.Gate)
 		}
 	}
 	if e.Act != device.Identity {
@@ -145,5 +157,27 @@ func (s Side) kronecker(enc device.Encoder, narrow *Narrow, x, y, gate device.Ma
 		} else {
 			enc.Record(device.GatedAdd{A: sum, Gate: gate, B: to, Y: to})
 		}
+	}
+}
+
+// hadamardRows is how many rows of a product of Hadamard's are made at a time.
+const hadamardRows = 256
+
+// hadamard records y += Gate * x·((Up·Downᵀ)*(OtherUp·OtherDownᵀ))ᵀ. Some rows of the matrix are
+// made at a time, whenever they are used: for two ranks r that takes 2*r/rows(x) of the
+// operations of the product itself, and the memory of these rows.
+func (s Side) hadamard(enc device.Encoder, narrow *Narrow, x, y, gate device.Mat) {
+	out, in := s.Up.Out, s.Down.Out
+	for from := 0; from < out; from += hadamardRows {
+		to := min(from+hadamardRows, out)
+		a, b := narrow.of(0, to-from, in), narrow.of(min(hadamardRows, out)*in, to-from, in)
+		enc.Record(device.Linear{X: s.Up.Data.RowRange(from, to), Y: a, W: s.Down})
+		enc.Record(device.Linear{X: s.OtherUp.Data.RowRange(from, to), Y: b, W: s.OtherDown})
+		enc.Record(device.Binary{A: a, B: b, Y: a, Op: device.Mul})
+		l := device.Linear{X: x, Y: y.ColRange(from, to), W: device.DenseWeight(a), Add: y.ColRange(from, to)}
+		if !gate.IsZero() {
+			l.Gate = gate.ColRange(from, to)
+		}
+		enc.Record(l)
 	}
 }

@@ -221,3 +221,65 @@ func TestKronecker(t *testing.T) {
 		}
 	}
 }
+
+// TestHadamard compares products with the elements' products of two matrices with a dense layer's of
+// the same matrix, which is made in more than one part.
+func TestHadamard(t *testing.T) {
+	dev := openCPU(t, 64<<20)
+	a := NewArena(dev)
+	defer a.Release()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	values := func(n int) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(rnd.NormFloat64())
+		}
+		return v
+	}
+	put := func(rows, cols int, v []float32) device.Mat {
+		return a.Filled(t.Context(), "matrix", rows, cols, func(to []float32) { copy(to, v) })
+	}
+	const rows, out, in, rank, other = 37, 2*hadamardRows + 3, 21, 5, 4
+	weight, bias, gate, x, add := values(out*in), values(out), values(out), values(rows*in), values(rows*out)
+	up, down, otherUp, otherDown := values(out*rank), values(in*rank), values(out*other), values(in*other)
+	dense := func(rows, cols int, v []float32) device.Weight { return device.DenseWeight(put(rows, cols, v)) }
+	l := Linear{Weight: dense(out, in, weight), Bias: put(1, out, bias), Sides: []Side{{
+		Up: dense(out, rank, up), Down: dense(in, rank, down), OtherUp: dense(out, other, otherUp), OtherDown: dense(in, other, otherDown)}}}
+	if n := l.Room().Values(rows); n != 2*hadamardRows*in {
+		t.Fatalf("room for %d values", n)
+	}
+	l.Narrow = &Narrow{a.Mat("narrow", 0, 1, l.Room().Values(rows))}
+	dot := func(a, b []float32) (sum float64) {
+		for i := range a {
+			sum += float64(a[i]) * float64(b[i])
+		}
+		return sum
+	}
+	for name, e := range map[string]Epilogue{"plain": {}, "an activation": {Act: device.Clamp1}, "a gate and a sum": {Gate: put(1, out, gate), Add: put(rows, out, add)}} {
+		y := a.Mat("y", 0, rows, out)
+		err := dev.Do(t.Context(), "linear", func(enc device.Encoder) { l.Record(enc, put(rows, in, x), y, e) })
+		got := make([]float32, rows*out)
+		if err := errors.Join(a.Err(), err, dev.Read(t.Context(), device.Bytes(got), y.Buf)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range got {
+			r, o := i/out, i%out
+			want := float64(bias[o]) + dot(x[r*in:][:in], weight[o*in:][:in])
+			for k := range in {
+				want += float64(x[r*in+k]) * dot(up[o*rank:][:rank], down[k*rank:][:rank]) * dot(otherUp[o*other:][:other], otherDown[k*other:][:other])
+			}
+			if e.Act == device.Clamp1 {
+				want = max(-1, min(1, want))
+			}
+			if !e.Gate.IsZero() {
+				want *= float64(gate[o])
+			}
+			if !e.Add.IsZero() {
+				want += float64(add[i])
+			}
+			if math.Abs(float64(got[i])-want) > 1e-4*(1+math.Abs(want)) {
+				t.Fatalf("%s: element %d is %g, want %g", name, i, got[i], want)
+			}
+		}
+	}
+}

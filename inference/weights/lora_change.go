@@ -12,10 +12,13 @@ import (
 // change is what a LoRA does to one tensor: it adds a matrix, the product of two others or
 // one that is stored whole, or Kronecker's product of such a matrix.
 type change struct {
-	left  factor // of Kronecker's product, of which down and up are then the other factor; none
-	down  factor // [rank, in]; none of a matrix that is whole
-	up    factor // [out, rank]; the whole [out, in]
-	scale float64
+	left factor // of Kronecker's product, of which down and up are then the other factor; none
+	down factor // [rank, in]; none of a matrix that is whole
+	up   factor // [out, rank]; the whole [out, in]
+	// otherDown and otherUp are those of a matrix whose elements are multiplied with the first
+	// one's; down and otherDown are then [in, rank]. None for no such.
+	otherDown, otherUp factor
+	scale              float64
 }
 
 // factor is a matrix of a change.
@@ -168,7 +171,8 @@ func (r *groupReader) lowRank(out, in int) (c change) {
 }
 
 // hadamard is (w1a·w1b)*(w2a·w2b), element by element (LoHa): as a product its factors have
-// a column or row for each pair of the two products' own.
+// a column or row for each pair of the two products' own. Where these are larger than the
+// matrix, the two products stay what they are.
 func (r *groupReader) hadamard(out, in int) (c change) {
 	w1a := r.matrix("hada_w1_a", out, 0)
 	w1b := r.matrix("hada_w1_b", w1a.cols, in)
@@ -180,17 +184,7 @@ func (r *groupReader) hadamard(out, in int) (c change) {
 	c.scale = r.scaleOf(w1b.rows)
 	pairs := w1b.rows * w2b.rows
 	if pairs > cheapRank(out, in) {
-		c.up = made(w1a.name, out, in, func() ([]float32, error) {
-			p, err := multiply(w1a, w1b)
-			q, err2 := multiply(w2a, w2b)
-			if err == nil {
-				err = err2
-			}
-			for i := range p {
-				p[i] *= q[i]
-			}
-			return p, err
-		})
+		c.up, c.down, c.otherUp, c.otherDown = widened(w1a), turned(w1b), widened(w2a), turned(w2b)
 		return c
 	}
 	c.down = made(w1b.name, pairs, in, func() ([]float32, error) {
@@ -246,6 +240,21 @@ func (r *groupReader) kronecker(out, in int) (c change) {
 	return c
 }
 
+// widened is a factor that is F32 on the device.
+func widened(f factor) factor { return made(f.name, f.rows, f.cols, f.values) }
+
+// turned is a factor with its rows for columns.
+func turned(f factor) factor {
+	return made(f.name, f.cols, f.rows, func() ([]float32, error) {
+		values, err := f.values()
+		to := make([]float32, len(values))
+		for i, v := range values {
+			to[i%f.cols*f.rows+i/f.cols] = v
+		}
+		return to, err
+	})
+}
+
 // either reads a factor that is stored whole or as the product of two others, of a rank; 0
 // for one that is whole.
 func (r *groupReader) either(part string) (f factor, rank int) {
@@ -298,11 +307,14 @@ func multiply(a, b factor) ([]float32, error) {
 }
 
 // Side is a product beside that of a layer: y += (Scale * (x·Downᵀ))·Upᵀ, or x·Upᵀ for a Side
-// without Down; with Left, the product with Left⊗(Up·Down) or Left⊗Up.
+// without Down; with Left, the product with Left⊗(Up·Down) or Left⊗Up; with OtherUp, that with
+// (Up·Downᵀ)*(OtherUp·OtherDownᵀ), element by element.
 type Side struct {
 	Left     device.Weight
 	Down, Up device.Weight
 	Scale    device.Mat // a factor for each row of Down; none for 1
+
+	OtherDown, OtherUp device.Weight
 }
 
 // Adapt makes the loader change what it loads.
@@ -324,6 +336,11 @@ func (l *Loader) Sides(name string) (sides []Side) {
 func (l *Loader) side(label string, c change) (s Side) {
 	if c.left.rows > 0 {
 		s.Left, c.scale = l.factor(label+".left", c.left, c.scale), 1
+	}
+	if c.otherUp.rows > 0 {
+		s.Up, s.Down = l.factor(label+".up", c.up, c.scale), l.factor(label+".down", c.down, 1)
+		s.OtherUp, s.OtherDown = l.factor(label+".other_up", c.otherUp, 1), l.factor(label+".other_down", c.otherDown, 1)
+		return s
 	}
 	if c.down.rows == 0 {
 		s.Up = l.factor(label, c.up, c.scale)

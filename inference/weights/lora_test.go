@@ -3,6 +3,7 @@ package weights_test
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,42 @@ func TestLoRARows(t *testing.T) {
 			t.Error(err)
 		}
 		l.Release()
+	}
+}
+
+// TestLargeHadamard makes sure that a LoHa of large ranks, whose product would be as large as the
+// layer, stays in factors, and changes the layer as the product does.
+func TestLargeHadamard(t *testing.T) {
+	dev, err := cpu.Open(cpu.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	e := wantest.Cases(t)[0].Open(t)
+	sizes, err := weights.ReadWanSizes(e.Store, e.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const module, rank = "blocks.0.self_attn.q", 9
+	l := weights.NewLoader(dev, e.Store, sizes.Table())
+	defer l.Release()
+	before := adapted(t, dev, l, module+".weight")
+	n := l.Spec(module + ".weight").Shape[0]
+	a := &weights.Adaptation{}
+	file := loraFile(t, "loha.safetensors", map[string][]int{module + ".hada_w1_a": {n, rank}, module + ".hada_w1_b": {rank, n}, module + ".hada_w2_a": {n, rank}, module + ".hada_w2_b": {rank, n}})
+	if _, err := a.Add(file, sizes, 0.5); err != nil {
+		t.Fatal(err)
+	}
+	l.Adapt(a)
+	for _, s := range l.Sides(module + ".weight") {
+		if s.Up.In != rank || s.Down.In != rank || s.OtherUp.In != rank || s.OtherDown.In != rank || rank*rank <= n/2 {
+			t.Fatalf("of %d rows and columns: %+v", n, s)
+		}
+	}
+	for i, got := range adapted(t, dev, l, module+".weight") {
+		if want := before[i] + 0.5*rank*rank; math.Abs(float64(got-want)) > 1e-4 {
+			t.Fatalf("element %d is %g, want %g", i, got, want)
+		}
 	}
 }
 
