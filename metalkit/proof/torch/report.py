@@ -187,7 +187,8 @@ class Report:
         return True
 
     def ratios(self, axis):
-        bars = [(f"{r['case']}, {r['weights']}-{r['compute']}", self.twin(r)["seconds"] / r["seconds"]) for r in self.of("speed") if self.twin(r)]
+        bars = [(f"{r['case']}, {r['weights']}-{r['compute']}", self.twin(r)["seconds"] / r["seconds"]) for r in self.of("speed")
+                if self.twin(r) and r["weights"] == r["compute"]]
         if axis and bars:
             axis.barh([b[0] for b in bars][::-1], [b[1] for b in bars][::-1], color="#4269a5")
             axis.set_title("speed as a share of PyTorch's")
