@@ -50,7 +50,7 @@ void gb_attention_keys(const void *panels, void *max, void *sum, void *o, const 
 
 // product.c
 int gb_wide_products(void); // whether the functions below are for this processor
-void gb_pack_panel(void *dst, const void *src, long lds, long rows, long depth);
+void gb_pack_panels(void *dst, const void *src, long lds, long rows, long depth);
 void gb_multiply_panels(void *y, long ldy, const void *x, long ldx, const void *panels, long rows, long cols, long depth, int add);
 
 // dot.c

@@ -23,10 +23,8 @@ INLINE void transpose(vf r[LANES]) {
 	INTERLEAVE(1, LIST(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30), LIST(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
 }
 
-// gb_pack_panel writes up to PANEL rows of weights as a panel [depth, PANEL], filled up with zeros.
-WIDE void gb_pack_panel(void *dstv, const void *srcv, long lds, long rows, long depth) {
-	float *dst = dstv;
-	const float *src = srcv;
+// pack writes up to PANEL rows of weights as a panel [depth, PANEL], filled up with zeros.
+INLINE void pack(float *dst, const float *src, long lds, long rows, long depth) {
 	for (long o = 0; o < PANEL; o += LANES)
 		for (long j = 0; j < depth; j += LANES) {
 			long n = lanes(depth - j);
@@ -40,6 +38,12 @@ WIDE void gb_pack_panel(void *dstv, const void *srcv, long lds, long rows, long 
 				if (i < n)
 					store(dst + (j + i) * PANEL + o, r[i], LANES);
 		}
+}
+
+// gb_pack_panels writes rows of weights as panels, one after the other.
+WIDE void gb_pack_panels(void *dst, const void *src, long lds, long rows, long depth) {
+	for (long i = 0; i < rows; i += PANEL)
+		pack((float *)dst + i * depth, (const float *)src + i * lds, lds, rows - i < PANEL ? rows - i : PANEL, depth);
 }
 
 // block computes y = x·panel, or adds it to y, of up to GROUP rows and PANEL columns.

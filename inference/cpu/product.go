@@ -3,6 +3,8 @@ package cpu
 // #include "kernels.h"
 import "C"
 
+import "gimbal/inference/device"
+
 // wideProducts reports whether large products have loops of their own, where the processor is
 // made for them. BLAS packs its operands in every call, weights for every tile of rows and rows
 // of X for every tile of columns: a tenth of the time of a transformer's products.
@@ -13,7 +15,8 @@ const (
 	largeRows = 256     // and of fewer rows of X
 	wideCols  = 128     // most rows of weights of a tile
 	wideDepth = 512     // most columns that are packed and multiplied at a time
-	wideGroup = 96      // rows that are multiplied and finished at a time
+	wideGroup = 96      // rows that are widened, multiplied and finished at a time
+	hotGroup  = 384     // the same of rows that are read as they are: calls of C take time, too
 )
 
 // large reports whether a product of these sizes is one for wideProduct.
@@ -34,6 +37,10 @@ func (t tiling) wideParts(x view, wt weight, end epilogue) [4]int {
 func (e *encoder) wideProduct(x view, wt weight, end epilogue, t tiling) error {
 	m, n, k := x.rows, end.y.cols, x.cols
 	down, all := t.count(m, n)
+	group := wideGroup
+	if x.direct() {
+		group = hotGroup
+	}
 	return e.each(all, func(w *worker, tile int) {
 		i, j := tile%down*t.rows, tile/down*t.cols
 		rows, cols := min(t.rows, m-i), min(t.cols, n-j)
@@ -42,8 +49,8 @@ func (e *encoder) wideProduct(x view, wt weight, end epilogue, t tiling) error {
 			depth := min(t.depth, k-d)
 			panels := block{w.part(partOperand + 1), depth}
 			wt.pack(panels, block{panels.at(t.cols, 0).p, depth}, j, d, cols, depth)
-			for g := 0; g < rows; g += wideGroup {
-				some := min(wideGroup, rows-g)
+			for g := 0; g < rows; g += group {
+				some := min(group, rows-g)
 				a, c := x.load(w.part(partOperand), i+g, d, some, depth), y.at(g, 0)
 				C.gb_multiply_panels(c.p, C.long(c.ld), a.p, C.long(a.ld), panels.p, C.long(some), C.long(cols), C.long(depth), C.int(beta(d)))
 				if d+depth == k {
@@ -57,9 +64,13 @@ func (e *encoder) wideProduct(x view, wt weight, end epilogue, t tiling) error {
 // pack packs rows x cols weights from row o, column d on to panels, through strip where they
 // are to be widened.
 func (r weight) pack(panels, strip block, o, d, rows, cols int) {
-	for i := 0; i < rows; i += panel {
-		some := min(panel, rows-i)
+	step := panel
+	if r.format == device.Dense && r.data.direct() {
+		step = rows
+	}
+	for i := 0; i < rows; i += step {
+		some := min(step, rows-i)
 		b := r.load(strip.p, o+i, d, some, cols)
-		C.gb_pack_panel(panels.at(i, 0).p, b.p, C.long(b.ld), C.long(some), C.long(cols))
+		C.gb_pack_panels(panels.at(i, 0).p, b.p, C.long(b.ld), C.long(some), C.long(cols))
 	}
 }
