@@ -49,7 +49,7 @@ app: deps-window
 # would take them for done before when the program changed and they did not.
 test: deps-test check
 	$(GO) test $$($(GO) list ./... | grep -v '^gimbal/app$$')
-	$(GO) test -count 1 ./app
+	$(GO) test -count 1 -timeout 30m ./app
 	$(GO) test -tags headless -run TestBadUsage ./app
 	$(MAKE) --no-print-directory race
 	$(MAKE) --no-print-directory fuzz FUZZTIME=2000x
