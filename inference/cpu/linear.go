@@ -92,12 +92,18 @@ func (e *encoder) product(x view, wt weight, end epilogue) error {
 	return e.blasProduct(x, wt, end, t)
 }
 
-func (e *encoder) blasProduct(x view, wt weight, end epilogue, t tiling) error {
-	m, n, k := x.rows, end.y.cols, x.cols
+// eachTile calls f for every tile of a product [m, n]: rows and cols from row i and column j on.
+func (e *encoder) eachTile(t tiling, m, n int, f func(w *worker, i, j, rows, cols int)) error {
 	down, all := t.count(m, n)
 	return e.each(all, func(w *worker, tile int) {
 		i, j := tile%down*t.rows, tile/down*t.cols
-		rows, cols := min(t.rows, m-i), min(t.cols, n-j)
+		f(w, i, j, min(t.rows, m-i), min(t.cols, n-j))
+	})
+}
+
+func (e *encoder) blasProduct(x view, wt weight, end epilogue, t tiling) error {
+	k := x.cols
+	return e.eachTile(t, x.rows, end.y.cols, func(w *worker, i, j, rows, cols int) {
 		y := end.product(w, i, j, cols)
 		for d := 0; d < k && e.ctx.Err() == nil; d += t.depth {
 			depth := min(t.depth, k-d)

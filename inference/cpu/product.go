@@ -35,15 +35,11 @@ func (t tiling) wideParts(x view, wt weight, end epilogue) [4]int {
 
 // wideProduct is blasProduct by those loops.
 func (e *encoder) wideProduct(x view, wt weight, end epilogue, t tiling) error {
-	m, n, k := x.rows, end.y.cols, x.cols
-	down, all := t.count(m, n)
-	group := wideGroup
+	k, group := x.cols, wideGroup
 	if x.direct() {
 		group = hotGroup
 	}
-	return e.each(all, func(w *worker, tile int) {
-		i, j := tile%down*t.rows, tile/down*t.cols
-		rows, cols := min(t.rows, m-i), min(t.cols, n-j)
+	return e.eachTile(t, x.rows, end.y.cols, func(w *worker, i, j, rows, cols int) {
 		y := end.product(w, i, j, cols)
 		for d := 0; d < k && e.ctx.Err() == nil; d += t.depth {
 			depth := min(t.depth, k-d)
