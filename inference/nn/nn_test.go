@@ -151,23 +151,46 @@ func TestSides(t *testing.T) {
 	}
 }
 
-// TestKronecker compares products of Kronecker's with a dense layer's of the same matrix, for more
-// rows than are taken at a time.
-func TestKronecker(t *testing.T) {
-	dev := openCPU(t, 64<<20)
-	a := NewArena(dev)
-	defer a.Release()
+// normals returns what draws so many normal values, always the same.
+func normals() func(n int) []float32 {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	values := func(n int) []float32 {
+	return func(n int) []float32 {
 		v := make([]float32, n)
 		for i := range v {
 			v[i] = float32(rnd.NormFloat64())
 		}
 		return v
 	}
-	put := func(rows, cols int, v []float32) device.Mat {
+}
+
+// filler returns what makes matrices of a of values.
+func filler(t *testing.T, a *Arena) func(rows, cols int, v []float32) device.Mat {
+	return func(rows, cols int, v []float32) device.Mat {
 		return a.Filled(t.Context(), "matrix", rows, cols, func(to []float32) { copy(to, v) })
 	}
+}
+
+// finished is what becomes of a sum by e, whose gate and addend have these values for it.
+func finished(e Epilogue, sum float64, gate, add float32) float64 {
+	if e.Act == device.Clamp1 {
+		sum = max(-1, min(1, sum))
+	}
+	if !e.Gate.IsZero() {
+		sum *= float64(gate)
+	}
+	if !e.Add.IsZero() {
+		sum += float64(add)
+	}
+	return sum
+}
+
+// TestKronecker compares products of Kronecker's with a dense layer's of the same matrix, for more
+// rows than are taken at a time.
+func TestKronecker(t *testing.T) {
+	dev := openCPU(t, 64<<20)
+	a := NewArena(dev)
+	defer a.Release()
+	values, put := normals(), filler(t, a)
 	for _, c := range []struct{ left, leftIn, out, in, rank, rows int }{
 		{4, 2, 3, 5, 0, 7}, {2, 4, 3, 5, 2, 7}, {1, 1, 6, 4, 0, 3}, {3, 1, 2, 4, 1, 2}, {2, 3, 4, 5, 0, 1100}, {3, 2, 4, 5, 3, 512},
 	} {
@@ -204,15 +227,7 @@ func TestKronecker(t *testing.T) {
 						w := weight[o*in+i] + left[o/c.out*c.leftIn+i/c.in]*up[o%c.out*c.in+i%c.in]
 						want += float64(w) * float64(x[r*in+i])
 					}
-					if e.Act == device.Clamp1 {
-						want = max(-1, min(1, want))
-					}
-					if !e.Gate.IsZero() {
-						want *= float64(gate[o])
-					}
-					if !e.Add.IsZero() {
-						want += float64(add[r*out+o])
-					}
+					want = finished(e, want, gate[o], add[r*out+o])
 					if d := math.Abs(float64(got[r*out+o]) - want); d > 1e-4 {
 						t.Fatalf("%+v, %s: row %d, column %d is off by %g", c, name, r, o, d)
 					}
@@ -228,17 +243,7 @@ func TestHadamard(t *testing.T) {
 	dev := openCPU(t, 64<<20)
 	a := NewArena(dev)
 	defer a.Release()
-	rnd := rand.New(rand.NewPCG(1, 2))
-	values := func(n int) []float32 {
-		v := make([]float32, n)
-		for i := range v {
-			v[i] = float32(rnd.NormFloat64())
-		}
-		return v
-	}
-	put := func(rows, cols int, v []float32) device.Mat {
-		return a.Filled(t.Context(), "matrix", rows, cols, func(to []float32) { copy(to, v) })
-	}
+	values, put := normals(), filler(t, a)
 	const rows, out, in, rank, other = 37, 2*hadamardRows + 3, 21, 5, 4
 	weight, bias, gate, x, add := values(out*in), values(out), values(out), values(rows*in), values(rows*out)
 	up, down, otherUp, otherDown := values(out*rank), values(in*rank), values(out*other), values(in*other)
@@ -268,15 +273,7 @@ func TestHadamard(t *testing.T) {
 			for k := range in {
 				want += float64(x[r*in+k]) * dot(up[o*rank:][:rank], down[k*rank:][:rank]) * dot(otherUp[o*other:][:other], otherDown[k*other:][:other])
 			}
-			if e.Act == device.Clamp1 {
-				want = max(-1, min(1, want))
-			}
-			if !e.Gate.IsZero() {
-				want *= float64(gate[o])
-			}
-			if !e.Add.IsZero() {
-				want += float64(add[i])
-			}
+			want = finished(e, want, gate[o], add[i])
 			if math.Abs(float64(got[i])-want) > 1e-4*(1+math.Abs(want)) {
 				t.Fatalf("%s: element %d is %g, want %g", name, i, got[i], want)
 			}
