@@ -32,8 +32,8 @@ run() {
   [ $code = 0 ] || { tail -n 25 "$work/logs/$name.log"; failed=1; }
 }
 
-# tests NAME BINARY PATTERN runs tests, in the folder of their package or below it, and adds
-# a row of how many passed.
+# tests NAME BINARY PATTERN runs tests, in the folder of package metalkit, and adds a row of how
+# many passed.
 tests() {
   log=$work/logs/$stage-$1.log
   run "$stage-$1" env -C metalkit "$work/$2" -test.v -test.timeout 0 -test.run "^($3)\$"
