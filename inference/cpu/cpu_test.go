@@ -111,6 +111,10 @@ func TestClose(t *testing.T) {
 	if held := dev.Info().Allocated; held != 0 || unmapped != 1 || d.workers[0].scratch.size != 0 || d.temps[0].size != 0 {
 		t.Errorf("closed with %d bytes held, unmapped %d times", held, unmapped)
 	}
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond) // one that has said that it is done can still be counted
+	}
 	if now := runtime.NumGoroutine(); now > before {
 		t.Errorf("%d goroutines, %d before", now, before)
 	}
