@@ -225,7 +225,12 @@ func (s *Session) back(to int) error {
 		return err
 	}
 	s.path = path
-	s.change(func() { s.state.Replay, s.state.Replayed = 0, 0 })
+	s.change(func() {
+		s.state.Replay, s.state.Replayed = 0, 0
+		if !s.touched.IsZero() {
+			s.touched = time.Now() // pressed while it was opened: it can act from now on
+		}
+	})
 	return nil
 }
 

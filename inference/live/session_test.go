@@ -356,6 +356,31 @@ func TestFailure(t *testing.T) {
 	})
 }
 
+// TestLatencyAfterOpening presses a key while the walk is still opened, first anew and then going
+// back: what counts begins when it can act.
+func TestLatencyAfterOpening(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.takes.encode, f.takes.replay = 5*time.Second, 2*time.Second
+		r := newRig(t, t.TempDir(), f, true)
+		defer r.close()
+		for range 2 {
+			r.pass(time.Second)
+			if phase := r.State().Phase; phase != Opening {
+				t.Fatalf("it is %s, want %s", phase, Opening)
+			}
+			r.Hold(forward)
+			r.pass(6 * time.Second)
+			if d := r.State().Latency; d < 200*time.Millisecond || d > 300*time.Millisecond {
+				t.Errorf("%v from the end of the opening to a picture, want one chunk's time", d)
+			}
+			r.Hold(Input{})
+			r.pass(2 * time.Second)
+			r.Go(1)
+		}
+	})
+}
+
 // TestLatency presses keys after a while of nothing: what counts is the press.
 func TestLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -42,7 +42,7 @@ type State struct {
 
 	Ahead   float64       // chunks that are made and not seen yet
 	FPS     float64       // pictures in a second, lately
-	Latency time.Duration // from the last change of the input to the first picture that shows it
+	Latency time.Duration // from the last change of the input, or the end of Opening, to the first picture that shows it
 	Made    time.Duration // that the last chunk took, without its pictures
 	Memory  int64         // bytes
 }
