@@ -84,9 +84,9 @@ func (s *Session) todo() (to *int, due bool) {
 		return to, false
 	}
 	due = s.wanting()
-	phase := Ready
-	if due {
-		phase = Walking
+	phase := Walking
+	if !due {
+		phase, s.touched = Ready, time.Time{} // letting go shows in no chunk
 	}
 	if changed = phase != s.state.Phase; changed {
 		s.state.Phase, s.seen = phase, nil

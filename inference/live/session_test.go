@@ -395,6 +395,16 @@ func TestLatency(t *testing.T) {
 		if d := r.State().Latency; d <= 0 || d > 300*time.Millisecond {
 			t.Errorf("%v after a pause", d)
 		}
+		before := r.State().Latency
+		r.Hold(Input{})
+		r.pass(5 * time.Second)
+		r.SetPrompt("a cellar")
+		r.pass(2 * time.Second)
+		if d := r.State().Latency; d != before {
+			t.Errorf("%v from letting go to the chunk that new words ask for", d)
+		}
+		r.Hold(forward)
+		r.pass(2 * time.Second)
 		r.Go(0)
 		r.pass(20 * time.Second)
 		r.Hold(Input{})
