@@ -80,7 +80,7 @@ type Studio interface {
 	Delete(id library.ID)
 	Dismiss(notice uint64)
 
-	StartWalk()
+	StartWalk(held live.Input)
 	ContinueWalk(dir string)
 	EndWalk()
 	DeleteWalk(dir string)

@@ -108,7 +108,7 @@ func (f *fake) CopySettings(id library.ID)       { f.note("copy %s", id) }
 func (f *fake) Export(id library.ID, k library.ExportKind, p string) {
 	f.note("export %s %s %s", id, k, p)
 }
-func (f *fake) StartWalk()                       { f.note("walk") }
+func (f *fake) StartWalk(in live.Input)          { f.note("walk %v %v", in.Move, in.Turn) }
 func (f *fake) ContinueWalk(dir string)          { f.note("continue %s", dir) }
 func (f *fake) EndWalk()                         { f.note("end walk") }
 func (f *fake) DeleteWalk(dir string)            { f.note("delete walk %s", dir) }

@@ -39,12 +39,9 @@ func (p *livePad) leave() {
 // look takes over what the gamepad does; one that is pulled out lets go.
 func (p *livePad) look() {
 	l := p.w.live
-	if !l.now.On {
-		return
-	}
 	pad, _ := p.w.options.Desktop.Gamepad()
 	button := pad.Start || pad.A
-	if button && !p.button {
+	if button && !p.button && l.now.On {
 		l.togglePause()
 	}
 	p.button = button

@@ -53,6 +53,30 @@ func TestLiveKeys(t *testing.T) {
 	expect(t, f, "hold [0 0 0 0] [0 0 0 0] false")
 }
 
+// TestLiveKeyBegins begins a walk by pressing a key on the page Live, once for all that are held then.
+func TestLiveKeyBegins(t *testing.T) {
+	s := filled(t)
+	s.Walk.Can = studio.WalkReady
+	w, f := newTestWindow(t, s, 1280, 800)
+	w.walkKey(fyne.KeyW, true)
+	w.walkKey(fyne.KeyW, false)
+	w.turn(pageLive)
+	w.walkKey(fyne.KeySpace, true)
+	w.walkKey(desktop.KeyShiftLeft, true)
+	if len(f.calls) > 0 {
+		t.Fatalf("asked for %q", f.calls)
+	}
+	w.walkKey(fyne.KeyW, true)
+	w.walkKey(fyne.KeyA, true)
+	w.walkKey(fyne.KeyW, false)
+	if want := []string{"walk [1 0 0 0] [0 0 0 0]"}; !slices.Equal(f.calls, want) {
+		t.Fatalf("asked for %q, want %q", f.calls, want)
+	}
+	s.Version, s.Walk.On = s.Version+1, true
+	w.show(s)
+	expect(t, f, "hold [0 1 0 0] [0 0 0 0] true")
+}
+
 // TestLiveGamepad walks by a gamepad, beside the keys, until it is pulled out.
 func TestLiveGamepad(t *testing.T) {
 	w, f := newTestWindow(t, walking(t), 1280, 800)
@@ -177,5 +201,5 @@ func TestLiveExplains(t *testing.T) {
 		t.Error("a causal model cannot be walked by")
 	}
 	test.Tap(start)
-	expect(t, f, "walk")
+	expect(t, f, "walk [0 0 0 0] [0 0 0 0]")
 }

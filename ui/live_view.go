@@ -55,6 +55,7 @@ type liveView struct {
 
 	now  studio.Walk
 	held live.Input // by keys
+	all  live.Input // and by the gamepad
 	pad  *livePad
 }
 
@@ -161,6 +162,7 @@ func (l *liveView) show(s studio.Snapshot) {
 	}
 	if !before.On || before.Dir != s.Walk.Dir || l.screen.image == nil {
 		l.screen.setImage(begins(s))
+		l.hold() // what was let go of before it began
 	}
 	l.showWalk(s.Walk, before)
 }
@@ -281,7 +283,7 @@ func (l *liveView) togglePause() { l.w.studio.PauseWalk(!l.now.Paused) }
 // begin begins a walk and gives the world the keys.
 func (l *liveView) begin() {
 	l.w.window.Canvas().Unfocus()
-	l.w.studio.StartWalk()
+	l.w.studio.StartWalk(l.all)
 }
 
 // saveCamera asks for a folder for the camera's way.
@@ -309,9 +311,6 @@ func (l *liveView) nameWay() {
 // key takes a key that goes down or up while no entry has the focus. It reports whether it is
 // one of the walk's.
 func (l *liveView) key(name fyne.KeyName, down bool) bool {
-	if !l.now.On {
-		return false
-	}
 	v := 0.0
 	if down {
 		v = 1
@@ -336,7 +335,7 @@ func (l *liveView) key(name fyne.KeyName, down bool) bool {
 	case keys.KeyShiftLeft, keys.KeyShiftRight:
 		l.held.Slow = down
 	case fyne.KeySpace:
-		if down {
+		if down && l.now.On {
 			l.togglePause()
 		}
 		return true
@@ -347,15 +346,23 @@ func (l *liveView) key(name fyne.KeyName, down bool) bool {
 	return true
 }
 
-// hold tells the walk what is held, of the keys and of the gamepad.
-func (l *liveView) hold() { l.w.studio.HoldWalk(l.held.With(l.pad.held)) }
+// hold tells the walk what is held, of the keys and of the gamepad. The first of them begins one.
+func (l *liveView) hold() {
+	before := l.all
+	l.all = l.held.With(l.pad.held)
+	switch {
+	case l.now.On:
+		l.w.studio.HoldWalk(l.all)
+	case before.Still() && !l.all.Still():
+		l.begin()
+	}
+}
 
 // release lets go of everything.
 func (l *liveView) release() {
-	held := l.held.With(l.pad.held)
 	l.pad.leave()
 	l.held = live.Input{}
-	if held != l.held {
+	if l.all != l.held {
 		l.hold()
 	}
 }

@@ -69,6 +69,7 @@ type Studio struct {
 	mu      sync.Mutex
 	closed  bool
 	walk    *live.Session      // nil for none
+	begins  bool               // a walk is about to begin
 	picture func(live.Picture) // takes the pictures of walks; nil for nobody
 	now     Snapshot           // its slices and maps are replaced, never written to
 	state   state              // what stands behind the snapshot

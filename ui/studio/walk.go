@@ -72,18 +72,26 @@ const causalPart = "causal_model"
 // walksDir is the folder of walks in the program's own.
 const walksDir = "walks"
 
-// StartWalk begins a walk from the form's picture and prompt. One that is under way ends, and
-// is kept.
-func (s *Studio) StartWalk() {
+// StartWalk begins a walk from the form's picture and prompt, in which in is held. One that is under
+// way ends, and is kept. It does nothing where there can be none, or one is about to begin.
+func (s *Studio) StartWalk(in live.Input) {
 	s.mu.Lock()
-	ok := s.now.Walk.Can == WalkReady
+	ok := s.now.Walk.Can == WalkReady && !s.begins
+	s.begins = s.begins || ok
 	r := engine.Request{Checkpoint: s.checkpoint(&s.now), Job: s.now.Form.Inputs.Job}
 	r.Job.Assets = s.assets(&s.now)
 	s.mu.Unlock()
-	if ok {
-		dir := filepath.Join(s.o.Dir, walksDir, time.Now().Format("20060102-150405.000"))
-		s.serial.enqueue(func() { s.beginWalk(dir, r) })
+	if !ok {
+		return
 	}
+	dir := filepath.Join(s.o.Dir, walksDir, time.Now().Format("20060102-150405.000"))
+	s.serial.enqueue(func() {
+		s.beginWalk(dir, r)
+		s.HoldWalk(in)
+		s.mu.Lock()
+		s.begins = false
+		s.mu.Unlock()
+	})
 }
 
 // ContinueWalk goes on with a walk on disk.

@@ -109,7 +109,7 @@ func TestWalk(t *testing.T) {
 		if s := b.Snapshot(); s.Walk.Can != WalkReady || s.Walk.On {
 			t.Fatalf("%+v", s.Walk)
 		}
-		b.StartWalk()
+		b.StartWalk(live.Input{})
 		pass(time.Second)
 		if s := b.Snapshot(); !s.Walk.On || !s.Walk.Waiting || s.Walk.Prompt != s.Form.Inputs.Job.Prompt {
 			t.Fatalf("%+v", s.Walk)
@@ -165,11 +165,31 @@ func TestWalk(t *testing.T) {
 	})
 }
 
+// TestWalkBegunByAKey begins a walk with a key that is let go of before the walk is there, and a second
+// time meanwhile: there is one walk, in which the key acted.
+func TestWalkBegunByAKey(t *testing.T) {
+	walkingBench(t, func(t *testing.T, b *bench, _ func() *fakeWalker) {
+		time.Sleep(2 * time.Second)
+		b.StartWalk(live.Input{Move: clip.WASD{1}})
+		b.StartWalk(live.Input{Move: clip.WASD{0, 1}})
+		synctest.Wait()
+		b.HoldWalk(live.Input{})
+		time.Sleep(3 * time.Second)
+		s := b.Snapshot()
+		if !s.Walk.On || len(s.Walk.Way) != 1 || s.Walk.Acting.Move != (clip.WASD{1}) {
+			t.Errorf("%+v", s.Walk)
+		}
+		if walks, _ := os.ReadDir(filepath.Join(b.dir, "own", walksDir)); len(walks) != 1 {
+			t.Errorf("%d walks were begun", len(walks))
+		}
+	})
+}
+
 // TestWalkNobodyWalked begins a walk and ends it: nothing is left of it.
 func TestWalkNobodyWalked(t *testing.T) {
 	walkingBench(t, func(t *testing.T, b *bench, _ func() *fakeWalker) {
 		time.Sleep(2 * time.Second)
-		b.StartWalk()
+		b.StartWalk(live.Input{})
 		time.Sleep(time.Second)
 		b.Generate()
 		b.notice(WalkFirst)
@@ -187,7 +207,7 @@ func TestWalkCan(t *testing.T) {
 		if can := b.Snapshot().Walk.Can; can != WalkServer {
 			t.Errorf("without walks on this machine: %s", can)
 		}
-		b.StartWalk()
+		b.StartWalk(live.Input{})
 		time.Sleep(time.Second)
 		if b.Snapshot().Walk.On {
 			t.Error("a walk began")
