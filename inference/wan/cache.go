@@ -42,36 +42,52 @@ func (c *Cache) check(chunk int) error {
 type window struct {
 	Cache
 	chunk, frameTokens int
+	cut                int // frames behind the sink that are left out, as though they had not been
 	end                int // frames of the video so far, with the chunk at hand
 	depth              int // blocks that forwards of the chunk at hand go through; 0 before it is begun
 }
 
+// first returns the first frame behind the sink that there is for the chunk at hand.
+func (w *window) first() int {
+	if w.end <= w.Sink+w.cut { // it is one of the sink's
+		return w.Sink
+	}
+	return w.Sink + w.cut
+}
+
 // slot returns where frame f is.
 func (w *window) slot(f int) int {
-	if f < w.Frames {
+	if f < w.Sink {
 		return f
 	}
-	return w.Sink + (f-w.Sink)%(w.Frames-w.Sink)
+	return w.Sink + (f-w.first())%(w.Frames-w.Sink)
 }
 
 // frames lists the frames that are in the cache, in their order in the video.
 func (w *window) frames() (list []int) {
-	if w.end <= w.Frames {
-		return appendRange(nil, 0, w.end)
-	}
-	return appendRange(appendRange(nil, 0, w.Sink), w.end-(w.Frames-w.Sink), w.end)
+	list = appendRange(nil, 0, min(w.Sink, w.end))
+	return appendRange(list, max(w.first(), w.end-(w.Frames-w.Sink)), w.end)
 }
+
+// attendedBy lists the chunks that chunk k attends to, but for itself.
+func (w *window) attendedBy(k int) (list []int) {
+	sink := min((w.Sink+w.chunk-1)/w.chunk, k)
+	return appendRange(appendRange(nil, 0, sink), max(sink, k-w.reach()), k)
+}
+
+// reach returns how many chunks a chunk attends to at most, but for the sink and itself.
+func (w *window) reach() int { return (w.Frames - w.Sink - 1) / w.chunk }
 
 // depthOf returns of how many blocks, the first ones of a model's, the keys and values of chunk j
 // have a say in what chunk k attends to. A chunk attends to the sink and, as far as the window
 // goes, to reach chunks before it; what they attended to it only knows by their values of the
 // next block.
 func (w *window) depthOf(j, k, blocks int) int {
-	reach := (w.Frames - w.Sink - 1) / w.chunk
+	reach := w.reach()
 	switch {
 	case j*w.chunk < w.Sink:
 		return blocks
-	case reach == 0:
+	case reach == 0 || j*w.chunk < w.Sink+w.cut:
 		return 0
 	}
 	return max(0, blocks-(k-1-j)/reach)

@@ -50,6 +50,21 @@ func (s *Session) Recall(ctx context.Context, k, blocks int, y, plucker []float3
 // cache for the cache before chunk k to have the bits that it has; 0 for none.
 func (s *Session) Depth(j, k int) int { return s.cache.depthOf(j, k, len(s.m.w.blocks)) }
 
+// Window lists the chunks that chunk k attends to, but for itself: the sink's and the latest.
+func (s *Session) Window(k int) []int { return s.cache.attendedBy(k) }
+
+// Cut has chunk k and those after it know nothing of what its window has no room for, also not
+// through the chunks in its window: those behind the sink know the sink and each other alone. All
+// of Window(k) are to be brought back with Recall then. Without a cut, 0, a chunk knows what the
+// chunks that it attends to knew.
+func (s *Session) Cut(k int) {
+	list, from := s.Window(k), k // the first of those that follow each other up to chunk k
+	for i := len(list) - 1; i >= 0 && list[i] == from-1; i-- {
+		from--
+	}
+	s.cache.cut = max(0, from*s.cache.chunk-s.cache.Sink)
+}
+
 // Again begins the chunk at hand again, with other conditioning: nothing that its forwards
 // need was overwritten by the ones before.
 func (s *Session) Again(ctx context.Context, y, plucker []float32) error {

@@ -270,6 +270,80 @@ func TestRecall(t *testing.T) {
 	}
 }
 
+// TestCut has a session know of a video's chunks only what the window of one of them holds: those
+// before do not matter any more, and the way back leads to the same bits.
+func TestCut(t *testing.T) {
+	dev := openDevice(t)
+	m := synthetic(t, dev, weights.Dims{Dim: 32, FFN: 64, Heads: 2, Layers: 3, Text: 16})
+	const cut, n, chunk, side = 9, 14, 2, 4
+	noise := func(seed, k, channels int) []float32 { return random(uint64(100*seed+k), channels*chunk*side*side) }
+	remember := func(s *wan.Session, way, k int) {
+		t.Helper()
+		if err := s.Remember(t.Context(), noise(way, k, m.Config.OutDim), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	y := func(k int) []float32 { return noise(1, k, m.Config.InDim-m.Config.OutDim) }
+	rays := func(k int) []float32 { return noise(2, k, m.CameraChannels) }
+	forward := func(s *wan.Session, way, k int) []float32 {
+		t.Helper()
+		if err := s.Chunk(t.Context(), y(k), rays(k)); err != nil {
+			t.Fatal(err)
+		}
+		v := velocity(t, s, noise(9, k, m.Config.OutDim), 700, 0)
+		remember(s, way, k)
+		return v
+	}
+	recall := func(s *wan.Session, at, to int) { // the cut is at a chunk
+		t.Helper()
+		s.Cut(at)
+		for k := range to {
+			if depth := s.Depth(k, to); depth > 0 {
+				if err := s.Recall(t.Context(), k, depth, y(k), rays(k)); err != nil {
+					t.Fatal(err)
+				}
+				remember(s, 3, k)
+			}
+		}
+		s.Seek(to)
+	}
+	for _, window := range []wan.Cache{{Frames: 4}, {Frames: 5, Sink: 1}, {Frames: 8, Sink: 3}, {Frames: 2}, {Frames: 30, Sink: 2}, {Frames: 9, Sink: 2, Attention: 10}} {
+		window.Times = []float64{700, 0}
+		in := wan.Input{F: chunk, H: side, W: side, Camera: true, Cache: &window, Contexts: []wan.Context{{Tokens: 3, States: random(5, 3*m.TextDim)}}, Reuse: wan.AllReuse}
+		once, other, fresh, uncut := newSession(t, m, in), newSession(t, m, in), newSession(t, m, in), newSession(t, m, in)
+		known := once.Window(cut)
+		for k := range cut {
+			way := 4
+			if slices.Contains(known, k) {
+				way = 3
+			}
+			forward(once, 3, k)
+			forward(other, way, k)
+		}
+		recall(once, cut, cut)
+		recall(other, cut, cut)
+		recall(uncut, 0, cut)
+		var want [][]float32
+		for k := cut; k < n+2; k++ {
+			want = append(want, forward(once, 3, k))
+			if !slices.Equal(forward(other, 3, k), want[k-cut]) {
+				t.Errorf("%+v: chunk %d knows of what the window forgot before the cut", window, k)
+			}
+		}
+		if same := slices.Equal(forward(uncut, 3, cut), want[0]); same != (len(known) == 0 || len(known) == cut) {
+			t.Errorf("%+v: without a cut the same is %v", window, same)
+		}
+		for _, to := range []int{cut, cut + 1, n} {
+			recall(fresh, cut, to)
+			for k := to; k < n+2; k++ {
+				if !slices.Equal(forward(fresh, 3, k), want[k-cut]) {
+					t.Errorf("%+v: chunk %d differs after the way back to chunk %d", window, k, to)
+				}
+			}
+		}
+	}
+}
+
 // TestChunkAgain makes every chunk several times, cancelled and with other conditioning, before
 // it makes it as it should be: the video is the same, bit for bit.
 func TestChunkAgain(t *testing.T) {
