@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"maps"
 	"slices"
 	"sync"
 
@@ -23,13 +24,17 @@ import (
 // device takes turns. What the walk holds does not grow with its length.
 //
 // A walk whose prompt, seed and path are those of a job of ChunkNoise and CameraScale makes
-// that job's video, the same bits.
+// that job's video, the same bits. Where the prompt changes, what the model remembers is computed
+// again as by the new one: see Tell.
 type Walk struct {
 	maker   *maker
 	release func()
 
 	encode sync.Mutex // guards the text encoder
 	told   *Prompt    // of the session at hand
+
+	words, before string            // by which what is remembered was computed, "" after an error; and the last chunk was made
+	latents       map[int][]float32 // of the chunks that the next one attends to
 
 	encoder *vae.PictureEncoder
 	still   [][]float32 // the picture's latent of each chunk, until it changes no more
@@ -102,7 +107,7 @@ func (p *Pipeline) Walk(ctx context.Context, job inference.Job, emit func(infere
 		defer one.Unlock()
 		emit(e)
 	}
-	w := &Walk{maker: &maker{run: r}, release: func() {}}
+	w := &Walk{maker: &maker{run: r}, release: func() {}, latents: map[int][]float32{}}
 	if err := w.open(ctx); err != nil {
 		w.Close()
 		return nil, err
@@ -280,17 +285,44 @@ func (w *Walk) Encode(ctx context.Context, text string) (*Prompt, error) {
 // Next returns the number of the chunk that is made next.
 func (w *Walk) Next() int { return w.next }
 
+// Tell has the next chunk made by a prompt. Where that says something else than the chunk before
+// was made by, the model remembers the chunks that the next one attends to, and nothing else, as
+// it would had they been made by it: their keys and values were computed under the old words,
+// which would go on acting for as long as the window reaches. That takes a forward for each of
+// them. The path holds the poses so far.
+func (w *Walk) Tell(ctx context.Context, path *clip.Path, prompt *Prompt) error {
+	switch {
+	case w.next == 0 || prompt.Text == w.words:
+		return nil
+	case prompt.Text == w.before:
+		return errOtherWords
+	}
+	known := Way{
+		Chunks: w.next, Since: w.next, Prompt: prompt, Path: path,
+		Latent: func(k int) ([]float32, error) { return w.latents[k], nil },
+	}
+	return w.recallWay(ctx, known, func(int, int) {})
+}
+
+// errOtherWords is of a prompt to which only Return leads back.
+var errOtherWords = errors.New("walk: what was remembered by this prompt was computed again by another: call Return first")
+
 // Make makes the next chunk and returns its latent, [channels, Chunk, h, w]. The path holds
-// the poses up to the chunk's end. It may be called again for the same chunk, which then goes
-// another way, until Remember.
+// the poses up to the chunk's end. It tells the prompt first, unless that is done. It may be
+// called again for the same chunk, which then goes another way, until Remember.
 func (w *Walk) Make(ctx context.Context, path *clip.Path, prompt *Prompt) ([]float32, error) {
-	if err := w.begin(ctx, path, prompt, 0); err != nil {
+	err := w.Tell(ctx, path, prompt)
+	if err == nil {
+		err = w.begin(ctx, path, prompt, 0)
+	}
+	if err != nil {
 		return nil, w.failed(err)
 	}
+	w.words = prompt.Text
 	m := w.maker
 	noise := chunkNoise(m.job, w.next)
 	noise.Normal(m.x)
-	err := m.sample(ctx, w.next, 1, noise.Normal, func(step denoise.Step, _ []float32, _ int) error {
+	err = m.sample(ctx, w.next, 1, noise.Normal, func(step denoise.Step, _ []float32, _ int) error {
 		if bad := unhealthy(m.x); bad != "" {
 			return &inference.UnhealthyError{Step: step.Index + 1, Expert: step.Expert, Where: "latent after the solver", Found: bad}
 		}
@@ -311,23 +343,45 @@ func (w *Walk) Remember(ctx context.Context) error {
 	if err := w.maker.remember(ctx, 1); err != nil {
 		return w.failed(err)
 	}
-	w.next, w.made = w.next+1, false
+	w.latents[w.next] = slices.Clone(w.maker.x)
+	w.next, w.made, w.before = w.next+1, false, w.words
+	w.keepLatents()
 	return nil
 }
 
-// Made is a chunk that was made before.
-type Made struct {
-	Latent []float32
-	Prompt *Prompt
+// keepLatents keeps those that the next chunk attends to.
+func (w *Walk) keepLatents() {
+	known := w.maker.session.Window(w.next)
+	maps.DeleteFunc(w.latents, func(k int, _ []float32) bool { return !slices.Contains(known, k) })
 }
 
-// Return goes to the end of a way of n chunks that were made before, by this walk or an earlier
-// one of the same job: the model remembers what it did then, the same bits. The path is the
-// way's, and chunk is asked for chunks of it: for those alone that the model still knows of,
-// which are so many at most, however long the way is. progress is told how many of them are done.
-// After an error only Return may be called.
-func (w *Walk) Return(ctx context.Context, n int, path *clip.Path, chunk func(k int) (Made, error), progress func(done, of int)) error {
-	s := w.maker.session
+// Way is a way of chunks that were made before.
+type Way struct {
+	Chunks int
+	Prompt *Prompt // of the last chunk
+	Since  int     // the first of those at the end that were all made by what it says
+	Path   *clip.Path
+	Latent func(k int) ([]float32, error)
+}
+
+// Return goes to the end of a way that was made by this walk or an earlier one of the same job:
+// the model remembers what it did then, the same bits. The way is asked for latents of those
+// chunks alone that the model still knows of, which are so many at most, however long the way is.
+// progress is told how many of them are done. After an error only Return may be called.
+func (w *Walk) Return(ctx context.Context, way Way, progress func(done, of int)) error {
+	w.latents, w.before = map[int][]float32{}, ""
+	err := w.recallWay(ctx, way, progress)
+	w.before = w.words
+	return err
+}
+
+// recallWay has the model remember a way as when its chunks from Since on were made: of those
+// before it what the first of these attended to, computed by the words of these.
+func (w *Walk) recallWay(ctx context.Context, way Way, progress func(done, of int)) error {
+	s, n := w.maker.session, way.Chunks
+	w.words = ""
+	defer func() { w.next, w.made = n, false }()
+	s.Cut(way.Since)
 	var known []int
 	for k := range n {
 		if s.Depth(k, n) > 0 {
@@ -336,28 +390,35 @@ func (w *Walk) Return(ctx context.Context, n int, path *clip.Path, chunk func(k 
 	}
 	for i, k := range known {
 		progress(i, len(known))
-		made, err := chunk(k)
+		latent, err := way.Latent(k)
 		if err == nil {
-			err = w.recall(ctx, k, s.Depth(k, n), path, made)
+			err = w.recall(ctx, k, s.Depth(k, n), way, latent)
 		}
 		if err != nil {
 			return fmt.Errorf("chunk %d: %w", k+1, err)
 		}
+		if slices.Contains(s.Window(n), k) {
+			w.latents[k] = latent
+		}
 	}
-	w.next, w.made = n, false
+	w.next = n
+	w.keepLatents()
+	if n > 0 {
+		w.words = way.Prompt.Text
+	}
 	return nil
 }
 
-// recall has the model remember so many blocks of chunk k, as Make and Remember left them.
-func (w *Walk) recall(ctx context.Context, k, depth int, path *clip.Path, chunk Made) error {
-	if len(chunk.Latent) != len(w.maker.x) {
-		return fmt.Errorf("a latent of %d values, expected %d", len(chunk.Latent), len(w.maker.x))
+// recall has the model remember so many blocks of chunk k of a way, as Make and Remember left them.
+func (w *Walk) recall(ctx context.Context, k, depth int, way Way, latent []float32) error {
+	if len(latent) != len(w.maker.x) {
+		return fmt.Errorf("a latent of %d values, expected %d", len(latent), len(w.maker.x))
 	}
 	w.next = k
-	if err := w.begin(ctx, path, chunk.Prompt, depth); err != nil {
+	if err := w.begin(ctx, way.Path, way.Prompt, depth); err != nil {
 		return err
 	}
-	copy(w.maker.x, chunk.Latent)
+	copy(w.maker.x, latent)
 	return w.maker.remember(ctx, 1)
 }
 

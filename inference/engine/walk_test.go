@@ -127,9 +127,15 @@ func checkDecoded(t *testing.T, w *engine.Walk, latents [][]float32, dir string)
 // back goes to the end of the first chunks that were made, and returns how many it was asked for.
 func back(t *testing.T, w *engine.Walk, made [][]float32, path *clip.Path, prompt *engine.Prompt) (asked int) {
 	t.Helper()
-	err := w.Return(t.Context(), len(made), path, func(k int) (engine.Made, error) {
-		asked++
-		return engine.Made{Latent: made[k], Prompt: prompt}, nil
+	return backSince(t, w, made, 0, path, prompt)
+}
+
+// backSince is back where the prompt has been the same since a chunk.
+func backSince(t *testing.T, w *engine.Walk, made [][]float32, since int, path *clip.Path, prompt *engine.Prompt) (asked int) {
+	t.Helper()
+	err := w.Return(t.Context(), engine.Way{
+		Chunks: len(made), Prompt: prompt, Since: since, Path: path,
+		Latent: func(k int) ([]float32, error) { asked++; return made[k], nil },
 	}, func(int, int) {})
 	if err != nil || w.Next() != len(made) {
 		t.Fatalf("at chunk %d, %v", w.Next(), err)
@@ -179,6 +185,82 @@ func TestWalkBack(t *testing.T) {
 	prompt := encode(t, w, job.Prompt)
 	back(t, w, want[:far], path, prompt)
 	checkOn(w, far, prompt)
+}
+
+// TestWalkWords changes the prompt within the window and past it, and goes back to before, to and
+// behind the changes, in the same walk and in another one.
+func TestWalkWords(t *testing.T) {
+	job := quickCausal(t)
+	w := openWalk(t, job)
+	changes, texts := []int{0, 1, 4, 11}, []string{job.Prompt, "a hall of mirrors", job.Prompt, "by night"}
+	const chunks = 13
+	path := turning(w.Shape().Frames(chunks))
+	words := func(k int) (since int, text string) { // by which chunk k is made
+		for i, at := range changes {
+			if at <= k {
+				since, text = at, texts[i]
+			}
+		}
+		return since, text
+	}
+	var want [][]float32
+	for k := range chunks {
+		_, text := words(k)
+		want = append(want, walkOn(t, w, path, encode(t, w, text), 1)...)
+	}
+	check := func(w *engine.Walk, to int) {
+		t.Helper()
+		if to > 0 {
+			since, text := words(to - 1)
+			backSince(t, w, want[:to], since, path, encode(t, w, text))
+		} else {
+			back(t, w, nil, path, nil)
+		}
+		for k := to; k < chunks; k++ {
+			_, text := words(k)
+			if x := walkOn(t, w, path, encode(t, w, text), 1)[0]; !slices.Equal(x, want[k]) {
+				t.Fatalf("chunk %d differs after the way back to chunk %d", k+1, to)
+			}
+		}
+	}
+	for _, to := range []int{12, 11, 5, 4, 3, 1, 0} {
+		check(w, to)
+	}
+	w.Close()
+	w = openWalk(t, job)
+	check(w, 12)
+	check(w, 4)
+}
+
+// TestWalkTell looks at what a change of the prompt does: where the window holds all of the video,
+// the model remembers it as it would had it been made by the new one. A change that is stopped, or
+// that no chunk was made after, can be made again, but for that to the prompt before.
+func TestWalkTell(t *testing.T) {
+	w := openWalk(t, quickCausal(t))
+	path := turning(w.Shape().Frames(3))
+	first, other := encode(t, w, "a hall"), encode(t, w, "a hall of mirrors")
+	made := walkOn(t, w, path, first, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Tell(ctx, path, other); !errors.Is(err, context.Canceled) || w.Next() != 1 {
+		t.Fatalf("at chunk %d, %v", w.Next(), err)
+	}
+	if _, err := w.Make(t.Context(), path, first); err == nil || !strings.Contains(err.Error(), "Return") {
+		t.Errorf("the prompt before a change that was stopped: %v", err)
+	}
+	changed, err := w.Make(t.Context(), path, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back(t, w, made, path, first)
+	kept, err := w.Make(t.Context(), path, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back(t, w, made, path, other) // as though it had been made by it
+	if x := walkOn(t, w, path, other, 1)[0]; !slices.Equal(x, changed) || slices.Equal(x, kept) {
+		t.Error("after a change of the prompt the chunk is not what it is where that was the prompt all along")
+	}
 }
 
 // TestWalkCancelled stops a chunk: the walk goes on from where it was.

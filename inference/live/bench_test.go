@@ -23,11 +23,15 @@ func cpuTime() time.Duration {
 }
 
 // BenchmarkChunk makes, remembers and decodes chunks of the demo model one after the other, and
-// reports what each takes: in time, and, as "cpu", of the processors, which counts on a machine
-// that does other things too.
+// changes the prompt after the last, and reports what each takes: in time, and, as "cpu", of the
+// processors, which counts on a machine that does other things too.
 func BenchmarkChunk(b *testing.B) {
 	w := demoWalk(b, unpackDemo(b))
 	prompt, err := w.Encode(b.Context(), "a green meadow at noon")
+	if err != nil {
+		b.Fatal(err)
+	}
+	other, err := w.Encode(b.Context(), "a green meadow at night")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -37,7 +41,7 @@ func BenchmarkChunk(b *testing.B) {
 	shape := w.Shape()
 	path := clip.StartWalk()
 	path = path.Extend(steer(path.Last(), Input{Move: clip.WASD{1}, Turn: clip.IJKL{1: 1}}, shape.Frames(chunks)-1))
-	var took, used [3]time.Duration
+	var took, used [4]time.Duration
 	measure := func(i int, f func() error) {
 		begin, cpu := time.Now(), cpuTime()
 		if err := f(); err != nil {
@@ -47,7 +51,7 @@ func BenchmarkChunk(b *testing.B) {
 	}
 	n := 0
 	for b.Loop() {
-		if err := w.Return(b.Context(), 0, path, nil, nil); err != nil {
+		if err := w.Return(b.Context(), engine.Way{}, nil); err != nil {
 			b.Fatal(err)
 		}
 		var latents [][]float32
@@ -63,10 +67,15 @@ func BenchmarkChunk(b *testing.B) {
 				return d.Decode(b.Context(), latents[len(latents)-1], func(*image.RGBA) error { return nil })
 			})
 		}
+		measure(3, func() error { return w.Tell(b.Context(), path, other) })
 	}
-	for i, name := range []string{"make", "remember", "decode"} {
-		b.ReportMetric(took[i].Seconds()/float64(n), name+"-s/chunk")
-		b.ReportMetric(used[i].Seconds()/float64(n), name+"-cpu-s/chunk")
+	for i, name := range []string{"make", "remember", "decode", "tell"} {
+		unit, times := "chunk", n
+		if name == "tell" {
+			unit, times = "change", n/chunks
+		}
+		b.ReportMetric(took[i].Seconds()/float64(times), name+"-s/"+unit)
+		b.ReportMetric(used[i].Seconds()/float64(times), name+"-cpu-s/"+unit)
 	}
 }
 
@@ -88,8 +97,8 @@ func BenchmarkReturn(b *testing.B) {
 	}
 	asked := 0
 	back := func() {
-		made := func(int) (engine.Made, error) { return engine.Made{Latent: latent, Prompt: prompt}, nil }
-		if err := w.Return(b.Context(), chunks, path, made, func(_, of int) { asked = of }); err != nil {
+		way := engine.Way{Chunks: chunks, Prompt: prompt, Path: path, Latent: func(int) ([]float32, error) { return latent, nil }}
+		if err := w.Return(b.Context(), way, func(_, of int) { asked = of }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -19,4 +19,9 @@
 // chunks and 1.5 s of processor time, where 100 whole chunks take 8 s. Nothing is kept for it,
 // where copies of what the model knows would be 20 MB each of the demo and gigabytes of
 // LingBot-World.
+//
+// Where the prompt changes, the chunks that the next one attends to are remembered again as by the
+// new one (engine.Walk.Tell), before it is known what is pressed: a forward for each of them, 5 of the
+// demo model and 4 of LingBot-World, where a chunk takes 5. What a way knows is then that of its
+// latents and of its last prompt alone, so that going back asks for no more than before.
 package live

@@ -24,12 +24,14 @@ import (
 
 // fake is a Walker whose chunks say what they were made of, and take their time.
 type fake struct {
-	takes struct{ encode, make, remember, replay, picture time.Duration }
+	takes struct{ encode, tell, make, remember, replay, picture time.Duration }
 	fail  error // of the next chunk
 
 	spoiled map[float32]bool // chunks that cannot be decoded, by their numbers on the way
 
 	mu         sync.Mutex
+	words      string    // by which chunks are remembered
+	since      int       // the first chunk that was made by them
 	remembered []float32 // a number for every chunk
 	made       float32   // of the chunk that is not remembered yet
 	decoders   int
@@ -85,10 +87,11 @@ func (f *fake) Encode(ctx context.Context, text string) (*engine.Prompt, error) 
 	return &engine.Prompt{Text: text}, f.wait(ctx, &f.takes.encode)
 }
 
-// number mixes what a chunk is made of: the chunk before, the last pose, the prompt.
-func number(before float32, path *clip.Path, frames int, prompt string) float32 {
+// number mixes what a chunk is made of: the chunk before, the last pose, the prompt, and since
+// which chunk that was the prompt.
+func number(before float32, path *clip.Path, frames int, prompt string, since int) float32 {
 	p := path.Poses()[frames-1]
-	v := float64(before)
+	v := float64(before) + float64(since)
 	for _, row := range p {
 		for _, x := range row {
 			v = math.Mod(v*1.7+x*3.1, 97)
@@ -107,6 +110,20 @@ func (f *fake) before() float32 {
 	return f.remembered[len(f.remembered)-1]
 }
 
+func (f *fake) Tell(ctx context.Context, _ *clip.Path, prompt *engine.Prompt) error {
+	f.mu.Lock()
+	known := prompt.Text == f.words
+	f.mu.Unlock()
+	if known {
+		return nil
+	}
+	if err := f.wait(ctx, &f.takes.tell); err != nil {
+		return err
+	}
+	f.set(func() { f.words, f.since = prompt.Text, len(f.remembered) })
+	return nil
+}
+
 func (f *fake) Make(ctx context.Context, path *clip.Path, prompt *engine.Prompt) ([]float32, error) {
 	if err := f.wait(ctx, &f.takes.make); err != nil {
 		return nil, err
@@ -116,7 +133,10 @@ func (f *fake) Make(ctx context.Context, path *clip.Path, prompt *engine.Prompt)
 	if f.fail != nil {
 		return nil, f.fail
 	}
-	f.made = number(f.before(), path, f.Shape().Frames(len(f.remembered)+1), prompt.Text)
+	if prompt.Text != f.words {
+		return nil, fmt.Errorf("told %q, to make a chunk by %q", f.words, prompt.Text)
+	}
+	f.made = number(f.before(), path, f.Shape().Frames(len(f.remembered)+1), prompt.Text, f.since)
 	return []float32{f.made, float32(len(f.remembered)), 0, 0}, nil
 }
 
@@ -127,20 +147,20 @@ func (f *fake) Remember(ctx context.Context) error {
 	return f.wait(ctx, &f.takes.remember)
 }
 
-func (f *fake) Return(ctx context.Context, n int, path *clip.Path, chunk func(k int) (engine.Made, error), progress func(done, of int)) error {
-	f.set(func() { f.remembered = nil })
-	for k := range n {
-		progress(k, n)
-		made, err := chunk(k)
+func (f *fake) Return(ctx context.Context, way engine.Way, progress func(done, of int)) error {
+	f.set(func() { f.remembered, f.words, f.since = nil, way.Prompt.Text, way.Since })
+	for k := range way.Chunks {
+		progress(k, way.Chunks)
+		latent, err := way.Latent(k)
 		if err != nil {
 			return err
 		}
 		f.mu.Lock()
-		want := number(f.before(), path, f.Shape().Frames(k+1), made.Prompt.Text)
-		f.remembered = append(f.remembered, made.Latent[0])
+		want := number(f.before(), way.Path, f.Shape().Frames(k+1), way.Prompt.Text, way.Since)
+		f.remembered = append(f.remembered, latent[0])
 		f.mu.Unlock()
-		if made.Latent[0] != want {
-			return fmt.Errorf("chunk %d is brought back as %v, want %v", k, made.Latent[0], want)
+		if k >= way.Since && latent[0] != want {
+			return fmt.Errorf("chunk %d is brought back as %v, want %v", k, latent[0], want)
 		}
 		if err := f.wait(ctx, &f.takes.replay); err != nil {
 			return err

@@ -135,9 +135,15 @@ func (s *Session) interrupted() bool {
 func (s *Session) make() error {
 	ctx, done := s.begin()
 	defer done()
-	begin := time.Now()
 	s.mu.Lock()
-	in, prompt, touched, epoch := s.state.Held.With(s.tapped), s.prompt, s.touched, s.epoch
+	prompt := s.prompt
+	s.mu.Unlock()
+	if err := s.walker.Tell(ctx, s.path, prompt); err != nil {
+		return err
+	}
+	begin := time.Now() // what is pressed while the model is told acts already
+	s.mu.Lock()
+	in, touched, epoch := s.state.Held.With(s.tapped), s.touched, s.epoch
 	s.tapped, s.touched, s.nudged = Input{}, time.Time{}, false
 	s.state.Acting = in
 	s.mu.Unlock()
@@ -203,7 +209,7 @@ func (s *Session) back(to int) error {
 			s.showRecord()
 		}
 	}
-	path := s.rec.path(way)
+	path, text, since := s.rec.path(way), s.rec.text(to), s.rec.since(way)
 	s.keep.Unlock()
 	if err != nil {
 		return err
@@ -217,8 +223,18 @@ func (s *Session) back(to int) error {
 	if err := s.send(ctx, part{epoch: epoch, chunk: to, anew: true, warm: warm}); err != nil { // meanwhile
 		return err
 	}
-	made := func(k int) (engine.Made, error) { return s.made(ctx, way[k]) }
-	err = s.walker.Return(ctx, len(way), path, made, func(done, of int) {
+	prompt, err := s.encode(ctx, text)
+	if err != nil {
+		return err
+	}
+	err = s.walker.Return(ctx, engine.Way{
+		Chunks: len(way), Prompt: prompt, Since: since, Path: path,
+		Latent: func(k int) ([]float32, error) {
+			s.keep.Lock()
+			defer s.keep.Unlock()
+			return s.rec.latent(way[k])
+		},
+	}, func(done, of int) {
 		s.change(func() { s.state.Replayed, s.state.Replay = done, of })
 	})
 	if err != nil {
@@ -251,19 +267,6 @@ func (s *Session) send(ctx context.Context, p part) error {
 		s.mu.Unlock()
 		return ctx.Err()
 	}
-}
-
-// made returns a chunk that was made.
-func (s *Session) made(ctx context.Context, chunk int) (engine.Made, error) {
-	s.keep.Lock()
-	text := s.rec.prompts[s.rec.chunks[chunk].prompt]
-	latent, err := s.rec.latent(chunk)
-	s.keep.Unlock()
-	if err != nil {
-		return engine.Made{}, err
-	}
-	p, err := s.encode(ctx, text)
-	return engine.Made{Latent: latent, Prompt: p}, err
 }
 
 // latents reads chunks' latents.

@@ -160,18 +160,7 @@ func TestRealBack(t *testing.T) {
 	r.until(t, "the model", func(s State) bool { return s.Waiting })
 	in := Input{Move: clip.WASD{1}, Turn: clip.IJKL{3: 1}}
 	first := r.walk(t, in, 5).Way
-	check := func(r *real, way []int) {
-		t.Helper()
-		r.keep.Lock()
-		defer r.keep.Unlock()
-		for k := range min(len(first), len(way)) {
-			one, err1 := r.rec.latent(first[k])
-			two, err2 := r.rec.latent(way[k])
-			if err1 != nil || err2 != nil || !slices.Equal(one, two) {
-				t.Errorf("chunk %d differs the second time: %v, %v", k+1, err1, err2)
-			}
-		}
-	}
+	check := func(r *real, way []int) { t.Helper(); r.alike(t, first, way) }
 	r.Go(first[1])
 	r.until(t, "going back", func(s State) bool { return s.Waiting && s.At == first[1] })
 	second := r.walk(t, in, 1)
@@ -189,6 +178,63 @@ func TestRealBack(t *testing.T) {
 	}
 	third := r.walk(t, in, 1)
 	check(r, third.Way)
+}
+
+// alike compares the chunks of two ways, as far as both go.
+func (r *real) alike(t *testing.T, first, second []int) {
+	t.Helper()
+	r.keep.Lock()
+	defer r.keep.Unlock()
+	for k := range min(len(first), len(second)) {
+		one, err1 := r.rec.latent(first[k])
+		two, err2 := r.rec.latent(second[k])
+		if err1 != nil || err2 != nil || !slices.Equal(one, two) {
+			t.Errorf("chunk %d differs the second time: %v, %v", k+1, err1, err2)
+		}
+	}
+}
+
+// TestRealWords changes the prompt and goes back to before and behind that, in the same session
+// and in the next one: the chunks are the same bits.
+func TestRealWords(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "walk")
+	r := newReal(t, dir)
+	r.until(t, "the model", func(s State) bool { return s.Waiting })
+	in := Input{Move: clip.WASD{1}, Turn: clip.IJKL{3: 1}}
+	before := r.walk(t, in, 4).Way
+	say := func() { // and a chunk is made of it
+		t.Helper()
+		at := r.State().At
+		r.SetPrompt("the hall by night")
+		r.until(t, "a chunk by other words", func(s State) bool { return s.At != at && s.Waiting && s.Ahead == 0 })
+	}
+	say()
+	first := r.walk(t, in, 4).Way
+	back := func(to int) {
+		t.Helper()
+		r.Go(to)
+		r.until(t, "going back", func(s State) bool { return s.Waiting && s.At == to })
+	}
+	back(before[len(before)-1])
+	say()
+	second := r.walk(t, in, 1).Way
+	if second[len(before)] == first[len(before)] {
+		t.Fatalf("the way did not part: %v, %v", first, second)
+	}
+	r.alike(t, first, second)
+	back(first[len(before)+1])
+	r.alike(t, first, r.walk(t, in, 1).Way)
+	back(first[len(before)+1])
+	r.close(t)
+
+	r = newReal(t, dir)
+	defer r.close(t)
+	r.until(t, "the walk", func(s State) bool { return s.Waiting })
+	third := r.walk(t, in, 1).Way
+	if third[len(before)+2] == first[len(before)+2] {
+		t.Fatalf("the way did not part: %v, %v", first, third)
+	}
+	r.alike(t, first, third)
 }
 
 // TestRealMemory walks on and on: device and host hold no more after many chunks. The number

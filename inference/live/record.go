@@ -304,6 +304,23 @@ func (r *record) way(to int) (list []int) {
 	return list
 }
 
+// text returns the prompt of a chunk, or the one that the walk begins with.
+func (r *record) text(chunk int) string {
+	if chunk < 0 {
+		return r.start.Job.Prompt
+	}
+	return r.prompts[r.chunks[chunk].prompt]
+}
+
+// since returns from which chunk on, counted on a way, its prompt was that of the last.
+func (r *record) since(way []int) int {
+	n := len(way)
+	for n > 0 && r.chunks[way[n-1]].prompt == r.chunks[way[len(way)-1]].prompt {
+		n--
+	}
+	return n
+}
+
 // path returns where the camera went on a way.
 func (r *record) path(way []int) *clip.Path {
 	var poses []clip.Pose
@@ -370,12 +387,9 @@ func Look(dir string) (Kept, error) {
 		return Kept{}, err
 	}
 	defer r.close()
-	k := Kept{Dir: dir, Start: r.start, Prompt: r.start.Job.Prompt, Chunks: r.depth(r.at) + 1, Ways: len(r.tips())}
-	if r.at >= 0 {
-		k.Prompt = r.prompts[r.chunks[r.at].prompt]
-		for c := r.at; c >= 0 && k.Thumb == nil; c = r.chunks[c].parent { // the last may not have been seen yet
-			k.Thumb = r.thumb(c)
-		}
+	k := Kept{Dir: dir, Start: r.start, Prompt: r.text(r.at), Chunks: r.depth(r.at) + 1, Ways: len(r.tips())}
+	for c := r.at; c >= 0 && k.Thumb == nil; c = r.chunks[c].parent { // the last may not have been seen yet
+		k.Thumb = r.thumb(c)
 	}
 	return k, nil
 }

@@ -320,10 +320,7 @@ func (s *Session) openRecord() (err error) {
 func (s *Session) firstPrompt() string {
 	s.keep.Lock()
 	defer s.keep.Unlock()
-	if at := s.rec.at; at >= 0 {
-		return s.rec.prompts[s.rec.chunks[at].prompt]
-	}
-	return s.rec.start.Job.Prompt
+	return s.rec.text(s.rec.at)
 }
 
 // encodePrompts encodes what is said, the newest of it.

@@ -170,6 +170,45 @@ func TestPrompt(t *testing.T) {
 	})
 }
 
+// TestTell changes the prompt where the model takes its time to be told: what is pressed meanwhile
+// acts in the chunk after that, and no later chunk waits.
+func TestTell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.takes.tell = time.Second
+		r := newRig(t, t.TempDir(), f, true)
+		defer r.close()
+		r.Hold(forward)
+		r.pass(3 * time.Second)
+		r.Hold(Input{})
+		r.pass(2 * time.Second)
+		made := len(r.State().Way)
+		r.SetPrompt("night")
+		r.pass(f.takes.encode + 500*time.Millisecond)
+		left := Input{Turn: clip.IJKL{1: 1}}
+		r.Hold(left)
+		r.pass(2 * time.Second)
+		if st := r.State(); st.Acting != left || r.rec.chunks[made].input != left {
+			t.Errorf("pressed while the model is told: %+v", st)
+		}
+		if d := r.State().Latency; d <= 500*time.Millisecond || d > 900*time.Millisecond {
+			t.Errorf("%v from key to picture while the model is told", d)
+		}
+		r.Hold(forward)
+		r.pass(2 * time.Second)
+		if d := r.State().Latency; d <= 0 || d > 800*time.Millisecond {
+			t.Errorf("%v from key to picture afterwards", d)
+		}
+		for _, to := range []int{made + 1, made - 1, 0} { // the fake compares
+			r.Go(to)
+			r.pass(3 * time.Second)
+		}
+		if st := r.State(); st.Err != nil {
+			t.Error(st.Err)
+		}
+	})
+}
+
 // TestBack goes back, another way, and to the first way again; then the program is killed
 // again and again, and the walk goes on from what is there.
 func TestBack(t *testing.T) {

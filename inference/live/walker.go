@@ -17,9 +17,10 @@ type Walker interface {
 	Picture() (*image.RGBA, error)
 
 	Encode(ctx context.Context, text string) (*engine.Prompt, error)
+	Tell(ctx context.Context, path *clip.Path, prompt *engine.Prompt) error
 	Make(ctx context.Context, path *clip.Path, prompt *engine.Prompt) ([]float32, error)
 	Remember(ctx context.Context) error
-	Return(ctx context.Context, n int, path *clip.Path, chunk func(k int) (engine.Made, error), progress func(done, of int)) error
+	Return(ctx context.Context, way engine.Way, progress func(done, of int)) error
 
 	NewDecoder(quick bool) Decoder
 	Save(ctx context.Context, v engine.WalkVideo, emit func(inference.Event)) (inference.Saved, error)

@@ -47,7 +47,8 @@ func (w *fakeWalker) Make(ctx context.Context, _ *clip.Path, _ *engine.Prompt) (
 	}
 	return make([]float32, 4), ctx.Err()
 }
-func (w *fakeWalker) Return(context.Context, int, *clip.Path, func(int) (engine.Made, error), func(done, of int)) error {
+func (w *fakeWalker) Tell(context.Context, *clip.Path, *engine.Prompt) error { return nil }
+func (w *fakeWalker) Return(context.Context, engine.Way, func(done, of int)) error {
 	return nil
 }
 func (w *fakeWalker) Save(_ context.Context, v engine.WalkVideo, emit func(inference.Event)) (inference.Saved, error) {
