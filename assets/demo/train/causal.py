@@ -4,6 +4,8 @@ with the first chunk as sink, absolute rotary positions. Tensor names are the ba
 Two ways through the same weights: `Causal.parallel` trains every chunk of a window at once (clean
 context and noisy chunks side by side), `Stream` rolls out chunk by chunk with a cache as inference does."""
 
+import copy
+
 import torch
 import torch.nn.functional as F
 
@@ -173,6 +175,7 @@ class Stream:
         self.dit, self.recent = dit, recent
         self.context, self.cbias = dit.text(context, lengths)
         self.cache = [[] for _ in dit.blocks]  # per block: (k, v) of each chunk
+        self.past = []  # of each chunk in the cache: latent, condition, camera, positions
         self.on = torch.ones(len(lengths), 1, 1, device=lengths.device) if on is None else on
 
     def run(self, x, t, y, cam, pos, write=False):
@@ -217,7 +220,23 @@ class Stream:
             if i + 1 < len(sigmas):
                 x = (1 - sigmas[i + 1]) * x0 + sigmas[i + 1] * draw()
         self.run(x0, 0, y, cam, pos, write=True)
+        self.past.append((x0, y, cam, pos))
+        if len(self.past) > 1 + self.recent:
+            del self.past[1]
         return x0, steps
+
+    def tell(self, context, lengths, rows=None):
+        """Other words from the next chunk on, in all clips or in rows of them: the cache's chunks are run again under
+        these, one after the other, as Gimbal does."""
+        text, bias = self.dit.text(context, lengths)
+        rows = torch.arange(len(self.on), device=self.on.device) if rows is None else rows
+        self.context, self.cbias = self.context.index_copy(0, rows, text), self.cbias.index_copy(0, rows, bias)
+        again = copy.copy(self)
+        again.context, again.cbias, again.on, again.cache = text, bias, self.on[rows], [[] for _ in self.cache]
+        for x0, y, cam, pos in self.past:
+            again.run(x0[rows], 0, y[rows], cam[rows], pos, write=True)
+        for mine, new in zip(self.cache, again.cache):
+            mine[:] = [tuple(a.index_copy(0, rows, b) for a, b in zip(m, n)) for m, n in zip(mine, new)]
 
 
 def y_frames(y, start, count):

@@ -70,8 +70,9 @@ class Bench:
             return torch.cat([(dec or self.dec).decode(u * self.std + self.mean).float().clamp(-1, 1) for u in z.split(split)])
 
     @torch.no_grad()
-    def roll(self, dit, y, prompts, poses, k, how, seed=0, on=True, recent=RECENT):
-        """Latents of a session: poses [n, 8m-3 frames .., 4, 4] of which every fourth counts."""
+    def roll(self, dit, y, prompts, poses, k, how, seed=0, on=True, recent=RECENT, then=None, at=0):
+        """Latents of a session: poses [n, 8m-3 frames .., 4, 4] of which every fourth counts. then: other prompts, from
+        chunk `at` on, where the steps are few."""
         dev, n = self.dev, len(y)
         euler = how.startswith("e")
         count = int(how.lstrip("e"))
@@ -90,6 +91,8 @@ class Bench:
                 pos = (torch.arange(CHUNK, device=dev) + j * CHUNK)[None]
                 patches = model.plucker_patches(rel[:, j * CHUNK:(j + 1) * CHUNK], k, data.H, data.W)
                 yy = causal.y_frames(y, j * CHUNK, CHUNK)
+                if then and j == at:
+                    stream.tell(*self.text(then))
                 if not euler:
                     x0, _ = stream.chunk(yy, patches, pos, g, table)
                 else:
@@ -145,6 +148,19 @@ def keyed(rng, n, scripts, spare=4):
     k = np.tile(np.array([[520.0, 520.0, world.WIDTH / 2, world.HEIGHT / 2]], np.float32), (n, 1))
     w = {key: v[pick] for key, v in w.items()}
     return w, [p[pick] for p in poses], k
+
+
+def noons(rng, n, frames):
+    """Worlds whose light stays as at noon, without fog, and paths: still in every second, as keys lead in the others."""
+    parts = []
+    while sum(len(p["seed"]) for p in parts) < n:
+        w = live.spread(rng, world.sample_worlds(rng, 4 * n, 0))
+        pick = (w["start"] == world.TIMES.index("noon")) & (w["light"][:, :, 13] == 0).all(1)
+        parts.append({key: v[pick] for key, v in w.items()})
+    w = {key: np.concatenate([p[key] for p in parts])[:n] for key in parts[0]}
+    poses, k = live.live_paths(rng, n, frames, w)
+    poses[::2] = poses[::2, :1]
+    return w, poses, k
 
 
 def luma(v):
@@ -265,6 +281,23 @@ def main():
     tx = render(tw, tp[0], tk, 400)
     ey, ly, ty = (B.condition(u[:, :, 0]) for u in (ex[0], lx[0], tx))
     ec, lc, tc = cap(ew, kn), cap(lw, kn), cap(tw, len(tx))
+    at, after = 8, 12  # words change at a chunk, and are watched for so many
+    nw, npath, nk = noons(np.random.default_rng(HELD_OUT + 2), kn, 8 * (at + after) - 3)
+    ny = B.condition(render(nw, npath[:, :1], nk, None)[:, :, 0])
+    rest = [world.caption(rk, nw, i, None, False) for i in range(kn)]
+    noon, night = ([f"{t}, {r}" for r in rest] for t in ("at noon", "at night"))
+
+    def words(name, tag, dit, how):
+        """How bright pictures are by night over by noon, chunk by chunk: said in flight, and from the beginning."""
+        clip = lambda first, then=None: B.decode(B.roll(dit, ny, first, npath, nk, how, 5, then=then, at=at))
+        day, dusk, dark = clip(noon), clip(noon, night), clip(night)
+        light = [u.mean((0, 2, 3)) for u in map(luma, (day, dusk, dark))]
+        over = lambda u, chunks: [(u[c].mean() / light[0][c].mean()).item() for c in (slice(max(0, 8 * j - 3), 8 * j + 5) for j in chunks)]
+        edges = [looks(u)[2][:, 8 * at - 3:].mean().item() for u in (dusk, dark)]
+        note(tag, **{"words in flight, night over noon": over(light[1], range(at, at + after)),
+                     "words from the start, night over noon": over(light[2], range(after)), "words in flight, edges of from the start": edges[0] / edges[1]})
+        draw(f"{name}-{how}-words", [u[i] for i in range(min(4, kn)) for u in (day, dusk, dark)], range(8 * at - 4, 8 * (at + after) - 3, 12))
+
     fe, fl = [flow(u, 0, 21) for u in ex], [flow(u, 69, 93) for u in lx]
     note("true", **{f"early {q} flow": f[0].mean() for q, f in zip(kinds, fe)}, **{f"late {q} flow": f[0].mean() for q, f in zip(kinds, fl)},
          **{f"late {q} motion": f[1].mean() for q, f in zip(kinds, fl)})
@@ -314,6 +347,7 @@ def main():
                 h = [B.decode(B.roll(dit, ly, lc, p, lk, how, 3)) for p in lp]
                 keys(tag, [flow(u, 69, 93) for u in h], fl, "late")
                 tv = B.decode(B.roll(dit, ty, tc, tp[0], tk, how, 4))
+                words(name, tag, dit, how)
                 draw(f"{name}-{how}-keys", [u for i in range(len(tx)) for u in (tx[i], tv[i])], [f for f in range(0, 133, 8) if f < tx.shape[2]], labels=tl)
             draw(f"{name}-{how}-17", [u for i in range(min(3, n)) for u in [x[i], rec[i]] + ([trues["shipped"][i]] if a.base else []) + [v[i]]], (0, 4, 8, 12, 16))
             print(tag, "took", round(time.time() - t1, 1), flush=True)

@@ -14,6 +14,7 @@ import world
 
 LATENTS = 32
 FRAMES = 4 * LATENTS - 3  # 125
+TURN = 41  # pictures in which the light turns at the slowest, as in the held-out worlds; at the fastest half of that
 Y_FRAMES = 21  # picture and black frames that are encoded for the condition: 6 latent frames
 
 
@@ -121,14 +122,39 @@ def live_paths(rng, n, frames, w=None, tries=4, back=0.0):
     return poses, k.astype(np.float32)
 
 
+def changes(rng, n, chunks, begin=.4, back=.3):
+    """Chunks [n, 2] from which on other words hold, or `chunks` for none: in a share `begin` of the clips from the
+    first, in the others from a later one; in a share `back` they change once more."""
+    first = np.where(rng.random(n) < begin, 0, rng.integers(1, max(2, chunks - 3), n))
+    second = np.where(rng.random(n) < back, first + rng.integers(3, 9, n), chunks)
+    return np.minimum(np.stack([first, second], 1), chunks)
+
+
+def turned(w, change, frames):
+    """How far the light has turned at each picture, [n, frames]: towards the end's from the first change on, and back."""
+    begin = np.maximum(0, 4 * causal.CHUNK * change - 3)  # the chunk's first picture
+    s = (np.arange(frames) - begin[..., None]) / (w["light"][:, None, :1, 14] * (TURN - 1))
+    s = world.smoothstep(np.clip(s, 0, 1))
+    return (s[:, 0] * (1 - s[:, 1])).astype(np.float32)
+
+
+def captions(rng, w, i, mode):
+    """What is said of world i before the first change of its words, from it on, and from the second on."""
+    still = {**w, "end": w["start"], "light": w["light"][:, [0, 0]]}
+    back = {**w, "start": w["end"], "end": w["start"], "light": w["light"][:, ::-1]}
+    return [world.caption(rng, u, i, mode) for u in (still, w, back)]
+
+
 def sample(rng, n, frames=FRAMES, plain=.2, back=.3):
-    """Worlds, poses, intrinsics, base mode (or -1) and the frames over which the light drifts."""
-    w = spread(rng, world.sample_worlds(rng, n))
+    """Worlds, poses, intrinsics, base mode (or -1) and the chunks at which the words change, and the light with them."""
+    w = spread(rng, world.sample_worlds(rng, n, .5))
+    change = changes(rng, n, (frames + 3) // 4 // causal.CHUNK)
+    w["turned"] = turned(w, change, frames)
     poses, k = live_paths(rng, n, frames, w, back=back)
     base, bk, modes, _ = world.sample_paths(rng, n, frames)
     use = rng.random(n) < plain
     poses[use], k[use] = base[use], bk[use]
-    return w, poses, k, np.where(use, modes, -1), int(rng.integers(17, 65))
+    return w, poses, k, np.where(use, modes, -1), change
 
 
 def render(w, poses, k, total, device, h=None, wd=None):
@@ -160,24 +186,32 @@ class Ring:
         self.y = torch.zeros(size, 16, (Y_FRAMES + 3) // 4, h, w, dtype=torch.bfloat16, device=device)
         self.rel = torch.zeros(size, f, 4, 4, device=device)
         self.k = torch.zeros(size, 4, device=device)
-        self.ids = torch.zeros(size, tokenizer.LENGTH, dtype=torch.int64, device=device)
-        self.lengths = torch.zeros(size, dtype=torch.int64, device=device)
+        self.ids = torch.zeros(size, 3, tokenizer.LENGTH, dtype=torch.int64, device=device)  # as `captions`
+        self.lengths = torch.zeros(size, 3, dtype=torch.int64, device=device)
+        self.change = torch.zeros(size, 2, dtype=torch.int64, device=device)
 
     def add(self):
-        w, poses, k, modes, total = sample(self.rng, self.n, self.frames)
-        x = render(w, poses, k, total, self.dev)
+        w, poses, k, modes, change = sample(self.rng, self.n, self.frames)
+        x = render(w, poses, k, None, self.dev)
         z, y = encode(self.vae, x, self.mean, self.std)
-        ids, lengths = self.words.batch([world.caption(self.rng, w, i, int(modes[i]) if modes[i] >= 0 else None) for i in range(self.n)])
+        said = [captions(self.rng, w, i, int(modes[i]) if modes[i] >= 0 else None) for i in range(self.n)]
+        ids, lengths = (v.reshape(self.n, 3, *v.shape[1:]) for v in self.words.batch(sum(said, [])))
         to = slice(self.at, self.at + self.n)
         self.z[to], self.y[to] = z.to(self.z.dtype), y.to(self.y.dtype)
         self.rel[to] = causal.live_relative(torch.as_tensor(poses[:, ::4], device=self.dev))
         self.k[to] = torch.as_tensor(k, device=self.dev)
-        self.ids[to], self.lengths[to] = torch.as_tensor(ids, device=self.dev), torch.as_tensor(lengths, device=self.dev)
+        for mine, new in ((self.ids, ids), (self.lengths, lengths), (self.change, change)):
+            mine[to] = torch.as_tensor(new, device=self.dev)
         self.at = (self.at + self.n) % self.size
         self.count, self.made = min(self.size, self.made + self.n), self.made + self.n
 
     def names(self):
-        return ("z", "y", "rel", "k", "ids", "lengths")
+        return ("z", "y", "rel", "k", "ids", "lengths", "change")
+
+    def told(self, idx, chunk):
+        """Ids, lengths of what holds in a chunk [b] of clips idx [b]."""
+        part = (chunk[:, None] >= self.change[idx]).sum(1)
+        return self.ids[idx, part], self.lengths[idx, part]
 
     def save(self, path):
         torch.save({"count": self.count, **{n: getattr(self, n)[:self.count] for n in self.names()}}, path)

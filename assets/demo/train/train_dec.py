@@ -87,8 +87,8 @@ def main():
     @torch.no_grad()
     def add():
         nonlocal at, count
-        w, poses, k, _, total = live.sample(rng, n, frames)
-        x = live.render(w, poses, k, total, dev)
+        w, poses, k, _, _ = live.sample(rng, n, frames)
+        x = live.render(w, poses, k, None, dev)
         with amp():
             z = vae.encode(form(x))[0].float()
         zs[at:at + n] = z.to(zs.dtype)  # in the VAE's own units

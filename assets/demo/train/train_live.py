@@ -4,6 +4,7 @@
 python train_live.py teach|distill --demo DIR --init FILE.safetensors --out DIR --seconds S [--resume DIR]"""
 
 import argparse
+import copy
 import os
 import time
 
@@ -60,17 +61,20 @@ class Muon(train_dit.Muon):
 
 
 class Windows:
-    """Cuts training windows out of long clips: the sink chunk and CHUNKS - 1 consecutive later ones."""
+    """Cuts training windows out of long clips: the sink chunk and CHUNKS - 1 consecutive later ones; the last ones in
+    a share `late` of the clips."""
 
-    def __init__(self, dev):
-        self.dev = dev
+    def __init__(self, dev, late):
+        self.dev, self.late = dev, late
         self.index, self.own = causal.windows(CHUNKS, dev)
 
     def cut(self, total, b):
         """Frame numbers [b, 2*CHUNKS], rotary positions, kbias and the weight of each chunk [b, CHUNKS]."""
         dev = self.dev
         last = total // CHUNK - (CHUNKS - 1)
-        start = torch.where(torch.rand(b, device=dev) < .45, 1, torch.randint(1, last + 1, (b,), device=dev))
+        # the clip's beginning and its end, which random windows seldom reach, count more
+        where = torch.rand(b, device=dev)
+        start = torch.where(where < .4, 1, torch.where(where < .4 + self.late, last, torch.randint(1, last + 1, (b,), device=dev)))
         chunk = torch.cat([torch.zeros(b, 1, dtype=torch.long, device=dev), start[:, None] + torch.arange(CHUNKS - 1, device=dev)], 1)
         frame = (chunk[..., None] * CHUNK + torch.arange(CHUNK, device=dev)).flatten(1)
         # the distance to the sink tells nothing: live sessions are long
@@ -102,7 +106,8 @@ def spoiled(z, how):
 
 
 class Batch:
-    """What every loss needs of a batch of windows."""
+    """What every loss needs of a batch of windows. Where words change in flight, a stream computes its cache again under
+    the new ones: so a window is told one text, of one of its chunks, and the loss is of the chunks made by it."""
 
     def __init__(self, ring, win, idx, t5, null, rand_text=True):
         dev = ring.dev
@@ -114,13 +119,25 @@ class Batch:
         self.y = win.take(yy, self.frame.clamp(max=yy.shape[2] - 1))
         rel = ring.rel[idx].gather(1, self.frame[..., None, None].expand(-1, -1, 4, 4))
         self.patches = win.patches(rel, ring.k[idx], data.H, data.W).to(torch.bfloat16 if dev == "cuda" else torch.float32)
-        ids, lengths = ring.ids[idx], ring.lengths[idx]
+        chunk = self.frame[:, ::CHUNK] // CHUNK
+        part = (chunk[..., None] >= ring.change[idx][:, None]).sum(2)  # by which of its clip's texts a chunk is made
+        pick = torch.randint(1, CHUNKS, (b, 1), device=dev)
+        self.weight = self.weight * (part == part.gather(1, pick))
+        ids, lengths = ring.told(idx, chunk.gather(1, pick)[:, 0])
         if rand_text:
             drop = torch.rand(b, device=dev) < .08
             ids, lengths = torch.where(drop[:, None], null[None], ids), torch.where(drop, 1, lengths)
         self.lengths = lengths
         with torch.no_grad():
             self.context = t5(ids, lengths)
+
+    def wordless(self, t5, null):
+        """The same windows without words."""
+        u = copy.copy(self)
+        u.lengths = torch.ones_like(self.lengths)
+        with torch.no_grad():
+            u.context = t5(null[None].expand(len(self.lengths), -1), u.lengths)
+        return u
 
 
 def main():
@@ -144,6 +161,8 @@ def main():
     a.add_argument("--critic", type=float, default=2.0, help="distill: the critic's rate over the generator's")
     a.add_argument("--dmd", type=float, default=1.0)
     a.add_argument("--reg", type=float, default=.5)
+    a.add_argument("--guide", type=float, default=1, help="distill: the teacher's guidance by the words")
+    a.add_argument("--late", type=float, default=.2, help="share of windows at the clips' end")
     a.add_argument("--pool", type=int, default=1024)
     a.add_argument("--roll", type=int, default=128)
     a.add_argument("--every", type=int, default=8)
@@ -190,7 +209,7 @@ def main():
 
     null = torch.zeros(tokenizer.LENGTH, dtype=torch.int64, device=dev)
     null[0] = 1
-    win = Windows(dev)
+    win = Windows(dev, a.late)
     win.patches = torch.compile(model.plucker_patches, dynamic=False) if cuda else model.plucker_patches
     sig, ts = causal.step_table()
     sig_t = torch.tensor(sig, device=dev, dtype=torch.float32)
@@ -261,6 +280,10 @@ def main():
         pool = [torch.zeros(shape, dtype=torch.bfloat16, device=dev) for _ in range(4)]  # x0 of every step
         pool_at, pool_count = 0, 0
 
+        def told(idx, j):
+            ids, lengths = ring.told(idx, torch.full_like(idx, j))
+            return t5(ids, lengths), lengths
+
         @torch.no_grad()
         def refresh():
             """Roll out on new clips with the weights as they are."""
@@ -271,13 +294,15 @@ def main():
             yy = model.image_condition(ring.y[idx].float())
             rel, k = ring.rel[idx], ring.k[idx]
             with amp():
-                context = t5(ring.ids[idx], ring.lengths[idx])
-                stream = causal.Stream(roller, context, ring.lengths[idx])
+                stream = causal.Stream(roller, *told(idx, 0))
                 to = slice(pool_at, pool_at + a.roll)
                 far = int(np.exp(rng.random() * 6.6)) if rng.random() < .5 else 0
                 for j in range(total // CHUNK):
                     pos = (torch.arange(CHUNK, device=dev) + j * CHUNK + (far if j else 0))[None]
                     patches = model.plucker_patches(rel[:, j * CHUNK:(j + 1) * CHUNK], k, data.H, data.W)
+                    rows = (ring.change[idx] == j).any(1).nonzero()[:, 0]
+                    if j and len(rows):
+                        stream.tell(*told(idx[rows], j), rows)
                     _, steps = stream.chunk(causal.y_frames(yy, j * CHUNK, CHUNK), patches, pos)
                     for i in range(4):
                         pool[i][to, :, j * CHUNK:(j + 1) * CHUNK] = steps[i].to(torch.bfloat16)
@@ -325,6 +350,9 @@ def main():
                 xt = (1 - ts_) * g + ts_ * noise
                 cx, tc = noised_context(context, .6, .5)
                 vr = run(real, cx, tc, xt, tau * 1000, B)
+                if a.guide != 1:
+                    v0 = run(real, cx, tc, xt, tau * 1000, B.wordless(t5, null))
+                    vr = v0 + a.guide * (vr - v0)
                 vf = run(fake, cx, tc, xt, tau * 1000, B)
                 pr, pf = xt - ts_ * vr, xt - ts_ * vf
                 norm = (g - pr).abs().mean((1, 3, 4)).view(b, -1, CHUNK).mean(2).clamp_min(.02)

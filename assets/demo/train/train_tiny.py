@@ -105,8 +105,8 @@ class Clips:
 
     @torch.no_grad()
     def add(self):
-        w, poses, k, _, total = live.sample(self.rng, self.n, self.frames)
-        x = live.render(w, poses, k, total, self.dev)
+        w, poses, k, _, _ = live.sample(self.rng, self.n, self.frames)
+        x = live.render(w, poses, k, None, self.dev)
         to = slice(self.at, self.at + self.n)
         self.z[to] = self.encode(x).to(self.z.dtype)
         self.x[to] = ((x + 1) * 127.5 + .5).clamp(0, 255).byte()

@@ -54,8 +54,8 @@ MODE_P = [0.20, 0.05, 0.16, 0.16, 0.14, 0.06, 0.06, 0.03, 0.06, 0.08]
 
 # ---------------------------------------------------------------- sampling
 
-def sample_worlds(rng, n):
-    """Sample n worlds: a dict of arrays whose first axis is the world."""
+def sample_worlds(rng, n, turning=.38):
+    """Sample n worlds: a dict of arrays whose first axis is the world. Of a share the light turns."""
     u = lambda lo, hi, *s: rng.uniform(lo, hi, (n, *s)).astype(np.float32)
     w = {"ground": rng.integers(0, len(GROUNDS), n), "seed": u(0, 100)}
     kind = rng.choice(len(KINDS), (n, SLOTS), p=[.2, .1, .14, .15, .16, .1, .05, .1])
@@ -135,7 +135,7 @@ def sample_worlds(rng, n):
 
     # light: where it starts and where the words take it
     start = rng.choice(len(TIMES), n, p=[.3, .18, .24, .14, .14])
-    drift = rng.random(n) < .38
+    drift = rng.random(n) < turning
     end = np.where(drift, rng.choice(len(TIMES), n, p=[.3, .18, .3, .12, .10]), start)
     w.update(start=start, end=end)
     jitter = u(.93, 1.07, 13)
@@ -459,10 +459,15 @@ def trace(o, d, w):
     return torch.where(seen[..., None], colour, back)
 
 
-def light_at(light, frames, total):
-    """Light parameters [n, len(frames), 14] of frames of a clip of total frames."""
+def turned(light, frames, total):
+    """How far the light has turned at frames of a clip of total frames, from its first on: [n, len(frames)], 0 to 1."""
     s = frames / max(total - 1, 1)
-    s = smoothstep(torch.clamp(s[None, :] / light[:, 0, 14:15], 0, 1))[..., None]
+    return smoothstep(torch.clamp(s[None, :] / light[:, 0, 14:15], 0, 1))
+
+
+def light_at(light, turned):
+    """Light parameters [n, frames, 14]."""
+    s = turned[..., None]
     return light[:, 0:1, :14] * (1 - s) + light[:, 1:2, :14] * s
 
 
@@ -477,10 +482,15 @@ def compile_trace():
 
 @torch.no_grad()
 def render(worlds, poses, intrinsics, height, width, ss=2, crop=None, total=None, budget=None):
-    """Render to [n, 3, f, height, width] in [-1, 1], fp32."""
+    """Render to [n, 3, f, height, width] in [-1, 1], fp32. The light turns as worlds["turned"] [n, f] says, or, where
+    there is none or a total is given, over that many frames."""
     n, f = poses.shape[:2]
     budget = budget or (14_500_000 if poses.is_cuda else 300_000)  # rays at a time
-    light = light_at(worlds["light"], torch.arange(f, device=poses.device, dtype=torch.float32), total or f)
+    if total or "turned" not in worlds:
+        far = turned(worlds["light"], torch.arange(f, device=poses.device, dtype=torch.float32), total or f)
+    else:
+        far = worlds["turned"]
+    light = light_at(worlds["light"], far)
     w = {k: worlds[k] for k in ("box", "ball", "cone", "material", "floor", "sun", "hills", "clouds", "seed")}
     per = height * width * ss * ss
     nb = max(1, min(n, budget // max(1, per * f)))
