@@ -89,15 +89,17 @@ bench: deps
 ptx: deps-test
 	$(GO) run ./metalkit/internal/driver/cuda/ptx/build clang-14 $(OUT)/ptx
 
-# The program without its window, linked for Apple Silicon Macs: assets/mac/cross/README.md says by what
-# and for what. It takes minutes the first time.
+# The program with and without its window, linked for Apple Silicon Macs: assets/mac/cross/README.md says
+# by what and for what. It takes minutes the first time.
 ZIG         ?= $(abspath $(OUT))/zig/bin/python -m ziglang
+CROSS       := $(abspath $(OUT))/gimbal-darwin-arm64 $(abspath $(OUT))/gimbal-headless-darwin-arm64
 cross: deps
 	@mkdir -p $(OUT)
 	@$(OUT)/zig/bin/python -m ziglang version >/dev/null 2>&1 || [ "$(origin ZIG)" != file ] || \
 	  { python3 -m venv $(OUT)/zig && $(OUT)/zig/bin/pip install -q ziglang==0.16.0; }
-	ZIG='$(ZIG)' assets/mac/cross/cross.sh $(abspath $(OUT))/gimbal-darwin-arm64
-	$(GO) run ./assets/mac/cross/check $(OUT)/gimbal-darwin-arm64
+	ZIG='$(ZIG)' assets/mac/cross/cross.sh $(WINDOW_TAGS) $(word 1,$(CROSS))
+	ZIG='$(ZIG)' assets/mac/cross/cross.sh headless $(word 2,$(CROSS))
+	$(GO) run ./assets/mac/cross/check $(CROSS)
 
 # Holds the Objective-C to Apple's own C++ headers of Metal, which PyPI's mlx-metal brings (45 MB).
 metal-cpp:

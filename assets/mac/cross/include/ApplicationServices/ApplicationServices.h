@@ -1,0 +1,3 @@
+// Application Services has Core Graphics within it.
+#pragma once
+#include <CoreGraphics/CoreGraphics.h>

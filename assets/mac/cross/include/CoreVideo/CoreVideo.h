@@ -1,0 +1,1 @@
+#import <Foundation/Foundation.h> // of which macdriver names no more than protocols

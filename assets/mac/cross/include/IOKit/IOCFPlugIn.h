@@ -1,0 +1,3 @@
+// GLFW includes it and uses nothing of it.
+#pragma once
+#include <IOKit/IOKitLib.h>
