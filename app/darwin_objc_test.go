@@ -7,18 +7,54 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
 
 const macdriver = "github.com/progrium/macdriver/"
 
-// selectors are those that may be named in objc.Sel, each compared with Apple's
-// documentation: the compiler takes any.
-var selectors = map[string]bool{
-	"application:openURLs:":                  true, // NSApplicationDelegate
-	"openURL:":                               true, // NSWorkspace, gives a BOOL
-	"trashItemAtURL:resultingItemURL:error:": true, // NSFileManager, gives a BOOL
+// selectors returns those of the methods that assets/mac/cross declares after Apple's
+// documentation. Only these may be named in objc.Sel, of which the compiler takes any.
+var selectors = sync.OnceValue(func() map[string]bool {
+	const headers = "../assets/mac/cross/include"
+	all := map[string]bool{}
+	err := filepath.WalkDir(headers, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, method := range methods.FindAllString(string(text), -1) {
+			all[selectorOfMethod(method)] = true
+		}
+		return err
+	})
+	if err != nil {
+		panic(err)
+	}
+	return all
+})
+
+var (
+	methods = regexp.MustCompile(`(?m)^[-+] \([^;]*;`)
+	inner   = regexp.MustCompile(`\([^()]*\)`)
+	labels  = regexp.MustCompile(`\w+:`)
+	names   = regexp.MustCompile(`\w+`)
+)
+
+// selectorOfMethod reads a method's declaration, such as - (BOOL)openURL:(NSURL *)url;
+func selectorOfMethod(declared string) string {
+	for inner.MatchString(declared) {
+		declared = inner.ReplaceAllString(declared, "")
+	}
+	if all := labels.FindAllString(declared, -1); all != nil {
+		return strings.Join(all, "")
+	}
+	return names.FindString(declared)
 }
 
 // newInfo returns what checkObjc needs to be noted by the type checker.
@@ -27,7 +63,7 @@ func newInfo() *types.Info {
 }
 
 // checkObjc returns what is wrong with a package's calls of Objective-C that the type
-// checker cannot see: selectors nobody compared, other numbers of arguments than a
+// checker cannot see: selectors of no method, other numbers of arguments than a
 // selector has colons, and results of fewer than the eight bytes that macdriver
 // writes into the result's variable.
 func checkObjc(fset *token.FileSet, info *types.Info, files []*ast.File) (wrong []string) {
@@ -65,8 +101,8 @@ func checkCall(info *types.Info, call *ast.CallExpr) (wrong []string) {
 		return wrong
 	}
 	selector := selectorOf(info, call.Args[1])
-	if !selectors[selector] {
-		wrong = append(wrong, fmt.Sprintf("the selector %q is not among those compared with Apple's documentation", selector))
+	if !selectors()[selector] {
+		wrong = append(wrong, fmt.Sprintf("assets/mac/cross declares no method %q", selector))
 	}
 	if colons := strings.Count(selector, ":"); colons != arguments {
 		wrong = append(wrong, fmt.Sprintf("%s takes %d arguments, %d are given", selector, colons, arguments))
@@ -159,6 +195,19 @@ func TestCheckObjc(t *testing.T) {
 	for i, w := range wrong {
 		if !strings.HasPrefix(w, want[i]) {
 			t.Errorf("found %q, want one at %s", w, want[i])
+		}
+	}
+}
+
+func TestSelectorOfMethod(t *testing.T) {
+	for declared, want := range map[string]string{
+		"- (void)run;": "run",
+		"+ (NSFont *)menuFontOfSize:(CGFloat)size;":                                                              "menuFontOfSize:",
+		"- (BOOL)trashItemAtURL:(NSURL *)url\n   resultingItemURL:(NSURL **)result\n   error:(NSError **)error;": "trashItemAtURL:resultingItemURL:error:",
+		"- (void)add:(id)request with:(void (^)(BOOL granted, NSError *error))handler;":                          "add:with:",
+	} {
+		if got := selectorOfMethod(declared); got != want {
+			t.Errorf("%s: %q, want %q", declared, got, want)
 		}
 	}
 }
