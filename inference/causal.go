@@ -27,6 +27,10 @@ type Causal struct {
 	Sink   int `json:"sink_size,omitempty"`
 	// MaxAttention is how many tokens of the window a chunk looks at, the latest; 0 for all.
 	MaxAttention int `json:"max_attention_size,omitempty"`
+	// WordsGuide is how far a walk's cross-attention goes from its old words to its new ones in
+	// the first chunks after they changed, 1 being the new ones, for models that are slow to take
+	// them up; 0 for 1.
+	WordsGuide float64 `json:"words_guide_scale,omitempty"`
 }
 
 // Steps returns the entries that TimestepsIndex names.

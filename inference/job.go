@@ -165,7 +165,7 @@ func DefaultJob() Job {
 func (r Recipe) Validate() error {
 	var errs []error
 	for _, name := range []string{"frame_num", "max_area", "sample_steps", "sample_solver", "sample_shift", "sample_guide_scale", "boundary", "high_steps",
-		"infer_mode", "chunk_size", "timesteps_index", "local_attn_size", "sink_size", "max_attention_size"} {
+		"infer_mode", "chunk_size", "timesteps_index", "local_attn_size", "sink_size", "max_attention_size", "words_guide_scale"} {
 		errs = append(errs, FindSetting(name).Check(Job{Recipe: r}))
 	}
 	return errors.Join(errs...)

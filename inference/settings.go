@@ -84,6 +84,8 @@ var Settings = []Setting{
 	{Name: "max_attention_size", Flag: true, Form: true, Modes: fastModes,
 		Help:  "`tokens` that a chunk of a causal model sees at most, the latest; 0 for all of the window",
 		value: whole(0, math.MaxInt32, func(j *Job) *int { return &j.Causal.MaxAttention })},
+	{Name: "words_guide_scale", Modes: fastModes,
+		value: number(0, maxGuidance, func(j *Job) *float64 { return &j.Causal.WordsGuide })},
 	{Name: "timesteps_index", Flag: true, Form: true, Modes: fastModes,
 		Help:  "`entries` of the schedule of 1000 at which causal_fast takes its steps, such as 0,250,500,750",
 		value: timesteps()},

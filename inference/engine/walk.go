@@ -16,6 +16,7 @@ import (
 	"gimbal/inference/picture"
 	"gimbal/inference/vae"
 	"gimbal/inference/video"
+	"gimbal/inference/wan"
 )
 
 // Walk is a causal model at work on a video without a known end: its client says chunk by
@@ -31,10 +32,14 @@ type Walk struct {
 	release func()
 
 	encode sync.Mutex // guards the text encoder
-	told   *Prompt    // of the session at hand
+	told   []*Prompt  // of the session at hand
 
-	words, before string            // by which what is remembered was computed, "" after an error; and the last chunk was made
-	latents       map[int][]float32 // of the chunks that the next one attends to
+	words   string            // by which what is remembered was computed; "" after an error
+	last    string            // by which the last chunk was made
+	since   int               // the first chunk made by words, or to be
+	before  string            // by which the chunk before that was made
+	old     *Prompt           // that, or an older one
+	latents map[int][]float32 // of the chunks that the next one attends to
 
 	encoder *vae.PictureEncoder
 	still   [][]float32 // the picture's latent of each chunk, until it changes no more
@@ -190,11 +195,12 @@ func (w *Walk) open(ctx context.Context) (err error) {
 	if w.encoder, err = r.p.vae.NewPictureEncoder(picture.Tensor(img, r.clip.Width, r.clip.Height), r.clip.Height, r.clip.Width); err != nil {
 		return err
 	}
-	if w.told, err = w.Encode(ctx, r.job.Prompt); err != nil {
+	first, err := w.Encode(ctx, r.job.Prompt)
+	if err != nil {
 		return err
 	}
-	r.prompts = w.told.ids
-	if err := w.maker.prepareChunks(ctx, w.told.states); err != nil {
+	w.told, r.prompts = []*Prompt{first}, first.ids
+	if err := w.maker.prepareChunks(ctx, first.states); err != nil {
 		return err
 	}
 	return w.tellPicture(ctx) // so that the first chunk is there sooner
@@ -289,16 +295,17 @@ func (w *Walk) Next() int { return w.next }
 // was made by, the model remembers the chunks that the next one attends to, and nothing else, as
 // it would had they been made by it: their keys and values were computed under the old words,
 // which would go on acting for as long as the window reaches. That takes a forward for each of
-// them. The path holds the poses so far.
+// them. The path holds the poses so far. With words_guide_scale the first chunks after that are
+// guided from the old words to the new, see wan.Session.SetChange.
 func (w *Walk) Tell(ctx context.Context, path *clip.Path, prompt *Prompt) error {
 	switch {
 	case w.next == 0 || prompt.Text == w.words:
 		return nil
-	case prompt.Text == w.before:
+	case prompt.Text == w.last:
 		return errOtherWords
 	}
 	known := Way{
-		Chunks: w.next, Since: w.next, Prompt: prompt, Path: path,
+		Chunks: w.next, Since: w.next, Prompt: prompt, Before: w.last, Path: path,
 		Latent: func(k int) ([]float32, error) { return w.latents[k], nil },
 	}
 	return w.recallWay(ctx, known, func(int, int) {})
@@ -311,9 +318,12 @@ var errOtherWords = errors.New("walk: what was remembered by this prompt was com
 // the poses up to the chunk's end. It tells the prompt first, unless that is done. It may be
 // called again for the same chunk, which then goes another way, until Remember.
 func (w *Walk) Make(ctx context.Context, path *clip.Path, prompt *Prompt) ([]float32, error) {
-	err := w.Tell(ctx, path, prompt)
+	if err := w.Tell(ctx, path, prompt); err != nil {
+		return nil, w.failed(err)
+	}
+	prompts, err := w.prompts(ctx, prompt)
 	if err == nil {
-		err = w.begin(ctx, path, prompt, 0)
+		err = w.begin(ctx, path, prompts, 0)
 	}
 	if err != nil {
 		return nil, w.failed(err)
@@ -335,16 +345,36 @@ func (w *Walk) Make(ctx context.Context, path *clip.Path, prompt *Prompt) ([]flo
 	return slices.Clone(m.x), nil
 }
 
+// guidedChunks is how many chunks after a change of words are guided from the old to the new.
+const guidedChunks = 3
+
+// prompts returns by what the next chunk is made: a prompt, and, where it is guided, that before the
+// last change. A model that has guidance of its own is not.
+func (w *Walk) prompts(ctx context.Context, prompt *Prompt) (_ []*Prompt, err error) {
+	scale := w.maker.job.WordsGuide
+	if w.since == 0 || w.next >= w.since+guidedChunks || scale == 0 || scale == 1 || w.maker.contexts > 1 {
+		return []*Prompt{prompt}, nil
+	}
+	if w.old == nil || w.old.Text != w.before {
+		w.old, err = w.Encode(ctx, w.before)
+	}
+	return []*Prompt{prompt, w.old}, err
+}
+
 // Remember has the model remember the chunk that was made, and goes on to the next.
 func (w *Walk) Remember(ctx context.Context) error {
 	if !w.made {
 		return errors.New("walk: there is no chunk to remember")
 	}
-	if err := w.maker.remember(ctx, 1); err != nil {
+	err := w.setPrompts(ctx, w.told[:1]) // without guidance
+	if err == nil {
+		err = w.maker.remember(ctx, 1)
+	}
+	if err != nil {
 		return w.failed(err)
 	}
 	w.latents[w.next] = slices.Clone(w.maker.x)
-	w.next, w.made, w.before = w.next+1, false, w.words
+	w.next, w.made, w.last = w.next+1, false, w.words
 	w.keepLatents()
 	return nil
 }
@@ -360,6 +390,7 @@ type Way struct {
 	Chunks int
 	Prompt *Prompt // of the last chunk
 	Since  int     // the first of those at the end that were all made by what it says
+	Before string  // the prompt of the chunk before that
 	Path   *clip.Path
 	Latent func(k int) ([]float32, error)
 }
@@ -369,9 +400,9 @@ type Way struct {
 // chunks alone that the model still knows of, which are so many at most, however long the way is.
 // progress is told how many of them are done. After an error only Return may be called.
 func (w *Walk) Return(ctx context.Context, way Way, progress func(done, of int)) error {
-	w.latents, w.before = map[int][]float32{}, ""
+	w.latents, w.last = map[int][]float32{}, ""
 	err := w.recallWay(ctx, way, progress)
-	w.before = w.words
+	w.last = w.words
 	return err
 }
 
@@ -379,7 +410,7 @@ func (w *Walk) Return(ctx context.Context, way Way, progress func(done, of int))
 // before it what the first of these attended to, computed by the words of these.
 func (w *Walk) recallWay(ctx context.Context, way Way, progress func(done, of int)) error {
 	s, n := w.maker.session, way.Chunks
-	w.words = ""
+	w.words, w.since, w.before = "", way.Since, way.Before
 	defer func() { w.next, w.made = n, false }()
 	s.Cut(way.Since)
 	var known []int
@@ -415,22 +446,22 @@ func (w *Walk) recall(ctx context.Context, k, depth int, way Way, latent []float
 		return fmt.Errorf("a latent of %d values, expected %d", len(latent), len(w.maker.x))
 	}
 	w.next = k
-	if err := w.begin(ctx, way.Path, way.Prompt, depth); err != nil {
+	if err := w.begin(ctx, way.Path, []*Prompt{way.Prompt}, depth); err != nil {
 		return err
 	}
 	copy(w.maker.x, latent)
 	return w.maker.remember(ctx, 1)
 }
 
-// begin tells the model what the next chunk is about, or, with a depth, that chunk of which so
+// begin tells the model by which prompts the next chunk is made and what it is about, or, with a depth, that chunk of which so
 // many blocks are recalled.
-func (w *Walk) begin(ctx context.Context, path *clip.Path, prompt *Prompt, depth int) error {
+func (w *Walk) begin(ctx context.Context, path *clip.Path, prompts []*Prompt, depth int) error {
 	m, k := w.maker, w.next
 	frames := w.Shape().Frames(k + 1)
 	if path.Frames() < frames {
 		return fmt.Errorf("a path of %d poses, expected %d", path.Frames(), frames)
 	}
-	if err := w.tellPrompt(ctx, prompt); err != nil {
+	if err := w.setPrompts(ctx, prompts); err != nil {
 		return err
 	}
 	if err := w.tellPicture(ctx); err != nil {
@@ -447,16 +478,25 @@ func (w *Walk) begin(ctx context.Context, path *clip.Path, prompt *Prompt, depth
 	})
 }
 
-// tellPrompt changes the prompt of the session.
-func (w *Walk) tellPrompt(ctx context.Context, prompt *Prompt) error {
-	if w.told == prompt {
+// setPrompts changes the prompt of the session, which may be guided to it from another one.
+func (w *Walk) setPrompts(ctx context.Context, prompts []*Prompt) error {
+	if slices.Equal(w.told, prompts) {
 		return nil
 	}
 	w.told = nil // whatever is left after an error
 	m := w.maker
-	err := m.phase("text", 1, func() error { return m.session.SetContexts(ctx, m.told(prompt.ids, prompt.states)) })
+	var contexts [][]wan.Context
+	for _, p := range prompts {
+		contexts = append(contexts, m.told(p.ids, p.states))
+	}
+	err := m.phase("text", 1, func() error {
+		if len(contexts) > 1 {
+			return m.session.SetChange(ctx, contexts[0], contexts[1], float32(m.job.WordsGuide))
+		}
+		return m.session.SetContexts(ctx, contexts[0])
+	})
 	if err == nil {
-		w.told = prompt
+		w.told = prompts
 	}
 	return err
 }

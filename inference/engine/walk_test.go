@@ -127,14 +127,14 @@ func checkDecoded(t *testing.T, w *engine.Walk, latents [][]float32, dir string)
 // back goes to the end of the first chunks that were made, and returns how many it was asked for.
 func back(t *testing.T, w *engine.Walk, made [][]float32, path *clip.Path, prompt *engine.Prompt) (asked int) {
 	t.Helper()
-	return backSince(t, w, made, 0, path, prompt)
+	return backSince(t, w, made, 0, "", path, prompt)
 }
 
-// backSince is back where the prompt has been the same since a chunk.
-func backSince(t *testing.T, w *engine.Walk, made [][]float32, since int, path *clip.Path, prompt *engine.Prompt) (asked int) {
+// backSince is back where the prompt has been the same since a chunk, and another one before.
+func backSince(t *testing.T, w *engine.Walk, made [][]float32, since int, before string, path *clip.Path, prompt *engine.Prompt) (asked int) {
 	t.Helper()
 	err := w.Return(t.Context(), engine.Way{
-		Chunks: len(made), Prompt: prompt, Since: since, Path: path,
+		Chunks: len(made), Prompt: prompt, Since: since, Before: before, Path: path,
 		Latent: func(k int) ([]float32, error) { asked++; return made[k], nil },
 	}, func(int, int) {})
 	if err != nil || w.Next() != len(made) {
@@ -187,49 +187,63 @@ func TestWalkBack(t *testing.T) {
 	checkOn(w, far, prompt)
 }
 
-// TestWalkWords changes the prompt within the window and past it, and goes back to before, to and
-// behind the changes, in the same walk and in another one.
+// TestWalkWords changes the prompt within the window and past it, with guidance and without, and
+// goes back to before, to and behind the changes, in the same walk and in another one.
 func TestWalkWords(t *testing.T) {
-	job := quickCausal(t)
-	w := openWalk(t, job)
-	changes, texts := []int{0, 1, 4, 11}, []string{job.Prompt, "a hall of mirrors", job.Prompt, "by night"}
-	const chunks = 13
-	path := turning(w.Shape().Frames(chunks))
-	words := func(k int) (since int, text string) { // by which chunk k is made
+	changes, texts := []int{0, 1, 4, 11}, []string{"a hall", "a hall of mirrors", "a hall", "by night"}
+	const chunks = 15
+	words := func(k int) (since int, text, before string) { // by which chunk k is made
 		for i, at := range changes {
+			if at <= k && i > 0 {
+				before = texts[i-1]
+			}
 			if at <= k {
 				since, text = at, texts[i]
 			}
 		}
-		return since, text
+		return since, text, before
 	}
-	var want [][]float32
-	for k := range chunks {
-		_, text := words(k)
-		want = append(want, walkOn(t, w, path, encode(t, w, text), 1)...)
+	one := func(w *engine.Walk, path *clip.Path, k int) []float32 {
+		_, text, _ := words(k)
+		return walkOn(t, w, path, encode(t, w, text), 1)[0]
 	}
-	check := func(w *engine.Walk, to int) {
-		t.Helper()
-		if to > 0 {
-			since, text := words(to - 1)
-			backSince(t, w, want[:to], since, path, encode(t, w, text))
-		} else {
-			back(t, w, nil, path, nil)
+	job := quickCausal(t)
+	var plain []float32
+	for _, scale := range []float64{1, 2} {
+		job.WordsGuide = scale
+		w := openWalk(t, job)
+		path := turning(w.Shape().Frames(chunks))
+		var want [][]float32
+		for k := range chunks {
+			want = append(want, one(w, path, k))
 		}
-		for k := to; k < chunks; k++ {
-			_, text := words(k)
-			if x := walkOn(t, w, path, encode(t, w, text), 1)[0]; !slices.Equal(x, want[k]) {
-				t.Fatalf("chunk %d differs after the way back to chunk %d", k+1, to)
+		if scale == 1 {
+			plain = want[1]
+		} else if slices.Equal(want[1], plain) {
+			t.Error("guidance changes nothing")
+		}
+		check := func(w *engine.Walk, to int) {
+			t.Helper()
+			if to > 0 {
+				since, text, before := words(to - 1)
+				backSince(t, w, want[:to], since, before, path, encode(t, w, text))
+			} else {
+				back(t, w, nil, path, nil)
+			}
+			for k := to; k < chunks; k++ {
+				if x := one(w, path, k); !slices.Equal(x, want[k]) {
+					t.Fatalf("scale %g: chunk %d differs after the way back to chunk %d", scale, k+1, to)
+				}
 			}
 		}
+		for _, to := range []int{13, 12, 11, 5, 4, 3, 1, 0} {
+			check(w, to)
+		}
+		w.Close()
+		w = openWalk(t, job)
+		check(w, 12)
+		check(w, 4)
 	}
-	for _, to := range []int{12, 11, 5, 4, 3, 1, 0} {
-		check(w, to)
-	}
-	w.Close()
-	w = openWalk(t, job)
-	check(w, 12)
-	check(w, 4)
 }
 
 // TestWalkTell looks at what a change of the prompt does: where the window holds all of the video,

@@ -137,10 +137,10 @@ func psnr(a, b *image.RGBA) float64 {
 	return 10 * math.Log10(255*255*float64(3*len(a.Pix)/4)/sum)
 }
 
-// TestDemoWords changes the prompt in flight: after two chunks of noon it gets dark.
+// TestDemoWords changes the prompt in flight: after two chunks of noon it gets dark in four.
 func TestDemoWords(t *testing.T) {
 	w := demoWalk(t, unpackDemo(t))
-	const noons, chunks = 2, 11
+	const noons, chunks = 2, 6
 	path := clip.StartWalk()
 	path = path.Extend(steer(path.Last(), Input{}, w.Shape().Frames(chunks)-1))
 	var latents [][]float32
@@ -165,8 +165,8 @@ func TestDemoWords(t *testing.T) {
 	list := pictures(t, w, true, latents...)
 	day, night := brightness(list[w.Shape().Frames(noons)-1]), brightness(list[len(list)-1])
 	t.Logf("the last picture's brightness is %.3f by noon and %.3f by night", day, night)
-	if night > 0.6*day {
-		t.Errorf("by night it is %.2f as bright as by noon, want at most 0.6", night/day)
+	if night > 0.5*day {
+		t.Errorf("by night it is %.2f as bright as by noon, want at most 0.5", night/day)
 	}
 }
 

@@ -209,7 +209,10 @@ func (s *Session) back(to int) error {
 			s.showRecord()
 		}
 	}
-	path, text, since := s.rec.path(way), s.rec.text(to), s.rec.since(way)
+	path, text, since, old := s.rec.path(way), s.rec.text(to), s.rec.since(way), ""
+	if since > 0 {
+		old = s.rec.text(way[since-1])
+	}
 	s.keep.Unlock()
 	if err != nil {
 		return err
@@ -228,7 +231,7 @@ func (s *Session) back(to int) error {
 		return err
 	}
 	err = s.walker.Return(ctx, engine.Way{
-		Chunks: len(way), Prompt: prompt, Since: since, Path: path,
+		Chunks: len(way), Prompt: prompt, Since: since, Before: old, Path: path,
 		Latent: func(k int) ([]float32, error) {
 			s.keep.Lock()
 			defer s.keep.Unlock()

@@ -37,7 +37,7 @@ func tinyJob(t *testing.T) engine.Request {
 		t.Fatal(err)
 	}
 	job.Image, job.Prompt, job.MaxArea, job.NoiseRNG = filepath.Join(root, "image.png"), "a hall with columns", 32*32, "cpu"
-	job.Chunk, job.Window, job.Sink, job.FPS = 2, 5, 1, 60
+	job.Chunk, job.Window, job.Sink, job.FPS, job.WordsGuide = 2, 5, 1, 60, 2
 	return engine.Request{Checkpoint: at.Dir, Job: job}
 }
 

@@ -87,7 +87,6 @@ func (s *Session) applyRope(enc device.Encoder, x, y, norm device.Mat) {
 
 func (s *Session) crossAttention(enc device.Encoder, w *blockWeights, i, text int) {
 	x, h, q := s.act.x, s.castInput(s.act.h), s.act.q()
-	k, v := s.prompts.keysValues(enc, w, s.m.eps, text, i)
 
 	enc.Record(device.Norm{X: x, Y: h, Kind: device.LayerNorm, Eps: s.m.eps, Weight: w.norm3Weight, Bias: w.norm3Bias})
 	w.crossQ.Record(enc, h, q, nn.Epilogue{})
@@ -96,11 +95,24 @@ func (s *Session) crossAttention(enc device.Encoder, w *blockWeights, i, text in
 		q = s.half(s.act.k(), 0)
 	}
 	enc.Record(device.Norm{X: out, Y: q, Kind: device.RMSNorm, Eps: s.m.eps, Weight: w.crossNormQ})
+	before := s.act.v()
+	if s.prompts.change.on {
+		s.attendText(enc, w, i, text+s.contexts, q, before)
+	}
+	s.attendText(enc, w, i, text, q, out)
+	if s.prompts.change.on {
+		s.prompts.change.record(enc, out, before)
+	}
+	w.crossO.Record(enc, out, x, nn.Epilogue{Add: x})
+}
+
+// attendText is the attention of queries to a context.
+func (s *Session) attendText(enc device.Encoder, w *blockWeights, i, text int, q, out device.Mat) {
+	k, v := s.prompts.keysValues(enc, w, s.m.eps, text, i)
 	enc.Record(device.Attention{
 		Q: q, K: k, V: v, O: out, Heads: s.m.Config.NumHeads, Scale: s.m.attentionScale(),
 		KeyBias: s.prompts.keyBias[text],
 	})
-	w.crossO.Record(enc, out, x, nn.Epilogue{Add: x})
 }
 
 func (s *Session) feedForward(enc device.Encoder, w *blockWeights) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gimbal/inference/device"
 	"gimbal/inference/nn"
@@ -113,13 +114,31 @@ func (s *Session) begin(ctx context.Context, y, plucker []float32, blocks int) e
 // SetContexts changes the prompts of a session, from the next forward on. A causal session
 // remembers the frames so far as they were made.
 func (s *Session) SetContexts(ctx context.Context, contexts []Context) error {
-	if before := len(s.prompts.keyBias); len(contexts) != before {
-		return fmt.Errorf("wan: found %d text contexts, expected %d as before", len(contexts), before)
-	}
-	if err := s.m.checkContexts(contexts); err != nil {
+	if err := s.checkContexts(contexts); err != nil {
 		return fmt.Errorf("wan: %w", err)
 	}
 	return s.prepareText(ctx, contexts)
+}
+
+// SetChange is SetContexts where the prompts are to act more than they would: cross-attention goes
+// from what it gives for the prompts before scale times the way to what it gives for the new ones.
+// It is guidance for the price of the cross-attention, where whole forwards would cost twice.
+func (s *Session) SetChange(ctx context.Context, contexts, before []Context, scale float32) error {
+	if err := errors.Join(s.checkContexts(contexts), s.checkContexts(before)); err != nil {
+		return fmt.Errorf("wan: %w", err)
+	}
+	if err := s.prepareText(ctx, slices.Concat(contexts, before)); err != nil {
+		return err
+	}
+	s.prompts.change = change{on: true, scale: scale, zero: s.texts.Filled(ctx, "text.zero", 1, s.m.Config.Dim, func([]float32) {})}
+	return s.texts.Err()
+}
+
+func (s *Session) checkContexts(contexts []Context) error {
+	if len(contexts) != s.contexts {
+		return fmt.Errorf("found %d text contexts, expected %d as before", len(contexts), s.contexts)
+	}
+	return s.m.checkContexts(contexts)
 }
 
 // Remember is the forward of a causal session after a chunk's last step: it leaves the keys

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -339,6 +340,54 @@ func TestCut(t *testing.T) {
 				if !slices.Equal(forward(fresh, 3, k), want[k-cut]) {
 					t.Errorf("%+v: chunk %d differs after the way back to chunk %d", window, k, to)
 				}
+			}
+		}
+	}
+}
+
+// TestChange goes from prompts before to a new one: no way is as they, the whole way as it, and the
+// way beyond is beyond.
+func TestChange(t *testing.T) {
+	dev := openDevice(t)
+	m := synthetic(t, dev, weights.Dims{Dim: 32, FFN: 64, Heads: 2, Layers: 2, Text: 16})
+	const chunk, side = 2, 4
+	noise := func(seed, channels int) []float32 { return random(uint64(seed), channels*chunk*side*side) }
+	y, rays, x := noise(1, m.Config.InDim-m.Config.OutDim), noise(2, m.CameraChannels), noise(3, m.Config.OutDim)
+	first := wan.Context{Tokens: 3, States: random(5, 3*m.TextDim)}
+	other := wan.Context{Tokens: 5, States: random(6, 5*m.TextDim)}
+	for _, reuse := range []wan.Reuse{wan.AllReuse, {}} {
+		for _, dtype := range []device.DType{device.F32, device.F16} {
+			s := newSession(t, m, wan.Input{
+				F: chunk, H: side, W: side, Camera: true, Cache: &wan.Cache{Frames: 4, Times: []float64{700, 0}}, Contexts: []wan.Context{first}, Reuse: reuse, AttentionType: dtype,
+			})
+			if err := s.Chunk(t.Context(), y, rays); err != nil {
+				t.Fatal(err)
+			}
+			at := func(scale float32) []float32 {
+				if err := s.SetChange(t.Context(), []wan.Context{other}, []wan.Context{first}, scale); err != nil {
+					t.Fatal(err)
+				}
+				return velocity(t, s, x, 700, 0)
+			}
+			none, whole, beyond := at(0), at(1), at(3)
+			alone := func(c wan.Context) []float32 {
+				if err := s.SetContexts(t.Context(), []wan.Context{c}); err != nil {
+					t.Fatal(err)
+				}
+				return velocity(t, s, x, 700, 0)
+			}
+			name := fmt.Sprintf("%+v, attention in %v: ", reuse, dtype)
+			golden.Check(t, name+"no way", none, alone(first), bound)
+			golden.Check(t, name+"the whole way", whole, alone(other), bound)
+			var far, near float64
+			for i := range whole {
+				far, near = far+math.Abs(float64(beyond[i]-none[i])), near+math.Abs(float64(whole[i]-none[i]))
+			}
+			if far < 2*near {
+				t.Errorf("%s: three times the way leads %.2f times as far", name, far/near)
+			}
+			if err := s.SetChange(t.Context(), []wan.Context{other}, nil, 2); err == nil {
+				t.Error("a change from nothing")
 			}
 		}
 	}

@@ -22,6 +22,7 @@ type Session struct {
 	grid          grid
 	arena         *nn.Arena
 	texts         *nn.Arena // what the prompts take
+	contexts      int       // prompts
 	attentionType device.DType
 	computeType   device.DType // see device.Info
 
@@ -51,7 +52,7 @@ func (m *Model) NewSession(ctx context.Context, in Input) (*Session, error) {
 		return nil, fmt.Errorf("wan: %w", err)
 	}
 	s := &Session{
-		m: m, in: in, grid: g, arena: nn.NewArena(m.dev), texts: nn.NewArena(m.dev),
+		m: m, in: in, grid: g, arena: nn.NewArena(m.dev), texts: nn.NewArena(m.dev), contexts: len(in.Contexts),
 		attentionType: in.AttentionType, computeType: m.dev.Info().ComputeType,
 	}
 	if in.Cache == nil && s.computeType != 0 && !s.attention16() {
@@ -178,8 +179,8 @@ func (s *Session) load(x []float32, text int) error {
 	if err := s.m.checkTensor("latent", x, s.shape()...); err != nil {
 		return fmt.Errorf("wan: %w", err)
 	}
-	if text < 0 || text >= len(s.prompts.keyBias) {
-		return fmt.Errorf("wan: text context %d of %d", text, len(s.prompts.keyBias))
+	if text < 0 || text >= s.contexts {
+		return fmt.Errorf("wan: text context %d of %d", text, s.contexts)
 	}
 	if s.cache != nil && s.cache.depth == 0 {
 		return errNoChunk
@@ -240,6 +241,9 @@ func (s *Session) embed(enc device.Encoder, text int) {
 	w.patch.Record(enc, s.patches, s.act.x, nn.Epilogue{})
 	s.modulation.embed(enc, w)
 	s.prompts.embed(enc, w, text)
+	if s.prompts.change.on {
+		s.prompts.embed(enc, w, text+s.contexts)
+	}
 	if s.camera != nil {
 		s.camera.embed(enc, w, &s.act)
 	}

@@ -20,6 +20,22 @@ type prompts struct {
 	// block; else the matrices in which every forward computes it.
 	keys, values                   []device.Mat
 	hidden, projection, key, value device.Mat // [rows, dim]
+
+	change change
+}
+
+// change says that as many contexts as there are prompts follow them, those before, and how far
+// cross-attention goes from these to the prompts.
+type change struct {
+	on    bool
+	scale float32
+	zero  device.Mat // [1, dim]
+}
+
+// record leaves before + scale*(out-before) in out.
+func (c change) record(enc device.Encoder, out, before device.Mat) {
+	enc.Record(device.GatedAdd{A: before, Gate: c.zero, Plus: -1, B: out, Y: out})
+	enc.Record(device.GatedAdd{A: out, Gate: c.zero, Plus: c.scale, B: before, Y: out})
 }
 
 // load writes the contexts to the device. The model attends to text_len rows of each, the

@@ -48,6 +48,7 @@ var recipeKeys = map[string]struct {
 	"local_attn_size":    {"a whole number", func() any { return new(int) }},
 	"sink_size":          {"a whole number", func() any { return new(int) }},
 	"max_attention_size": {"a whole number", func() any { return new(int) }},
+	"words_guide_scale":  {"a number", func() any { return new(float64) }},
 	"sample_guide_scale": {`{"low": number, "high": number}`, func() any { return new(struct{ Low, High float64 }) }},
 }
 
