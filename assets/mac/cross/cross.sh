@@ -48,7 +48,7 @@ rm -f "$2"
 sum=$(find "$here/include" "$apple" "$made/macdriver.h" -type f -print0 | sort -z | xargs -0 cat | cksum | cut -d ' ' -f 1)
 flags="-target aarch64-macos.14.0 $errors -DSUM=$sum -isystem $here/include -isystem $apple -isystem $made -F$made -L$made"
 export CC="$ZIG cc $flags" CXX="$ZIG c++ $flags" CGO_ENABLED=1 GOOS=darwin GOARCH=arm64
-# The first program of C++ compiles its library, with a warning a line.
-echo 'int main() {}' | $CXX -x c++ - -o "$made/first" 2>/dev/null || true
+# The first program of C++ with these flags, which are Go's, compiles its library, with a warning a line.
+echo 'int main() {}' | $CXX -O2 -Wl,-S -x c++ - -o "$made/first" 2>/dev/null || true
 # Without -s -w Go calls this machine's strip.
 exec go build -ldflags '-s -w' -tags "$1" -o "$2" ./app
