@@ -137,13 +137,19 @@ def block_parallel(self, x, e0, cos, sin, context, cbias, cam, on, bias, index):
     return tail(self, x, e, context, cbias, cam, on, f, n)
 
 
-def tail(self, x, e, context, cbias, cam, on, f, n):
-    """The block behind self-attention: camera, words, feed-forward."""
+def tail(self, x, e, context, cbias, cam, on, f, n, change=None):
+    """The block behind self-attention: camera, words, feed-forward. change: context and bias of other words, and how far
+    to go from what they give to what these do."""
     b, l, c = x.shape
     g = self.cam_injector_layer2(F.silu(self.cam_injector_layer1(cam))) + cam
     scale, shift = self.cam_scale_layer(g), self.cam_shift_layer(g)
     x = x + on * (scale.float() * x + shift.float())
-    x = x + self.cross_attn(model.layer_norm(x, self.norm3), context, bias=cbias).float()
+    u = model.layer_norm(x, self.norm3)
+    said = self.cross_attn(u, context, bias=cbias).float()
+    if change:
+        before = self.cross_attn(u, change[0], bias=change[1]).float()
+        said = before + change[2] * (said - before)
+    x = x + said
     u = (model.layer_norm(x.view(b, f, n, c)) * (1 + e[4]) + e[3]).view(b, l, c)
     return x + (self.ffn(u).view(b, f, n, c).float() * e[5]).view(b, l, c)
 
@@ -175,6 +181,7 @@ class Stream:
         self.dit, self.recent = dit, recent
         self.context, self.cbias = dit.text(context, lengths)
         self.cache = [[] for _ in dit.blocks]  # per block: (k, v) of each chunk
+        self.change = None  # see tail
         self.past = []  # of each chunk in the cache: latent, condition, camera, positions
         self.on = torch.ones(len(lengths), 1, 1, device=lengths.device) if on is None else on
 
@@ -202,7 +209,7 @@ class Stream:
             o = F.scaled_dot_product_attention(q.transpose(1, 2), kk, vv)
             o = a.o(o.transpose(1, 2).reshape(b, f * n, -1))
             tokens = tokens + (o.view(b, f, n, -1).float() * ee[2]).view(b, f * n, -1)
-            tokens = tail(block, tokens, ee, self.context, self.cbias, cam, self.on, f, n)
+            tokens = tail(block, tokens, ee, self.context, self.cbias, cam, self.on, f, n, None if write else self.change)
         return d.unpatch(tokens, e, f, h, w)
 
     def chunk(self, y, patches, pos, g=None, table=None, noise=None):

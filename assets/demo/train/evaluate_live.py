@@ -70,9 +70,9 @@ class Bench:
             return torch.cat([(dec or self.dec).decode(u * self.std + self.mean).float().clamp(-1, 1) for u in z.split(split)])
 
     @torch.no_grad()
-    def roll(self, dit, y, prompts, poses, k, how, seed=0, on=True, recent=RECENT, then=None, at=0):
+    def roll(self, dit, y, prompts, poses, k, how, seed=0, on=True, recent=RECENT, then=None, at=0, guide=1):
         """Latents of a session: poses [n, 8m-3 frames .., 4, 4] of which every fourth counts. then: other prompts, from
-        chunk `at` on, where the steps are few."""
+        chunk `at` on, where the steps are few; guide: how far three chunks go to them, as Gimbal's words_guide_scale."""
         dev, n = self.dev, len(y)
         euler = how.startswith("e")
         count = int(how.lstrip("e"))
@@ -92,7 +92,10 @@ class Bench:
                 patches = model.plucker_patches(rel[:, j * CHUNK:(j + 1) * CHUNK], k, data.H, data.W)
                 yy = causal.y_frames(y, j * CHUNK, CHUNK)
                 if then and j == at:
+                    stream.change = (stream.context, stream.cbias, guide)
                     stream.tell(*self.text(then))
+                if j == at + 3:
+                    stream.change = None
                 if not euler:
                     x0, _ = stream.chunk(yy, patches, pos, g, table)
                 else:
@@ -289,14 +292,15 @@ def main():
 
     def words(name, tag, dit, how):
         """How bright pictures are by night over by noon, chunk by chunk: said in flight, and from the beginning."""
-        clip = lambda first, then=None: B.decode(B.roll(dit, ny, first, npath, nk, how, 5, then=then, at=at))
-        day, dusk, dark = clip(noon), clip(noon, night), clip(night)
-        light = [u.mean((0, 2, 3)) for u in map(luma, (day, dusk, dark))]
+        clip = lambda first, then=None, guide=1: B.decode(B.roll(dit, ny, first, npath, nk, how, 5, then=then, at=at, guide=guide))
+        day, dusk, dark, guided = clip(noon), clip(noon, night), clip(night), clip(noon, night, 2)
+        light = [u.mean((0, 2, 3)) for u in map(luma, (day, dusk, dark, guided))]
         over = lambda u, chunks: [(u[c].mean() / light[0][c].mean()).item() for c in (slice(max(0, 8 * j - 3), 8 * j + 5) for j in chunks)]
-        edges = [looks(u)[2][:, 8 * at - 3:].mean().item() for u in (dusk, dark)]
+        edges = [looks(u)[2][:, 8 * at - 3:].mean().item() for u in (dusk, dark, guided)]
         note(tag, **{"words in flight, night over noon": over(light[1], range(at, at + after)),
-                     "words from the start, night over noon": over(light[2], range(after)), "words in flight, edges of from the start": edges[0] / edges[1]})
-        draw(f"{name}-{how}-words", [u[i] for i in range(min(4, kn)) for u in (day, dusk, dark)], range(8 * at - 4, 8 * (at + after) - 3, 12))
+                     "words in flight, guided by 2": over(light[3], range(at, at + after)),
+                     "words from the start, night over noon": over(light[2], range(after)), "words in flight, edges of from the start": [edges[0] / edges[1], edges[2] / edges[1]]})
+        draw(f"{name}-{how}-words", [u[i] for i in range(min(4, kn)) for u in (day, dusk, guided, dark)], range(8 * at - 4, 8 * (at + after) - 3, 12))
 
     fe, fl = [flow(u, 0, 21) for u in ex], [flow(u, 69, 93) for u in lx]
     note("true", **{f"early {q} flow": f[0].mean() for q, f in zip(kinds, fe)}, **{f"late {q} flow": f[0].mean() for q, f in zip(kinds, fl)},
