@@ -17,12 +17,18 @@ package soft
 import "C"
 
 import (
+	"embed"
 	"errors"
 	"unsafe"
 
 	"gimbal/metalkit/internal/driver"
 	_ "gimbal/metalkit/kernels" // a change of a kernel is a change of this package
 )
+
+// A change of a header is a change of this package, too.
+//
+//go:embed include
+var _ embed.FS
 
 // dispatchSize is the size in bytes of the structure that run takes for a dispatch, driver.Dispatch.
 func dispatchSize() int { return int(C.soft_dispatch_size()) }
