@@ -214,8 +214,8 @@ type mutatedSuite struct {
 	limits map[string]time.Duration // of runs, several times what they take without a mutant
 }
 
-// withoutLuck has a place outside of a thread's own array stop the test, which by luck could be one
-// that nothing else is in, and gives all places that nothing was written to the same odd value.
+// withoutLuck are options of GCC, by which a place outside of a thread's own array, which nothing else
+// may be in, stops the test, and what nothing was written to holds the same odd value everywhere.
 const withoutLuck = "-fsanitize=bounds-strict,object-size -fsanitize-undefined-trap-on-error -ftrivial-auto-var-init=pattern"
 
 // runs are the tests for the mutants of a file, as -test.run takes them, those that take the least
