@@ -242,7 +242,7 @@ func runs(file string) []string {
 	case sampled(mutant{file: file}): // it has no variants
 		return []string{fixed}
 	}
-	return []string{fixed, narrow, "^(TestTilesAgree|TestSwizzle)$/^F32$", "^TestVariants$/^F32$/^(" + parts + ") "}
+	return []string{fixed, narrow, "^(TestTilesAgree|TestSwizzle)$/^(F32|BF16)$", "^TestVariants$/^F32$/^(" + parts + ") "}
 }
 
 // measure runs the tests for a file without a mutant.

@@ -120,7 +120,7 @@ func TestTilesAgree(t *testing.T) {
 	for _, c := range computes {
 		t.Run(c.name, func(t *testing.T) {
 			dev := openTest(t, Options{Compute: c.dtype})
-			for _, size := range [][4]int{{1, 72, 136, 104}, {2, 72, 136, 104}, {1, 77, 139, 101}, {3, 70, 33, 12}} {
+			for _, size := range [][4]int{{1, 72, 136, 96}, {1, 72, 136, 104}, {2, 72, 136, 104}, {1, 77, 139, 101}, {3, 70, 33, 12}} { // in the first, 16 bits are copied as they are
 				tilesAgree(t, dev, c.dtype, size)
 			}
 			for _, v := range append(slices.Clone(dev.variants.linear), dev.variants.conv...) {
