@@ -219,7 +219,7 @@ type mutatedSuite struct {
 const withoutLuck = "-fsanitize=bounds-strict,object-size -fsanitize-undefined-trap-on-error -ftrivial-auto-var-init=pattern"
 
 // runs are the tests for the mutants of a file, as -test.run takes them, those that take the least
-// first: the suite on the fixed variants forward and backward, and then all variants.
+// first: the suite on the fixed variants forward and backward comes before all variants.
 func runs(file string) []string {
 	parts := servedBy[file]
 	fixed := "^(TestDevice|TestBackward)$/^(" + parts + ")$"
@@ -242,7 +242,7 @@ func runs(file string) []string {
 	case sampled(mutant{file: file}): // it has no variants
 		return []string{fixed}
 	}
-	return []string{fixed, narrow, "^(TestTilesAgree|TestSwizzle)$/^(F32|BF16)$", "^TestVariants$/^F32$/^(" + parts + ") "}
+	return []string{"^(TestTilesAgree|TestSwizzle)$/^(F32|BF16)$", fixed, narrow, "^TestVariants$/^F32$/^(" + parts + ") "}
 }
 
 // measure runs the tests for a file without a mutant.

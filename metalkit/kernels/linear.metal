@@ -90,7 +90,8 @@ kernel void linear(constant LinearArgs &a [[buffer(0)]], device const void *x [[
         x8_at[r] = ulong(min(i0 + first8 + r * step8, a.m - 1)) * a.ldx + column8;
     UNROLL for (uint r = 0; r < cols / step8; r++)
         w8_at[r] = ulong(min(o0 + first8 + r * step8, a.n - 1)) * a.ldw + column8;
-    uint column = tid * 4 % depth, first = tid * 4 / depth, o_of[cols / step];
+    uint column = tid * 4 % depth, first = tid * 4 / depth;
+    uint o_of[cols / step];
     ulong x_at[rows / step], w_at[cols / step];
     UNROLL for (uint r = 0; r < rows / step; r++)
         x_at[r] = ulong(min(i0 + first + r * step, a.m - 1)) * a.ldx + column;
