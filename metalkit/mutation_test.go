@@ -23,7 +23,7 @@ import (
 var servedBy = map[string]string{
 	"tile.h": "Linear|Quantised|Conv|ConvFrames", "swizzle.h": "Linear|Quantised|Conv|ConvFrames",
 	"linear.h": "Linear|Quantised", "linear_matmul2d.metal": "Linear|Quantised",
-	"conv.h": "Conv|ConvFrames", "conv_matmul2d.metal": "Conv|ConvFrames",
+	"blocks.h": "Quantised", "conv.h": "Conv|ConvFrames", "conv_matmul2d.metal": "Conv|ConvFrames",
 	"unary.metal": "Unary", "binary.metal": "Binary", "gated_add.metal": "GatedAdd", "gather.metal": "Gather",
 	"move.metal": "Move", "norm.metal": "Norm", "rope.metal": "Rope", "linear.metal": "Linear|Quantised",
 	"attention.metal": "Attention", "attention_shared.metal": "Attention", "attention.h": "Attention", "matrix.h": "Attention", "attention_matmul2d.metal": "Attention", "conv.metal": "Conv|ConvFrames",
@@ -229,6 +229,8 @@ func runs(file string) []string {
 		return []string{narrow, "^TestVariants$/^F32$/^Attention [0-9]", "^TestVariants$/^BF16$/^Attention "}
 	case "attention_shared.metal": // in F32 only
 		return []string{fixed, "^TestVariants$/^F32$/^Attention shared "}
+	case "blocks.h":
+		return []string{fixed, narrow, "^TestVariants$/^F32$/^Linear expand "}
 	case "attention.h":
 		return []string{fixed, narrow, "^TestVariants$/^(F32|BF16)$/^Attention "}
 	case "attention_matmul2d.metal":
