@@ -59,7 +59,7 @@ var indexArguments = map[string][]struct{ argument, step int }{
 }
 
 var (
-	noCode = regexp.MustCompile(`(?m)//.*$|^#.*$|^(CONSTANT|KERNEL|INSTANCE|enum|using)\b.*$|^ *(SHARED|constexpr)\b[^;]*;|` +
+	noCode = regexp.MustCompile(`(?m)//.*$|^#(.*\\\n)*.*$|^(CONSTANT|KERNEL|INSTANCE|enum|using)\b.*$|^ *(SHARED|constexpr)\b[^;]*;|` +
 		`^(template [^\n]*|inline )?constexpr [^\n]*\{(.*\}$|[^}]*\n\}$)|(?s:^struct \w+ \{.*?\n\};)|\[\[.*?\]\]|\(&\w+\)\[\w+\]\[\w+\]|\(&\w+\)\[\w+\]`)
 	barrier    = regexp.MustCompile(`\b(threadgroup|simdgroup)_barrier\(mem_flags::\w+\);`)
 	comparison = regexp.MustCompile(` (<|>|>=) `)

@@ -87,8 +87,7 @@ inline BlockScale block_scale_of(device const uchar *b, uint v) {
 // iq4 is the value of a code of IQ4_NL and IQ4_XS.
 inline float iq4(uint code) {
     ulong values = code < 8 ? 0xf6eaddcfbfad9881ul : 0x7159453526190d01ul;
-    uint v = uint(values >> (code % 8 * 8)) & 255;
-    return float(v) - (v < 128 ? 0.0f : 256.0f);
+    return float(int(uint(values >> (code % 8 * 8)) << 24) >> 24); // a byte with its sign
 }
 
 // block_code is the code of weight v of block b.
