@@ -105,8 +105,8 @@
 // NVIDIA GPU runs the kernels as PTX at the sizes of real checkpoints (package proof, make
 // gpu-proof): docs/gpu-proof.md is what came out, docs/gpu-limits.md what limits it there.
 //
-// TestMutations runs the conformance suite over kernels with one mistake each. By
-// default it tries a few; GIMBAL_MUTATE=. go test -run TestMutations -v -timeout 0 tries
-// all, which takes its time: 283 of attention took 14 minutes on two busy cores. Those that may
-// go unnoticed stand in testdata/survivors.txt with the reason.
+// TestMutations runs the conformance suite over kernels with one mistake each, built so that a place
+// outside of a thread's own array ends the test. By default it tries a few; GIMBAL_MUTATE=. go test
+// -run TestMutations -v -timeout 0 tries all. The 1,487, file by file, took 41 minutes on two cores
+// that other work shared. Those that may go unnoticed stand in testdata/survivors.txt with the reason.
 package metalkit
