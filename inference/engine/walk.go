@@ -304,6 +304,9 @@ func (w *Walk) Tell(ctx context.Context, path *clip.Path, prompt *Prompt) error 
 	case prompt.Text == w.last:
 		return errOtherWords
 	}
+	if w.guides() && len(w.told) > 0 && w.told[0].Text == w.last {
+		w.old = w.told[0]
+	}
 	known := Way{
 		Chunks: w.next, Since: w.next, Prompt: prompt, Before: w.last, Path: path,
 		Latent: func(k int) ([]float32, error) { return w.latents[k], nil },
@@ -348,11 +351,17 @@ func (w *Walk) Make(ctx context.Context, path *clip.Path, prompt *Prompt) ([]flo
 // guidedChunks is how many chunks after a change of words are guided from the old to the new.
 const guidedChunks = 3
 
-// prompts returns by what the next chunk is made: a prompt, and, where it is guided, that before the
-// last change. A model that has guidance of its own is not.
-func (w *Walk) prompts(ctx context.Context, prompt *Prompt) (_ []*Prompt, err error) {
+// guides reports whether chunks after a change of words are guided. A model that has guidance of its
+// own has them not.
+func (w *Walk) guides() bool {
 	scale := w.maker.job.WordsGuide
-	if w.since == 0 || w.next >= w.since+guidedChunks || scale == 0 || scale == 1 || w.maker.contexts > 1 {
+	return scale != 0 && scale != 1 && w.maker.contexts == 1
+}
+
+// prompts returns by what the next chunk is made: a prompt, and, where it is guided, that before the
+// last change.
+func (w *Walk) prompts(ctx context.Context, prompt *Prompt) (_ []*Prompt, err error) {
+	if !w.guides() || w.since == 0 || w.next >= w.since+guidedChunks {
 		return []*Prompt{prompt}, nil
 	}
 	if w.old == nil || w.old.Text != w.before {
@@ -375,14 +384,9 @@ func (w *Walk) Remember(ctx context.Context) error {
 	}
 	w.latents[w.next] = slices.Clone(w.maker.x)
 	w.next, w.made, w.last = w.next+1, false, w.words
-	w.keepLatents()
+	attended := w.maker.session.Window(w.next)
+	maps.DeleteFunc(w.latents, func(k int, _ []float32) bool { return !slices.Contains(attended, k) })
 	return nil
-}
-
-// keepLatents keeps those that the next chunk attends to.
-func (w *Walk) keepLatents() {
-	known := w.maker.session.Window(w.next)
-	maps.DeleteFunc(w.latents, func(k int, _ []float32) bool { return !slices.Contains(known, k) })
 }
 
 // Way is a way of chunks that were made before.
@@ -413,6 +417,7 @@ func (w *Walk) recallWay(ctx context.Context, way Way, progress func(done, of in
 	w.words, w.since, w.before = "", way.Since, way.Before
 	defer func() { w.next, w.made = n, false }()
 	s.Cut(way.Since)
+	attended := s.Window(n)
 	var known []int
 	for k := range n {
 		if s.Depth(k, n) > 0 {
@@ -428,12 +433,10 @@ func (w *Walk) recallWay(ctx context.Context, way Way, progress func(done, of in
 		if err != nil {
 			return fmt.Errorf("chunk %d: %w", k+1, err)
 		}
-		if slices.Contains(s.Window(n), k) {
+		if slices.Contains(attended, k) {
 			w.latents[k] = latent
 		}
 	}
-	w.next = n
-	w.keepLatents()
 	if n > 0 {
 		w.words = way.Prompt.Text
 	}
@@ -453,8 +456,8 @@ func (w *Walk) recall(ctx context.Context, k, depth int, way Way, latent []float
 	return w.maker.remember(ctx, 1)
 }
 
-// begin tells the model by which prompts the next chunk is made and what it is about, or, with a depth, that chunk of which so
-// many blocks are recalled.
+// begin tells the model by which prompts the next chunk is made and what it is about, or, with a
+// depth, that chunk of which so many blocks are recalled.
 func (w *Walk) begin(ctx context.Context, path *clip.Path, prompts []*Prompt, depth int) error {
 	m, k := w.maker, w.next
 	frames := w.Shape().Frames(k + 1)
