@@ -280,6 +280,14 @@ func (r *rig) pass(d time.Duration) {
 	synctest.Wait()
 }
 
+// walk holds something for a while, and waits until the chunks of it are seen.
+func (r *rig) walk(in Input, d time.Duration) {
+	r.Hold(in)
+	r.pass(d)
+	r.Hold(Input{})
+	r.pass(2 * time.Second)
+}
+
 func (r *rig) promptsKept() []string {
 	r.keep.Lock()
 	defer r.keep.Unlock()

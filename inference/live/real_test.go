@@ -160,14 +160,12 @@ func TestRealBack(t *testing.T) {
 	r.until(t, "the model", func(s State) bool { return s.Waiting })
 	in := Input{Move: clip.WASD{1}, Turn: clip.IJKL{3: 1}}
 	first := r.walk(t, in, 5).Way
-	check := func(r *real, way []int) { t.Helper(); r.alike(t, first, way) }
-	r.Go(first[1])
-	r.until(t, "going back", func(s State) bool { return s.Waiting && s.At == first[1] })
+	r.goBack(t, first[1])
 	second := r.walk(t, in, 1)
 	if second.Way[2] == first[2] {
 		t.Fatalf("the way did not part: %v, %v", first, second.Way)
 	}
-	check(r, second.Way)
+	r.alike(t, first, second.Way)
 	r.close(t)
 
 	r = newReal(t, dir)
@@ -177,7 +175,14 @@ func TestRealBack(t *testing.T) {
 		t.Errorf("found again: %+v", st)
 	}
 	third := r.walk(t, in, 1)
-	check(r, third.Way)
+	r.alike(t, first, third.Way)
+}
+
+// goBack goes back to the end of a chunk.
+func (r *real) goBack(t *testing.T, to int) {
+	t.Helper()
+	r.Go(to)
+	r.until(t, "going back", func(s State) bool { return s.Waiting && s.At == to })
 }
 
 // alike compares the chunks of two ways, as far as both go.
@@ -210,21 +215,16 @@ func TestRealWords(t *testing.T) {
 	}
 	say()
 	first := r.walk(t, in, 4).Way
-	back := func(to int) {
-		t.Helper()
-		r.Go(to)
-		r.until(t, "going back", func(s State) bool { return s.Waiting && s.At == to })
-	}
-	back(before[len(before)-1])
+	r.goBack(t, before[len(before)-1])
 	say()
 	second := r.walk(t, in, 1).Way
 	if second[len(before)] == first[len(before)] {
 		t.Fatalf("the way did not part: %v, %v", first, second)
 	}
 	r.alike(t, first, second)
-	back(first[len(before)+1])
+	r.goBack(t, first[len(before)+1])
 	r.alike(t, first, r.walk(t, in, 1).Way)
-	back(first[len(before)+1])
+	r.goBack(t, first[len(before)+1])
 	r.close(t)
 
 	r = newReal(t, dir)

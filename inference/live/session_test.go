@@ -178,10 +178,7 @@ func TestTell(t *testing.T) {
 		f.takes.tell = time.Second
 		r := newRig(t, t.TempDir(), f, true)
 		defer r.close()
-		r.Hold(forward)
-		r.pass(3 * time.Second)
-		r.Hold(Input{})
-		r.pass(2 * time.Second)
+		r.walk(forward, 3*time.Second)
 		made := len(r.State().Way)
 		r.SetPrompt("night")
 		r.pass(f.takes.encode + 500*time.Millisecond)
@@ -215,10 +212,7 @@ func TestBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		r := newRig(t, dir, newFake(), true)
-		r.Hold(forward)
-		r.pass(5 * time.Second)
-		r.Hold(Input{})
-		r.pass(2 * time.Second)
+		r.walk(forward, 5*time.Second)
 		first := r.State().Way
 		if len(first) < 8 {
 			t.Fatalf("%d chunks", len(first))
@@ -233,10 +227,7 @@ func TestBack(t *testing.T) {
 		if st.At != 3 || st.Chunk != 3 || !slices.Equal(st.Way, first) || !st.Waiting {
 			t.Errorf("after going back: %+v", st)
 		}
-		r.Hold(Input{Turn: clip.IJKL{1: 1}})
-		r.pass(2 * time.Second)
-		r.Hold(Input{})
-		r.pass(2 * time.Second)
+		r.walk(Input{Turn: clip.IJKL{1: 1}}, 2*time.Second)
 		st = r.State()
 		if len(st.Ways) != 2 || st.Ways[1].Begin != len(first) || st.Way[3] != 3 || st.Way[4] != len(first) {
 			t.Errorf("after another way: %+v", st)
@@ -271,10 +262,7 @@ func TestBackIsSeen(t *testing.T) {
 		f := newFake()
 		r := newRig(t, t.TempDir(), f, true)
 		defer r.close()
-		r.Hold(forward)
-		r.pass(5 * time.Second)
-		r.Hold(Input{})
-		r.pass(2 * time.Second)
+		r.walk(forward, 5*time.Second)
 		r.looks()
 		f.set(func() { f.takes.replay = time.Second })
 		r.Go(5)
