@@ -75,6 +75,13 @@ func TestLiveKeyBegins(t *testing.T) {
 	s.Version, s.Walk.On = s.Version+1, true
 	w.show(s)
 	expect(t, f, "hold [0 1 0 0] [0 0 0 0] true")
+	f.calls = nil
+	s.Version, s.Form.Picture.Thumb = s.Version+1, nil
+	w.live.screen.setImage(nil)
+	w.show(s)
+	if len(f.calls) > 0 {
+		t.Errorf("a walk without a picture yet, shown again, asks for %q", f.calls)
+	}
 }
 
 // TestLiveGamepad walks by a gamepad, beside the keys, until it is pulled out.

@@ -160,9 +160,12 @@ func (l *liveView) show(s studio.Snapshot) {
 		}
 		return
 	}
-	if !before.On || before.Dir != s.Walk.Dir || l.screen.image == nil {
+	begun := !before.On || before.Dir != s.Walk.Dir
+	if begun || l.screen.image == nil {
 		l.screen.setImage(begins(s))
-		l.hold() // what was let go of before it began
+	}
+	if begun {
+		l.hold() // what was let go of before that
 	}
 	l.showWalk(s.Walk, before)
 }
