@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,9 +34,10 @@ type Watcher struct {
 	log     *slog.Logger
 	stop    chan struct{}
 	done    chan struct{}
+	others  chan struct{} // holds one while other paths are watched than those of the events
 
 	mu    sync.Mutex
-	paths map[string]look // by path as given to Set
+	paths map[string]look // by path as given to Add
 }
 
 // look is what was at a path: the names, sizes and times of its files.
@@ -44,7 +46,7 @@ type look = string
 // New returns a Watcher that calls changed, from one goroutine, with each path whose
 // file or folder changed, went, or came.
 func New(log *slog.Logger, changed func(path string)) *Watcher {
-	w := &Watcher{changed: changed, log: log, stop: make(chan struct{}), done: make(chan struct{}), paths: map[string]look{}}
+	w := &Watcher{changed: changed, log: log, stop: make(chan struct{}), done: make(chan struct{}), others: make(chan struct{}, 1), paths: map[string]look{}}
 	events, err := fsnotify.NewWatcher()
 	if err != nil {
 		log.Warn("files are watched by looking only", "err", err)
@@ -55,21 +57,42 @@ func New(log *slog.Logger, changed func(path string)) *Watcher {
 	return w
 }
 
-// Set makes paths the ones that are watched; those that were watched before stay as
-// they are, and empty ones are skipped. Changes count from here on.
-func (w *Watcher) Set(paths ...string) {
-	fresh := map[string]look{}
+// Add watches path, too; an empty one is skipped. Changes count from here on, so who shows what is
+// at path adds it before looking there.
+func (w *Watcher) Add(path string) {
 	w.mu.Lock()
-	for _, path := range paths {
-		if seen, ok := w.paths[path]; ok {
-			fresh[path] = seen
-		} else if path != "" {
-			fresh[path] = See(path)
-		}
-	}
-	w.paths = fresh
+	_, known := w.paths[path]
 	w.mu.Unlock()
-	w.subscribe()
+	if known || path == "" {
+		return
+	}
+	seen := See(path)
+	w.mu.Lock()
+	if _, known = w.paths[path]; !known {
+		w.paths[path] = seen
+	}
+	w.mu.Unlock()
+	w.resubscribe()
+}
+
+// Keep ends the watching of all but paths. It waits for no disk.
+func (w *Watcher) Keep(paths ...string) {
+	w.mu.Lock()
+	before := len(w.paths)
+	maps.DeleteFunc(w.paths, func(path string, _ look) bool { return !slices.Contains(paths, path) })
+	fewer := len(w.paths) < before
+	w.mu.Unlock()
+	if fewer {
+		w.resubscribe()
+	}
+}
+
+// resubscribe has the watching goroutine ask for other events.
+func (w *Watcher) resubscribe() {
+	select {
+	case w.others <- struct{}{}:
+	default: // it has yet to
+	}
 }
 
 // Close stops watching. changed is not called after it returns.
@@ -99,6 +122,8 @@ func (w *Watcher) run() {
 				soon = true
 				timer.Reset(settle)
 			}
+		case <-w.others:
+			w.subscribe()
 		case err := <-errs:
 			w.log.Debug("watching files", "err", err) // a look comes anyway
 		case <-timer.C:
@@ -140,7 +165,9 @@ func (w *Watcher) subscribe() {
 	}
 	want := map[string]bool{}
 	w.mu.Lock()
-	for path := range w.paths {
+	paths := slices.Collect(maps.Keys(w.paths))
+	w.mu.Unlock()
+	for _, path := range paths {
 		walk(path, func(path string, info fs.FileInfo) {
 			if info.IsDir() {
 				want[path] = true
@@ -150,7 +177,6 @@ func (w *Watcher) subscribe() {
 			want[path] = true
 		}
 	}
-	w.mu.Unlock()
 	for _, path := range w.events.WatchList() {
 		if !want[path] {
 			w.events.Remove(path)

@@ -19,6 +19,7 @@ import (
 	"gimbal/inference/engine/enginetest"
 	"gimbal/inference/library"
 	"gimbal/inference/live"
+	"gimbal/inference/queue"
 )
 
 // fakeTrash moves files to a folder.
@@ -35,10 +36,18 @@ type fakeWatcher struct {
 	paths   []string
 }
 
-func (w *fakeWatcher) Set(paths ...string) {
+func (w *fakeWatcher) Add(path string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.paths = paths
+	if !slices.Contains(w.paths, path) {
+		w.paths = append(w.paths, path)
+	}
+}
+
+func (w *fakeWatcher) Keep(paths ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.paths = slices.DeleteFunc(w.paths, func(path string) bool { return !slices.Contains(paths, path) })
 }
 
 func (w *fakeWatcher) Close() {}
@@ -208,17 +217,17 @@ func (b *bench) generate() library.Entry {
 	return s.Library.Entries[0]
 }
 
-// finished waits until the run is over.
+// finished waits until the run is over, for the library and for the queue, which hears of it after.
 func (b *bench) finished(id library.ID, state library.State) library.Entry {
 	b.t.Helper()
 	var e library.Entry
 	b.await("the end of the run", func(s Snapshot) bool {
-		for _, e = range s.Library.Entries {
-			if e.ID == id {
-				return e.State == state
-			}
+		i := slices.IndexFunc(s.Library.Entries, func(e library.Entry) bool { return e.ID == id })
+		if i < 0 || slices.ContainsFunc(s.UnderWay(), func(r queue.Run) bool { return r.Entry.ID == id }) {
+			return false
 		}
-		return false
+		e = s.Library.Entries[i]
+		return e.State == state
 	})
 	return e
 }

@@ -38,11 +38,7 @@ func (s *Studio) startChecks(n *Snapshot) {
 	s.checkRecents(n)
 	s.checkLibrary(n)
 	s.checkStage(n)
-	watched := [4]string{image, folder, s.folder(n, true), s.folder(n, false)}
-	s.check("watch", watched, immediate, func(context.Context) func(*Snapshot) {
-		s.watcher.Set(watched[:]...)
-		return func(*Snapshot) {}
-	})
+	s.watcher.Keep(image, folder, s.folder(n, true), s.folder(n, false))
 	s.checkRoom(n)
 	s.checkSettings()
 }
@@ -76,6 +72,7 @@ func (s *Studio) modelFilesChanged(n *Snapshot, demo bool) {
 
 // readPicture looks at the chosen picture.
 func (s *Studio) readPicture(path string) func(n *Snapshot) {
+	s.watcher.Add(path)
 	found := Picture{Path: path}
 	var wrong *Problem
 	if path != "" {
@@ -120,6 +117,7 @@ func exists(path string) bool {
 
 // readCamera looks at the chosen camera path, or makes it of keys.
 func (s *Studio) readCamera(asked askedPath) func(n *Snapshot) {
+	s.watcher.Add(asked.folder)
 	path, err := asked.open()
 	var wrong *Problem
 	if err != nil {

@@ -2,6 +2,7 @@ package studio
 
 import (
 	"context"
+	"fmt"
 	"image"
 	"image/jpeg"
 	"math"
@@ -169,7 +170,8 @@ func TestPicture(t *testing.T) {
 	})
 }
 
-// TestFilesAreWatched has the real watcher see a picture that comes.
+// TestFilesAreWatched has the real watcher see a picture that comes, and pictures that come at the
+// moment at which they are looked for.
 func TestFilesAreWatched(t *testing.T) {
 	b := &bench{t: t, dir: t.TempDir()}
 	options := b.options()
@@ -182,10 +184,12 @@ func TestFilesAreWatched(t *testing.T) {
 	b.SetPicture(path)
 	b.problem(FieldPicture, PictureGone)
 	writePicture(t, path)
-	begin := time.Now()
 	b.await("the picture", func(s Snapshot) bool { return s.Form.Picture.Width == 208 })
-	if took := time.Since(begin); took > time.Second {
-		t.Errorf("shown after %v", took)
+	for i := range 8 {
+		path := filepath.Join(b.dir, fmt.Sprintf("%d.png", i))
+		b.SetPicture(path)
+		writePicture(t, path)
+		b.await("the picture", func(s Snapshot) bool { return s.Form.Picture.Path == path && s.Form.Picture.Width == 208 })
 	}
 }
 

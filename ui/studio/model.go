@@ -148,11 +148,12 @@ func assetsOf(m engine.Model) string {
 
 // checkModel inspects a model when it is another one.
 func (s *Studio) checkModel(n *Snapshot, demo bool) {
-	asked, known := s.request(n, demo), ""
+	asked, folder, known := s.request(n, demo), s.folder(n, demo), ""
 	if !demo {
 		known = n.Settings.KnownAssets
 	}
 	s.check(modelCheck(demo), asked, immediate, func(ctx context.Context) func(*Snapshot) {
+		s.watcher.Add(folder)
 		found := s.inspect(ctx, asked, known)
 		return func(n *Snapshot) {
 			know := func() { s.state.models[demo] = found }

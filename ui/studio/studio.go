@@ -48,7 +48,8 @@ type Options struct {
 
 // watcher tells of changes to files and folders.
 type watcher interface {
-	Set(paths ...string)
+	Add(path string)
+	Keep(paths ...string)
 	Close()
 }
 
