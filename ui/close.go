@@ -39,7 +39,7 @@ func (w *Window) Close() {
 			w.quit()
 		}
 	}, w.window)
-	d.Show()
+	w.open(d)
 }
 
 // quit keeps the window's size and closes the studio, without blocking the window.

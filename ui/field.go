@@ -143,14 +143,14 @@ func (f *form) show(s studio.Snapshot) {
 	}
 	for name, hint := range f.hints {
 		var lines []string
-		color := theme.ColorNameWarning
+		level := studio.Info
 		for _, p := range s.Form.Of(name) {
 			missing := p.Code == studio.PictureMissing || p.Code == studio.PromptEmpty
 			if missing && !s.Form.Attempted && !f.touched[name] {
 				continue
 			}
-			if p.Level == studio.Error {
-				color = theme.ColorNameError
+			if level == studio.Info || p.Level == studio.Error {
+				level = p.Level // the worst
 			}
 			text := problemText(p)
 			if p.Level == studio.Error {
@@ -158,7 +158,7 @@ func (f *form) show(s studio.Snapshot) {
 			}
 			lines = append(lines, text)
 		}
-		hint.Set(color, lines...)
+		hint.Set(problemColor(level), lines...)
 	}
 }
 

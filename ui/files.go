@@ -20,7 +20,7 @@ func (w *Window) pick(panel desktop.Panel, chosen func(path string)) {
 			case errors.Is(err, errors.ErrUnsupported):
 				w.pickHere(panel, chosen)
 			case err != nil:
-				dialog.ShowError(err, w.window)
+				w.fail(err)
 			case path != "":
 				chosen(path)
 			}
@@ -71,5 +71,5 @@ func (w *Window) pickHere(panel desktop.Panel, chosen func(path string)) {
 	d.SetTitleText(panel.Title)
 	size := w.window.Canvas().Size()
 	d.Resize(fyne.NewSize(min(820, size.Width-80), min(560, size.Height-80)))
-	d.Show()
+	w.open(d)
 }

@@ -287,7 +287,7 @@ func (w *Window) cancelGet() {
 		}
 	}, w.window)
 	d.SetConfirmImportance(widget.DangerImportance)
-	d.Show()
+	w.open(d)
 }
 
 // orderForm is where the chosen model goes, under which licence, and the button that begins.

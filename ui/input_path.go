@@ -59,6 +59,7 @@ func (w *Window) editPath() {
 	}
 	w.editorPage.Objects = []fyne.CanvasObject{w.editor.View()}
 	w.editorPage.Refresh()
+	w.undoing.show(w.now)
 	setVisible(w.editorPage, true)
 	setVisible(w.stagePage, false)
 	editor := w.editor
@@ -95,6 +96,7 @@ func (w *Window) closeEditor() {
 		delete(w.names, "path."+name)
 	}
 	w.editor = nil
+	w.undoing.show(w.now)
 	w.editorPage.Objects = nil
 	setVisible(w.editorPage, false)
 	setVisible(w.stagePage, true)
@@ -128,7 +130,7 @@ var conventions = []keyframes.Convention{{}, {WorldToCamera: true}, {OpenGL: tru
 
 // importPath asks for a path: a folder, or keys.
 func (w *Window) importPath(use func(p keyframes.Path)) {
-	entry := widget.NewEntry()
+	entry := newEscapable(w.escape)
 	entry.SetPlaceHolder("w-20,wl-30,none-5")
 	wrong := part.NewHint(400)
 	w.names["import.keys"] = entry
@@ -151,14 +153,14 @@ func (w *Window) importPath(use func(p keyframes.Path)) {
 	w.names["import.folder"], w.names["import.take"] = folder, keys
 	content := part.Column(10, part.NewNote(tr("path.import_about"), 420), part.Line(0, folder, part.Spread(part.Gap(0, 0))), part.Line(6, part.Spread(entry), keys), wrong)
 	d = dialog.NewCustom(tr("path.import_title"), tr("cancel"), part.Sized(420, 0, content), w.window)
-	d.Show()
+	w.open(d)
 }
 
 // readPath reads a folder and shows its path by every convention before it is used.
 func (w *Window) readPath(path string, use func(p keyframes.Path)) {
 	r, err := w.studio.ReadPath(path)
 	if err != nil {
-		dialog.ShowError(err, w.window)
+		w.fail(err)
 		return
 	}
 	before, after := plot.NewTop(), plot.NewTop()
@@ -188,5 +190,5 @@ func (w *Window) readPath(path string, use func(p keyframes.Path)) {
 	take := primary(widget.NewButton(tr("path.use"), func() { d.Hide(); use(r.As(conventions[chosen])) }))
 	w.names["import.use"] = take
 	d.SetButtons([]fyne.CanvasObject{widget.NewButton(tr("cancel"), d.Hide), take})
-	d.Show()
+	w.open(d)
 }

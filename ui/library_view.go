@@ -53,7 +53,7 @@ func newLibraryView(w *Window) *libraryView {
 	main := part.Dock(part.Inset(0, 12, 0, 0, head), nil, nil, nil, container.NewStack(l.empty, part.Inset(0, 0, -8, 0, l.grid)))
 	aside := part.Dock(nil, nil, part.Rule(), nil,
 		container.NewStack(part.Background(look.ColorSidebar, "", 0), l.detail.view))
-	l.view = part.Dock(nil, nil, nil, part.Sized(detailWidth, 0, aside), part.Inset(16, 8, 20, 20, main))
+	l.view = part.Dock(nil, nil, nil, part.Sized(detailWidth, 0, aside), part.Inset(16, 8, 20, 20, w.notices.above(pageLibrary, main)))
 	w.names["library.search"], w.names["library.grid"] = l.search, l.grid
 	return l
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func walking(t *testing.T) studio.Snapshot {
 	s := filled(t)
 	s.Walk = studio.Walk{Can: studio.WalkReady, On: true, Dir: "walk", Idle: true, State: live.State{
 		Phase: live.Walking, Prompt: "a plaza", At: 3, Chunk: 3, Way: []int{0, 1, 3}, ChunkFrames: 8,
-		Ways: []live.Way{{Number: 1, Begin: 0, Tip: 2, Chunks: 3}, {Number: 2, Name: "left", Begin: 3, Tip: 3, Chunks: 3}},
+		Ways: []live.Way{{Number: 1, Begin: 0, Tip: 2, Chunks: 1}, {Number: 2, Name: "left", Begin: 3, Tip: 3, Chunks: 3}},
 		Held: live.Input{Move: clip.WASD{1}, Turn: clip.IJKL{1: 1}}, Latency: 1400 * time.Millisecond, FPS: 15.9, Ahead: 0.5, Memory: 107e6,
 	}}
 	return s
@@ -135,6 +136,9 @@ func TestLiveShowsTheWalk(t *testing.T) {
 	if l.screen.image == nil || l.screen.image != f.thumb {
 		t.Error("the chunk's picture is not seen at once")
 	}
+	if got := l.ways.Options[0]; got != "1. 1 chunk" {
+		t.Errorf("the first way is %q", got)
+	}
 	l.ways.SetSelectedIndex(0)
 	expect(t, f, "go 2")
 	test.Tap(w.names["live.again"].(*widget.Button))
@@ -147,6 +151,35 @@ func TestLiveShowsTheWalk(t *testing.T) {
 	for name, call := range map[string]string{"live.save": "save walk", "live.create": "use camera", "live.end": "end walk"} {
 		test.Tap(w.names[name].(*widget.Button))
 		expect(t, f, call)
+	}
+}
+
+// TestLiveBeforeTheFirstChunk has nothing to choose, and no numbers but the one that is known.
+func TestLiveBeforeTheFirstChunk(t *testing.T) {
+	s := walking(t)
+	s.Walk.State = live.State{Phase: live.Walking, Waiting: true, At: -1, Memory: 107e6}
+	w, _ := newTestWindow(t, s, 1280, 800)
+	w.turn(pageLive)
+	if got := w.live.numbers.Text(); got != "107 MB" || w.live.ways.Visible() || w.live.name.Visible() {
+		t.Errorf("the numbers are %q, ways are offered: %t", got, w.live.ways.Visible())
+	}
+}
+
+// TestLiveSaving says how far a video is, and what came of it, where it was asked for.
+func TestLiveSaving(t *testing.T) {
+	s := walking(t)
+	s.Walk.Paused, s.Walk.Held, s.Walk.Saving, s.Walk.Saved, s.Walk.Total = true, live.Input{}, "/videos", 8, 24
+	w, _ := newTestWindow(t, s, 1280, 800)
+	w.turn(pageLive)
+	if got := w.live.keys.Text(); got != "Saving: 8 of 24 frames" {
+		t.Errorf("while a video is saved it says %q", got)
+	}
+	s.Version++
+	s.Walk.Saving, s.Walk.Saved, s.Walk.Total = "", 0, 0
+	s.Notices = []studio.Notice{{ID: 1, Level: studio.Info, Code: studio.WalkSaved, Args: map[string]any{"Path": "/videos"}}}
+	w.show(s)
+	if got := textOf(w.live.view); !strings.Contains(got, "The walk's video is in /videos") {
+		t.Errorf("after it was saved the page says %q", got)
 	}
 }
 

@@ -40,7 +40,7 @@ type liveView struct {
 	hint    *part.Text
 	keys    *part.Text
 	numbers *part.Text
-	say     *widget.Entry
+	say     *escapable
 	pause   *widget.Button
 	again   *widget.Button
 	save    *widget.Button
@@ -65,7 +65,7 @@ func newLiveView(w *Window) *liveView {
 	l.strip = newWalkStrip(w)
 	aside := l.newAside()
 	world := l.newWorld()
-	l.view = part.Dock(nil, nil, part.Dock(nil, nil, nil, part.Rule(), aside), nil, part.Inset(16, 16, 20, 20, world))
+	l.view = part.Dock(nil, nil, part.Dock(nil, nil, nil, part.Rule(), aside), nil, part.Inset(16, 16, 20, 20, w.notices.above(pageLive, world)))
 	for name, o := range map[string]fyne.CanvasObject{
 		"live.start": l.start, "live.end": l.end, "live.screen": l.screen, "live.say": l.say, "live.pause": l.pause,
 		"live.again": l.again, "live.save": l.save, "live.create": l.create, "live.folder": l.folder, "live.ways": l.ways, "live.idle": l.idle, "live.why": l.why, "live.make": l.make,
@@ -102,7 +102,7 @@ func (l *liveView) newWorld() fyne.CanvasObject {
 	w := l.w
 	l.hint = part.NewCaption(tr("live.keys")).Aligned(fyne.TextAlignCenter)
 	l.keys, l.numbers = part.NewText("").Bold(), part.NewCaption("").Aligned(fyne.TextAlignTrailing)
-	l.say = widget.NewEntry()
+	l.say = newEscapable(w.window.Canvas().Unfocus)
 	l.say.SetPlaceHolder(tr("live.say"))
 	l.say.OnSubmitted = func(text string) {
 		w.studio.SayWalk(text)
@@ -147,6 +147,7 @@ func (l *liveView) show(s studio.Snapshot) {
 	setVisible(l.make, s.Walk.Can == studio.WalkWhole)
 	setEnabled(l.start, s.Walk.Can == studio.WalkReady)
 	setVisible(l.start, !s.Walk.On)
+	setVisible(l.prompt.view, !s.Walk.On) // the walk has an entry of its own
 	setVisible(l.end, s.Walk.On)
 	if l.idle.Checked != s.Walk.Idle {
 		l.idle.Checked = s.Walk.Idle
@@ -214,6 +215,8 @@ func (l *liveView) showWays(n studio.Walk) {
 		}
 	}
 	l.tips = tips
+	setVisible(l.ways, len(names) > 0)
+	setVisible(l.name, len(names) > 0)
 	if !slices.Equal(names, l.ways.Options) {
 		l.ways.SetOptions(names)
 	}
@@ -257,10 +260,10 @@ func keysText(n studio.Walk) string {
 		return tr("live.replaying", map[string]any{"N": n.Replayed, "Of": n.Replay})
 	case n.Phase == live.Opening:
 		return tr("live.opening")
-	case n.Paused:
-		return tr("live.paused")
 	case n.Saving != "" && n.Total > 0:
 		return join(text, tr("live.saving", map[string]any{"N": n.Saved, "Of": n.Total}))
+	case n.Paused:
+		return tr("live.paused")
 	case n.Encoding:
 		return join(text, tr("live.encoding"))
 	case text == "" && n.Waiting:
@@ -271,6 +274,9 @@ func keysText(n studio.Walk) string {
 
 // walkNumbers says how fast the walk goes.
 func walkNumbers(n studio.Walk) string {
+	if n.Made == 0 && n.Latency == 0 {
+		return bytesText(n.Memory) // the rest is not known yet
+	}
 	return join(
 		tr("live.chunk", map[string]any{"N": len(n.Way)}),
 		tr("live.latency", map[string]any{"S": fmt.Sprintf("%.1f", n.Latency.Seconds())}),
@@ -291,7 +297,7 @@ func (l *liveView) begin() {
 
 // saveCamera asks for a folder for the camera's way.
 func (l *liveView) saveCamera() {
-	l.w.pick(desktop.Panel{Kind: desktop.PickFolder, Title: tr("live.save_camera")}, l.w.studio.SaveWalkCamera)
+	l.w.pick(desktop.Panel{Kind: desktop.SaveFile, Title: tr("path.export_title"), Name: tr("path.export_name")}, l.w.studio.SaveWalkCamera)
 }
 
 // nameWay asks for the name of the way that the walk is on.
@@ -300,14 +306,14 @@ func (l *liveView) nameWay() {
 		return
 	}
 	at := l.now.At
-	entry := widget.NewEntry()
+	entry := newEscapable(l.w.escape)
 	d := dialog.NewForm(tr("live.name"), tr("save"), tr("cancel"), []*widget.FormItem{widget.NewFormItem(tr("live.name_of"), entry)}, func(ok bool) {
 		if ok {
 			l.w.studio.NameWalk(at, entry.Text)
 		}
 	}, l.w.window)
 	d.Resize(fyne.NewSize(380, 0))
-	d.Show()
+	l.w.open(d)
 	l.w.window.Canvas().Focus(entry)
 }
 

@@ -79,7 +79,9 @@ func (m *menu) build(s studio.Snapshot) *fyne.MainMenu {
 		item(tr("menu.settings"), fyne.KeyComma, command, w.showSettings),
 		quit,
 	)
-	edit := fyne.NewMenu(tr("menu.edit"), item(tr("menu.undo"), fyne.KeyZ, command, w.undo), item(tr("menu.redo"), fyne.KeyZ, shifted, w.redo))
+	undo := fyne.NewMenuItem(tr("menu.undo"), w.undo)
+	undo.Shortcut = &fyne.ShortcutUndo{} // Fyne makes this, and nothing else, of the keys
+	edit := fyne.NewMenu(tr("menu.edit"), undo, item(tr("menu.redo"), fyne.KeyZ, shifted, w.redo))
 	return fyne.NewMainMenu(file, edit, m.runMenu(s), m.presetMenu(s), m.viewMenu(s), m.helpMenu())
 }
 
@@ -137,9 +139,9 @@ func (m *menu) helpMenu() *fyne.Menu {
 		item(tr("menu.about"), "", 0, w.showAbout))
 }
 
-// walkKey gives a key to the page Live where that is seen; going up, in any case.
+// walkKey gives a key to the page Live where that is in front; going up, in any case.
 func (w *Window) walkKey(name fyne.KeyName, down bool) {
-	if w.page == pageLive || !down {
+	if w.page == pageLive && w.window.Canvas().Overlays().Top() == nil || !down {
 		w.live.key(name, down)
 	}
 }
@@ -152,7 +154,11 @@ func (w *Window) keys() {
 		c.SetOnKeyUp(func(e *fyne.KeyEvent) { w.walkKey(e.Name, false) })
 	}
 	w.window.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) {
-		if w.page != pageCreate || w.editor != nil || w.now.Stage.Video == nil || !w.stage.player.Visible() {
+		if e.Name == fyne.KeyEscape {
+			w.escape()
+			return
+		}
+		if w.window.Canvas().Overlays().Top() != nil || w.page != pageCreate || w.editor != nil || w.now.Stage.Video == nil || !w.stage.player.Visible() {
 			return
 		}
 		switch e.Name {
@@ -164,10 +170,6 @@ func (w *Window) keys() {
 			w.stage.player.Step(1)
 		case fyne.KeyHome:
 			w.stage.player.Seek(0)
-		case fyne.KeyEscape:
-			if w.full {
-				w.toggleFull()
-			}
 		}
 	})
 }

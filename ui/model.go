@@ -243,7 +243,7 @@ func (w *Window) showModel() {
 	}
 	d = dialog.NewCustomWithoutButtons(tr("model"), part.Sized(460, 0, rows), w.window)
 	d.SetButtons(append(buttons, choose))
-	d.Show()
+	w.open(d)
 }
 
 // partRow is one part of the model: there, damaged or missing.

@@ -20,10 +20,11 @@ const maxNotices = 2
 // allNoticesHeight is the room for all of them, which scroll in it.
 const allNoticesHeight = 260
 
-// notices are the messages that belong to no field, above the stage: what is wrong first,
-// and of those the last.
+// notices are the messages that belong to no field, above what the page shows: what is wrong
+// first, and of those the last.
 type notices struct {
 	w     *Window
+	pages [pageLive + 1]noticedPage
 	shown []uint64
 	all   bool // as the user asked
 	count int  // of all
@@ -31,6 +32,9 @@ type notices struct {
 	more  *widget.Button
 	view  *fyne.Container
 }
+
+// noticedPage is a page with a place for the notices.
+type noticedPage struct{ place, view *fyne.Container }
 
 func newNotices(w *Window) *notices {
 	n := &notices{w: w, list: part.Column(6)}
@@ -43,6 +47,24 @@ func newNotices(w *Window) *notices {
 	n.view.Hide()
 	w.names["notices.more"] = n.more
 	return n
+}
+
+// above returns what a page shows with a place for the notices above it.
+func (n *notices) above(page int, content fyne.CanvasObject) fyne.CanvasObject {
+	place := container.NewStack()
+	n.pages[page] = noticedPage{place, part.Dock(place, nil, nil, nil, content)}
+	return n.pages[page].view
+}
+
+// turn brings the notices to a page.
+func (n *notices) turn(page int) {
+	for i, p := range n.pages {
+		p.place.Objects = nil
+		if i == page {
+			p.place.Objects = []fyne.CanvasObject{n.view}
+		}
+		p.view.Refresh()
+	}
 }
 
 func (n *notices) show(s studio.Snapshot) {
@@ -78,7 +100,7 @@ func (n *notices) show(s studio.Snapshot) {
 		n.list.Add(container.NewHBox(n.more))
 	}
 	setVisible(n.view, len(now) > 0)
-	n.w.stagePage.Refresh()
+	n.pages[n.w.page].view.Refresh()
 }
 
 // byLevel returns notices in the order in which they matter.

@@ -155,6 +155,12 @@ func TestPathMovesAndRecording(t *testing.T) {
 	if tick == nil || !w.names["path.use"].(fyne.Disableable).Disabled() {
 		t.Fatal("it does not record")
 	}
+	for range 100 { // longer than the video: nobody is in a hurry
+		tick()
+	}
+	if p := w.editor.Path(); tick == nil || len(p.Keys) != 2 {
+		t.Fatalf("a recording begins before the first key: %+v", p)
+	}
 	down(fyne.KeyW)
 	for range 20 {
 		tick()
@@ -196,7 +202,7 @@ func TestPathImport(t *testing.T) {
 	if w.window.Canvas().Overlays().Top() == nil {
 		t.Error("no keys were taken")
 	}
-	w.names["import.keys"].(*widget.Entry).SetText("w-20,l-20")
+	w.names["import.keys"].(*escapable).SetText("w-20,l-20")
 	test.Tap(w.names["import.take"].(fyne.Tappable))
 	if end := used.At(float64(used.Last())); math.Abs(end.Z-1) > 0.06 || math.Abs(end.Heading-40) > 3 {
 		t.Errorf("of keys: %+v", end)

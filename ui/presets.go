@@ -98,7 +98,7 @@ func (w *Window) deletePreset(p studio.Preset) {
 
 // askName asks for a name.
 func (w *Window) askName(title, name string, done func(string)) {
-	entry := widget.NewEntry()
+	entry := newEscapable(w.escape)
 	entry.SetText(name)
 	entry.SetPlaceHolder(tr("preset.name"))
 	d := dialog.NewCustomConfirm(title, tr("save"), tr("cancel"), part.Sized(320, 0, entry), func(ok bool) {
@@ -107,7 +107,7 @@ func (w *Window) askName(title, name string, done func(string)) {
 		}
 	}, w.window)
 	entry.OnSubmitted = func(string) { d.Confirm() }
-	d.Show()
+	w.open(d)
 	w.names["dialog.name"] = entry
 	w.window.Canvas().Focus(entry)
 }
@@ -122,7 +122,7 @@ func (w *Window) askDelete(title, text string, yes func()) {
 	d.SetConfirmText(tr("delete"))
 	d.SetDismissText(tr("cancel"))
 	d.SetConfirmImportance(widget.DangerImportance)
-	d.Show()
+	w.open(d)
 }
 
 // newPresetRow is a preset in the list: its name and, below, what it takes.

@@ -125,9 +125,9 @@ func (p *progress) idle(s studio.Snapshot) (headline, detail string, ink fyne.Th
 	}
 	switch r := s.Run; {
 	case r.Phase == queue.Finished && r.Entry.State == library.Done:
-		return tr("run.done", map[string]any{"Time": duration(r.Elapsed)}), detail, theme.ColorNameForeground
+		return tr("run.done", map[string]any{"Time": duration(r.Elapsed)}), tr("idle.next", map[string]any{"What": detail}), theme.ColorNameForeground
 	case r.Phase == queue.Finished && r.Entry.State == library.Cancelled:
-		return tr("run.cancelled"), detail, theme.ColorNameForeground
+		return tr("run.cancelled"), tr("idle.next", map[string]any{"What": detail}), theme.ColorNameForeground
 	}
 	return tr("idle.ready"), detail, theme.ColorNameForeground
 }

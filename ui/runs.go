@@ -75,7 +75,7 @@ func (w *Window) showQueue() {
 	l.dialog.SetOnClosed(func() { w.queue = nil })
 	w.queue = l
 	l.show(w.now)
-	l.dialog.Show()
+	w.open(l.dialog)
 }
 
 // show brings the list up to date, and ends with it.
@@ -139,5 +139,5 @@ func (w *Window) fail(err error) {
 		widget.NewButton(tr("copy_details"), func() { w.app.Clipboard().SetContent(err.Error()) }),
 		primary(widget.NewButton(tr("close"), func() { d.Hide() })),
 	})
-	d.Show()
+	w.open(d)
 }

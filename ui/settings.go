@@ -65,7 +65,7 @@ func (w *Window) showSettings() {
 	d.SetButtons([]fyne.CanvasObject{closing})
 	w.settings, w.names["settings.close"] = server, closing
 	d.SetOnClosed(func() { w.settings = nil })
-	d.Show()
+	w.open(d)
 }
 
 // chooseOutput asks for the folder of the videos.

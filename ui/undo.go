@@ -9,34 +9,43 @@ import (
 	"gimbal/ui/studio"
 )
 
-// undoButtons take changes of the form back.
+// undoButtons take changes of the form back, where that is seen.
 type undoButtons struct {
+	w          *Window
 	undo, redo *widget.Button
 	view       fyne.CanvasObject
 }
 
 func newUndoButtons(w *Window) *undoButtons {
-	b := &undoButtons{undo: part.IconButton(theme.ContentUndoIcon(), w.undo), redo: part.IconButton(theme.ContentRedoIcon(), w.redo)}
+	b := &undoButtons{w: w, undo: part.IconButton(theme.ContentUndoIcon(), w.undo), redo: part.IconButton(theme.ContentRedoIcon(), w.redo)}
 	b.view = part.Line(0, b.undo, b.redo)
 	w.names["undo"], w.names["redo"] = b.undo, b.redo
 	return b
 }
 
 func (b *undoButtons) show(s studio.Snapshot) {
+	form := b.w.page == pageCreate && b.w.editor == nil // which has buttons of its own
 	for button, on := range map[*widget.Button]bool{b.undo: s.Form.CanUndo, b.redo: s.Form.CanRedo} {
-		setEnabled(button, on)
+		setEnabled(button, form && on)
 	}
 }
 
-// undo takes back what was changed last where the user works: in the editor of the path, or in
-// the form.
-func (w *Window) undo() { w.takeBack(w.studio.Undo, func() { w.editor.Undo() }) }
+// undo takes back what was changed last where the user works: in the editor of the path, in
+// the form or, where neither is in front, in an entry.
+func (w *Window) undo() {
+	w.takeBack(w.studio.Undo, func() { w.editor.Undo() }, &fyne.ShortcutUndo{})
+}
 
-func (w *Window) redo() { w.takeBack(w.studio.Redo, func() { w.editor.Redo() }) }
+func (w *Window) redo() {
+	w.takeBack(w.studio.Redo, func() { w.editor.Redo() }, &fyne.ShortcutRedo{})
+}
 
-func (w *Window) takeBack(form, path func()) {
+func (w *Window) takeBack(form, path func(), text fyne.Shortcut) {
 	switch {
-	case !w.create.Visible() || w.window.Canvas().Overlays().Top() != nil:
+	case w.page != pageCreate || w.window.Canvas().Overlays().Top() != nil:
+		if entry, ok := w.window.Canvas().Focused().(fyne.Shortcutable); ok {
+			entry.TypedShortcut(text)
+		}
 	case w.editor != nil:
 		path()
 	default:

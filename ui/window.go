@@ -53,7 +53,8 @@ type Window struct {
 	presets    *presetsMenu
 	undoing    *undoButtons
 	menu       *menu
-	settings   *serverSettings // while they are shown; else nil
+	settings   *serverSettings              // while they are shown; else nil
+	dismiss    map[fyne.CanvasObject]func() // of dialogs, by what is shown of them
 	attendant  attendant
 	content    fyne.CanvasObject
 	full       bool
@@ -72,7 +73,7 @@ func New(o Options) (*Window, error) {
 	if err := translation.Load(now.Settings.Language); err != nil {
 		return nil, err
 	}
-	w := &Window{app: o.App, studio: o.Studio, options: o, names: names{}, now: now, appearance: now.Settings.Appearance, attendant: attendant{desktop: o.Desktop}}
+	w := &Window{app: o.App, studio: o.Studio, options: o, names: names{}, dismiss: map[fyne.CanvasObject]func(){}, now: now, appearance: now.Settings.Appearance, attendant: attendant{desktop: o.Desktop}}
 	o.App.Settings().SetTheme(look.New(w.appearance))
 	w.window = o.App.NewWindow("Gimbal")
 	w.window.SetPadded(false)
@@ -110,11 +111,12 @@ func (w *Window) build() {
 			container.NewCenter(part.Sized(330, 0, w.pages)),
 			part.Line(6, w.presets.button, w.undoing.view, part.Spread(part.Gap(0, 0)), w.settingsButton()))))
 	w.get = newGetView(w)
-	w.stagePage = part.Dock(w.notices.view, nil, nil, nil, w.stage.view)
+	w.stagePage = container.NewStack(w.stage.view)
 	w.editorPage = container.NewStack()
 	w.editorPage.Hide()
 	left := part.Dock(nil, nil, nil, part.Rule(), w.inputs.view)
-	w.create = part.Dock(nil, nil, left, nil, part.Inset(16, 16, 20, 20, container.NewStack(w.stagePage, w.editorPage, w.get.view)))
+	w.create = part.Dock(nil, nil, left, nil, part.Inset(16, 16, 20, 20, w.notices.above(pageCreate, container.NewStack(w.stagePage, w.editorPage, w.get.view))))
+	w.notices.turn(pageCreate)
 	w.library.view.Hide()
 	w.live.view.Hide()
 	middle := container.NewStack(w.create, w.library.view, w.live.view)
@@ -167,6 +169,8 @@ func (w *Window) turn(page int) {
 	w.page = page
 	w.pages.SetSelected(page)
 	w.progress.show(w.now)
+	w.undoing.show(w.now)
+	w.notices.turn(page)
 	setVisible(w.live.view, page == pageLive)
 	setVisible(w.library.view, page == pageLibrary)
 	setVisible(w.create, page == pageCreate)

@@ -260,7 +260,7 @@ func TestPresets(t *testing.T) {
 	test.Tap(w.names["preset.quick"].(fyne.Tappable))
 	expect(t, f, "preset quick")
 	w.savePreset()
-	entry := w.names["dialog.name"].(*widget.Entry)
+	entry := w.names["dialog.name"].(*escapable)
 	test.Type(entry, "Evening")
 	entry.OnSubmitted(entry.Text)
 	expect(t, f, "save Evening")
@@ -332,6 +332,26 @@ func TestNoticesCanBeDismissed(t *testing.T) {
 	}
 	test.Tap(w.names["notice.dismiss"].(fyne.Tappable))
 	expect(t, f, "dismiss 7")
+}
+
+// TestNoticesOnEveryPage has them where the user is.
+func TestNoticesOnEveryPage(t *testing.T) {
+	s := empty()
+	s.Notices = []studio.Notice{{ID: 7, Level: studio.Error, Code: studio.ExportFailed, Args: map[string]any{"Path": "/x.mp4"}, Text: "x"}}
+	w, _ := newTestWindow(t, s, 1280, 800)
+	pages := map[int]fyne.CanvasObject{pageCreate: w.create, pageLibrary: w.library.view, pageLive: w.live.view}
+	for on := range pages {
+		w.turn(on)
+		layOut(w)
+		for page, view := range pages {
+			if seen := strings.Contains(textOf(view), "The export to /x.mp4 failed."); seen != (page == on) {
+				t.Errorf("on page %d the notice is on page %d: %t", on, page, seen)
+			}
+		}
+		if w.notices.view.Size().Height < 20 {
+			t.Errorf("on page %d the notice has no room", on)
+		}
+	}
 }
 
 // TestNoticesInOrder shows what is wrong first, with its cause, and the rest on request.

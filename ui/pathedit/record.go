@@ -20,7 +20,7 @@ type recorder struct {
 	release func() // of the keys
 }
 
-// record starts a recording, or ends the one under way.
+// record starts a recording, which the first key begins, or ends the one under way.
 func (e *Editor) record() {
 	if e.recorder != nil {
 		e.recorder.end()
@@ -48,11 +48,15 @@ func (r *recorder) tick() {
 		return 0
 	}
 	slow := 1 - (1-clip.WalkSlow)*down(desktop.KeyShiftLeft, desktop.KeyShiftRight)
-	r.poses = append(r.poses, r.mover.Move(clip.Motions{
+	move := clip.Motions{
 		Forward: clip.WalkMove * slow * (down(fyne.KeyW) - down(fyne.KeyS)), Side: clip.WalkMove * slow * (down(fyne.KeyD) - down(fyne.KeyA)),
 		Up:    clip.WalkTurn * slow * (down(fyne.KeyI, fyne.KeyUp) - down(fyne.KeyK, fyne.KeyDown)),
 		Right: clip.WalkTurn * slow * (down(fyne.KeyL, fyne.KeyRight) - down(fyne.KeyJ, fyne.KeyLeft)),
-	}))
+	}
+	if len(r.poses) == 1 && move == (clip.Motions{}) { // a short video would be over before the first key
+		return
+	}
+	r.poses = append(r.poses, r.mover.Move(move))
 	s := r.e.s
 	p := keyframes.Take(r.poses, []clip.Intrinsics{s.path().Keys[0].Intrinsics()})
 	s.frame = len(r.poses) - 1

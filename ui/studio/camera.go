@@ -2,6 +2,7 @@ package studio
 
 import (
 	"math"
+	"slices"
 
 	"gimbal/inference"
 	"gimbal/inference/clip"
@@ -43,6 +44,11 @@ func (c *CameraPath) describe(path *clip.Path, frames int) {
 	c.Legs = path.Legs(frames)
 	if c.Name == "" {
 		c.Notes = path.Notes(frames)
+	}
+	if c.Actions != "" { // whoever types keys knows that the path is theirs and has no lens
+		c.Notes = slices.DeleteFunc(c.Notes, func(n clip.Note) bool {
+			return n.About == clip.NoteFromKeys || n.About == clip.NoteIntrinsicsGuessed
+		})
 	}
 }
 

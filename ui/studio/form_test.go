@@ -245,6 +245,9 @@ func TestActions(t *testing.T) {
 		if way := s.Form.Camera.Legs; len(way) != 2 || way[0].Direction != clip.Forward || way[1].Direction != clip.TurnRight {
 			t.Errorf("the way is %v", way)
 		}
+		if notes := s.Form.Camera.Notes; len(notes) != 0 {
+			t.Errorf("of keys that were typed there is more to be known: %v", notes)
+		}
 		b.Edit(FieldActions, "w-6, l-")
 		if p := b.problem(FieldActions, ActionsBad); p.Level != Error || p.Details == "" {
 			t.Errorf("%+v", p)

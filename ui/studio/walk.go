@@ -288,7 +288,11 @@ func (s *Studio) walkSaving(e inference.Event) {
 }
 
 // SaveWalkCamera writes the way to where the walk is as an action folder.
-func (s *Studio) SaveWalkCamera(dir string) { s.saveCamera(dir, func() {}) }
+func (s *Studio) SaveWalkCamera(dir string) {
+	s.saveCamera(dir, func() {
+		s.change(func(n *Snapshot) { s.notice(n, Info, Exported, map[string]any{"Path": dir}, "") })
+	})
+}
 
 // UseWalkCamera gives the way to where the walk is to the form, as its camera path.
 func (s *Studio) UseWalkCamera() {
