@@ -181,6 +181,8 @@ func TestVideo(t *testing.T) {
 	if len(requests) != 1 || requests[0].Job.Prompt != "a walk" || requests[0].Job.Steps != 2 || requests[0].Job.ActionPath == "" || requests[0].Job.Guidance.High != 5 {
 		t.Errorf("the engine was asked for %+v", requests)
 	}
+	s.ask(s.request(http.MethodDelete, "/v1/videos/"+string(v.ID)+"?only=cancel", nil, ""), http.StatusConflict, nil)
+	s.ask(s.request(http.MethodDelete, "/v1/videos/"+string(v.ID)+"?only=delete", nil, ""), http.StatusBadRequest, nil)
 	s.ask(s.request(http.MethodDelete, "/v1/videos/"+string(v.ID), nil, ""), http.StatusNoContent, nil)
 	s.Await("its end", func() bool {
 		var list struct{ Data []api.Video }
@@ -201,7 +203,7 @@ func TestJSON(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	s.awaitStatus(v.ID, jobs.Running)
-	s.ask(s.request(http.MethodDelete, "/v1/videos/"+string(v.ID), nil, ""), http.StatusAccepted, nil)
+	s.ask(s.request(http.MethodDelete, "/v1/videos/"+string(v.ID)+"?only=cancel", nil, ""), http.StatusAccepted, nil)
 	s.awaitStatus(v.ID, jobs.Cancelled)
 }
 

@@ -95,7 +95,7 @@ func FuzzRecord(f *testing.F) {
 		if json.Unmarshal(text, &j) != nil {
 			return
 		}
-		s.index.put(j)
+		s.index.change(jobs.Change{ID: j.ID, Job: &j})
 		v := s.detailed(&j)
 		if data, err := json.Marshal(v); err != nil || !json.Valid(data) {
 			t.Errorf("%s: %v", data, err)

@@ -16,39 +16,45 @@ type index struct {
 	jobs      map[jobs.ID]*jobs.Job // never written to
 	complete  bool                  // all are here, and changes come
 	begun     bool                  // it was complete once
+	seen      map[jobs.ID]bool      // until all are here, those that there are
+	asked     map[string]int        // jobs that users are asking for, by their names
 	listeners map[*listener]bool
 }
 
 func newIndex() *index {
-	return &index{jobs: map[jobs.ID]*jobs.Job{}, listeners: map[*listener]bool{}}
+	return &index{jobs: map[jobs.ID]*jobs.Job{}, seen: map[jobs.ID]bool{}, asked: map[string]int{}, listeners: map[*listener]bool{}}
 }
 
 // follow keeps the index up to date until ctx ends or the connection is lost.
 func (x *index) follow(ctx context.Context, s *jobs.Store) error {
-	seen := map[jobs.ID]bool{} // until all are here
+	x.mu.Lock()
+	clear(x.seen)
+	x.mu.Unlock()
 	defer func() {
 		x.mu.Lock()
 		x.complete = false
 		x.mu.Unlock()
 	}()
-	return s.Watch(ctx, func(c jobs.Change) {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		switch {
-		case c.Complete:
-			for id := range x.jobs {
-				if !seen[id] {
-					x.set(id, nil) // deleted while nobody looked
-				}
-			}
-			x.complete, x.begun = true, true
-		case !x.complete:
-			seen[c.ID] = c.Job != nil
-			x.set(c.ID, c.Job)
-		default:
-			x.set(c.ID, c.Job)
+	return s.Watch(ctx, x.change)
+}
+
+// change takes what a Watch tells.
+func (x *index) change(c jobs.Change) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !c.Complete {
+		if !x.complete {
+			x.seen[c.ID] = c.Job != nil
 		}
-	})
+		x.set(c.ID, c.Job)
+		return
+	}
+	for id := range x.jobs {
+		if !x.seen[id] {
+			x.set(id, nil) // deleted while nobody looked
+		}
+	}
+	x.complete, x.begun = true, true
 }
 
 // set keeps a job, or forgets it, and tells those who listen. x.mu is held.
@@ -69,11 +75,42 @@ func (x *index) set(id jobs.ID, j *jobs.Job) {
 	}
 }
 
-// put keeps a job that was changed here before the change comes back.
+// put keeps a job that was changed here before the change comes back, unless it was deleted
+// meanwhile.
 func (x *index) put(j jobs.Job) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.set(j.ID, &j)
+	if x.jobs[j.ID] != nil {
+		x.set(j.ID, &j)
+	}
+}
+
+// ask notes that a user asks for a job, until answered is called with it, or with nil for none;
+// later calls do nothing. It is nil where the user has as many jobs as may be.
+func (x *index) ask(u User) (answered func(*jobs.Job)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	has := x.list(func(j *jobs.Job) bool { return j.User == u.Name && !j.Status.Final() })
+	if u.Limit > 0 && len(has)+x.asked[u.Name] >= u.Limit {
+		return nil
+	}
+	x.asked[u.Name]++
+	open := true
+	return func(j *jobs.Job) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if !open {
+			return
+		}
+		open = false
+		x.asked[u.Name]--
+		if j == nil {
+			return
+		}
+		if x.set(j.ID, j); !x.complete {
+			x.seen[j.ID] = true // what is told of those that there are may leave it out
+		}
+	}
 }
 
 func (x *index) ready() bool {
@@ -110,9 +147,14 @@ func (x *index) known() error {
 }
 
 // all returns the jobs that are wanted, the newest first.
-func (x *index) all(wanted func(*jobs.Job) bool) (list []*jobs.Job) {
+func (x *index) all(wanted func(*jobs.Job) bool) []*jobs.Job {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	return x.list(wanted)
+}
+
+// list is all. x.mu is held.
+func (x *index) list(wanted func(*jobs.Job) bool) (list []*jobs.Job) {
 	for _, j := range x.jobs {
 		if wanted(j) {
 			list = append(list, j)
@@ -144,14 +186,10 @@ type listener struct {
 // unlisten.
 func (x *index) listen(wants func(*jobs.Job) bool) *listener {
 	l := &listener{wants: wants, changed: make(chan struct{}, 1), changes: map[jobs.ID]*jobs.Job{}}
-	begin := x.all(wants)
-	slices.Reverse(begin)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, j := range begin {
-		if now := x.jobs[j.ID]; now != nil {
-			l.add(j.ID, now)
-		}
+	for _, j := range slices.Backward(x.list(wants)) {
+		l.add(j.ID, j)
 	}
 	x.listeners[l] = true
 	return l

@@ -12,9 +12,11 @@ import (
 
 // create queues a video.
 func (s *Server) create(w http.ResponseWriter, r *http.Request, u User) error {
-	if err := s.room(u); err != nil { // before anything is uploaded
+	answered, err := s.room(u) // before anything is uploaded
+	if err != nil {
 		return err
 	}
+	defer answered(nil)
 	in, err := s.read(w, r)
 	if err != nil {
 		return err
@@ -34,7 +36,7 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, u User) error {
 	if err != nil {
 		return err
 	}
-	s.index.put(done)
+	answered(&done)
 	w.Header().Set("Location", "/v1/videos/"+string(done.ID))
 	answer(w, http.StatusCreated, s.detailed(&done))
 	return nil
@@ -99,9 +101,11 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request, u User) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 	defer cancel()
-	if err := s.room(u); err != nil {
+	answered, err := s.room(u)
+	if err != nil {
 		return err
 	}
+	defer answered(nil)
 	changed, err := s.o.Store.Resume(ctx, j.ID)
 	switch {
 	case errors.Is(err, jobs.ErrDone), errors.Is(err, jobs.ErrRunning):
@@ -109,41 +113,49 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request, u User) error {
 	case err != nil:
 		return err
 	}
-	s.index.put(changed)
+	answered(&changed)
 	answer(w, http.StatusAccepted, s.detailed(&changed))
 	return nil
 }
 
-// room says whether a user may have one more video under way, and the disk bears it.
-func (s *Server) room(u User) error {
+// room says whether a user may have one more video under way, and the disk bears it. The caller
+// says what came of it, see index.ask.
+func (s *Server) room(u User) (answered func(*jobs.Job), err error) {
 	if err := output.CheckRoom(output.Need{Folder: s.o.Temp, Bytes: s.o.Reserve}); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.index.known(); u.Limit > 0 && err != nil {
-		return err
+		return nil, err
 	}
-	if u.Limit > 0 && len(s.index.all(func(j *jobs.Job) bool { return j.User == u.Name && !j.Status.Final() })) >= u.Limit {
-		return &Error{Status: http.StatusTooManyRequests, Code: "too_many", Message: "as many of your videos as may be are waiting or being made: try again when one is done"}
+	if answered = s.index.ask(u); answered == nil {
+		return nil, &Error{Status: http.StatusTooManyRequests, Code: "too_many", Message: "as many of your videos as may be are waiting or being made: try again when one is done"}
 	}
-	return nil
+	return answered, nil
 }
 
-// remove cancels a video that is not done, and deletes one that is.
+// remove cancels a video that is not done, and deletes one that is: unless it is only to be
+// cancelled, as by somebody to whom it was not done yet.
 func (s *Server) remove(w http.ResponseWriter, r *http.Request, u User) error {
 	j, err := s.index.get(jobs.ID(r.PathValue("id")), u)
 	if err != nil {
 		return err
 	}
+	only := r.URL.Query().Get("only")
+	if only != "" && only != "cancel" {
+		return badRequest("only: %.40q, want cancel", only)
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 	defer cancel()
 	changed, err := s.o.Store.Cancel(ctx, j.ID)
-	if err == nil {
+	switch {
+	case err == nil:
 		s.index.put(changed)
 		answer(w, http.StatusAccepted, s.detailed(&changed))
 		return nil
-	}
-	if !errors.Is(err, jobs.ErrFinal) {
+	case !errors.Is(err, jobs.ErrFinal):
 		return err
+	case only != "":
+		return &Error{Status: http.StatusConflict, Code: "ended", Message: err.Error()}
 	}
 	if err := s.o.Store.Delete(ctx, j.ID); err != nil {
 		return err

@@ -198,13 +198,13 @@ func (c *Client) Resume(ctx context.Context, id jobs.ID) (v api.Video, err error
 // Cancel ends a video that is not done; of one that has ended it is an error.
 func (c *Client) Cancel(ctx context.Context, id jobs.ID) error {
 	v, err := c.Get(ctx, id)
-	if err == nil && v.Status.Final() {
+	if err == nil && v.Status.Final() { // an older server would delete it
 		err = jobs.ErrFinal
 	}
 	if err != nil {
 		return err
 	}
-	return c.ask(ctx, http.MethodDelete, "/v1/videos/"+url.PathEscape(string(id)), nil, nil)
+	return c.ask(ctx, http.MethodDelete, "/v1/videos/"+url.PathEscape(string(id))+"?only=cancel", nil, nil)
 }
 
 // write writes the order as a form.

@@ -128,6 +128,8 @@ $("form").addEventListener("submit", async e => {
   }
 });
 
+const over = v => ["done", "failed", "cancelled"].includes(v.status);
+
 // Videos, the newest first.
 const shown = new Map();
 function entry(id) {
@@ -138,29 +140,31 @@ function entry(id) {
     shown.set(id, li);
     const after = [...$("videos").children].find(other => other.dataset.id < id);
     $("videos").insertBefore(li, after || null);
-    li.querySelector("button").addEventListener("click", () => ask("/v1/videos/" + id, { method: "DELETE" }));
+    li.querySelector("button").addEventListener("click", () => ask("/v1/videos/" + id + (over(li.dataset) ? "" : "?only=cancel"), { method: "DELETE" }));
   }
   return li;
 }
 
 async function show(v) {
-  const li = entry(v.id), over = ["done", "failed", "cancelled"].includes(v.status);
+  const li = entry(v.id);
   li.dataset.status = v.status;
   li.querySelector(".prompt").textContent = v.settings.prompt;
   li.querySelector(".status").textContent = status(v);
   const bar = li.querySelector("progress");
   bar.hidden = v.status !== "running";
   bar.value = v.steps ? v.step / v.steps : 0;
-  li.querySelector("button").textContent = over ? "Delete" : "Cancel";
+  li.querySelector("button").textContent = over(v) ? "Delete" : "Cancel";
   if (v.width) li.querySelector(".stage").style.aspectRatio = `${v.width} / ${v.height}`;
   const image = li.querySelector("img");
+  const video = li.querySelector("video");
   image.dataset.frames = v.latent_frames || 1;
   if (v.preview && li.dataset.step !== String(v.step)) {
     li.dataset.step = v.step;
-    image.src = await blob(`/v1/videos/${v.id}/preview`);
+    const url = await blob(`/v1/videos/${v.id}/preview`);
+    if (li.dataset.step !== String(v.step) || !video.hidden) return; // what came later was faster
+    image.src = url;
     image.hidden = false;
   }
-  const video = li.querySelector("video");
   if (v.status === "done" && video.hidden) {
     video.hidden = false;
     image.hidden = true;
