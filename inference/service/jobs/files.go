@@ -25,7 +25,7 @@ func (s *Store) Put(ctx context.Context, r io.ReadSeeker) (Object, error) {
 		return Object{}, err
 	}
 	o := Object{hex.EncodeToString(hash.Sum(nil)), n}
-	if _, err := s.find(ctx, o); err == nil {
+	if info, err := s.find(ctx, o); err == nil && s.renew(ctx, info) == nil {
 		return o, nil
 	}
 	return o, full(s.tryFor(ctx, tryTime+transfer(n), func(ctx context.Context) error {
@@ -35,6 +35,14 @@ func (s *Store) Put(ctx context.Context, r io.ReadSeeker) (Object, error) {
 		_, err := s.files.Put(ctx, jetstream.ObjectMeta{Name: o.SHA256}, r)
 		return err
 	}))
+}
+
+// renew keeps a file that is there, and that maybe no record names, from the next Sweep.
+func (s *Store) renew(ctx context.Context, info *jetstream.ObjectInfo) error {
+	if time.Since(info.ModTime) < s.o.Unnamed/2 {
+		return nil
+	}
+	return s.try(ctx, func(ctx context.Context) error { return s.files.UpdateMeta(ctx, info.Name, info.ObjectMeta) })
 }
 
 // slowest is the slowest network on which files are put into the store, in bytes per second.
@@ -142,14 +150,16 @@ func (s *Store) GetFile(ctx context.Context, o Object, path string) error {
 	if err != nil {
 		return err
 	}
-	part := path + ".part"
-	w, err := os.Create(part)
+	w, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part") // others may fetch it, too
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(w, r)
-	if err = errors.Join(err, w.Close()); err != nil {
-		return errors.Join(err, os.Remove(part))
+	if err = errors.Join(err, w.Close()); err == nil {
+		err = os.Rename(w.Name(), path)
 	}
-	return os.Rename(part, path)
+	if err != nil {
+		return errors.Join(err, os.Remove(w.Name()))
+	}
+	return nil
 }

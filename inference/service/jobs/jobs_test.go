@@ -281,6 +281,64 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// TestPutAgain puts a file that is there, and that no record names: to a Sweep it is new.
+func TestPutAgain(t *testing.T) {
+	t.Parallel()
+	s, nc := open(t, jobs.Options{Unnamed: time.Nanosecond})
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := js.ObjectStore(t.Context(), "gimbal_files")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last time.Time
+	for range 3 {
+		o, err := s.Put(t.Context(), strings.NewReader("a picture"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := files.GetInfo(t.Context(), o.SHA256)
+		if err != nil || !info.ModTime.After(last) {
+			t.Errorf("put at %v, before at %v: %v", info.ModTime, last, err)
+		}
+		last = info.ModTime
+		if r, err := s.Open(t.Context(), o); err != nil {
+			t.Error(err)
+		} else if got, err := io.ReadAll(r); err != nil || string(got) != "a picture" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
+
+// TestGetTogether fetches a file to one place several times at once.
+func TestGetTogether(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, jobs.Options{})
+	want := strings.Repeat("a video", 100_000)
+	o, err := s.Put(t.Context(), strings.NewReader(want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if err := s.GetFile(t.Context(), o, path); err != nil {
+				t.Error(err)
+			} else if got, err := os.ReadFile(path); err != nil || string(got) != want {
+				t.Errorf("found %d bytes, %v", len(got), err)
+			}
+		})
+	}
+	group.Wait()
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("there are %v, %v", files, err)
+	}
+}
+
 // TestDamaged makes sure that a file which is not what its name says ends with an error.
 func TestDamaged(t *testing.T) {
 	t.Parallel()

@@ -35,7 +35,15 @@ func (s *Store) Sweep(ctx context.Context, old time.Time) error {
 	}
 	var errs []error
 	for _, f := range files {
-		if !named[f.Name] && time.Since(f.ModTime) > s.o.Unnamed {
+		if named[f.Name] || time.Since(f.ModTime) <= s.o.Unnamed {
+			continue
+		}
+		now, err := s.find(ctx, Object{SHA256: f.Name})
+		switch {
+		case errors.Is(err, jetstream.ErrObjectNotFound): // another server was faster
+		case err != nil:
+			errs = append(errs, err)
+		case time.Since(now.ModTime) > s.o.Unnamed: // or somebody put it once more
 			errs = append(errs, s.files.Delete(ctx, f.Name))
 		}
 	}
