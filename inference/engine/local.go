@@ -243,18 +243,25 @@ func (l *Local) generate(ctx context.Context, r Request, emit func(inference.Eve
 // known returns the device's rates as far as they are known.
 func (l *Local) known() plan.Rates {
 	l.mu.Lock()
+	rates := l.rates
+	l.mu.Unlock()
+	if rates.Known() {
+		return rates
+	}
+	rates = plan.ReadRates(l.o.RatesDir, l.opened())
+	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.rates.Known() {
-		l.rates = plan.ReadRates(l.o.RatesDir, l.dev)
+	if !l.rates.Known() { // or they were measured meanwhile
+		l.rates = rates
 	}
 	return l.rates
 }
 
-// keepRates keeps them for the next estimate, which is less good without.
+// keepRates keeps them for the next estimate, which is less good without. l.running is held.
 func (l *Local) keepRates(rates plan.Rates) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.rates = rates
+	l.mu.Unlock()
 	if err := rates.Write(l.o.RatesDir, l.dev); err != nil {
 		l.o.Log.Warn("keeping the device's rates", "err", err)
 	}

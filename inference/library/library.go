@@ -36,8 +36,10 @@ type Library struct {
 	dir    string
 	report Report
 
-	mu      sync.RWMutex
-	db      *bbolt.DB
+	writing sync.Mutex // held while the disk is written to; guards db
+	db      *bbolt.DB  // nil once it is closed
+
+	mu      sync.RWMutex // guards what follows, and waits for no disk
 	entries map[ID]Entry
 	version uint64
 }
@@ -75,8 +77,8 @@ func (l *Library) Report() Report { return l.report }
 
 // Close lets go of the library.
 func (l *Library) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	if l.db == nil {
 		return nil
 	}
@@ -101,17 +103,24 @@ func (l *Library) Create(s Settings) (Entry, error) {
 
 // Put keeps e, in place of what the library had under its ID.
 func (l *Library) Put(e Entry) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	if l.db == nil {
 		return errors.New("library: it is closed")
 	}
 	if err := l.store(e); err != nil {
 		return fmt.Errorf("library: keeping run %s: %w", e.ID, err)
 	}
-	l.entries[e.ID] = e
-	l.version++
+	l.change(func() { l.entries[e.ID] = e })
 	return nil
+}
+
+// change changes the entries.
+func (l *Library) change(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
+	l.version++
 }
 
 // Version grows when an entry is put or deleted.
@@ -207,16 +216,15 @@ func (l *Library) Delete(id ID, trash Trash) error {
 			return fmt.Errorf("moving %s to the trash: %w", path, err)
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	if l.db == nil {
 		return errors.New("library: it is closed")
 	}
 	if err := l.forget(id); err != nil {
 		return fmt.Errorf("library: %w", err)
 	}
-	delete(l.entries, id)
-	l.version++
+	l.change(func() { delete(l.entries, id) })
 	if err := os.RemoveAll(l.Folder(id)); err != nil {
 		return fmt.Errorf("library: %w", err)
 	}

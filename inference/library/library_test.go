@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gimbal/inference"
 	"gimbal/inference/video"
@@ -66,6 +67,34 @@ func gradient(i int) *image.RGBA {
 		}
 	}
 	return img
+}
+
+// TestSlowDisk makes sure that what the library knows is told while a disk is waited for.
+func TestSlowDisk(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir)
+	e := finished(t, l, dir, "a red fox")
+	before := l.Version()
+	slow, err := l.db.Begin(true) // what writes to the database waits for this
+	must(t, err)
+	kept := make(chan error)
+	e.Device = "slow"
+	go func() { kept <- l.Put(e) }()
+	for ; ; time.Sleep(time.Millisecond) { // the copy in the run's folder comes first
+		text, err := os.ReadFile(filepath.Join(l.Folder(e.ID), entryName))
+		must(t, err)
+		if strings.Contains(string(text), `"slow"`) {
+			break
+		}
+	}
+	if now, ok := l.Get(e.ID); !ok || now.Device != "" || l.Version() != before || len(l.Search("fox")) != 1 {
+		t.Errorf("before it is on disk: %+v, version %d", now, l.Version())
+	}
+	must(t, slow.Rollback())
+	must(t, <-kept)
+	if now, _ := l.Get(e.ID); now.Device != "slow" || l.Version() != before+1 {
+		t.Errorf("then: %+v, version %d", now, l.Version())
+	}
 }
 
 func TestKeeps(t *testing.T) {
