@@ -144,7 +144,8 @@ func (s *Session) make() error {
 	begin := time.Now() // what is pressed while the model is told acts already
 	s.mu.Lock()
 	in, touched, epoch := s.state.Held.With(s.tapped), s.touched, s.epoch
-	s.tapped, s.touched, s.nudged = Input{}, time.Time{}, false
+	s.tapped, s.touched = Input{}, time.Time{}
+	s.nudged = s.nudged && s.prompt != prompt // words that came while the model was told want a chunk of their own
 	s.state.Acting = in
 	s.mu.Unlock()
 	s.o.Changed()

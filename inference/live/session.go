@@ -108,6 +108,9 @@ func (s *Session) Close() (err error) {
 	return err
 }
 
+// Dir returns the walk's folder.
+func (s *Session) Dir() string { return s.o.Dir }
+
 // enter returns an error if the session is closed, and else keeps it from that until leave is
 // called.
 func (s *Session) enter() (leave func(), err error) {

@@ -206,6 +206,28 @@ func TestTell(t *testing.T) {
 	})
 }
 
+// TestTellTwice changes the prompt while the model is told the one before and nobody does anything:
+// each acts.
+func TestTellTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.takes.tell = time.Second
+		r := newRig(t, t.TempDir(), f, true)
+		defer r.close()
+		r.walk(forward, 3*time.Second)
+		r.SetPrompt("night")
+		r.pass(f.takes.encode + 500*time.Millisecond)
+		r.SetPrompt("noon")
+		r.pass(10 * time.Second)
+		if p := r.promptsKept(); !slices.Equal(p, []string{"a hall", "night", "noon"}) {
+			t.Errorf("prompts of the chunks: %q", p)
+		}
+		if st := r.State(); st.Phase != Ready {
+			t.Errorf("then it is %s", st.Phase)
+		}
+	})
+}
+
 // TestBack goes back, another way, and to the first way again; then the program is killed
 // again and again, and the walk goes on from what is there.
 func TestBack(t *testing.T) {
