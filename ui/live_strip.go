@@ -22,6 +22,7 @@ type walkStrip struct {
 	dir    string
 	thumbs map[int]image.Image // of the chunks that are shown; nil while it is fetched
 	names  []string            // of the tiles, in Window.names
+	news   int                 // how often show was called
 	last   int                 // behind the last chunk that is shown; 0 for the way's end
 	shown  string
 	row    *fyne.Container
@@ -39,7 +40,13 @@ func newWalkStrip(w *Window) *walkStrip {
 	return s
 }
 
+// show takes over how the walk is now.
 func (s *walkStrip) show(n studio.Walk) {
+	s.news++
+	s.draw(n)
+}
+
+func (s *walkStrip) draw(n studio.Walk) {
 	if s.dir != n.Dir {
 		s.dir, s.thumbs, s.last = n.Dir, map[int]image.Image{}, 0
 	}
@@ -98,7 +105,7 @@ func (s *walkStrip) goTo(chunk int) {
 func (s *walkStrip) turn(name string, icon fyne.Resource, last int) fyne.CanvasObject {
 	b := part.IconButton(icon, func() {
 		s.last = last
-		s.show(s.w.now.Walk)
+		s.draw(s.w.now.Walk)
 	})
 	s.name(name, b)
 	return b
@@ -118,17 +125,18 @@ func (s *walkStrip) fetch(chunks []int) {
 			continue
 		}
 		s.thumbs[c] = nil
-		dir := s.dir
+		dir, news := s.dir, s.news
 		var img image.Image
 		s.w.options.aside(func() { img = s.w.studio.WalkThumb(c) }, func() {
 			if _, asked := s.thumbs[c]; dir != s.dir || !asked {
 				return
 			}
 			if s.thumbs[c] = img; img == nil {
-				delete(s.thumbs, c) // asked for again when something changed
-				return
+				delete(s.thumbs, c) // asked for again when something changed: maybe since it was asked for
 			}
-			s.show(s.w.now.Walk)
+			if img != nil || news != s.news {
+				s.draw(s.w.now.Walk)
+			}
 		})
 	}
 }

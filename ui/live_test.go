@@ -54,6 +54,44 @@ func TestLiveKeys(t *testing.T) {
 	expect(t, f, "hold [0 0 0 0] [0 0 0 0] false")
 }
 
+// TestLiveThumb has the picture of a chunk come while it is asked for: it is asked for again.
+func TestLiveThumb(t *testing.T) {
+	s := walking(t)
+	w, f := newTestWindow(t, s, 1280, 800)
+	var asked []func() // what is done in the background, and not told yet
+	w.options.aside = func(work, done func()) { work(); asked = append(asked, done) }
+	tell := func() {
+		now := asked
+		asked = nil
+		for _, done := range now {
+			done()
+		}
+	}
+	thumb := f.thumb
+	f.thumb = nil
+	s.Version, s.Walk.Way = s.Version+1, []int{0, 1, 4, 5}
+	w.show(s) // nobody has seen the ends of the last two
+	f.thumb = thumb
+	s.Version++
+	w.show(s) // they were seen, and nothing comes after that
+	tell()
+	tell()
+	if got := w.live.strip.thumbs; got[4] != thumb || got[5] != thumb || len(asked) > 0 {
+		t.Errorf("the strip has %d pictures, %d are asked for", len(got), len(asked))
+	}
+	f.thumb = nil
+	s.Version, s.Walk.Way = s.Version+1, []int{0, 1, 6, 7}
+	w.show(s)
+	s.Version++
+	w.show(s)
+	for range 3 {
+		tell()
+	}
+	if len(asked) > 0 {
+		t.Error("pictures that there are not yet are asked for again and again")
+	}
+}
+
 // TestLiveKeyBegins begins a walk by pressing a key on the page Live, once for all that are held then.
 func TestLiveKeyBegins(t *testing.T) {
 	s := filled(t)
