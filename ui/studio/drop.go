@@ -29,7 +29,8 @@ type dropped struct {
 // as paths (file:// addresses too): pictures, action folders or a file in one, a
 // model folder or files of one, a video or sidecar that Gimbal made. A notice explains the others.
 func (s *Studio) Drop(paths []string) {
-	s.background(func() {
+	paths = slices.Clone(paths)
+	s.serial.enqueue(func() { // parts join those that were dropped before; of two pictures the last is used
 		var all []dropped
 		for _, path := range paths {
 			d := dropped{path: absolute(fromURL(path))}

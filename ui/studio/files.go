@@ -38,6 +38,7 @@ func (s *Studio) startChecks(n *Snapshot) {
 	s.checkRecents(n)
 	s.checkLibrary(n)
 	s.checkStage(n)
+	s.checkWalks()
 	s.watcher.Keep(image, folder, s.folder(n, true), s.folder(n, false))
 	s.checkRoom(n)
 	s.checkSettings()

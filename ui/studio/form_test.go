@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gimbal/inference"
@@ -481,6 +482,20 @@ func TestDropParts(t *testing.T) {
 		p, err := weights.ReadParts(b.Snapshot().Settings.ModelFolder)
 		if want := (weights.Parts{HighNoise: expert, TextEncoder: text, VAE: vae}); err != nil || p != want {
 			t.Errorf("parts %+v, want %+v, %v", p, want, err)
+		}
+	})
+}
+
+// TestDropInOrder drops many pictures, and then another: that is used, although it is known sooner.
+func TestDropInOrder(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		last := filepath.Join(b.dir, "last.png")
+		writePicture(t, last)
+		b.Drop(slices.Repeat([]string{b.Snapshot().Form.Inputs.Job.Image}, 500))
+		b.Drop([]string{last})
+		synctest.Wait()
+		if got := b.Snapshot().Form.Inputs.Job.Image; got != last {
+			t.Errorf("the form has %s", got)
 		}
 	})
 }

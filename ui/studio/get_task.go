@@ -153,12 +153,16 @@ func (s *Studio) get(n *Snapshot) {
 func (s *Studio) fetch(ctx context.Context, g *getting) {
 	ticking := time.NewTicker(getTick)
 	defer ticking.Stop()
-	stopped := make(chan struct{})
-	defer close(stopped)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	defer func() {
+		close(stop)
+		<-stopped
+	}()
 	go func() {
+		defer close(stopped)
 		for {
 			select {
-			case <-stopped:
+			case <-stop:
 				return
 			case now := <-ticking.C:
 				s.showProgress(g, now)

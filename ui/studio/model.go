@@ -325,7 +325,7 @@ func (s *Studio) MakeFit() {
 				s.notice(n, Warning, FitNone, nil, err.Error())
 			case p.Fit() == inference.TooMuch:
 				s.notice(n, Warning, FitNone, nil, "")
-			case len(choices) > 0 && valuesOf(n.Form.Inputs.Job) == asked:
+			case len(choices) > 0 && valuesOf(n.Form.Inputs.Job) == asked && s.place(n, s.usesDemo(n)) == place{of.server, of.Checkpoint}:
 				s.fill(n, func(in *Inputs) {
 					r.Job.Frames = in.Job.Frames // fewer where the path is shorter
 					in.Job = withValues(in.Job, r.Job)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"gimbal/inference"
 	"gimbal/inference/engine"
@@ -23,6 +24,14 @@ type fakeServer struct {
 	key string
 	mu  sync.Mutex
 	err error
+	fit chan struct{} // closed to let Fit end; nil where it may
+}
+
+func (f *fakeServer) Fit(ctx context.Context, r engine.Request) (engine.Request, inference.Plan, []inference.Choice, error) {
+	if f.fit != nil {
+		<-f.fit
+	}
+	return f.Engine.Fit(ctx, r)
 }
 
 func (f *fakeServer) fail(err error) {
@@ -78,6 +87,25 @@ func withServer(b *bench) *fakeServer {
 		return f, nil
 	}
 	return f
+}
+
+// TestMakeFitOther chooses another model while settings are sought that fit the one before.
+func TestMakeFitOther(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		f := withServer(b)
+		f.fit = make(chan struct{})
+		b.SetServer(studioServer, "secret")
+		b.await("the server", func(s Snapshot) bool { return s.Model.Whole && s.Model.Server != "" && !s.Form.Checking })
+		b.Edit(FieldFrames, "9")
+		b.MakeFit()
+		synctest.Wait()
+		b.SetServerModel("of the same recipe")
+		close(f.fit)
+		synctest.Wait()
+		if s := b.Snapshot(); s.Form.Inputs.Job.Quant != inference.QuantNone || len(s.Notices) > 0 {
+			t.Errorf("the other model has %v; notices %+v", s.Form.Inputs.Job.Quant, s.Notices)
+		}
+	})
 }
 
 // TestServer has a server make the videos: its models and its device are the form's, what is

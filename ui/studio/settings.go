@@ -145,6 +145,8 @@ func (s *Studio) checkSettings() {
 		return
 	}
 	s.check("settings", fmt.Sprintf("%+v", s.stored()), saving, func(context.Context) func(*Snapshot) {
+		s.saving.Lock() // or older ones might be written last
+		defer s.saving.Unlock()
 		s.mu.Lock()
 		stored := s.stored()
 		s.mu.Unlock()

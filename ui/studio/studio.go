@@ -62,6 +62,7 @@ type Studio struct {
 	servers *servers
 	serial  *serial // what must happen in order
 	notes   notifier
+	saving  sync.Mutex // held while settings are kept
 
 	life  context.Context // ends with Close
 	end   context.CancelFunc
@@ -131,7 +132,6 @@ func New(o Options) (*Studio, error) {
 		s.reportLibrary(n)
 	})
 	s.background(s.unpackDemo)
-	s.background(s.findWalks)
 	s.serial.enqueue(s.goOn)
 	s.change(s.goOnGetting)
 	return s, nil

@@ -140,27 +140,36 @@ func (s *Studio) EndWalk() { s.serial.enqueue(s.endWalk) }
 // endWalk is EndWalk, by s.serial.
 func (s *Studio) endWalk() {
 	s.mu.Lock()
-	session, dir := s.walk, s.now.Walk.Dir
-	s.walk = nil
+	session := s.walk
+	if session != nil {
+		s.walk, s.now.Walk.State = nil, session.State() // which is shown until it has ended
+	}
 	s.mu.Unlock()
 	if session == nil {
 		return
 	}
-	err := session.Close()
+	dir, err := session.Dir(), session.Close()
 	if kept, errLook := live.Look(dir); errLook == nil && kept.Chunks == 0 && kept.Ways == 0 {
 		err = os.RemoveAll(dir) // ours, and nobody walked
 	}
 	if err != nil {
 		s.o.Log.Error("ending a walk", "dir", dir, "err", err)
 	}
-	s.change(func(n *Snapshot) { n.Walk.On, n.Walk.Dir, n.Walk.State = false, "", live.State{} })
-	s.findWalks()
+	s.change(func(n *Snapshot) {
+		n.Walk.On, n.Walk.Dir, n.Walk.State = false, "", live.State{}
+		s.recheck(walksCheck)
+	})
 }
 
-// findWalks looks for the walks on disk.
-func (s *Studio) findWalks() {
-	list := live.Walks(filepath.Join(s.o.Dir, walksDir))
-	s.change(func(n *Snapshot) { n.Walk.Kept = list })
+// walksCheck is the name of checkWalks.
+const walksCheck = "walks"
+
+// checkWalks looks for the walks on disk.
+func (s *Studio) checkWalks() {
+	s.check(walksCheck, true, immediate, func(context.Context) func(*Snapshot) {
+		list := live.Walks(filepath.Join(s.o.Dir, walksDir))
+		return func(n *Snapshot) { n.Walk.Kept = list }
+	})
 }
 
 func (s *Studio) walkFailed(err error) {
@@ -244,12 +253,13 @@ func (s *Studio) SaveWalk() {
 		if at < 0 {
 			return
 		}
-		s.mu.Lock()
-		dir, walk, demo := s.now.Settings.OutputDir, s.now.Walk.Dir, s.state.demo.Checkpoint
-		s.now.Walk.Saving = dir
-		s.mu.Unlock()
+		var dir, demo string
+		s.change(func(n *Snapshot) {
+			dir, demo = n.Settings.OutputDir, s.state.demo.Checkpoint
+			n.Walk.Saving = dir
+		})
 		s.background(func() {
-			settings := walkSettings(walk, chunks, demo)
+			settings := walkSettings(w.Dir(), chunks, demo)
 			_, err := s.queue.Make(settings, dir, nil, func(e library.Entry, frames string) (inference.Saved, error) {
 				return w.SaveVideo(s.life, at, e.Settings.Job.Output, frames, s.walkSaving)
 			})
@@ -322,6 +332,6 @@ func (s *Studio) DeleteWalk(dir string) {
 		if err := s.o.Trash.Trash(dir); err != nil {
 			s.walkFailed(err)
 		}
-		s.findWalks()
+		s.change(func(*Snapshot) { s.recheck(walksCheck) })
 	})
 }

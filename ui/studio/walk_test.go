@@ -20,10 +20,11 @@ import (
 
 // fakeWalker makes chunks of nothing, five a second.
 type fakeWalker struct {
-	dir    string
-	job    inference.Job
-	mu     sync.Mutex
-	closed bool
+	dir     string
+	job     inference.Job
+	closing func() // called by Close; nil for nobody
+	mu      sync.Mutex
+	closed  bool
 }
 
 func (w *fakeWalker) Shape() engine.Shape {
@@ -36,7 +37,14 @@ func (w *fakeWalker) Picture() (*image.RGBA, error) {
 }
 func (w *fakeWalker) NewDecoder(bool) live.Decoder   { return &fakeDecoder{} }
 func (w *fakeWalker) Remember(context.Context) error { return nil }
-func (w *fakeWalker) Close()                         { w.mu.Lock(); w.closed = true; w.mu.Unlock() }
+func (w *fakeWalker) Close() {
+	if w.closing != nil {
+		w.closing()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+}
 func (w *fakeWalker) Encode(_ context.Context, text string) (*engine.Prompt, error) {
 	return &engine.Prompt{Text: text}, nil
 }
@@ -134,6 +142,9 @@ func TestWalk(t *testing.T) {
 			t.Error("a chunk has no picture")
 		}
 		b.SaveWalk()
+		if now := b.Snapshot(); now.Walk.Saving == "" || now.Version == s.Version {
+			t.Errorf("saving to %q is not told", now.Walk.Saving)
+		}
 		b.UseWalkCamera()
 		pass(3 * time.Second)
 		s = b.Snapshot()
@@ -145,6 +156,11 @@ func TestWalk(t *testing.T) {
 		}
 		b.GoWalk(s.Walk.Way[1])
 		pass(2 * time.Second)
+		last().closing = func() {
+			if s := b.Snapshot(); !s.Walk.On || s.Walk.Width != 32 || len(s.Walk.Ways) == 0 {
+				t.Errorf("while it ends: %+v", s.Walk)
+			}
+		}
 		b.EndWalk()
 		pass(time.Second)
 		s = b.Snapshot()
