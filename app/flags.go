@@ -17,6 +17,7 @@ import (
 	"gimbal/inference"
 	"gimbal/inference/clip"
 	"gimbal/inference/engine"
+	"gimbal/inference/output"
 	"gimbal/inference/video"
 	"gimbal/inference/weights"
 )
@@ -150,10 +151,16 @@ func (r *reference) complete(planned bool) error {
 	if r.resume != "" {
 		return nil // the run's own settings count
 	}
+	if slices.Contains(r.given, "resume") {
+		return usagef("--resume: the name is empty; want the folder of a run")
+	}
 	if c := r.checkpoint(); c.Dir == "" && c.Parts == (weights.Parts{}) && r.dims == (weights.Dims{}) {
 		return usagef("--ckpt_dir: none given; name the folder of the checkpoint, a file of it, or its parts by --high_noise and the like, or use 'gimbal demo'")
 	}
 	if r.dims == (weights.Dims{}) {
+		if _, err := weights.Find(r.checkpoint().Dir); err != nil {
+			return err
+		}
 		recipe, err := engine.RecipeOf(r.checkpoint())
 		if err != nil {
 			return err
@@ -175,6 +182,9 @@ func (r *reference) settle(planned bool) error {
 	mode := r.job.Causal.Mode
 	wrong := []error{r.applySize(), r.applyEnvironment(), r.applyTyped(), r.applyActions(), r.nameVideo()}
 	if asked := cmp.Or(r.job.Causal.Mode, r.mode); mode == "" && asked != "" {
+		if err := r.openModel(); err != nil {
+			return err
+		}
 		return usagef("--infer_mode %s: the checkpoint's model is not causal, but makes its videos in one go: use 'gimbal generate' without that flag, or name the folder of another model", asked)
 	}
 	_, err := engine.Validate(r.job)
@@ -187,7 +197,24 @@ func (r *reference) settle(planned bool) error {
 		return usageError{err}
 	}
 	r.noteUnused()
-	return nil
+	if planned {
+		return nil
+	}
+	return r.makeSaveDir()
+}
+
+// openModel says what is wrong with a checkpoint that is read here, whatever its model.
+func (r *reference) openModel() error {
+	if r.server != "" || r.dims != (weights.Dims{}) {
+		return nil
+	}
+	c := r.checkpoint()
+	c.Model = ""
+	model, err := c.Open()
+	if err == nil {
+		err = model.Close()
+	}
+	return err
 }
 
 // noteUnused names the flags that change nothing for the model at hand.
@@ -315,25 +342,34 @@ func (r *reference) applyActions() error {
 	return nil
 }
 
-// nameVideo gives the video a free name if nothing else names it.
-func (r *reference) nameVideo() (err error) {
-	if r.saveDir != "" {
-		if err := os.MkdirAll(r.saveDir, 0o755); err != nil {
-			return fmt.Errorf("--save_dir: %w", err)
-		}
-		defer func() {
-			if err == nil && !filepath.IsAbs(r.job.Output) {
-				r.job.Output = filepath.Join(r.saveDir, r.job.Output)
-			}
-		}()
+// nameVideo says where the video is written, by a free name if nothing else names it.
+func (r *reference) nameVideo() error {
+	r.named = r.job.Output == ""
+	if r.named {
+		r.job.Output = cmp.Or(r.name, video.DefaultName(r.task, r.size, strconv.Itoa(r.ulysses), r.job.Prompt, time.Now()))
 	}
-	if r.job.Output != "" {
+	if !filepath.IsAbs(r.job.Output) {
+		r.job.Output = filepath.Join(r.saveDir, r.job.Output)
+	}
+	if !r.named {
 		return nil
 	}
-	r.named = true
-	name := cmp.Or(r.name, video.DefaultName(r.task, r.size, strconv.Itoa(r.ulysses), r.job.Prompt, time.Now()))
-	r.job.Output, err = video.FreePath(name, ".png", ".json", ".run")
+	free, err := video.FreePath(r.job.Output, ".png", ".json", ".run")
+	if err == nil {
+		r.job.Output = free
+	}
 	return err
+}
+
+// makeSaveDir makes the folder of --save_dir.
+func (r *reference) makeSaveDir() error {
+	if r.saveDir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(r.saveDir, 0o755); err != nil {
+		return fmt.Errorf("--save_dir: %w", output.Explain(r.saveDir, err))
+	}
+	return nil
 }
 
 // quantFlags adds the flags that choose how weights are kept to a command that has no other

@@ -37,6 +37,9 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		return err
 	}
 	dir := inference.Path(fs.Arg(0))
+	if dir == "" {
+		return usagef("inspect: PATH is empty; name a file or folder")
+	}
 	switch kind, folder, _ := engine.Classify(dir); kind {
 	case engine.KindCamera:
 		return inspectCamera(stdout, folder)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
@@ -156,5 +157,28 @@ func TestOwnFilesAreReplaced(t *testing.T) {
 	want := "demo.json demo.mp4 demo.png demo_2.json demo_2.mp4 demo_2.png dump.safetensors trace.json trace.txt v.json v.mp4 v.png"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("files %s, want %s", got, want)
+	}
+}
+
+// TestSaveDir makes two videos that nobody names: the second takes another name than the
+// first, which stays, though the working folder has none of it.
+func TestSaveDir(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "folder")
+	var first []byte
+	for _, name := range []string{"demo.mp4", "demo_2.mp4"} {
+		out, errs, code := gimbal(t, "demo", "--frame_num", "1", "--sample_steps", "1", "--max_area", "9216", "--save_dir", dir)
+		if code != 0 || !strings.Contains(out, filepath.Join(dir, name)) {
+			t.Fatalf("%s: exit code %d\n%s%s", name, code, out, errs)
+		}
+		settings, err := os.ReadFile(filepath.Join(dir, "demo.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = settings
+		}
+		if !bytes.Equal(settings, first) {
+			t.Error("the second video wrote over the first")
+		}
 	}
 }

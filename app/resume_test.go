@@ -95,6 +95,9 @@ func TestBusy(t *testing.T) {
 				t.Errorf("%v: exit code %d\n%s", again, code, errs)
 			}
 		}
+		if out, errs, code := gimbal(t, "inspect", run); code != 0 || !strings.Contains(out, "a run that is under way") {
+			t.Errorf("inspect: exit code %d\n%s%s", code, out, errs)
+		}
 		if _, err := os.Stat(filepath.Join(run, "state.safetensors")); err != nil {
 			t.Error(err)
 		}

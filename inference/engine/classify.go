@@ -13,6 +13,7 @@ import (
 	"gimbal/inference/clip"
 	"gimbal/inference/device/profile"
 	"gimbal/inference/picture"
+	"gimbal/inference/runstate"
 	"gimbal/inference/video"
 	"gimbal/inference/weights"
 )
@@ -95,6 +96,9 @@ func made(path string) bool {
 }
 
 func classifyFolder(dir string) (kind Kind, use string, err error) {
+	if runstate.IsRun(dir) { // its copy of a camera path goes with it
+		return "", dir, errors.New("found the folder of an unfinished run, want a picture, a camera folder or a model folder")
+	}
 	if clip.IsControl(dir) {
 		return KindCamera, dir, nil
 	}

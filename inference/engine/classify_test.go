@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"image"
 	"image/png"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"gimbal/inference/device"
 	"gimbal/inference/picture/picturetest"
+	"gimbal/inference/runstate"
 	"gimbal/inference/weights"
 )
 
@@ -38,11 +40,19 @@ func TestClassify(t *testing.T) {
 	if err := os.Mkdir(at("empty"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	run, err := runstate.Create(at("v.run"))
+	if err == nil {
+		err = errors.Join(run.Save(runstate.State{Settings: []byte("{}")}), run.Close(), os.CopyFS(at("v.run/camera"), os.DirFS(at("camera"))))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		path string
 		kind Kind
 		use  string // or a part of the error
 	}{
+		{"v.run", "", "unfinished run"},
 		{"a.picture", KindPicture, "a.picture"}, {"camera", KindCamera, "camera"}, {"camera/poses.npy", KindCamera, "camera"}, {"act", KindCamera, "act"},
 		{"model[1]", KindCheckpoint, "model[1]"}, {"nf4", KindCheckpoint, "nf4"}, {"model[1]/low_noise_model", "", dir + "/model[1]"},
 		{"text.txt", "", "no picture"}, {"folder", "", "text.txt"}, {"empty", "", "nothing"}, {"gone", "", "no such file"},

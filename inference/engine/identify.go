@@ -35,7 +35,7 @@ func Identify(path string) (kind Kind, text string, err error) {
 		if target, err := os.Readlink(path); err == nil {
 			return "", "", fmt.Errorf("%s: found a link to %s, which is not there", path, target)
 		}
-		return "", "", err
+		return "", "", fmt.Errorf("%s: %w", path, errors.Unwrap(err))
 	case info.IsDir():
 		return identifyFolder(path)
 	case !info.Mode().IsRegular():
@@ -294,7 +294,7 @@ func identifyRun(dir string) (kind Kind, text string, err error) {
 	var busy *inference.BusyError
 	switch {
 	case errors.As(err, &busy):
-		return KindRun, busy.Error(), nil
+		return "", "a run that is under way: " + busy.Error(), nil
 	case err != nil:
 		return "", "", fmt.Errorf("a run that cannot be read: %w", err)
 	}

@@ -113,6 +113,9 @@ func hasState(dir string) error {
 // is no state in it, with an *inference.BusyError if a living process holds it.
 func Open(dir string) (*Run, error) {
 	if err := hasState(dir); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, fmt.Errorf("run folder %s: there is none of this name: it goes when its video is done", dir)
+		}
 		return nil, fmt.Errorf("run folder %s: it holds no %s, so there is no run to go on with", dir, stateFile)
 	} else if err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)

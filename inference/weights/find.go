@@ -54,7 +54,10 @@ func notFolder(err error, path string) error {
 	if f, err := readFolder(dir); err == nil && !f.isCheckpoint() && ofExpert(filepath.Base(dir)) {
 		dir = filepath.Dir(dir)
 	}
-	return &Error{path, "checkpoint", "a file", "the folder of the model, such as " + dir}
+	if f, err := readFolder(dir); err == nil && f.isCheckpoint() {
+		return &Error{path, "checkpoint", "a file", "the folder of the model, such as " + dir}
+	}
+	return &Error{path, "checkpoint", "a file without weights", "the folder of the model, or a file of its weights"}
 }
 
 // isCheckpoint reports whether a folder looks like a checkpoint, whole or not: an expert or a

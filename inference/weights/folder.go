@@ -101,7 +101,7 @@ func stat(path string) (os.FileInfo, error) {
 		}
 		return nil, &Error{path, "link", found, "a link to what is there (is its disk connected?)"}
 	}
-	return nil, fmt.Errorf("weights: %w", err)
+	return nil, fmt.Errorf("%s: %w", path, errors.Unwrap(err))
 }
 
 // fileText says what the file at path is, as far as its beginning tells.
