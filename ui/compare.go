@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,7 +18,11 @@ func differences(all []studio.Compared) string {
 		}
 		var values []string
 		for _, c := range all {
-			values = append(values, s.Text(c.Entry.Settings.Job))
+			value := s.Text(c.Entry.Settings.Job)
+			if s.Use != inference.NoFile && value != "" {
+				value = filepath.Base(value)
+			}
+			values = append(values, value)
 		}
 		if slices.ContainsFunc(values, func(v string) bool { return v != values[0] }) {
 			parts = append(parts, translated(s.Name, s.Name, nil)+" "+strings.Join(values, " | "))

@@ -19,7 +19,7 @@ import (
 func compared(t *testing.T) studio.Snapshot {
 	s := watching(t)
 	other := s.Stage.Entry
-	other.ID, other.Settings.Job.Seed, other.Settings.Job.Steps = "other", 99, 7
+	other.ID, other.Settings.Job.Seed, other.Settings.Job.Steps, other.Settings.Job.Image = "other", 99, 7, "/elsewhere/other.png"
 	s.Stage.Compared = []studio.Compared{{Entry: s.Stage.Entry, Video: s.Stage.Video}, {Entry: other, Video: s.Stage.Video}}
 	return s
 }
@@ -32,6 +32,9 @@ func TestVideosSideBySide(t *testing.T) {
 		t.Errorf("title %q", got)
 	}
 	about := w.stage.about.Text()
+	if !strings.Contains(about, "| other.png") || !strings.HasPrefix(about, "Picture ") {
+		t.Errorf("of the pictures it says %q", about)
+	}
 	if job.Seed == 99 || job.Steps == 7 || !strings.Contains(about, "| 99") || !strings.Contains(about, "| 7") || strings.Contains(about, "Frames") {
 		t.Errorf("it says %q", about)
 	}

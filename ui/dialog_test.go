@@ -1,10 +1,13 @@
 package ui
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/storage"
 	"fyne.io/fyne/v2/test"
 
 	"gimbal/ui/studio"
@@ -36,6 +39,22 @@ func TestEscape(t *testing.T) {
 	}
 	if len(f.calls) > 0 {
 		t.Errorf("Escape asks for %q", f.calls)
+	}
+}
+
+// TestSavePanelLeavesNothing has nothing where a path was chosen, which may become a folder.
+func TestSavePanelLeavesNothing(t *testing.T) {
+	newTestWindow(t, filled(t), 1280, 800)
+	path := filepath.Join(t.TempDir(), "camera-path")
+	file, err := storage.Writer(storage.NewFileURI(path)) // as the dialog does
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := newPath(file); got != path {
+		t.Errorf("chosen was %q", got)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("there is something at the path: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"errors"
+	"os"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/dialog"
@@ -28,6 +29,15 @@ func (w *Window) pick(panel desktop.Panel, chosen func(path string)) {
 	}()
 }
 
+// newPath returns the path of what is to be saved, where Fyne's dialog has made an empty file:
+// the studio writes the file itself, or a folder.
+func newPath(file fyne.URIWriteCloser) string {
+	path := file.URI().Path()
+	file.Close()
+	os.Remove(path)
+	return path
+}
+
 // pickHere asks with Fyne's dialogs.
 func (w *Window) pickHere(panel desktop.Panel, chosen func(path string)) {
 	var d *dialog.FileDialog
@@ -41,9 +51,7 @@ func (w *Window) pickHere(panel desktop.Panel, chosen func(path string)) {
 	case desktop.SaveFile:
 		d = dialog.NewFileSave(func(file fyne.URIWriteCloser, err error) {
 			if err == nil && file != nil {
-				path := file.URI().Path()
-				file.Close() // the studio writes the file itself
-				chosen(path)
+				chosen(newPath(file))
 			}
 		}, w.window)
 		d.SetFileName(panel.Name)

@@ -90,7 +90,7 @@ func (l *libraryView) fill(i widget.GridWrapItemID, o fyne.CanvasObject) {
 	}
 	e, c := l.entries[i], o.(*libraryCell)
 	c.title.SetText(e.Title())
-	c.when.SetText(join(e.Created.Local().Format("2 Jan 15:04"), sizeText(e)))
+	c.when.SetText(join(e.Created.Local().Format("2006-01-02 15:04"), sizeText(e)))
 	setState(c.badge, e.State)
 	setPicture(c.image, l.thumbnail(e))
 }

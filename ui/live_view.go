@@ -118,6 +118,7 @@ func (l *liveView) newWorld() fyne.CanvasObject {
 			w.studio.GoWalk(l.tips[i])
 		}
 	})
+	l.ways.PlaceHolder = tr("live.ways")
 	l.name = part.IconButton(theme.DocumentCreateIcon(), l.nameWay)
 	buttons := part.Line(8, l.pause, l.again, part.Sized(150, 0, l.ways), l.name, part.Spread(part.Gap(0, 0)), l.save, l.create, l.folder)
 	l.walking = part.Column(10, part.Line(12, l.keys, part.Spread(l.numbers)), l.strip.view, l.say, buttons)

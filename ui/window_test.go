@@ -21,6 +21,7 @@ import (
 	"gimbal/ui/look"
 	"gimbal/ui/part"
 	"gimbal/ui/studio"
+	"gimbal/ui/translation"
 )
 
 // expect fails unless the studio was asked for something.
@@ -350,6 +351,25 @@ func TestNoticesOnEveryPage(t *testing.T) {
 		}
 		if w.notices.view.Size().Height < 20 {
 			t.Errorf("on page %d the notice has no room", on)
+		}
+	}
+}
+
+// TestLabelsFit has no label push its entry to the right of the others.
+func TestLabelsFit(t *testing.T) {
+	w, _ := newTestWindow(t, filled(t), 1280, 800)
+	defer translation.Load("en")
+	for _, language := range []string{"en", "zh"} {
+		if err := translation.Load(language); err != nil {
+			t.Fatal(err)
+		}
+		for name := range w.inputs.form.hints {
+			if slices.Contains([]studio.Field{"negative_prompt", "guidance_low", "guidance_high"}, name) {
+				continue // has none beside it
+			}
+			if label := part.NewText(tr(string(name))); label.Width() > labelWidth {
+				t.Errorf("%s: %q is %.0f wide of %d", language, label.Text(), label.Width(), labelWidth)
+			}
 		}
 	}
 }

@@ -244,10 +244,12 @@ func (s *Studio) userChange(f func(n *Snapshot)) {
 	})
 }
 
-// notice adds a message that belongs to no field.
+// notice adds a message that belongs to no field, in place of the last of its kind if that told
+// of nothing wrong.
 func (s *Studio) notice(n *Snapshot, level Level, code Code, args map[string]any, details string) {
 	s.state.noticeID++
-	n.Notices = append(n.Notices[:len(n.Notices):len(n.Notices)], Notice{
+	n.Notices = slices.DeleteFunc(slices.Clone(n.Notices), func(m Notice) bool { return m.Level == Info && m.Code == code })
+	n.Notices = append(n.Notices, Notice{
 		ID: s.state.noticeID, Level: level, Code: code, Args: args, Text: render("notice."+string(code), args), Details: details,
 	})
 	const most = 20

@@ -78,6 +78,11 @@ func used(t *testing.T) map[string]bool {
 	for key := range studio.English() {
 		keys[key] = true
 	}
+	for _, s := range inference.Settings {
+		if s.Form {
+			keys[s.Name] = true
+		}
+	}
 	for _, name := range append(studio.BuiltinCameras(), "none", "folder") {
 		keys["camera."+name] = true
 	}
