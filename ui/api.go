@@ -27,6 +27,7 @@ type Studio interface {
 	EditablePath() (p keyframes.Path, frames int)
 	EditorPicture() image.Image
 	UsePath(p keyframes.Path)
+	GenerateOn(p keyframes.Path)
 	ExportPath(p keyframes.Path, folder string)
 	ReadPath(path string) (studio.Recording, error)
 	ActionsPath(actions string) (keyframes.Path, error)

@@ -59,6 +59,7 @@ func (f *fake) SetCameraFolder(path string)                   { f.note("camera f
 func (f *fake) EditablePath() (keyframes.Path, int)           { return f.path, 81 }
 func (f *fake) EditorPicture() image.Image                    { return nil }
 func (f *fake) UsePath(p keyframes.Path)                      { f.path = p; f.note("use path") }
+func (f *fake) GenerateOn(p keyframes.Path)                   { f.path = p; f.note("generate on path") }
 func (f *fake) ExportPath(_ keyframes.Path, folder string)    { f.note("export path %s", folder) }
 func (f *fake) ReadPath(string) (studio.Recording, error)     { return f.recording, nil }
 func (f *fake) ActionsPath(keys string) (keyframes.Path, error) {

@@ -52,22 +52,22 @@ func newGetView(w *Window) *getView {
 
 // showGet opens the page and asks the hub what there is.
 func (w *Window) showGet() {
-	w.closeEditor()
+	if w.editor != nil {
+		w.editor.Close()
+	}
 	w.stage.player.Pause()
 	w.turn(pageCreate)
 	w.get.open = true
 	w.studio.AskHub()
-	setVisible(w.get.view, true)
-	setVisible(w.stagePage, false)
+	w.arrange()
 	w.get.show(w.now)
 }
 
-// closeGet gives the stage its room again. A download goes on.
+// closeGet gives the stage, or the editor of the path, its room again. A download goes on.
 func (w *Window) closeGet() {
 	if w.get.open {
 		w.get.open = false
-		setVisible(w.get.view, false)
-		setVisible(w.stagePage, true)
+		w.arrange()
 	}
 }
 

@@ -22,10 +22,12 @@ import (
 // moveFrames is the length of the built-in moves that the editor offers: two seconds.
 const moveFrames = 33
 
-// editPath opens the editor of the camera path in place of the stage.
+// editPath opens the editor of the camera path in place of the stage, unless it is open.
 func (w *Window) editPath() {
-	w.closeEditor()
 	w.closeGet()
+	if w.editor != nil {
+		return
+	}
 	w.stage.player.Pause() // nobody sees it
 	path, frames := w.studio.EditablePath()
 	s := w.now.Form
@@ -59,9 +61,7 @@ func (w *Window) editPath() {
 	}
 	w.editorPage.Objects = []fyne.CanvasObject{w.editor.View()}
 	w.editorPage.Refresh()
-	w.undoing.show(w.now)
-	setVisible(w.editorPage, true)
-	setVisible(w.stagePage, false)
+	w.arrange()
 	editor := w.editor
 	go func() {
 		if img := w.studio.EditorPicture(); img != nil {
@@ -96,10 +96,15 @@ func (w *Window) closeEditor() {
 		delete(w.names, "path."+name)
 	}
 	w.editor = nil
-	w.undoing.show(w.now)
 	w.editorPage.Objects = nil
-	setVisible(w.editorPage, false)
-	setVisible(w.stagePage, true)
+	w.arrange()
+}
+
+// deleteKey removes the chosen key frame of the path, where the editor is in front.
+func (w *Window) deleteKey() {
+	if w.page == pageCreate && w.editorPage.Visible() && w.window.Canvas().Overlays().Top() == nil {
+		w.editor.Delete()
+	}
 }
 
 // pathWords are what the editor says.

@@ -158,6 +158,10 @@ func (w *Window) keys() {
 			w.escape()
 			return
 		}
+		if e.Name == fyne.KeyDelete || e.Name == fyne.KeyBackspace {
+			w.deleteKey()
+			return
+		}
 		if w.window.Canvas().Overlays().Top() != nil || w.page != pageCreate || w.editor != nil || w.now.Stage.Video == nil || !w.stage.player.Visible() {
 			return
 		}

@@ -182,6 +182,35 @@ func TestPathMovesAndRecording(t *testing.T) {
 	}
 }
 
+// TestPathIsKept keeps what was drawn while the user looks at something else, and makes the video
+// that Generate asks for on it.
+func TestPathIsKept(t *testing.T) {
+	w, f := newPathWindow(t)
+	n := len(w.editor.Path().Keys)
+	test.Tap(w.names["path.add"].(fyne.Tappable))
+	w.showGet()
+	if w.editorPage.Visible() || w.stagePage.Visible() || !w.undoing.undo.Disabled() != w.now.Form.CanUndo {
+		t.Error("the models are not what is in front")
+	}
+	w.closeGet()
+	w.editPath()
+	if !w.editorPage.Visible() || w.stagePage.Visible() || len(w.editor.Path().Keys) != n+1 {
+		t.Fatalf("the editor is seen: %t, with the path %+v", w.editorPage.Visible(), w.editor.Path())
+	}
+	w.window.Canvas().OnTypedKey()(&fyne.KeyEvent{Name: fyne.KeyBackspace})
+	if got := len(w.editor.Path().Keys); got != n {
+		t.Errorf("after Backspace there are %d keys of %d", got, n)
+	}
+	w.undo()
+	w.generate()
+	if !f.asked("generate on path") || len(f.path.Keys) != n+1 || w.editor != nil || !w.stagePage.Visible() {
+		t.Errorf("a video is made with the path %+v: %q", f.path, f.calls)
+	}
+	w.editPath()
+	w.generate()
+	expect(t, f, "generate")
+}
+
 func TestPathImport(t *testing.T) {
 	w, _ := newPathWindow(t)
 	var used keyframes.Path

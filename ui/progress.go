@@ -190,13 +190,23 @@ func setEnabled(b fyne.Disableable, on bool) {
 	}
 }
 
-// generate asks for what the form holds, where that can be seen.
+// generate asks for what the form holds, where that can be seen, on the path that is being edited.
 func (w *Window) generate() {
 	if w.page == pageLive {
 		w.turn(pageCreate)
 		return
 	}
-	w.studio.Generate()
+	if w.editor == nil {
+		w.studio.Generate()
+		return
+	}
+	path, changed := w.editor.Path(), w.editor.Changed()
+	w.closeEditor() // whoever makes a video wants to see it
+	if changed {
+		w.studio.GenerateOn(path)
+	} else {
+		w.studio.Generate()
+	}
 }
 
 // cancel ends the run under way.

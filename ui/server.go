@@ -98,6 +98,7 @@ func (v *serverSettings) show(s studio.Snapshot) {
 	if !slices.Equal(v.model.Options, s.Server.Models) {
 		v.model.SetOptions(s.Server.Models)
 	}
+	setEnabled(v.model, len(s.Server.Models) > 0)
 	if v.model.Selected != s.Settings.ServerModel {
 		v.model.SetSelected(s.Settings.ServerModel)
 	}

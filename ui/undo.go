@@ -24,7 +24,7 @@ func newUndoButtons(w *Window) *undoButtons {
 }
 
 func (b *undoButtons) show(s studio.Snapshot) {
-	form := b.w.page == pageCreate && b.w.editor == nil // which has buttons of its own
+	form := b.w.page == pageCreate && !b.w.editorPage.Visible() // which has buttons of its own
 	for button, on := range map[*widget.Button]bool{b.undo: s.Form.CanUndo, b.redo: s.Form.CanRedo} {
 		setEnabled(button, form && on)
 	}
@@ -46,7 +46,7 @@ func (w *Window) takeBack(form, path func(), text fyne.Shortcut) {
 		if entry, ok := w.window.Canvas().Focused().(fyne.Shortcutable); ok {
 			entry.TypedShortcut(text)
 		}
-	case w.editor != nil:
+	case w.editorPage.Visible():
 		path()
 	default:
 		form()

@@ -188,6 +188,15 @@ func (w *Window) turn(page int) {
 	}
 }
 
+// arrange shows what is in front on the page Create: the models to download, the editor of the
+// path or the stage.
+func (w *Window) arrange() {
+	setVisible(w.get.view, w.get.open)
+	setVisible(w.editorPage, w.editor != nil && !w.get.open)
+	setVisible(w.stagePage, w.editor == nil && !w.get.open)
+	w.undoing.show(w.now)
+}
+
 // toggleFull gives the stage the whole screen, or takes it back.
 func (w *Window) toggleFull() {
 	w.full = !w.full

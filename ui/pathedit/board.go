@@ -281,7 +281,7 @@ func (b *board) DoubleTapped(e *fyne.PointEvent) {
 		}
 	}
 	u, v := b.of(e.Position)
-	p, i := b.s.path().Insert(b.free(frame))
+	p, i := b.s.path().Insert(b.s.free(frame))
 	k := p.Keys[i]
 	b.put(&k, u, v)
 	if len(p.Keys) == len(b.s.path().Keys) { // there is no frame left
@@ -289,23 +289,6 @@ func (b *board) DoubleTapped(e *fyne.PointEvent) {
 	}
 	b.s.do(p.With(i, k), false)
 	b.s.choose(i)
-}
-
-// free returns a frame for another key, at a frame or between the keys around it.
-func (b *board) free(frame int) int {
-	keys := b.s.path().Keys
-	last := len(keys) - 1
-	if end := keys[last].Frame; frame >= end && end < b.s.frames-1 { // the way goes on
-		return min(end+max(8, end/4), b.s.frames-1)
-	}
-	for i, k := range keys {
-		if k.Frame == frame && i < last {
-			return (frame + keys[i+1].Frame) / 2
-		} else if k.Frame == frame && i > 0 {
-			return (frame + keys[i-1].Frame) / 2
-		}
-	}
-	return min(frame, b.s.frames-1)
 }
 
 // Scrolled implements fyne.Scrollable.

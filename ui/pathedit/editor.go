@@ -95,6 +95,9 @@ func (e *Editor) View() fyne.CanvasObject { return e.view }
 // Path is the path as it is now.
 func (e *Editor) Path() keyframes.Path { return e.s.path() }
 
+// Changed reports whether the path is another than in the beginning.
+func (e *Editor) Changed() bool { return e.s.stack.CanUndo() }
+
 // Close ends a recording that is under way.
 func (e *Editor) Close() {
 	if e.recorder != nil {
@@ -237,6 +240,13 @@ func (e *Editor) move(id string, act func(keyframes.Path)) {
 // SetClock has recordings move by another clock and other keys.
 func (e *Editor) SetClock(every func(d time.Duration, f func()) (stop func()), hold func(down, up func(fyne.KeyName)) (release func())) {
 	e.o.Every, e.o.Hold = every, hold
+}
+
+// Delete removes the chosen key, unless that is the first or there is a recording under way.
+func (e *Editor) Delete() {
+	if e.recorder == nil && e.s.selected > 0 {
+		e.s.remove()
+	}
 }
 
 // Undo takes the last change back, unless there is a recording under way; Redo takes that back.

@@ -83,9 +83,26 @@ func (s *session) look(frame int) {
 	s.changed()
 }
 
-// add puts a key at the frame that is looked at.
+// free returns a frame for another key, at a frame or between the keys around it.
+func (s *session) free(frame int) int {
+	keys := s.path().Keys
+	last := len(keys) - 1
+	if end := keys[last].Frame; frame >= end && end < s.frames-1 { // the way goes on
+		return min(end+max(8, end/4), s.frames-1)
+	}
+	for i, k := range keys {
+		if k.Frame == frame && i < last {
+			return (frame + keys[i+1].Frame) / 2
+		} else if k.Frame == frame && i > 0 {
+			return (frame + keys[i-1].Frame) / 2
+		}
+	}
+	return min(frame, s.frames-1)
+}
+
+// add puts a key at the frame that is looked at, or beside the one that is there.
 func (s *session) add() {
-	p, i := s.path().Insert(s.frame)
+	p, i := s.path().Insert(s.free(s.frame))
 	s.do(p, false)
 	s.choose(i)
 }

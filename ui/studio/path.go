@@ -73,7 +73,12 @@ func writePath(folder string, p keyframes.Path, frames int) error {
 
 // UsePath makes an edited path the form's: as an action folder of the program's own, so that
 // it goes the way of every other.
-func (s *Studio) UsePath(p keyframes.Path) {
+func (s *Studio) UsePath(p keyframes.Path) { s.usePath(p, func() {}) }
+
+// GenerateOn is UsePath and Generate, unless the path cannot be kept.
+func (s *Studio) GenerateOn(p keyframes.Path) { s.usePath(p, s.Generate) }
+
+func (s *Studio) usePath(p keyframes.Path, then func()) {
 	s.serial.enqueue(func() {
 		_, frames := s.EditablePath()
 		folder := filepath.Join(s.o.Dir, "paths", "Path "+time.Now().Format("2006-01-02 15.04.05.000"))
@@ -90,6 +95,9 @@ func (s *Studio) UsePath(p keyframes.Path) {
 				in.Job.AllowAct2Cam, in.Job.PerFrameIntrinsics = false, in.Job.PerFrameIntrinsics || p.Zooms()
 			})
 		})
+		if err == nil {
+			then()
+		}
 	})
 }
 

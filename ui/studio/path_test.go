@@ -7,6 +7,7 @@ import (
 
 	"gimbal/inference/clip"
 	"gimbal/inference/keyframes"
+	"gimbal/inference/library"
 )
 
 // TestEditedPath makes a path of the built-in one, uses it as a folder, and edits it again.
@@ -52,6 +53,21 @@ func TestEditedPath(t *testing.T) {
 		if len(r.Poses) != 41 || len(r.As(keyframes.Convention{}).Keys) != 3 || len(r.As(keyframes.Convention{WorldToCamera: true}).Keys) < 3 {
 			t.Errorf("%d poses are read", len(r.Poses))
 		}
+	})
+}
+
+// TestGenerateOnPath makes the video on the path as it was drawn, not as it was before.
+func TestGenerateOnPath(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.SetCamera("forward")
+		p, _ := b.EditablePath()
+		b.GenerateOn(p)
+		s := b.await("a run", func(s Snapshot) bool { return s.Run.Active() })
+		if job := s.Run.Entry.Settings.Job; filepath.Dir(job.ActionPath) != filepath.Join(b.dir, "own", "paths") {
+			t.Errorf("the video is made with the path %q of %q", job.ActionPath, s.Run.Entry.Settings.Camera)
+		}
+		b.Cancel(s.Run.Entry.ID)
+		b.finished(s.Run.Entry.ID, library.Cancelled)
 	})
 }
 
