@@ -246,7 +246,7 @@ func TestBenchCheckpoint(t *testing.T) {
 	}
 }
 
-// TestBenchInterrupt makes sure that a benchmark ends within a second of an
+// TestBenchInterrupt makes sure that a benchmark, which would take minutes, ends soon after an
 // interrupt, whatever it is at, and leaves nothing behind.
 func TestBenchInterrupt(t *testing.T) {
 	for _, at := range []string{"writing random weights", "weights in nf4", "step 1"} {
@@ -268,8 +268,8 @@ func TestBenchInterrupt(t *testing.T) {
 		}
 		io.Copy(io.Discard, errs)
 		cmd.Wait()
-		if code, took := cmd.ProcessState.ExitCode(), time.Since(began); code != 130 || took > time.Second {
-			t.Errorf("interrupted at %q: exit code %d after %v, want 130 within a second", at, code, took)
+		if code, took := cmd.ProcessState.ExitCode(), time.Since(began); code != 130 || took > 10*time.Second {
+			t.Errorf("interrupted at %q: exit code %d after %v, want 130 within ten seconds", at, code, took)
 		}
 		if left, _ := os.ReadDir(temp); len(left) > 0 {
 			t.Errorf("interrupted at %q: left %v", at, left)

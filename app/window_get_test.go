@@ -82,7 +82,7 @@ func TestWindowGet(t *testing.T) {
 	time.Sleep(time.Second)
 	p.shot("get-07-restarted")
 	p.click("get.pause")
-	p.wait(10*time.Second, "a pause", func() bool { return p.stored().Settings.Download.Paused })
+	p.wait(30*time.Second, "a pause", func() bool { return p.stored().Settings.Download.Paused })
 	p.settle()
 	p.shot("get-08-paused")
 	h.Answer(nil)

@@ -69,7 +69,7 @@ func TestLive(t *testing.T) {
 	p.click("live.save")
 	p.wait(120*time.Second, "the walk in the library", func() bool { return p.states() == "done" })
 	p.click("live.create")
-	p.wait(10*time.Second, "the walk's path in the form", func() bool { return strings.Contains(p.inputs().Job.ActionPath, "paths") })
+	p.wait(30*time.Second, "the walk's path in the form", func() bool { return strings.Contains(p.inputs().Job.ActionPath, "paths") })
 	p.settle()
 	p.shot("live-06-create")
 	p.checkFlow(p.inputs().Job.ActionPath, straight)
@@ -135,7 +135,7 @@ func (p *session) walkOn(n int) {
 // rest waits until the walk waits and its last picture is seen.
 func (p *session) rest() {
 	p.t.Helper()
-	for last := -1; last != p.walks()[0].Chunks; time.Sleep(1500 * time.Millisecond) {
+	for last := -1; last != p.walks()[0].Chunks; time.Sleep(4 * time.Second) {
 		last = p.walks()[0].Chunks
 	}
 	p.settle()

@@ -48,7 +48,7 @@ func TestWindowLostWeights(t *testing.T) {
 	p.settle() // the bar grows by the cause
 	p.shot("lost")
 	p.fill("frame_num", "5")
-	p.wait(5*time.Second, "the window answers: another number in the form", func() bool { return p.inputs().Job.Frames == 5 })
+	p.wait(10*time.Second, "the window answers: another number in the form", func() bool { return p.inputs().Job.Frames == 5 })
 
 	if err := os.WriteFile(weights, data, 0o644); err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func TestWindowPath(t *testing.T) {
 	p.drop(picture)
 	p.fill("frame_num", "17")
 	p.click("camera.forward")
-	p.wait(5*time.Second, "the camera path in the form", func() bool { return p.inputs().Camera == "forward" })
+	p.wait(30*time.Second, "the camera path in the form", func() bool { return p.inputs().Camera == "forward" })
 
 	p.click("camera.edit")
 	top := p.where("path.top")
@@ -49,7 +49,7 @@ func TestWindowPath(t *testing.T) {
 	p.settle()
 	p.shot("path-03-three-keys")
 	p.click("path.use")
-	p.wait(5*time.Second, "the path in the form", func() bool { return p.inputs().Job.ActionPath != "" })
+	p.wait(30*time.Second, "the path in the form", func() bool { return p.inputs().Job.ActionPath != "" })
 	p.settle()
 	p.shot("path-04-used")
 
@@ -79,7 +79,7 @@ func TestWindowPath(t *testing.T) {
 	p.settle()
 	p.shot("path-06-recorded")
 	p.click("path.use")
-	p.wait(5*time.Second, "the recorded path", func() bool { return p.inputs().Job.ActionPath != folder })
+	p.wait(30*time.Second, "the recorded path", func() bool { return p.inputs().Job.ActionPath != folder })
 	if read, err = clip.OpenPath(p.inputs().Job.ActionPath); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestWindowPath(t *testing.T) {
 		t.Errorf("W for 0.7 s led to %v", end)
 	}
 	p.click("undo")
-	p.wait(5*time.Second, "the drawn path again", func() bool { return p.inputs().Job.ActionPath == folder })
+	p.wait(30*time.Second, "the drawn path again", func() bool { return p.inputs().Job.ActionPath == folder })
 	p.window.Close()
 	p.end()
 }

@@ -39,7 +39,7 @@ func TestWindowServer(t *testing.T) {
 	p.fill("frame_num", "5")
 	p.fill("max_area", "9216")
 	p.fill("sample_steps", "25")
-	p.wait(5*time.Second, "the settings in the form", func() bool { return p.inputs().Job.Steps == 25 })
+	p.wait(30*time.Second, "the settings in the form", func() bool { return p.inputs().Job.Steps == 25 })
 	p.click("generate")
 	p.awaitPreview()
 	p.shot("21-server-preview")
@@ -56,12 +56,12 @@ func TestWindowServer(t *testing.T) {
 	}
 
 	p.fill("sample_steps", "150") // longer than what follows takes, on a quiet machine
-	p.wait(5*time.Second, "the steps in the form", func() bool { return p.inputs().Job.Steps == 150 })
+	p.wait(30*time.Second, "the steps in the form", func() bool { return p.inputs().Job.Steps == 150 })
 	p.click("generate")
 	p.wait(60*time.Second, "another run", func() bool { return p.states() == "done running" && p.statuses(url, key) == "running done" })
 	p.awaitPreview()
 	p.click("cancel")
-	p.wait(10*time.Second, "its end", func() bool { return p.states() == "done cancelled" && p.statuses(url, key) == "cancelled done" })
+	p.wait(30*time.Second, "its end", func() bool { return p.states() == "done cancelled" && p.statuses(url, key) == "cancelled done" })
 	p.Press("ctrl+r")
 	p.wait(60*time.Second, "it to go on", func() bool { return p.states() == "done running" })
 	p.awaitPreview()
@@ -75,7 +75,7 @@ func TestWindowServer(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	p.awaitPreview()
 	p.window.Close()
-	time.Sleep(time.Second) // the question comes up
+	time.Sleep(3 * time.Second) // the question comes up
 	p.shot("24-server-quit")
 	p.Press("tab")
 	p.Press("tab")

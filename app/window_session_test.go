@@ -207,7 +207,7 @@ func (p *session) layout() string { return filepath.Join(p.home, "layout.json") 
 func (p *session) where(name string) image.Rectangle {
 	p.t.Helper()
 	var at image.Rectangle
-	p.wait(10*time.Second, "the window shows "+name, func() (ok bool) {
+	p.wait(30*time.Second, "the window shows "+name, func() (ok bool) {
 		at, ok = p.rectangle(name)
 		return ok
 	})

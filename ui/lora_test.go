@@ -55,7 +55,7 @@ func TestChooseModelFile(t *testing.T) {
 	if p := <-asked; p.Kind != desktop.PickFile || !slices.Contains(p.Extensions, "gguf") || !slices.Contains(p.Extensions, "safetensors") || !slices.Contains(p.Extensions, "json") {
 		t.Errorf("asked for %+v", p)
 	}
-	for range 100 {
+	for range 3000 {
 		if f.asked("drop [/models/wan2.2_high_noise_Q4_K_M.gguf]") {
 			return
 		}

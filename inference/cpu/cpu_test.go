@@ -65,6 +65,7 @@ func testSameBits(t *testing.T) {
 	}
 }
 
+// TestCancelInsideAnOperation makes sure that an operation ends before its work is done, and soon.
 func TestCancelInsideAnOperation(t *testing.T) {
 	r := open(t, 2)
 	for name, op := range work(r, 30) {
@@ -72,8 +73,11 @@ func TestCancelInsideAnOperation(t *testing.T) {
 		var cancelled time.Time
 		time.AfterFunc(20*time.Millisecond, func() { cancelled = time.Now(); cancel() })
 		err := r.Do(ctx, name, op.op)
-		if late := time.Since(cancelled); !errors.Is(err, context.Canceled) || late > time.Second {
+		if late := time.Since(cancelled); !errors.Is(err, context.Canceled) || late > 10*time.Second {
 			t.Errorf("%s returns %v, %v after it is cancelled", name, err, late)
+		}
+		if got := op.out.(*buffer).Bytes(); !bytes.Equal(got[len(got)-4:], make([]byte, 4)) {
+			t.Errorf("%s is done to its end after it is cancelled", name)
 		}
 	}
 }

@@ -49,23 +49,30 @@ func do(t *testing.T, err error) {
 	}
 }
 
+// put writes a file and gives it its name when it is whole, so that one look sees all of the change.
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	whole := filepath.Join(t.TempDir(), "whole")
+	do(t, os.WriteFile(whole, []byte(text), 0o644))
+	do(t, os.Rename(whole, path))
+}
+
 func TestFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "picture.png")
 	_, expect := watched(t, path)
-	do(t, os.WriteFile(path, []byte("one"), 0o644))
+	put(t, path, "one")
 	expect("created", true)
+	do(t, os.WriteFile(filepath.Join(dir, "other"), []byte("two"), 0o644))
+	expect("another file", false)
+	put(t, path, "four")
+	expect("replaced", true)
 	do(t, os.WriteFile(path, []byte("three"), 0o644))
 	expect("written", true)
-	other := filepath.Join(dir, "other")
-	do(t, os.WriteFile(other, []byte("two"), 0o644))
-	expect("another file", false)
-	do(t, os.Rename(other, path))
-	expect("replaced", true)
 	do(t, os.Remove(path))
 	expect("removed", true)
-	do(t, os.WriteFile(path, []byte("one"), 0o644))
+	put(t, path, "one")
 	expect("back", true)
 }
 
@@ -84,8 +91,10 @@ func TestFolder(t *testing.T) {
 	expect("parent renamed back", true)
 	do(t, os.RemoveAll(filepath.Join(root, "a")))
 	expect("removed", true)
-	w.Keep()
 	do(t, os.MkdirAll(dir, 0o755))
+	expect("created again", true)
+	w.Keep()
+	do(t, os.RemoveAll(dir))
 	expect("no longer watched", false)
 }
 
