@@ -27,7 +27,7 @@ func TestWindowLostWeights(t *testing.T) {
 	p.click("generate")
 
 	var weights string
-	p.wait(60*time.Second, "a run with a step behind it", func() bool {
+	p.wait(180*time.Second, "a run with a step behind it", func() bool {
 		files, _ := filepath.Glob(filepath.Join(p.home, ".cache/Gimbal/demo-*/demo/low_noise_model/*.safetensors"))
 		if _, previewed := p.rectangle("preview"); len(files) == 1 && previewed && p.states() == "running" {
 			weights = files[0]

@@ -72,11 +72,11 @@ const causalPart = "causal_model"
 // walksDir is the folder of walks in the program's own.
 const walksDir = "walks"
 
-// StartWalk begins a walk from the form's picture and prompt, in which in is held. One that is under
-// way ends, and is kept. It does nothing where there can be none, or one is about to begin.
+// StartWalk begins a walk from the form's picture and prompt, in which in is held. It does nothing
+// where there can be none, or there is one: a window may hear of that a moment later.
 func (s *Studio) StartWalk(in live.Input) {
 	s.mu.Lock()
-	ok := s.now.Walk.Can == WalkReady && !s.begins
+	ok := s.now.Walk.Can == WalkReady && !s.begins && s.walk == nil
 	s.begins = s.begins || ok
 	r := engine.Request{Checkpoint: s.checkpoint(&s.now), Job: s.now.Form.Inputs.Job}
 	r.Job.Assets = s.assets(&s.now)

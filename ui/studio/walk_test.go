@@ -182,12 +182,14 @@ func TestWalk(t *testing.T) {
 	})
 }
 
-// TestWalkBegunByAKey begins a walk with a key that is let go of before the walk is there, and a second
-// time meanwhile: there is one walk, in which the key acted.
+// TestWalkBegunByAKey begins a walk with a key, a second time meanwhile and a third time when it is
+// there: there is one walk, in which the first key acted.
 func TestWalkBegunByAKey(t *testing.T) {
 	walkingBench(t, func(t *testing.T, b *bench, _ func() *fakeWalker) {
 		time.Sleep(2 * time.Second)
 		b.StartWalk(live.Input{Move: clip.WASD{1}})
+		b.StartWalk(live.Input{Move: clip.WASD{0, 1}})
+		synctest.Wait()
 		b.StartWalk(live.Input{Move: clip.WASD{0, 1}})
 		synctest.Wait()
 		b.HoldWalk(live.Input{})
