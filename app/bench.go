@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -80,7 +79,7 @@ type benchRun struct {
 }
 
 func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	b := &benchRun{stdout: stdout}
+	b := &benchRun{stdout: stdout, runs: 1}
 	b.options.Progress = func(text string) { fmt.Fprintln(stderr, text) }
 	if len(args) > 0 && args[0] == "kernel" {
 		return b.kernel(ctx, args[1:])
@@ -90,6 +89,9 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 			return b.one(ctx, m, args[1:])
 		}
 	}
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		return usagef("bench: no benchmark %q; 'gimbal bench --help' lists them", args[0])
+	}
 	return b.standard(ctx, args)
 }
 
@@ -98,7 +100,7 @@ func (b *benchRun) one(ctx context.Context, m benchmark, args []string) error {
 	fs := flag.NewFlagSet("bench "+m.name, flag.ContinueOnError)
 	b.commonFlags(fs, "the demo model")
 	m.flags(b, fs)
-	if err := parse(fs, joinLists(fs, args), b.stdout, 0); err != nil {
+	if err := parse(fs, joinLists(fs, args), b.stdout); err != nil {
 		return err
 	}
 	if err := b.complete(m.name); err != nil {
@@ -130,7 +132,7 @@ func (b *benchRun) standard(ctx context.Context, args []string) error {
 	}
 	b.commonFlags(fs, standardDims)
 	chip := fs.String("roofline", "", "run nothing; write what a step takes at the peak of a `chip`, such as \"M3 Ultra\", or on all")
-	if err := parse(fs, args, b.stdout, 0); err != nil {
+	if err := parse(fs, args, b.stdout); err != nil {
 		return err
 	}
 	if *chip != "" {
@@ -239,7 +241,7 @@ func (b *benchRun) complete(names ...string) error {
 		}
 		b.options.Dims = &d
 	}
-	if b.runs < 0 || b.job.Steps < 0 {
+	if b.runs < 1 || b.job.Steps < 0 {
 		return usagef("--runs and --sample_steps: want 1 or more")
 	}
 	b.openDevice()
@@ -299,7 +301,7 @@ func (b *benchRun) kernel(ctx context.Context, args []string) error {
 			break
 		}
 	}
-	if err := parse(fs, args[len(operation):], b.stdout, 0); err != nil {
+	if err := parse(fs, args[len(operation):], b.stdout); err != nil {
 		return err
 	}
 	if len(operation) != 2 || s.Runs < 1 {
@@ -312,9 +314,12 @@ func (b *benchRun) kernel(ctx context.Context, args []string) error {
 	if err := b.checkReport("kernel"); err != nil {
 		return err
 	}
-	return errors.Join(b.measure(ctx, benchmark{name: "kernel", run: func(b *benchRun, ctx context.Context) (*bench.Report, error) {
+	if err := b.measure(ctx, benchmark{name: "kernel", run: func(b *benchRun, ctx context.Context) (*bench.Report, error) {
 		return bench.Kernel(ctx, b.options, s, peakOf)
-	}}), b.close())
+	}}); err != nil {
+		return err
+	}
+	return b.close()
 }
 
 // openDevice has the options open the device of the flags, and names the report's folder.
@@ -352,9 +357,16 @@ func (b *benchRun) settings(demo assets.Demo) (inference.Job, error) {
 	if b.image != "" {
 		job.Image = b.image
 	}
-	for _, f := range []struct{ from, to *int }{{&b.job.Steps, &job.Steps}, {&b.job.Frames, &job.Frames}, {&b.job.MaxArea, &job.MaxArea}} {
-		if *f.from != 0 {
-			*f.to = *f.from
+	for _, f := range []struct {
+		setting  string
+		from, to *int
+	}{{"sample_steps", &b.job.Steps, &job.Steps}, {"frame_num", &b.job.Frames, &job.Frames}, {"max_area", &b.job.MaxArea, &job.MaxArea}} {
+		if *f.from == 0 {
+			continue
+		}
+		*f.to = *f.from
+		if err := inference.FindSetting(f.setting).Check(job); err != nil {
+			return job, usageError{err}
 		}
 	}
 	return job, nil
@@ -365,7 +377,7 @@ func (b *benchRun) quantization(ctx context.Context) (*bench.Report, error) {
 	for _, word := range b.quants {
 		var job inference.Job
 		if err := inference.FindSetting("quant").Set(&job, word); err != nil {
-			return nil, usagef("--quant_types: %w", err)
+			return nil, usagef("--quant_types: found %q, want kinds as of --quant", word)
 		}
 		kinds = append(kinds, job.Quant)
 	}
@@ -373,7 +385,7 @@ func (b *benchRun) quantization(ctx context.Context) (*bench.Report, error) {
 }
 
 func (b *benchRun) vae(ctx context.Context) (*bench.Report, error) {
-	return bench.VAE(ctx, b.options, b.chunks, max(1, b.runs))
+	return bench.VAE(ctx, b.options, b.chunks, b.runs)
 }
 
 func (b *benchRun) steps(ctx context.Context) (*bench.Report, error) {
@@ -436,11 +448,14 @@ func (b *benchRun) calibrate(ctx context.Context) (*bench.Report, error) {
 }
 
 func (b *benchRun) attention(ctx context.Context) (*bench.Report, error) {
+	if slices.Contains(b.tokens, 0) {
+		return nil, usagef("--lengths: found 0, want 1 or more tokens")
+	}
 	d := bench.Real
 	if b.options.Dims != nil {
 		d = *b.options.Dims
 	}
-	s := bench.AttentionSettings{Tokens: b.tokens, Chunks: b.queries, Heads: d.Heads, Head: d.Dim / d.Heads, Runs: max(1, b.runs)}
+	s := bench.AttentionSettings{Tokens: b.tokens, Chunks: b.queries, Heads: d.Heads, Head: d.Dim / d.Heads, Runs: b.runs}
 	for _, word := range b.dtypes {
 		dtype, ok := device.ParseDType(strings.ToUpper(word))
 		if !ok {

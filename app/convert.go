@@ -30,7 +30,7 @@ func runConvert(ctx context.Context, args []string, stdout, stderr io.Writer) er
 			"is complete, in which text encoder, VAE and tokenizer stay as they are; or MODEL is a file or folder of one part, and OUT a new\nfile. Every file is read back before it is there. What was cut off goes on when the command is given again.")
 		fs.PrintDefaults()
 	}
-	if err := parse(fs, args, stdout, 2); err != nil {
+	if err := parse(fs, args, stdout, "MODEL", "OUT"); err != nil {
 		return err
 	}
 	c := converting{ctx: ctx, to: weights.Target(*to), from: inference.Path(fs.Arg(0)), out: filepath.Clean(inference.Path(fs.Arg(1))), stderr: stderr}

@@ -10,6 +10,7 @@ import (
 	"gimbal/assets"
 	"gimbal/inference"
 	"gimbal/inference/engine"
+	"gimbal/inference/output"
 )
 
 func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -34,7 +35,12 @@ func unpackDemo() (assets.Demo, error) {
 			return demo, nil
 		}
 	}
-	return assets.UnpackDemo(filepath.Join(os.TempDir(), fmt.Sprintf("Gimbal-%d", os.Getuid())))
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("Gimbal-%d", os.Getuid()))
+	demo, err := assets.UnpackDemo(dir)
+	if err != nil {
+		return demo, output.Explain(dir, err)
+	}
+	return demo, nil
 }
 
 // demoJob returns a job for the demo model; flags may change it.

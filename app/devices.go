@@ -124,7 +124,7 @@ func runDevices(_ context.Context, args []string, stdout, _ io.Writer) error {
 	fs.Usage = func() {
 		fmt.Fprintln(fs.Output(), "usage: gimbal devices\n\nLists the devices that can run the model, the one that --device auto takes first, and their limits.")
 	}
-	if err := parse(fs, args, stdout, 0); err != nil {
+	if err := parse(fs, args, stdout); err != nil {
 		return err
 	}
 	share, err := highWatermark()

@@ -41,7 +41,7 @@ func runDoctor(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	pathVar(fs, &o.Dir, "out", "`folder` for what is found; made of the time if not given, or that of an examination here that stopped")
 	fs.Var(&only, "parts", "`parts` to look at, instead of all")
 	fs.DurationVar(&o.Limit, "limit", 0, "the longest `time` that a part may take, such as 90s; 0 for its own")
-	if err := parse(fs, joinLists(fs, args), stdout, 0); err != nil {
+	if err := parse(fs, joinLists(fs, args), stdout); err != nil {
 		return err
 	}
 	var err error
@@ -62,6 +62,9 @@ func runDoctor(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		}
 	}
 	x, err := doctor.Run(ctx, o)
+	if begun, found, _ := doctor.Find(o.Dir); err != nil && (!found || begun.Finished) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w ('gimbal doctor --out %s' goes on with it)", err, o.Dir)
 	}

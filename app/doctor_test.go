@@ -200,7 +200,7 @@ func TestDoctorUsage(t *testing.T) {
 	}{
 		{[]string{"--parts", "heart"}, "want some of system,"},
 		{[]string{"--limit", "-1s"}, "0 or more"},
-		{[]string{"more"}, "1 arguments"},
+		{[]string{"more"}, "is too much"},
 	} {
 		if _, errs, code := gimbal(t, append([]string{"doctor"}, c.args...)...); code != exitUsage || !strings.Contains(errs, c.want) {
 			t.Errorf("%v: exit code %d, want %d and %q:\n%s", c.args, code, exitUsage, c.want, errs)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +17,9 @@ func errorText(err error) string {
 	case *inference.SettingError:
 		return settingText(e)
 	case *inference.PausedError:
+		if onlyCanceled(e.Err) {
+			return fmt.Sprintf("the run is kept in %s: resume it with --resume %[1]s", e.Dir)
+		}
 		return fmt.Sprintf("%s (the run is kept in %s: resume it with --resume %[2]s)", errorText(e.Err), e.Dir)
 	case *inference.UnfinishedError:
 		return fmt.Sprintf("%s holds an unfinished run of %s: go on with it (--resume %[1]s), delete it, or choose another --save_file", e.Dir, e.Output)
@@ -34,6 +39,16 @@ func errorText(err error) string {
 		}
 	}
 	return err.Error()
+}
+
+// onlyCanceled reports whether an error is that somebody stopped the work, and nothing besides:
+// where in the work that was helps nobody.
+func onlyCanceled(err error) bool {
+	if _, paused := err.(*inference.PausedError); paused {
+		return false
+	}
+	inner := errors.Unwrap(err)
+	return err == context.Canceled || inner != nil && onlyCanceled(inner)
 }
 
 // joinedText has a line for each error. What is wrong with a setting that is no flag is

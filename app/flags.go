@@ -158,9 +158,6 @@ func (r *reference) complete(planned bool) error {
 		return usagef("--ckpt_dir: none given; name the folder of the checkpoint, a file of it, or its parts by --high_noise and the like, or use 'gimbal demo'")
 	}
 	if r.dims == (weights.Dims{}) {
-		if _, err := weights.Find(r.checkpoint().Dir); err != nil {
-			return err
-		}
 		recipe, err := engine.RecipeOf(r.checkpoint())
 		if err != nil {
 			return err

@@ -47,7 +47,7 @@ func (r *reference) parse(name string, args []string, help io.Writer, more ...fu
 	for _, add := range more {
 		add(fs)
 	}
-	err := parse(fs, args, help, 0)
+	err := parse(fs, args, help)
 	fs.Visit(func(f *flag.Flag) { r.given = append(r.given, f.Name) })
 	return err
 }

@@ -30,7 +30,7 @@ func runGet(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		}
 		fs.PrintDefaults()
 	}
-	if err := parse(fs, args, stdout, 1); err != nil {
+	if err := parse(fs, args, stdout, "MODEL"); err != nil {
 		return err
 	}
 	model, ok := hub.FindModel(fs.Arg(0))

@@ -30,10 +30,7 @@ func runInspect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	pathVar(fs, &c.Assets, "assets_dir", inference.FindSetting("assets_dir").Help)
 	fs.StringVar(&c.Model, "infer_mode", "", inference.FindSetting("infer_mode").Help)
-	if i := slices.Index(args, "--full"); i > 0 { // it may stand behind the folder
-		args = slices.Concat(args[i:i+1], args[:i], args[i+1:])
-	}
-	if err := parse(fs, args, stdout, 1); err != nil {
+	if err := parse(fs, args, stdout, "PATH"); err != nil {
 		return err
 	}
 	dir := inference.Path(fs.Arg(0))

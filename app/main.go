@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"gimbal/inference"
 	"gimbal/ui/desktop/awake"
@@ -66,7 +67,11 @@ func main() {
 }
 
 func runMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	err := dispatch(ctx, args, stdout, stderr)
+	out := &checkedWriter{Writer: stdout}
+	err := dispatch(ctx, args, out, stderr)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("standard output: %w", out.err)
+	}
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitDone
 	}
@@ -74,7 +79,10 @@ func runMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var usage usageError
 	switch {
 	case errors.Is(err, context.Canceled):
-		text, code = "interrupted: "+text, exitInterrupted
+		code = exitInterrupted
+		if text = "interrupted: " + text; onlyCanceled(err) {
+			text = "interrupted"
+		}
 	case errors.As(err, &usage):
 		code = exitUsage
 	}
@@ -83,6 +91,23 @@ func runMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "gimbal: %s\n", text)
 	return code
+}
+
+// checkedWriter keeps the first error of what it writes to. That nobody reads is none.
+type checkedWriter struct {
+	io.Writer
+	err error
+}
+
+func (w *checkedWriter) Write(data []byte) (int, error) {
+	n, err := w.Writer.Write(data)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.EBADF) {
+		return len(data), nil
+	}
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // asksForJSON recognizes the flag where others could not be parsed.
@@ -183,7 +208,7 @@ func flagError(fs *flag.FlagSet, err error) error {
 		return usagef("%s: --%s needs a value; 'gimbal %[1]s --help' lists the flags", fs.Name(), strings.TrimLeft(name, "-"))
 	}
 	if !unknown {
-		return usagef("%s: %w; 'gimbal %[1]s --help' lists the flags", fs.Name(), err)
+		return usagef("%s: %s; 'gimbal %[1]s --help' lists the flags", fs.Name(), valueText(fs, err))
 	}
 	hint := ""
 	if near := suggestFlag(fs, name); near != "" {
@@ -192,11 +217,36 @@ func flagError(fs *flag.FlagSet, err error) error {
 	return usagef("%s: there is no flag --%s%s 'gimbal %[1]s --help' lists the flags", fs.Name(), strings.TrimLeft(name, "-"), or(hint, ";"))
 }
 
-// parse parses a command's flags; mistakes are usage errors and further
-// arguments are allowed only where rest says so.
-func parse(fs *flag.FlagSet, args []string, help io.Writer, rest int) error {
+// valueText says what is wrong with a flag's value, in package flag's words but for those that
+// do not say what is wanted.
+func valueText(fs *flag.FlagSet, err error) string {
+	before, after, _ := strings.Cut(err.Error(), " for flag -")
+	name, why, _ := strings.Cut(after, ": ")
+	f := fs.Lookup(name)
+	if f == nil {
+		return strings.Replace(err.Error(), " for -", " for --", 1)
+	}
+	if value, ok := f.Value.(flag.Getter); ok {
+		switch value.Get().(type) {
+		case time.Duration:
+			why = "want a time such as 90s or 720h"
+		case int:
+			why = "want a whole number"
+		}
+	}
+	return fmt.Sprintf("%s for flag --%s: %s", before, name, why)
+}
+
+// parse parses a command's flags and its operands, which are called so and stand before,
+// between or behind the flags. Mistakes are usage errors.
+func parse(fs *flag.FlagSet, args []string, help io.Writer, operands ...string) error {
 	fs.SetOutput(io.Discard)
+	var found []string
 	err := fs.Parse(args)
+	for err == nil && fs.NArg() > 0 && len(found) < len(operands) {
+		found = append(found, fs.Arg(0))
+		err = fs.Parse(fs.Args()[1:])
+	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fs.SetOutput(help)
@@ -204,8 +254,10 @@ func parse(fs *flag.FlagSet, args []string, help io.Writer, rest int) error {
 		return err
 	case err != nil:
 		return flagError(fs, err)
-	case fs.NArg() != rest:
-		return usagef("%s: %d arguments besides the flags, want %d (a value with blanks or * wants quotes): %q", fs.Name(), fs.NArg(), rest, fs.Args())
+	case len(found) < len(operands):
+		return usagef("%s: no %s given; 'gimbal %[1]s --help' says what it is", fs.Name(), operands[len(found)])
+	case fs.NArg() > 0:
+		return usagef("%s: %q is too much (a value with blanks or * wants quotes)", fs.Name(), fs.Arg(0))
 	}
-	return nil
+	return fs.Parse(append([]string{"--"}, found...))
 }

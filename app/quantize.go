@@ -19,7 +19,7 @@ func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	pathVar(fs, &dir, "ckpt_dir", "`folder` of the checkpoint")
 	asJSON := fs.Bool("json", false, "print events as JSON lines")
 	quant := quantFlags(fs)
-	if err := parse(fs, args, stdout, 0); err != nil {
+	if err := parse(fs, args, stdout); err != nil {
 		return err
 	}
 	q, err := quant()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"gimbal/inference"
@@ -29,7 +30,7 @@ func roofline(ctx context.Context, name string, w io.Writer) error {
 	if name != "all" {
 		chip, ok := metalkit.FindChip(name)
 		if !ok {
-			return usagef("--roofline %s: no such chip; want all, or one of %s", name, listChips())
+			return usagef("--roofline %s: no such chip; want all, or one of %s", name, strings.Join(listChips(), ", "))
 		}
 		chips = []metalkit.Chip{chip}
 	}

@@ -125,21 +125,46 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	fs.Var(&s.storeLimit, "store_limit", "most that pictures, states and videos may take on disk, in `bytes`, or as 200GB; 0 for three quarters of what is free")
 	fs.Var(&s.uploadLimit, "upload_limit", "largest request, in `bytes`, or as 64MB; 0 for 64MB")
 	fs.DurationVar(&s.keep, "keep", 30*24*time.Hour, "how long videos are kept after they are done, as a `time` such as 720h")
-	if err := parse(fs, args, stdout, 0); err != nil {
+	if err := parse(fs, args, stdout); err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
 		return err
 	}
 	return s.serve(ctx, stdout, stderr)
 }
 
+// check says which flags have a value that cannot be.
+func (s *serving) check() error {
+	switch {
+	case s.lease < time.Second:
+		return usagef("--lease %v: want 1s or more", s.lease)
+	case s.keep <= 0:
+		return usagef("--keep %v: want more than 0: videos are deleted when they are as old", s.keep)
+	case s.workers < 0:
+		return usagef("--workers %d: want 0 or more", s.workers)
+	case s.replicas < 1:
+		return usagef("--replicas %d: want 1 or more", s.replicas)
+	case s.nats == "" && s.replicas > 1:
+		return usagef("--replicas %d: the NATS server in this process is no cluster: want 1, or a cluster's --nats", s.replicas)
+	case (s.certificate == "") != (s.key == ""):
+		return usagef("--tls_cert and --tls_key: want both or none")
+	}
+	return nil
+}
+
 func runWorker(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var s serving
+	s := serving{keep: time.Hour} // of serve only
 	fs := flag.NewFlagSet("worker", flag.ContinueOnError)
 	s.common(fs, serviceDir("worker"))
-	if err := parse(fs, args, stdout, 0); err != nil {
+	if err := parse(fs, args, stdout); err != nil {
 		return err
 	}
 	if s.nats == "" {
 		return usagef("--nats: none given; name the address of the NATS server that the jobs are on")
+	}
+	if err := s.check(); err != nil {
+		return err
 	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	nc, store, err := s.open(ctx, nil, log)

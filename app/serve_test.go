@@ -397,6 +397,13 @@ func TestServeUsage(t *testing.T) {
 		{[]string{"serve", "--listen", "127.0.0.1:0", "--nats_listen", "0.0.0.0:0", "--store", t.TempDir()}, exitFailed, "want a token and a TLS certificate"},
 		{[]string{"serve", "--api_keys", keys}, exitUsage, "16 characters"},
 		{[]string{"serve", "--model", "x"}, exitUsage, "NAME=FOLDER"},
+		{[]string{"serve", "--keep", "-3h"}, exitUsage, "--keep"},
+		{[]string{"serve", "--keep", "30"}, exitUsage, "flag --keep: want a time such as"},
+		{[]string{"serve", "--lease", "2ns"}, exitUsage, "--lease"},
+		{[]string{"serve", "--workers", "-1"}, exitUsage, "--workers"},
+		{[]string{"serve", "--replicas", "3"}, exitUsage, "no cluster"},
+		{[]string{"serve", "--tls_cert", keys}, exitUsage, "want both"},
+		{[]string{"worker", "--nats", "nats://127.0.0.1:1", "--lease", "-1s"}, exitUsage, "--lease"},
 		{[]string{"worker"}, exitUsage, "--nats"},
 		{[]string{"worker", "--nats", "nats://127.0.0.1:1"}, exitFailed, "no NATS server answers"},
 	} {

@@ -25,7 +25,7 @@ func runTune(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	fs := flag.NewFlagSet("tune", flag.ContinueOnError)
 	frames := fs.Int("frame_num", 41, "`frames` of the clips to tune for, 4n+1")
 	height, width := fs.Int("height", 480, "`pixels` of a frame's height"), fs.Int("width", 832, "`pixels` of its width")
-	if err := parse(fs, args, stdout, 0); err != nil {
+	if err := parse(fs, args, stdout); err != nil {
 		return err
 	}
 	if err := inference.CheckFrames(*frames); err != nil {

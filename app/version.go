@@ -47,7 +47,7 @@ func runVersion(_ context.Context, args []string, stdout, _ io.Writer) error {
 	fs.Usage = func() {
 		fmt.Fprintln(fs.Output(), "usage: gimbal version\n\nSays which Gimbal this is, and on what it runs: what a report of a fault needs.")
 	}
-	if err := parse(fs, args, stdout, 0); err != nil {
+	if err := parse(fs, args, stdout); err != nil {
 		return err
 	}
 	m := bench.ThisMachine()
