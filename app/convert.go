@@ -119,6 +119,9 @@ func (c *converting) file(kind weights.Kind) (weights.Converted, error) {
 		return weights.Converted{}, err
 	}
 	defer expert.Store.Close()
+	if err := weights.CheckConfig(filepath.Dir(c.out), expert); err != nil {
+		return weights.Converted{}, err
+	}
 	made, err := weights.Convert(c.ctx, expert.Store, kind, c.to, c.out, progress)
 	if err != nil {
 		return made, err

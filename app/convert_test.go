@@ -82,6 +82,21 @@ func TestConvertFiles(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", c.name, code, c.code, c.says, out, errs)
 		}
 	}
+	other := filepath.Join(dir, "other")
+	err := os.Mkdir(other, 0o755)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(other, "config.json"), []byte("{}"), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(other, "x.gguf")
+	if _, errs, code := gimbal(t, "convert", "--to", "q8_0", high, file); code != 1 || !strings.Contains(errs, "of another model") {
+		t.Errorf("beside another model's config.json: exit code %d\n%s", code, errs)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("it was found after the work")
+	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*.part")); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}

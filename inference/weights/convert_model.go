@@ -233,9 +233,25 @@ func StateConfig(dir string, e Expert) error {
 	if shapes, err := ShapeConfig(e.Store); err == nil && shapes == e.Config {
 		return nil
 	}
+	if err := CheckConfig(dir, e); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, ConfigFile)
+	if exists(path) {
+		return nil
+	}
+	return WriteWanConfig(path, e.Config)
+}
+
+// CheckConfig returns an error if there is another model's config.json in the folder dir, where
+// an expert's is to be.
+func CheckConfig(dir string, e Expert) error {
+	if shapes, err := ShapeConfig(e.Store); err == nil && shapes == e.Config {
+		return nil
+	}
 	path := filepath.Join(dir, ConfigFile)
 	if !exists(path) {
-		return WriteWanConfig(path, e.Config)
+		return nil
 	}
 	if there, err := readWanConfig(path); err != nil || there != e.Config {
 		return &Error{path, "file", "one that is there already, of another model", fmt.Sprintf("a folder of its own for a model of %d heads", e.Config.NumHeads)}
