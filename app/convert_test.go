@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -49,6 +50,35 @@ func TestConvert(t *testing.T) {
 		model.check(os.RemoveAll(model.dir))
 		if off := golden.RelL2(latent(out), want); off > bound {
 			t.Errorf("%s: the latent is off by %g, want at most %g", to, off, bound)
+		}
+	}
+}
+
+// TestConvertNothingLost finds what is in the way of a model before its experts are converted, and
+// leaves it as it is.
+func TestConvertNothingLost(t *testing.T) {
+	model := checkpointTree(t)
+	vae, err := os.ReadFile(model.at(vaeFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	vae[len(vae)-1]++
+	for name, content := range map[string][]byte{
+		"Wan2.1_VAE" + filepath.Ext(vaeFile): vae, "model.json": []byte("{}"), "low_noise_model/config.json": []byte("{}"),
+		"low_noise_model/diffusion_pytorch_model.gguf": []byte("mine"), "google/umt5-xxl/tokenizer.json": []byte("{}"),
+	} {
+		out := t.TempDir()
+		path := filepath.Join(out, name)
+		model.check(os.MkdirAll(filepath.Dir(path), 0o755))
+		model.check(os.WriteFile(path, content, 0o644))
+		if _, errs, code := gimbal(t, "convert", "--to", "q8_0", model.dir, out); code != 1 || !strings.Contains(errs, path) || !strings.Contains(errs, "there already") {
+			t.Errorf("%s in the way: exit code %d\n%s", name, code, errs)
+		}
+		if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, content) {
+			t.Errorf("%s is not as it was: %v", name, err)
+		}
+		if _, err := os.Stat(filepath.Join(out, "high_noise_model", "diffusion_pytorch_model.gguf")); err == nil {
+			t.Errorf("%s in the way was found after the work", name)
 		}
 	}
 }

@@ -69,21 +69,7 @@ const metaMade = "gimbal.converted"
 // is kept; any other is an error. It tells progress how many of the source's bytes are done.
 func Convert(ctx context.Context, source *Store, kind Kind, to Target, path string, progress func(done, total int64)) (Converted, error) {
 	c := &conversionTo{ctx: ctx, source: source, to: to, path: path, progress: progress}
-	if !slices.Contains(Targets, to) {
-		return Converted{}, fmt.Errorf("convert to %q: want one of %v", to, Targets)
-	}
-	if err := c.of(kind); err != nil {
-		return Converted{}, err
-	}
-	base, err := source.Fingerprint()
-	if err != nil {
-		return Converted{}, err
-	}
-	c.metadata = map[string]string{"format": "pt", metaBase: base, metaRecipe: string(to), metaMade: string(kind)}
-	if to.inGGUF() {
-		delete(c.metadata, "format")
-	}
-	switch done, err := c.already(); {
+	switch done, err := c.begin(kind); {
 	case err != nil:
 		return Converted{}, err
 	case !done:
@@ -106,6 +92,25 @@ type conversionTo struct {
 	progress func(done, total int64)
 
 	done, total int64
+}
+
+// begin finds what is to be written, and reports whether it is there already.
+func (c *conversionTo) begin(kind Kind) (done bool, err error) {
+	if !slices.Contains(Targets, c.to) {
+		return false, fmt.Errorf("convert to %q: want one of %v", c.to, Targets)
+	}
+	if err := c.of(kind); err != nil {
+		return false, err
+	}
+	base, err := c.source.Fingerprint()
+	if err != nil {
+		return false, err
+	}
+	c.metadata = map[string]string{"format": "pt", metaBase: base, metaRecipe: string(c.to), metaMade: string(kind)}
+	if c.to.inGGUF() {
+		delete(c.metadata, "format")
+	}
+	return c.already()
 }
 
 // of takes the model's table, and checks that the source has it.

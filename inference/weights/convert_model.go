@@ -1,13 +1,17 @@
 package weights
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -32,17 +36,8 @@ func ConvertModel(ctx context.Context, from Checkpoint, to Target, out string, p
 		return nil, err
 	}
 	m := &modelWriter{ctx, l, to, out, progress, Parts{}}
-	var made []Converted
-	for _, name := range []string{HighNoise, LowNoise} {
-		e, ok := l.Experts[name]
-		if !ok {
-			continue
-		}
-		c, err := m.expert(name, e)
-		if err != nil {
-			return made, err
-		}
-		made = append(made, c)
+	if err := m.free(); err != nil {
+		return nil, err
 	}
 	err = errors.Join(
 		m.file(l.Text, KindText, "models_t5_umt5-xxl-enc-bf16", &m.parts.TextEncoder),
@@ -54,7 +49,18 @@ func ConvertModel(ctx context.Context, from Checkpoint, to Target, out string, p
 	if err == nil {
 		err = m.notes()
 	}
-	return made, err
+	if err != nil {
+		return nil, err
+	}
+	var made []Converted
+	for _, name := range m.experts() {
+		c, err := m.expert(name)
+		if err != nil {
+			return made, err
+		}
+		made = append(made, c)
+	}
+	return made, nil
 }
 
 // outside returns an error if the folder out is one of the model's own.
@@ -81,18 +87,42 @@ type modelWriter struct {
 	parts    Parts // with paths from the folder
 }
 
-func (m *modelWriter) expert(name string, e Expert) (Converted, error) {
-	dir := filepath.Join(m.out, name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// experts lists those that the model has.
+func (m *modelWriter) experts() []string {
+	return slices.DeleteFunc([]string{HighNoise, LowNoise}, func(name string) bool { return m.l.Experts[name].Store == nil })
+}
+
+// name returns where an expert is written, from the folder.
+func (m *modelWriter) name(expert string) string {
+	return filepath.Join(expert, "diffusion_pytorch_model"+m.to.Extension())
+}
+
+// free returns an error if something else is where the experts are written, and notes their names.
+func (m *modelWriter) free() error {
+	for _, name := range m.experts() {
+		c := &conversionTo{ctx: m.ctx, source: m.l.Experts[name].Store, to: m.to, path: filepath.Join(m.out, m.name(name))}
+		_, err := c.begin(KindExpert)
+		if err == nil {
+			err = otherConfig(filepath.Dir(c.path), m.l.Experts[name].Config)
+		}
+		if err != nil {
+			return err
+		}
+		*map[string]*string{HighNoise: &m.parts.HighNoise, LowNoise: &m.parts.LowNoise}[name] = m.name(name)
+	}
+	return nil
+}
+
+func (m *modelWriter) expert(name string) (Converted, error) {
+	e, path := m.l.Experts[name], filepath.Join(m.out, m.name(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return Converted{}, fmt.Errorf("weights: %w", err)
 	}
-	file := "diffusion_pytorch_model" + m.to.Extension()
-	c, err := Convert(m.ctx, e.Store, KindExpert, m.to, filepath.Join(dir, file), func(done, total int64) { m.progress(name, done, total) })
+	c, err := Convert(m.ctx, e.Store, KindExpert, m.to, path, func(done, total int64) { m.progress(name, done, total) })
 	if err != nil {
 		return c, err
 	}
-	*map[string]*string{HighNoise: &m.parts.HighNoise, LowNoise: &m.parts.LowNoise}[name] = filepath.Join(name, file)
-	return c, WriteWanConfig(filepath.Join(dir, ConfigFile), e.Config)
+	return c, WriteWanConfig(filepath.Join(filepath.Dir(path), ConfigFile), e.Config)
 }
 
 // file brings the part in a store to the folder, under a name without what it ends in: its own
@@ -123,10 +153,10 @@ func (m *modelWriter) bring(path, name string) error {
 		return fmt.Errorf("weights: %w", err)
 	}
 	if there, err := os.Lstat(to); err == nil {
-		if there.Mode().IsRegular() && there.Size() == from.Size() {
-			return nil
+		if same, err := m.same(path, from, to, there); same || err != nil {
+			return err
 		}
-		return &Error{to, "file", "one that is there already, and differs", "another folder, or that file moved away"}
+		return occupied(to)
 	}
 	if os.Link(path, to) == nil {
 		return nil
@@ -135,6 +165,36 @@ func (m *modelWriter) bring(path, name string) error {
 		return err
 	}
 	return m.copy(path, to)
+}
+
+// occupied says that another file is where one is written.
+func occupied(path string) error {
+	return &Error{path, "file", "one that is there already, and differs", "another folder, or that file moved away"}
+}
+
+// same reports whether two files have the same bytes.
+func (m *modelWriter) same(path string, from os.FileInfo, to string, there os.FileInfo) (bool, error) {
+	switch {
+	case os.SameFile(from, there):
+		return true, nil
+	case !there.Mode().IsRegular() || there.Size() != from.Size():
+		return false, nil
+	}
+	var sums [2][]byte
+	for i, path := range []string{path, to} {
+		f, err := os.Open(path)
+		if err != nil {
+			return false, fmt.Errorf("weights: %w", err)
+		}
+		hash := sha256.New()
+		_, err = io.Copy(hash, &contextReader{m.ctx, f})
+		f.Close()
+		if err != nil {
+			return false, fmt.Errorf("weights: compare %s with what is there: %w", path, err)
+		}
+		sums[i] = hash.Sum(nil)
+	}
+	return bytes.Equal(sums[0], sums[1]), nil
 }
 
 // copy copies a file, which is there when it is complete.
@@ -172,7 +232,7 @@ func (m *modelWriter) tokenizer() error {
 		if err := os.MkdirAll(filepath.Join(m.out, dir), 0o755); err != nil {
 			return fmt.Errorf("weights: %w", err)
 		}
-		return renameio.WriteFile(filepath.Join(m.out, dir, "spiece.model"), data, 0o644)
+		return m.write(filepath.Join(dir, "spiece.model"), data)
 	}
 	for _, name := range []string{"tokenizer.json", "spiece.model", "tokenizer_config.json", "special_tokens_map.json"} {
 		path := filepath.Join(m.l.TokenizerDir, name)
@@ -184,6 +244,18 @@ func (m *modelWriter) tokenizer() error {
 		}
 	}
 	return nil
+}
+
+// write writes a small file of the name in the folder, unless it is there already.
+func (m *modelWriter) write(name string, data []byte) error {
+	path := filepath.Join(m.out, name)
+	switch there, err := os.ReadFile(path); {
+	case err == nil && bytes.Equal(there, data):
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return occupied(path)
+	}
+	return renameio.WriteFile(path, data, 0o644)
 }
 
 // notes brings what says how the model is run and, for files that the folders of the original
@@ -206,7 +278,7 @@ func (m *modelWriter) notes() error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(filepath.Join(m.out, PartsFile), append(text, '\n'), 0o644)
+	return m.write(PartsFile, append(text, '\n'))
 }
 
 // KindsIn returns what a file of weights, or a folder of shards, holds.
@@ -249,12 +321,17 @@ func CheckConfig(dir string, e Expert) error {
 	if shapes, err := ShapeConfig(e.Store); err == nil && shapes == e.Config {
 		return nil
 	}
+	return otherConfig(dir, e.Config)
+}
+
+// otherConfig returns an error if there is a config.json in the folder dir that says something else.
+func otherConfig(dir string, config WanConfig) error {
 	path := filepath.Join(dir, ConfigFile)
 	if !exists(path) {
 		return nil
 	}
-	if there, err := readWanConfig(path); err != nil || there != e.Config {
-		return &Error{path, "file", "one that is there already, of another model", fmt.Sprintf("a folder of its own for a model of %d heads", e.Config.NumHeads)}
+	if there, err := readWanConfig(path); err != nil || there != config {
+		return &Error{path, "file", "one that is there already, of another model", fmt.Sprintf("a folder of its own for a model of %d heads", config.NumHeads)}
 	}
 	return nil
 }
