@@ -62,10 +62,10 @@ func runDoctor(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		}
 	}
 	x, err := doctor.Run(ctx, o)
-	if begun, found, _ := doctor.Find(o.Dir); err != nil && (!found || begun.Finished) {
-		return err
-	}
 	if err != nil {
+		if begun, found, _ := doctor.Find(o.Dir); !found || begun.Finished {
+			return err
+		}
 		return fmt.Errorf("%w ('gimbal doctor --out %s' goes on with it)", err, o.Dir)
 	}
 	fmt.Fprintf(stdout, "\nWithout the names of you and your machine, to attach to a report: %s\n", doctor.Bundle(o.Dir))

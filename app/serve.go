@@ -134,17 +134,27 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	return s.serve(ctx, stdout, stderr)
 }
 
-// check says which flags have a value that cannot be.
-func (s *serving) check() error {
+// checkCommon says which of the common flags have a value that cannot be.
+func (s *serving) checkCommon() error {
 	switch {
 	case s.lease < time.Second:
 		return usagef("--lease %v: want 1s or more", s.lease)
+	case s.replicas < 1:
+		return usagef("--replicas %d: want 1 or more", s.replicas)
+	}
+	return nil
+}
+
+// check is checkCommon for all flags of serve.
+func (s *serving) check() error {
+	if err := s.checkCommon(); err != nil {
+		return err
+	}
+	switch {
 	case s.keep <= 0:
 		return usagef("--keep %v: want more than 0: videos are deleted when they are as old", s.keep)
 	case s.workers < 0:
 		return usagef("--workers %d: want 0 or more", s.workers)
-	case s.replicas < 1:
-		return usagef("--replicas %d: want 1 or more", s.replicas)
 	case s.nats == "" && s.replicas > 1:
 		return usagef("--replicas %d: the NATS server in this process is no cluster: want 1, or a cluster's --nats", s.replicas)
 	case (s.certificate == "") != (s.key == ""):
@@ -154,7 +164,7 @@ func (s *serving) check() error {
 }
 
 func runWorker(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	s := serving{keep: time.Hour} // of serve only
+	var s serving
 	fs := flag.NewFlagSet("worker", flag.ContinueOnError)
 	s.common(fs, serviceDir("worker"))
 	if err := parse(fs, args, stdout); err != nil {
@@ -163,7 +173,7 @@ func runWorker(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if s.nats == "" {
 		return usagef("--nats: none given; name the address of the NATS server that the jobs are on")
 	}
-	if err := s.check(); err != nil {
+	if err := s.checkCommon(); err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))

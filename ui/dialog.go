@@ -17,6 +17,9 @@ func (w *Window) open(d dialog.Dialog) {
 	w.dismiss[overlays.Top()] = d.Dismiss
 }
 
+// covered reports whether a dialog or a list is in front of the page.
+func (w *Window) covered() bool { return w.window.Canvas().Overlays().Top() != nil }
+
 // escape closes what is in front: a dialog, a list, the full screen.
 func (w *Window) escape() {
 	switch top := w.window.Canvas().Overlays().Top(); {

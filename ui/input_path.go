@@ -102,7 +102,7 @@ func (w *Window) closeEditor() {
 
 // deleteKey removes the chosen key frame of the path, where the editor is in front.
 func (w *Window) deleteKey() {
-	if w.page == pageCreate && w.editorPage.Visible() && w.window.Canvas().Overlays().Top() == nil {
+	if w.page == pageCreate && w.editorPage.Visible() && !w.covered() {
 		w.editor.Delete()
 	}
 }

@@ -141,7 +141,7 @@ func (m *menu) helpMenu() *fyne.Menu {
 
 // walkKey gives a key to the page Live where that is in front; going up, in any case.
 func (w *Window) walkKey(name fyne.KeyName, down bool) {
-	if w.page == pageLive && w.window.Canvas().Overlays().Top() == nil || !down {
+	if w.page == pageLive && !w.covered() || !down {
 		w.live.key(name, down)
 	}
 }
@@ -162,7 +162,7 @@ func (w *Window) keys() {
 			w.deleteKey()
 			return
 		}
-		if w.window.Canvas().Overlays().Top() != nil || w.page != pageCreate || w.editor != nil || w.now.Stage.Video == nil || !w.stage.player.Visible() {
+		if w.covered() || w.page != pageCreate || w.editor != nil || w.now.Stage.Video == nil || !w.stage.player.Visible() {
 			return
 		}
 		switch e.Name {

@@ -196,17 +196,14 @@ func (w *Window) generate() {
 		w.turn(pageCreate)
 		return
 	}
-	if w.editor == nil {
-		w.studio.Generate()
-		return
+	generate := w.studio.Generate
+	if w.editor != nil {
+		if path := w.editor.Path(); w.editor.Changed() {
+			generate = func() { w.studio.GenerateOn(path) }
+		}
+		w.closeEditor() // whoever makes a video wants to see it
 	}
-	path, changed := w.editor.Path(), w.editor.Changed()
-	w.closeEditor() // whoever makes a video wants to see it
-	if changed {
-		w.studio.GenerateOn(path)
-	} else {
-		w.studio.Generate()
-	}
+	generate()
 }
 
 // cancel ends the run under way.

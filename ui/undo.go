@@ -42,7 +42,7 @@ func (w *Window) redo() {
 
 func (w *Window) takeBack(form, path func(), text fyne.Shortcut) {
 	switch {
-	case w.page != pageCreate || w.window.Canvas().Overlays().Top() != nil:
+	case w.page != pageCreate || w.covered():
 		if entry, ok := w.window.Canvas().Focused().(fyne.Shortcutable); ok {
 			entry.TypedShortcut(text)
 		}

@@ -170,15 +170,22 @@ func TestPrompt(t *testing.T) {
 	})
 }
 
-// TestTell changes the prompt where the model takes its time to be told: what is pressed meanwhile
-// acts in the chunk after that, and no later chunk waits.
-func TestTell(t *testing.T) {
+// telling runs a test of a walk whose model takes a second to be told other words.
+func telling(t *testing.T, test func(f *fake, r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		f.takes.tell = time.Second
 		r := newRig(t, t.TempDir(), f, true)
 		defer r.close()
 		r.walk(forward, 3*time.Second)
+		test(f, r)
+	})
+}
+
+// TestTell changes the prompt where the model takes its time to be told: what is pressed meanwhile
+// acts in the chunk after that, and no later chunk waits.
+func TestTell(t *testing.T) {
+	telling(t, func(f *fake, r *rig) {
 		made := len(r.State().Way)
 		r.SetPrompt("night")
 		r.pass(f.takes.encode + 500*time.Millisecond)
@@ -209,12 +216,7 @@ func TestTell(t *testing.T) {
 // TestTellTwice changes the prompt while the model is told the one before and nobody does anything:
 // each acts.
 func TestTellTwice(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake()
-		f.takes.tell = time.Second
-		r := newRig(t, t.TempDir(), f, true)
-		defer r.close()
-		r.walk(forward, 3*time.Second)
+	telling(t, func(f *fake, r *rig) {
 		r.SetPrompt("night")
 		r.pass(f.takes.encode + 500*time.Millisecond)
 		r.SetPrompt("noon")

@@ -275,14 +275,21 @@ func readBack(ctx context.Context, file io.ReadSeeker, sum []byte) error {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	digest := sha256.New()
-	if _, err := io.Copy(digest, &contextReader{ctx, file}); err != nil {
+	found, err := sumOf(ctx, file)
+	if err != nil {
 		return err
 	}
-	if !bytes.Equal(digest.Sum(nil), sum) {
+	if !bytes.Equal(found, sum) {
 		return errors.New("what was read back differs from what was written: the disk is not sound")
 	}
 	return nil
+}
+
+// sumOf returns the hash of what is left to read.
+func sumOf(ctx context.Context, r io.Reader) ([]byte, error) {
+	digest := sha256.New()
+	_, err := io.Copy(digest, &contextReader{ctx, r})
+	return digest.Sum(nil), err
 }
 
 // contextReader ends with its context.

@@ -3,7 +3,6 @@ package weights
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -186,13 +185,11 @@ func (m *modelWriter) same(path string, from os.FileInfo, to string, there os.Fi
 		if err != nil {
 			return false, fmt.Errorf("weights: %w", err)
 		}
-		hash := sha256.New()
-		_, err = io.Copy(hash, &contextReader{m.ctx, f})
+		sums[i], err = sumOf(m.ctx, f)
 		f.Close()
 		if err != nil {
 			return false, fmt.Errorf("weights: compare %s with what is there: %w", path, err)
 		}
-		sums[i] = hash.Sum(nil)
 	}
 	return bytes.Equal(sums[0], sums[1]), nil
 }
@@ -302,23 +299,23 @@ func KindsIn(path string) (kinds []Kind, err error) {
 // StateConfig writes the config.json of an expert whose file lies in the folder dir, unless its
 // tensors say all that it does, or there is one already that says the same.
 func StateConfig(dir string, e Expert) error {
-	if shapes, err := ShapeConfig(e.Store); err == nil && shapes == e.Config {
-		return nil
-	}
-	if err := CheckConfig(dir, e); err != nil {
+	path := filepath.Join(dir, ConfigFile)
+	if err := CheckConfig(dir, e); err != nil || e.saysAll() || exists(path) {
 		return err
 	}
-	path := filepath.Join(dir, ConfigFile)
-	if exists(path) {
-		return nil
-	}
 	return WriteWanConfig(path, e.Config)
+}
+
+// saysAll reports whether an expert's tensors say all that its config.json would.
+func (e Expert) saysAll() bool {
+	shapes, err := ShapeConfig(e.Store)
+	return err == nil && shapes == e.Config
 }
 
 // CheckConfig returns an error if there is another model's config.json in the folder dir, where
 // an expert's is to be.
 func CheckConfig(dir string, e Expert) error {
-	if shapes, err := ShapeConfig(e.Store); err == nil && shapes == e.Config {
+	if e.saysAll() {
 		return nil
 	}
 	return otherConfig(dir, e.Config)

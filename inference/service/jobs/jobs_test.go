@@ -286,10 +286,9 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestPutAgain puts a file that is there, and that no record names: to a Sweep it is new.
-func TestPutAgain(t *testing.T) {
-	t.Parallel()
-	s, nc := open(t, jobs.Options{Unnamed: time.Nanosecond})
+// filesOf returns the store's files as NATS keeps them.
+func filesOf(t *testing.T, nc *nats.Conn) jetstream.ObjectStore {
+	t.Helper()
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
@@ -298,6 +297,14 @@ func TestPutAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return files
+}
+
+// TestPutAgain puts a file that is there, and that no record names: to a Sweep it is new.
+func TestPutAgain(t *testing.T) {
+	t.Parallel()
+	s, nc := open(t, jobs.Options{Unnamed: time.Nanosecond})
+	files := filesOf(t, nc)
 	var last time.Time
 	for range 3 {
 		o, err := s.Put(t.Context(), strings.NewReader("a picture"))
@@ -348,14 +355,7 @@ func TestGetTogether(t *testing.T) {
 func TestDamaged(t *testing.T) {
 	t.Parallel()
 	s, nc := open(t, jobs.Options{})
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := js.ObjectStore(t.Context(), "gimbal_files")
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := filesOf(t, nc)
 	o := jobs.Object{SHA256: strings.Repeat("0", 64), Size: 5}
 	if _, err := files.PutString(t.Context(), o.SHA256, "other"); err != nil {
 		t.Fatal(err)
