@@ -53,9 +53,12 @@ for words in "$@"; do
   conformance) # in processes of their own, for each waits for the GPU most of the time
     tests driver cuda.test 'Test.*' # alone, for it looks at how much memory is free
     tests narrow metalkit.test TestNarrow &
-    tests variants metalkit.test TestVariants &
     tests device metalkit.test 'TestDevice|TestLost|TestOpenCUDA|TestSplit.*'
     wait
+    ;;
+  every-variant) # of the conformance suite, which takes longer than all of its other tests
+    stage=conformance
+    tests variants metalkit.test TestVariants
     ;;
   references) tests cases metalkit.test 'Test.*Reference' ;;
   variants) go -forms f32:f32,bf16:bf16 "$@" ;;

@@ -83,10 +83,10 @@ class Report:
                 v, off = r["values"], r["peak"] / r["planned"] - 1
                 ok = self.verdict(f"{stage}, {r['case']}, {r['weights']} {r['compute']}: bytes", abs(off) <= 0.05)
                 torch = next((t for t in self.of(stage, "torch") if t.get("seconds") and t["case"] == r["case"]), {})
-                rows.append([stage, r["case"], r["tokens"], r["weights"], r["compute"], f"{r['seconds']:.3f}", f"{r['tflops']:.1f}",
+                rows.append([stage, r["finished"][:10], r["case"], r["tokens"], r["weights"], r["compute"], f"{r['seconds']:.3f}", f"{r['tflops']:.1f}",
                              f"{torch['seconds']:.3f}" if torch else "", f"{v['prepare_seconds']:.2f}", gb(v["weight_bytes"]),
                              gb(r["peak"]), f"{100 * off:+.2f} %", ok, " ".join(f"{s:.3g}" for s in r["sizes"])])
-        self.table("Forwards", ["", "clip", "tokens", "weights", "products in", "s", "TFLOP/s", "PyTorch fp32, s", "prepare, s", "weights, GB",
+        self.table("Forwards", ["", "on", "clip", "tokens", "weights", "products in", "s", "TFLOP/s", "PyTorch fp32, s", "prepare, s", "weights, GB",
                                 "peak, GB", "of the plan", "within 5 %", "RMS of the residual stream"], rows,
                    "Peak: buffers, without weights. No forward gave a NaN or an infinity, or its stage would have failed.")
 
@@ -162,7 +162,8 @@ class Report:
             rows.append([r["case"], r["weights"], r["compute"], f"{1e3 * r['seconds']:.2f}", f"{r['tflops']:.1f}", f"{1e3 * torch['seconds']:.2f}",
                          f"{torch['tflops']:.1f}", f"{ratio:.3f}", bound or "", ok, f"{dense[0]:.2f}" if dense and r["weights"] != r["compute"] else "", f"{r['values']['clock_mhz']:.0f} / {torch['values']['clock_mhz']:.0f}"])
         self.table("Speed beside PyTorch", ["operation", "weights", "products in", "ms", "TFLOP/s", "PyTorch, ms", "TFLOP/s", "ratio", "wanted", "met", "of dense weights'", "MHz"], rows,
-                   "In one run, in the order own, PyTorch, PyTorch, own. Products and attention in the same type, convolutions against cuDNN in fp32 without TF32.")
+                   f"PyTorch's of {', '.join(sorted({r['finished'][:10] for r in self.of('speed', 'torch')}))}. "
+                   "Products and attention in the same type, convolutions against cuDNN in fp32 without TF32.")
         self.table("Variants of a product", ["variant", "in", "ms", "TFLOP/s"],
                    [[r["case"], r["compute"], f"{1e3 * r['seconds']:.2f}", f"{r['tflops']:.1f}"] for r in self.of("variants")])
 
@@ -233,12 +234,13 @@ def main(folder, paths):
     head = ["# The Metal kernels on an NVIDIA GPU, at real sizes", "",
             "Made by metalkit/proof/torch/report.py from what metalkit/proof/proof.sh measured; not to be edited.", "",
             f"Device: {', '.join(devices)}. {met} of {len(report.verdicts)} checks are met."]
-    days = {}
+    days = {}  # of each stage, the weights measured on a day
     for r in report.rows:
         if r["who"] == "gimbal":
-            days[r["stage"]] = max(days.get(r["stage"], ""), r.get("finished", "")[:10])
-    for day in sorted(set(days.values())):
-        head += ["", f"Last measured on {day}, with the kernels of that day: {', '.join(s for s in sorted(days) if days[s] == day)}."]
+            days.setdefault(r["stage"], {}).setdefault(r.get("finished", "")[:10], set()).add(r.get("weights") or "all")
+    for day in sorted({d for stage in days.values() for d in stage}):
+        stages = [s if len(days[s]) == 1 else f"{s} ({', '.join(sorted(days[s][day]))})" for s in sorted(days) if day in days[s]]
+        head += ["", f"Measured on {day}, with the kernels of that day: {', '.join(stages)}."]
     missed = [f"- {what}" for what, ok in report.verdicts if not ok]
     head += ["", "Not met:", ""] + missed if missed else []
     os.makedirs(folder, exist_ok=True)
