@@ -24,6 +24,6 @@
 // new one (engine.Walk.Tell), before it is known what is pressed: a forward for each of them, 5 of the
 // demo model and 4 of LingBot-World, where a chunk takes 5. What a way knows is then that of its
 // latents and of its last prompt alone, so that going back asks for no more than before. Three chunks
-// after that may be guided from the old words to the new, as the recipe of the demo model says
-// (inference.Causal.WordsGuide): 1.17 s of processor time for the three, as for the next three.
+// after that may be guided from the old words to the new, for models that are slow to take them up
+// (inference.Causal.WordsGuide): by the demo model 1.17 s of processor time for the three, as for the next three.
 package live
