@@ -72,9 +72,11 @@ func repeated(once inference.Work, n int) inference.Work {
 	return all
 }
 
-// note keeps the peak: the moment at which all memory together is the most.
+// note keeps the peaks: of the device, and of the phase the moment at which all memory together
+// is the most.
 func (d *Device) note() {
 	now := inference.Phase{Buffers: d.info.Allocated, Scratch: d.scratch.Scratch(), Host: d.host + d.garbage}
+	d.info.Peak = max(d.info.Peak, now.Buffers+now.Scratch)
 	if now.Memory() > d.phase.Memory() {
 		d.phase.Buffers, d.phase.Scratch, d.phase.Host = now.Buffers, now.Scratch, now.Host
 	}
@@ -87,7 +89,8 @@ func (d *Device) Hold(n int64) {
 	d.note()
 }
 
-// Info implements device.Device.
+// Info implements device.Device. As a device's own, its Peak counts scratch: it is the most that
+// the work so far takes there, at any moment of any phase.
 func (d *Device) Info() device.Info { return d.info }
 
 // Describe implements device.Device.
@@ -126,7 +129,6 @@ func (d *Device) Alloc(desc device.Desc) (device.Buffer, error) {
 		return nil, fmt.Errorf("plan: no %d bytes for %q, with %d of %d in use: %w", size, desc.Label, d.info.Allocated, limit, device.ErrOutOfMemory)
 	}
 	d.info.Allocated += size
-	d.info.Peak = max(d.info.Peak, d.info.Allocated)
 	d.note()
 	return &buffer{dev: d, desc: desc, size: size}, nil
 }

@@ -74,6 +74,24 @@ func TestPhase(t *testing.T) {
 	}
 }
 
+// TestPeak has a phase that holds the most on the device at one moment, and the most in all at a
+// later one.
+func TestPeak(t *testing.T) {
+	d := counting(t, 1<<20, false)
+	phase, err := d.Phase("work", 1, func() error {
+		alloc(t, d, 10, 10).Buf.Release()
+		alloc(t, d, 10, 5)
+		d.Hold(1000)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if phase.Buffers != 4*50 || phase.Host != 1000 || d.Info().Peak != 4*100 {
+		t.Errorf("%+v, and a peak of %d bytes", phase, d.Info().Peak)
+	}
+}
+
 func TestLimit(t *testing.T) {
 	desc := device.Desc{DType: device.U8, Shape: []int{2000}}
 	if _, err := counting(t, 1000, true).Alloc(desc); !errors.Is(err, device.ErrOutOfMemory) {

@@ -145,33 +145,29 @@ func (p *proof) chunkOf(f form, layers int, keep bool) (err error) {
 }
 
 // plannedChunk says what the session holds at most, and what work the steps and the clean
-// forward of a chunk are in a full window. Each chunk before is a phase of its own: in one phase
-// what the program gives back adds up, and a later moment with less on the device would count.
+// forward of a chunk are in a full window.
 func (p *proof) plannedChunk(e *expertOn, in causalInput) (bytes int64, work inference.Work, err error) {
 	count := plan.NewDevice(e.dev.Device, false)
 	var s *wan.Session
-	phase := func(name string, f func() error) {
-		if err != nil {
-			return
-		}
-		var took inference.Phase
-		took, err = count.Phase(name, 1, f)
-		bytes, work = max(bytes, took.Buffers+took.Scratch), took.Work
-	}
-	phase("prepare", func() error {
+	_, err = count.Phase("prepare", 1, func() error {
 		m, err := wan.Load(p.ctx, count, e.store, e.Config)
 		if err == nil {
 			s, err = m.NewSession(p.ctx, in.Input)
 		}
-		return err
+		for range timedChunk { // whose attentions have sizes of their own to choose variants for
+			if err == nil {
+				err = errors.Join(s.Chunk(p.ctx, nil, nil), s.Remember(p.ctx, nil, 0))
+			}
+		}
+		if err != nil {
+			return err
+		}
+		return s.Chunk(p.ctx, nil, nil)
 	})
-	for k := range timedChunk { // whose attentions have sizes of their own to choose variants for
-		phase(fmt.Sprintf("chunk %d", k), func() error {
-			return errors.Join(s.Chunk(p.ctx, nil, nil), s.Remember(p.ctx, nil, 0))
-		})
+	if err != nil {
+		return 0, work, err
 	}
-	phase("camera", func() error { return s.Chunk(p.ctx, nil, nil) })
-	phase("steps", func() error {
+	chunk, err := count.Phase("chunk", 1, func() error {
 		for range stepsOfChunk {
 			if err := s.Velocity(p.ctx, nil, timestep, 0, nil); err != nil {
 				return err
@@ -179,7 +175,7 @@ func (p *proof) plannedChunk(e *expertOn, in causalInput) (bytes int64, work inf
 		}
 		return s.Remember(p.ctx, nil, 0)
 	})
-	return bytes, work, err
+	return count.Info().Peak, chunk.Work, err
 }
 
 // keepChunk keeps what PyTorch needs to do the same.

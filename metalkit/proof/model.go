@@ -72,7 +72,7 @@ func (p *proof) input(m *wan.Model, frames int, reuse wan.Reuse) (in wan.Input, 
 func (p *proof) planned(e *expertOn, in wan.Input) (bytes int64, work inference.Work, err error) {
 	count := plan.NewDevice(e.dev.Device, false)
 	var s *wan.Session
-	before, err := count.Phase("prepare", 1, func() error {
+	_, err = count.Phase("prepare", 1, func() error {
 		m, err := wan.Load(p.ctx, count, e.store, e.Config)
 		if err == nil {
 			s, err = m.NewSession(p.ctx, in)
@@ -83,7 +83,7 @@ func (p *proof) planned(e *expertOn, in wan.Input) (bytes int64, work inference.
 		return 0, work, err
 	}
 	forward, err := count.Phase("forward", 1, func() error { return s.Velocity(p.ctx, nil, 0, 0, nil) })
-	return max(before.Buffers+before.Scratch, forward.Buffers+forward.Scratch), forward.Work, err
+	return count.Info().Peak, forward.Work, err
 }
 
 // row begins the row of a forward.

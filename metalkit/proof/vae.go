@@ -86,7 +86,7 @@ func (p *proof) decode(store *weights.Store, frames, chunk int, keep bool) (row 
 	if err != nil {
 		return row, sum, err
 	}
-	row.Peak, row.Planned = dev.Info().Peak, phase.Buffers+phase.Scratch
+	row.Peak, row.Planned = dev.Info().Peak, count.Info().Peak
 	row.TFLOPS = float64(phase.Work.FLOPs()) / row.Seconds / 1e12
 	row.Values = map[string]float64{}
 	if keep {
